@@ -1,1 +1,3 @@
-fn main(){}
+//! The `db4sci` program.
+
+fn main() {}

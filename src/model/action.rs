@@ -1,0 +1,278 @@
+//! What the planner says and the executor does: the common language of the two.
+
+use serde::{Deserialize, Serialize};
+
+use super::{ContainerId, ContainerSpec, DbName, ImageId, ImageRef, RestartPolicy, Timestamp};
+
+/// One step on one database. Every step is safe to repeat.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Action {
+    /// Get the image.
+    PullImage(ImageRef),
+    /// Record the image's id with the database.
+    PinImage(ImageId),
+    /// Make the data folders (0700, owned by the engine's user) and the marker `initialising`.
+    PrepareData,
+    /// Move a half-made data folder aside: nobody's data yet.
+    SetAsideHalfMade,
+    /// Write guard, secrets and configuration. Only while the server is down, since what is
+    /// written counts as what the server was started with.
+    WriteFiles,
+    /// Create the container; it is looked for by uid first.
+    Create(Box<ContainerSpec>),
+    /// Start it.
+    Start(ContainerId),
+    /// Unfreeze it.
+    Unpause(ContainerId),
+    /// Give it another name.
+    Rename(ContainerId, String),
+    /// Change limits in place.
+    Update(ContainerId, Limits),
+    /// Set the restart policy.
+    SetPolicy(ContainerId, RestartPolicy),
+    /// Stop it in order; killed only after the engine's own deadline.
+    Stop(ContainerId, StopHow),
+    /// Remove the container; never its data.
+    Remove(ContainerId),
+    /// Make the user's account and database over the engine's protocol.
+    EnsureAccount,
+    /// Set the marker to `initialised` and put the uid inside the data.
+    MarkInitialised,
+    /// Keep logs, inspect data and the reason in `quarantine/NAME/`, and record the quarantine.
+    Quarantine(String),
+}
+
+/// Limits that can be changed while a container runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Limits {
+    /// Bytes; swap is set to the same, since alone it is refused when it passes the old swap limit.
+    pub memory: u64,
+    /// Billionths of a core; 0 is none.
+    pub nano_cpus: i64,
+}
+
+/// How to stop a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StopHow {
+    /// Seconds before it is killed.
+    pub deadline: u32,
+    /// Whether it is known to hang: then the deadline is short.
+    pub hung: bool,
+}
+
+impl Action {
+    /// A short name: the metric's label and the word in the log.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Action::PullImage(_) => "pull",
+            Action::PinImage(_) => "pin",
+            Action::PrepareData => "prepare",
+            Action::SetAsideHalfMade => "set_aside",
+            Action::WriteFiles => "write_files",
+            Action::Create(_) => "create",
+            Action::Start(_) => "start",
+            Action::Unpause(_) => "unpause",
+            Action::Rename(..) => "rename",
+            Action::Update(..) => "update",
+            Action::SetPolicy(..) => "set_policy",
+            Action::Stop(..) => "stop",
+            Action::Remove(_) => "remove",
+            Action::EnsureAccount => "account",
+            Action::MarkInitialised => "mark_initialised",
+            Action::Quarantine(_) => "quarantine",
+        }
+    }
+
+    /// Whether it takes something from a database's users: then the executor looks again first.
+    pub fn is_destructive(&self) -> bool {
+        match self {
+            Action::Stop(..)
+            | Action::Remove(_)
+            | Action::SetAsideHalfMade
+            | Action::Quarantine(_) => true,
+            Action::PullImage(_)
+            | Action::PinImage(_)
+            | Action::PrepareData
+            | Action::WriteFiles
+            | Action::Create(_)
+            | Action::Start(_)
+            | Action::Unpause(_)
+            | Action::Rename(..)
+            | Action::Update(..)
+            | Action::SetPolicy(..)
+            | Action::EnsureAccount
+            | Action::MarkInitialised => false,
+        }
+    }
+}
+
+/// The ordered steps for one database. A failed step ends the lane; the next look plans anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Lane {
+    /// The database.
+    pub name: DbName,
+    /// The generation it was planned for; another one voids it.
+    pub generation: u64,
+    /// The container it was planned for, if there was one; another one voids its destructive steps.
+    pub container: Option<ContainerId>,
+    /// The steps.
+    pub actions: Vec<Action>,
+    /// Why, for people: `memory 2Gi -> 4Gi`.
+    pub why: Vec<String>,
+    /// What it costs the database's users.
+    pub cost: Cost,
+    /// Whether it repairs what broke (counted against quarantine) rather than changes what works.
+    pub repair: bool,
+}
+
+/// What a lane costs the database's users.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Cost {
+    /// Nothing.
+    None,
+    /// Connections are cut and the server is away for a short while.
+    Restart,
+    /// As `Restart`; the container is another one afterwards, on the same data.
+    Recreate,
+    /// The server is away until a person says otherwise.
+    Stop,
+}
+
+/// What the planner says about one database.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Verdict {
+    /// What to do now.
+    pub lane: Option<Lane>,
+    /// What is not done, why, and until when.
+    pub held: Vec<Held>,
+    /// When to look again even if nothing happens.
+    pub wake_at: Option<Timestamp>,
+}
+
+/// Something that is not done (now), and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Held {
+    /// Why.
+    pub reason: Reason,
+    /// What is held, and what a person can do about it; one line.
+    pub message: String,
+    /// When it is tried by itself; `None`: when something changes.
+    pub until: Option<Timestamp>,
+    /// What would be done (shown by `plan`), where that is known.
+    pub would: Option<Box<Lane>>,
+}
+
+/// Why something is held, or a database not plainly Ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Reason {
+    /// Data that was there is not: the directory is empty, or the engine's own file is gone.
+    DataLost,
+    /// The directory holds another database's data.
+    DataForeign,
+    /// The directory or its volume is not there.
+    DataUnmounted,
+    /// Another server holds the directory's lock.
+    DataBusy,
+    /// Repairs failed too often; left alone.
+    Quarantined,
+    /// Somebody froze the container and it could not be unfrozen.
+    Paused,
+    /// No space left where it writes.
+    DiskFull,
+    /// Its host port belongs to somebody else.
+    PortInUse,
+    /// A foreign container holds its name.
+    NameConflict,
+    /// Two containers carry its uid.
+    Duplicate,
+    /// The image could not be had.
+    ImagePullFailed,
+    /// The image declares a volume that no mount of ours covers.
+    AnonymousVolume,
+    /// The spec is refused; the last good one stays in force.
+    InvalidSpec,
+    /// The change cannot be made over existing data.
+    Incompatible,
+    /// Its file is gone; its spec stays in force.
+    Orphan,
+    /// The name was changed in the file.
+    Renamed,
+    /// The last attempt failed; the next one waits.
+    Backoff,
+    /// The spec must change before another attempt makes sense.
+    NeedsSpecChange,
+    /// Waits for the maintenance window.
+    OutsideWindow,
+    /// A person's stop, start or maintenance is in force over the file.
+    Overridden,
+    /// Maintenance: hands off.
+    Maintenance,
+    /// It is coming up, within its deadline.
+    Starting,
+    /// It runs and does not answer.
+    NotAnswering,
+    /// The kernel killed it for its memory limit.
+    OOMKilled,
+    /// It exits again and again.
+    CrashLoop,
+    /// Docker does not answer; nothing is concluded from that.
+    DockerUnavailable,
+    /// Something that must be known before acting is not known.
+    Unknown,
+    /// No intent can be written, so nothing is done.
+    LedgerUnavailable,
+    /// A retirement needs a final verified backup first.
+    RetireNeedsBackup,
+    /// It is stopped because its spec says so.
+    Stopped,
+}
+
+impl Reason {
+    /// The word in tables and labels.
+    pub fn as_str(self) -> String {
+        format!("{self:?}")
+    }
+
+    /// Whether a person has to act before it can go on.
+    pub fn needs_person(self) -> bool {
+        match self {
+            Reason::DataLost
+            | Reason::DataForeign
+            | Reason::DataUnmounted
+            | Reason::DataBusy
+            | Reason::Quarantined
+            | Reason::PortInUse
+            | Reason::NameConflict
+            | Reason::Duplicate
+            | Reason::AnonymousVolume
+            | Reason::InvalidSpec
+            | Reason::Incompatible
+            | Reason::Renamed
+            | Reason::NeedsSpecChange
+            | Reason::RetireNeedsBackup
+            | Reason::DiskFull
+            | Reason::LedgerUnavailable
+            | Reason::Orphan => true,
+            Reason::Paused
+            | Reason::ImagePullFailed
+            | Reason::Backoff
+            | Reason::OutsideWindow
+            | Reason::Overridden
+            | Reason::Maintenance
+            | Reason::Starting
+            | Reason::NotAnswering
+            | Reason::OOMKilled
+            | Reason::CrashLoop
+            | Reason::DockerUnavailable
+            | Reason::Unknown
+            | Reason::Stopped => false,
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! What the ledger holds: every accepted change, in order.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::view::Phase;
+use super::{Database, DbName, ImageId, Reason, Timestamp, Uid};
+
+/// One entry of the ledger. Its number is also the id of its row in the `log` table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    /// Counts from 1 without a gap.
+    pub seq: u64,
+    /// When it was accepted.
+    pub at: Timestamp,
+    /// Who wanted it.
+    pub who: Who,
+    /// The database, if it concerns one.
+    pub name: Option<DbName>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What happened, for people; one line, no secret.
+    pub message: String,
+    /// What it changes.
+    pub change: Change,
+}
+
+/// Who wanted a change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Who {
+    /// The daemon itself.
+    Daemon,
+    /// Somebody on the unix socket.
+    Socket {
+        /// The peer's numeric user id.
+        uid: u32,
+        /// The login name of that id, if it has one.
+        user: String,
+    },
+    /// Somebody with SQL.
+    Sql {
+        /// The session's user.
+        user: String,
+    },
+    /// A file of `desired-state/`.
+    File(PathBuf),
+}
+
+impl std::fmt::Display for Who {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Who::Daemon => f.write_str("db4sci"),
+            Who::Socket { uid, user } => write!(f, "{user}({uid})"),
+            Who::Sql { user } => write!(f, "sql:{user}"),
+            Who::File(path) => write!(f, "file:{}", path.display()),
+        }
+    }
+}
+
+/// How something ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Outcome {
+    /// As wanted.
+    Done,
+    /// Not as wanted; it may be tried again.
+    Failed,
+    /// Refused: nothing was changed.
+    Refused,
+    /// Given up on purpose before its end.
+    Abandoned,
+}
+
+/// What an entry changes. Folding the entries in order gives the book.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "kind")]
+pub enum Change {
+    /// A database was admitted, or its spec changed. Replaces what was there.
+    Admitted {
+        /// The database.
+        database: Box<Database>,
+    },
+    /// A spec or edit was refused; the last good one stays. An empty reason clears it.
+    SpecRefused {
+        /// Generation of the `state` row that was refused, for edits made with SQL.
+        row_generation: Option<u64>,
+        /// All problems, one a line.
+        problems: Vec<String>,
+    },
+    /// The image's id is known from now on.
+    ImagePinned {
+        /// Whose.
+        uid: Uid,
+        /// The id.
+        image: ImageId,
+    },
+    /// The first start is over: from now on this uid has data.
+    Initialised {
+        /// Whose.
+        uid: Uid,
+    },
+    /// A person's override.
+    Overridden {
+        /// What is in force.
+        by: Override,
+    },
+    /// The override ended.
+    Resumed,
+    /// A person wants it restarted once.
+    RestartAsked,
+    /// A person wants failed attempts forgotten, quarantine included.
+    RetryAsked,
+    /// It is left alone from now on.
+    Quarantined {
+        /// Why.
+        why: String,
+    },
+    /// What is the case changed.
+    Observed {
+        /// The phase from now on.
+        phase: Phase,
+        /// Its reason.
+        reason: Option<Reason>,
+    },
+    /// The container was inspected after a change: for the `container` table.
+    Inspected {
+        /// Whose.
+        uid: Uid,
+        /// What was seen.
+        container: serde_json::Value,
+    },
+    /// Something was done to a database; changes no row but the log's.
+    Acted {
+        /// The action's kind.
+        action: String,
+    },
+    /// The daemon started, stopped, or something concerns it as a whole.
+    Noted,
+}
+
+impl Change {
+    /// The word in the log.
+    pub fn kind(&self) -> &str {
+        match self {
+            Change::Admitted { .. } => "admitted",
+            Change::SpecRefused { .. } => "spec_refused",
+            Change::ImagePinned { .. } => "image_pinned",
+            Change::Initialised { .. } => "initialised",
+            Change::Overridden { .. } => "overridden",
+            Change::Resumed => "resumed",
+            Change::RestartAsked => "restart_asked",
+            Change::RetryAsked => "retry_asked",
+            Change::Quarantined { .. } => "quarantined",
+            Change::Observed { .. } => "observed",
+            Change::Inspected { .. } => "inspected",
+            Change::Acted { action } => action,
+            Change::Noted => "noted",
+        }
+    }
+}
+
+/// A person's word over a spec: shown everywhere, ends by itself or by `resume`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Override {
+    /// What is in force instead of the spec's state.
+    pub state: OverrideState,
+    /// When it ends; `None`: by `resume` only.
+    pub until: Option<Timestamp>,
+    /// Why.
+    pub reason: String,
+    /// Who.
+    pub who: Who,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// What an override can say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OverrideState {
+    /// Run although the spec says otherwise.
+    Running,
+    /// Stop although the spec says otherwise.
+    Stopped,
+    /// Hands off.
+    Maintenance,
+}

@@ -1,0 +1,38 @@
+//! Pure data that every other module speaks in: names, databases, containers, actions, events.
+//!
+//! This folder decides nothing and touches nothing: no I/O, no clock, no logging. A newtype here
+//! carries its rule, so that a value that exists is a value that is allowed.
+
+pub mod action;
+pub mod change;
+pub mod class;
+pub mod container;
+pub mod database;
+pub mod engine_kind;
+pub mod names;
+pub mod observed;
+pub mod problem;
+pub mod quantity;
+pub mod secret;
+pub mod seen;
+pub mod server;
+pub mod site;
+pub mod time;
+pub mod view;
+
+pub use action::{Action, Cost, Held, Lane, Reason, Verdict};
+pub use change::{Change, Entry, Outcome, Override, OverrideState, Who};
+pub use class::Class;
+pub use container::{
+    ContainerSeen, ContainerSpec, ImageSeen, Mount, MountSeen, PortBinding, RestartPolicy, Status,
+};
+pub use database::{Database, Source, WantedState};
+pub use engine_kind::EngineKind;
+pub use names::{ContainerId, DbName, HostPort, ImageId, ImageRef, Uid};
+pub use observed::{Attempts, DataSeen, FilesSeen, Marker, MarkerState, Probe, SeenDatabase};
+pub use problem::{Place, Problem};
+pub use quantity::{Cpus, Memory};
+pub use secret::Secret;
+pub use seen::Seen;
+pub use site::Site;
+pub use time::{Clock, SystemClock, Timestamp};

@@ -1,0 +1,140 @@
+//! What was seen around one database.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+use super::{Class, ContainerSeen, ImageSeen, Seen, Timestamp, Uid};
+
+/// Everything the planner knows about one database besides its spec.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SeenDatabase {
+    /// Containers that carry its uid, or hold the name it wants. `Absent` is an empty list that
+    /// the engine surely gave.
+    pub containers: Seen<Vec<ContainerSeen>>,
+    /// Its image on this host, by the pinned id where there is one.
+    pub image: Seen<ImageSeen>,
+    /// Its folder, marker and sentinel on the data volume.
+    pub data: Seen<DataSeen>,
+    /// Whether the files that its container mounts (guard, secrets, configuration) are in place.
+    pub files: Seen<FilesSeen>,
+    /// What its server last said.
+    pub probe: Probe,
+    /// How earlier attempts went.
+    pub attempts: Attempts,
+    /// Who holds a host port that it wants, if it is not its own container.
+    pub port_owner: Option<(u16, String)>,
+    /// Whether the host answers a file system call on its state directory: without a place for
+    /// intent nothing is done.
+    pub ledger_writable: bool,
+}
+
+/// What was seen of a database's place on its volume. `Seen::Absent` means: neither folder nor
+/// marker exist. `Unknown` covers a volume that is not mounted.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DataSeen {
+    /// The marker outside the data.
+    pub marker: Option<Marker>,
+    /// Whether every data folder exists.
+    pub dirs_exist: bool,
+    /// Whether the first data folder holds anything but our own file.
+    pub empty: bool,
+    /// Whether the engine's own file is there.
+    pub sentinel: bool,
+    /// The uid in the plain file inside the data, once there is one.
+    pub inner_uid: Option<Uid>,
+}
+
+/// The marker: what DB4Sci knows about a data folder, kept beside it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Marker {
+    /// Whose data it is.
+    pub uid: Uid,
+    /// How far the first start got.
+    pub state: MarkerState,
+}
+
+/// How far a database's first start got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum MarkerState {
+    /// Set before the first start. With the sentinel present and no running server, what lies
+    /// there is half made: it is moved aside and begun again.
+    Initialising,
+    /// Set once login and account work, before Ready is announced. From then on the data is
+    /// somebody's: never an empty directory again.
+    Initialised,
+}
+
+/// What was seen of the files that a container mounts.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FilesSeen {
+    /// Guard and secrets are there and current.
+    pub complete: bool,
+    /// The settings that the server was last started with.
+    pub settings: BTreeMap<String, String>,
+    /// The configuration file's text that it was last started with.
+    pub config: Option<String>,
+}
+
+/// What a server last said to a query over its own protocol.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Probe {
+    /// Nobody asked yet since its container started.
+    #[default]
+    NotAsked,
+    /// It answered.
+    Answering {
+        /// Since when without a break.
+        since: Timestamp,
+        /// Its own version: `17.5`.
+        version: String,
+        /// Whether the user's account exists (login checked).
+        account: bool,
+        /// Connections open now, its own apart.
+        connections: u32,
+    },
+    /// It did not answer.
+    Silent {
+        /// Since when without a break.
+        since: Timestamp,
+        /// Failed questions in a row.
+        failures: u32,
+        /// What happened, for a person.
+        why: String,
+        /// Whether the server answered, and refused our password.
+        refused: bool,
+    },
+}
+
+impl Probe {
+    /// Whether it answered last time.
+    pub fn answering(&self) -> bool {
+        matches!(self, Probe::Answering { .. })
+    }
+}
+
+/// How earlier attempts at one database went. Kept by the control loop, handed to the planner.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Attempts {
+    /// Lanes that failed in a row since the last success or change of the spec.
+    pub failures: u32,
+    /// When the last of them failed.
+    pub failed_at: Option<Timestamp>,
+    /// Its class.
+    pub class: Option<Class>,
+    /// Its message.
+    pub message: String,
+    /// The generation it was tried for.
+    pub generation: u64,
+    /// Instants of repairs (starts, restarts) after which the server did not become ready, of the
+    /// last half hour.
+    pub failed_repairs: Vec<Timestamp>,
+    /// When the last action on the container was carried out.
+    pub acted_at: Option<Timestamp>,
+}

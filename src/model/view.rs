@@ -1,0 +1,172 @@
+//! What people and programs are shown: phases, conditions and the API's documents.
+
+use serde::{Deserialize, Serialize};
+
+use super::{DbName, EngineKind, Held, Lane, Override, Reason, Timestamp, Uid};
+
+/// What a database is, in one word. Derived by `plan::phase`, never stored as state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Phase {
+    /// Nothing was made yet.
+    Pending,
+    /// Its first start is under way.
+    Creating,
+    /// It answers.
+    Ready,
+    /// It should answer and does not, or something about it needs a look; being worked on.
+    Degraded,
+    /// Stopped as wanted.
+    Stopped,
+    /// Hands off as wanted.
+    Maintenance,
+    /// A restore is under way.
+    Restoring,
+    /// Down, and left alone until somebody or something changes.
+    Held,
+    /// Its life is over; its data is still kept.
+    Retired,
+}
+
+impl Phase {
+    /// All phases, in the order of messages.
+    pub const ALL: [Phase; 9] = [
+        Phase::Pending,
+        Phase::Creating,
+        Phase::Ready,
+        Phase::Degraded,
+        Phase::Stopped,
+        Phase::Maintenance,
+        Phase::Restoring,
+        Phase::Held,
+        Phase::Retired,
+    ];
+
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Phase::Pending => "Pending",
+            Phase::Creating => "Creating",
+            Phase::Ready => "Ready",
+            Phase::Degraded => "Degraded",
+            Phase::Stopped => "Stopped",
+            Phase::Maintenance => "Maintenance",
+            Phase::Restoring => "Restoring",
+            Phase::Held => "Held",
+            Phase::Retired => "Retired",
+        }
+    }
+}
+
+impl std::fmt::Display for Phase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The state of a condition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ConditionStatus {
+    /// It holds.
+    True,
+    /// It does not.
+    False,
+    /// Nobody can tell.
+    Unknown,
+}
+
+/// One aspect of a database (`Ready`, `InSync`, `DataSafe`), after Kubernetes' conditions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Condition {
+    /// Which aspect.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Whether it holds.
+    pub status: ConditionStatus,
+    /// One word why.
+    pub reason: String,
+    /// One line why.
+    pub message: String,
+    /// When the status last changed.
+    pub last_transition_time: Timestamp,
+}
+
+/// One database as `get -o json` shows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DatabaseView {
+    /// Its name.
+    pub name: DbName,
+    /// Its identity.
+    pub uid: Uid,
+    /// Its engine.
+    pub engine: EngineKind,
+    /// The image: display name.
+    pub image: String,
+    /// The image: reference.
+    pub image_reference: String,
+    /// The image: pinned id.
+    pub image_id: Option<String>,
+    /// The server's own version, once it answered.
+    pub version: Option<String>,
+    /// First host port.
+    pub port: u16,
+    /// Host name for its users.
+    pub host: String,
+    /// Memory limit, as specs write it.
+    pub memory: String,
+    /// What it is.
+    pub phase: Phase,
+    /// Why it is not plainly Ready.
+    pub reason: Option<Reason>,
+    /// One line about that.
+    pub message: String,
+    /// Whether it answers.
+    pub ready: bool,
+    /// Its owner.
+    pub owner: String,
+    /// Where its spec comes from.
+    pub source: String,
+    /// Accepted changes of the spec.
+    pub generation: u64,
+    /// The generation that what runs agrees with.
+    pub observed_generation: u64,
+    /// Its conditions.
+    pub conditions: Vec<Condition>,
+    /// A person's word in force over the spec.
+    pub overridden: Option<Override>,
+    /// The container's id.
+    pub container: Option<String>,
+    /// The data folder.
+    pub data_dir: String,
+    /// Open connections, where known.
+    pub connections: Option<u32>,
+    /// What is held, and until when.
+    pub held: Vec<Held>,
+    /// What is being done or about to be.
+    pub lane: Option<Lane>,
+    /// Why "nothing happens": what was last seen of each part, one line each.
+    pub seen: Vec<String>,
+}
+
+/// Everything the API shows, taken at one instant.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Snapshot {
+    /// When it was taken.
+    pub at: Option<Timestamp>,
+    /// The databases, `mydb_admin` last.
+    pub databases: Vec<DatabaseView>,
+    /// What is wrong with specs and files, one line each.
+    pub problems: Vec<super::Problem>,
+    /// Whether Docker answers; otherwise what it said.
+    pub docker: Option<String>,
+    /// Whether the first pass over all databases is done.
+    pub first_pass_done: bool,
+    /// Entries of the ledger not yet in the tables.
+    pub tables_behind: u64,
+    /// The mode: `prod`, `dev`, `test`, `demo`.
+    pub mode: String,
+    /// The instance's id.
+    pub instance: String,
+}

@@ -1,0 +1,345 @@
+//! What runs containers, holds data folders and answers queries: three traits and their backends.
+//!
+//! `docker`, `host` and `servers` are the real ones; `sim` is all three in memory, with seeded
+//! faults. Every verb may be repeated: doing what is already done is no error. Nothing here
+//! decides anything.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use futures_util::stream::BoxStream;
+
+use crate::model::action::{Limits, StopHow};
+use crate::model::server::{Answer, Statement, Target};
+use crate::model::{
+    Class, ContainerId, ContainerSeen, ContainerSpec, DataSeen, Database, FilesSeen, ImageSeen,
+    RestartPolicy, Secret, Seen, Site, Timestamp,
+};
+
+/// A container engine: a small set of idempotent verbs.
+///
+/// # Guarantees
+/// A verb that returned `Ok` has happened. `inspect` and `list` show what the engine shows, never
+/// something remembered.
+///
+/// # Caveats
+/// A verb that returned `Err` may have happened all the same (the answer was lost); the caller
+/// looks again before it repeats anything. Every call has a deadline of its own.
+#[async_trait]
+pub trait Runtime: Send + Sync + 'static {
+    /// Whether the engine answers, and what it is.
+    async fn info(&self) -> Result<EngineInfo, RuntimeError>;
+
+    /// All containers, foreign ones included.
+    async fn list(&self) -> Result<Vec<ContainerBrief>, RuntimeError>;
+
+    /// One container by id or name; `None` when there surely is none.
+    async fn inspect(&self, id_or_name: &str) -> Result<Option<ContainerSeen>, RuntimeError>;
+
+    /// An image by reference or id; `None` when this host surely has none.
+    async fn image(&self, reference_or_id: &str) -> Result<Option<ImageSeen>, RuntimeError>;
+
+    /// Gets an image from its registry.
+    async fn pull(&self, reference: &str) -> Result<(), RuntimeError>;
+
+    /// Creates a container. A bind source that does not exist is an error, never made.
+    async fn create(&self, spec: &ContainerSpec) -> Result<ContainerId, RuntimeError>;
+
+    /// Starts a container; no error if it runs.
+    async fn start(&self, id: &ContainerId) -> Result<(), RuntimeError>;
+
+    /// Sends the container's stop signal, and kills it after the deadline. Returns once it is down;
+    /// no error if it is.
+    async fn stop(&self, id: &ContainerId, how: &StopHow) -> Result<(), RuntimeError>;
+
+    /// Unfreezes a container; no error if it is not frozen.
+    async fn unpause(&self, id: &ContainerId) -> Result<(), RuntimeError>;
+
+    /// Gives a container another name.
+    async fn rename(&self, id: &ContainerId, name: &str) -> Result<(), RuntimeError>;
+
+    /// Changes limits without a restart.
+    async fn update(&self, id: &ContainerId, limits: Limits) -> Result<(), RuntimeError>;
+
+    /// Sets the restart policy.
+    async fn set_policy(&self, id: &ContainerId, policy: RestartPolicy)
+    -> Result<(), RuntimeError>;
+
+    /// Removes a stopped container with its anonymous volumes; no error if there is none.
+    async fn remove(&self, id: &ContainerId) -> Result<(), RuntimeError>;
+
+    /// The last lines that a container wrote, both streams, oldest first.
+    async fn logs(&self, id: &ContainerId, lines: u32) -> Result<String, RuntimeError>;
+
+    /// What happens to containers from now on (or from an instant on). The stream ends with the
+    /// connection; the caller subscribes again and relists.
+    fn events(
+        &self,
+        since: Option<Timestamp>,
+    ) -> BoxStream<'static, Result<RuntimeEvent, RuntimeError>>;
+}
+
+/// What an engine says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineInfo {
+    /// Its version.
+    pub version: String,
+    /// The API version spoken with it.
+    pub api: String,
+    /// Processors of the host.
+    pub cpus: u32,
+    /// Memory of the host in bytes.
+    pub memory: u64,
+}
+
+/// One row of the engine's list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerBrief {
+    /// Its id.
+    pub id: ContainerId,
+    /// Its name, without the leading slash.
+    pub name: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Whether it runs now (running, paused or restarting).
+    pub up: bool,
+    /// Host ports that it holds now.
+    pub host_ports: Vec<u16>,
+}
+
+/// Something happened to a container: a reason to look again, and nothing more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuntimeEvent {
+    /// Which container.
+    pub id: ContainerId,
+    /// The engine's word: `die`, `start`, `rename`, `oom`, `destroy` …
+    pub action: String,
+    /// The container's labels, as far as the event carries them.
+    pub labels: BTreeMap<String, String>,
+    /// Its name.
+    pub name: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Why a call to the engine failed. The message holds the engine's own words.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum RuntimeError {
+    /// The engine does not answer at all, or not in time.
+    #[error("the container engine does not answer: {0}")]
+    Unavailable(String),
+    /// There is no such container or image.
+    #[error("{0}")]
+    NotFound(String),
+    /// Something has that name already, or is in a state that does not allow the call.
+    #[error("{0}")]
+    Conflict(String),
+    /// A host port belongs to somebody else.
+    #[error("port {port} on the host is taken: {message}")]
+    PortInUse {
+        /// The port.
+        port: u16,
+        /// The engine's words.
+        message: String,
+    },
+    /// A bind's source does not exist.
+    #[error("a mount's source does not exist: {0}")]
+    MountMissing(String),
+    /// An image could not be had.
+    #[error("image {reference} could not be had: {message}")]
+    Pull {
+        /// The image.
+        reference: String,
+        /// The registry's or engine's words.
+        message: String,
+        /// Whether the registry says that there is no such image.
+        unknown: bool,
+    },
+    /// No space left on the engine's disk.
+    #[error("no space left: {0}")]
+    DiskFull(String),
+    /// The engine refuses the request itself.
+    #[error("the container engine refuses: {0}")]
+    Refused(String),
+    /// Anything else the engine reports.
+    #[error("{0}")]
+    Engine(String),
+}
+
+impl RuntimeError {
+    /// What to do about it.
+    pub fn class(&self) -> Class {
+        match self {
+            RuntimeError::Unavailable(_)
+            | RuntimeError::NotFound(_)
+            | RuntimeError::Conflict(_)
+            | RuntimeError::PortInUse { .. }
+            | RuntimeError::MountMissing(_)
+            | RuntimeError::DiskFull(_)
+            | RuntimeError::Engine(_) => Class::Transient,
+            RuntimeError::Pull { unknown, .. } => {
+                if *unknown {
+                    Class::Permanent
+                } else {
+                    Class::Transient
+                }
+            }
+            RuntimeError::Refused(_) => Class::Permanent,
+        }
+    }
+}
+
+/// The folders of databases on the host: data, marker, secrets, rendered configuration.
+///
+/// # Guarantees
+/// `look` never takes an unreadable folder or an unmounted volume for an empty one. Nothing here
+/// deletes data: what is in the way is moved aside.
+#[async_trait]
+pub trait DataDirs: Send + Sync + 'static {
+    /// What lies in a database's place.
+    async fn look(&self, db: &Database) -> Seen<DataSeen>;
+
+    /// What lies among the files that its container mounts.
+    async fn files(&self, site: &Site, db: &Database, wanted: &FilesWanted) -> Seen<FilesSeen>;
+
+    /// Makes data folders (0700, the engine's user) and the marker `initialising`. Refuses a folder
+    /// that holds something and has no marker of this uid.
+    async fn prepare(&self, db: &Database) -> Result<(), DirError>;
+
+    /// Moves a half-made data folder aside and gives its new place. Refuses when the marker says
+    /// `initialised` or another uid.
+    async fn set_aside_half_made(&self, db: &Database, now: Timestamp)
+    -> Result<PathBuf, DirError>;
+
+    /// Writes guard, secrets (those that exist are kept) and configuration.
+    async fn write_files(
+        &self,
+        site: &Site,
+        db: &Database,
+        wanted: &FilesWanted,
+    ) -> Result<(), DirError>;
+
+    /// Sets the marker to `initialised` and puts the uid inside the data.
+    async fn mark_initialised(&self, db: &Database) -> Result<(), DirError>;
+
+    /// A secret of a database, by its file name.
+    async fn secret(&self, site: &Site, db: &Database, file: &str) -> Result<Secret, DirError>;
+
+    /// Keeps evidence (name, text) in a new folder `quarantine/NAME/<instant>/`.
+    async fn keep_evidence(
+        &self,
+        site: &Site,
+        db: &Database,
+        now: Timestamp,
+        files: &[(String, String)],
+    ) -> Result<PathBuf, DirError>;
+}
+
+/// The files that an engine's recipe wants its container to mount.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FilesWanted {
+    /// Secret files: made once by db4sci, or copied from a person's file.
+    pub secrets: Vec<SecretFile>,
+    /// Configuration files: name and text.
+    pub config: Vec<(String, String)>,
+    /// What `FilesSeen::settings` will say once this is written.
+    pub settings: BTreeMap<String, String>,
+    /// What `FilesSeen::config` will say once this is written.
+    pub config_text: Option<String>,
+    /// Numeric owner of all these files.
+    pub owner: u32,
+}
+
+/// A secret file that a container mounts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretFile {
+    /// File name below the secrets folder.
+    pub name: String,
+    /// A person's file with the password; without one, a random password is made.
+    pub from: Option<PathBuf>,
+}
+
+/// Why something on the host's disk failed. The message names the path.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum DirError {
+    /// No space left.
+    #[error("no space left for {0}")]
+    DiskFull(String),
+    /// What lies there is not ours to touch.
+    #[error("{0}")]
+    Refused(String),
+    /// Anything else the system reports.
+    #[error("{path}: {message}")]
+    Io {
+        /// The path.
+        path: String,
+        /// The system's words.
+        message: String,
+    },
+}
+
+impl DirError {
+    /// What to do about it.
+    pub fn class(&self) -> Class {
+        match self {
+            DirError::DiskFull(_) | DirError::Io { .. } => Class::Transient,
+            DirError::Refused(_) => Class::Permanent,
+        }
+    }
+}
+
+/// Talks to database servers over their own protocols.
+///
+/// # Guarantees
+/// One connection a target is kept for questions; statements that change something use one of
+/// their own. Every call has a deadline.
+#[async_trait]
+pub trait Servers: Send + Sync + 'static {
+    /// Asks the probe's one query (three columns: version text, connections bigint, account
+    /// boolean or 0/1) over the kept connection, opening it if need be.
+    async fn ask(&self, target: &Target, query: &str) -> Result<Answer, ServerError>;
+
+    /// Carries out statements in order, each in the database it names.
+    async fn run(&self, target: &Target, statements: &[Statement]) -> Result<(), ServerError>;
+
+    /// Whether a login works; opens a new connection and closes it.
+    async fn login(&self, target: &Target) -> Result<(), ServerError>;
+
+    /// Closes the kept connection of a database.
+    async fn forget(&self, uid: crate::model::Uid);
+}
+
+/// Why a server did not do as asked. No message holds a password or a statement's text.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ServerError {
+    /// Nobody listens, or not in time.
+    #[error("no answer: {0}")]
+    Unreachable(String),
+    /// It listens, and is not ready (starting, recovering, shutting down).
+    #[error("not ready: {0}")]
+    NotReady(String),
+    /// It refuses the login.
+    #[error("login refused: {0}")]
+    LoginRefused(String),
+    /// It refuses a statement.
+    #[error("{purpose}: {message}")]
+    Statement {
+        /// What the statement was for.
+        purpose: &'static str,
+        /// The server's words.
+        message: String,
+    },
+}
+
+impl ServerError {
+    /// What to do about it.
+    pub fn class(&self) -> Class {
+        match self {
+            ServerError::Unreachable(_)
+            | ServerError::NotReady(_)
+            | ServerError::LoginRefused(_)
+            | ServerError::Statement { .. } => Class::Transient,
+        }
+    }
+}
