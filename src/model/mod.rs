@@ -9,6 +9,7 @@ pub mod class;
 pub mod container;
 pub mod database;
 pub mod engine_kind;
+pub mod files;
 pub mod names;
 pub mod observed;
 pub mod problem;
@@ -28,6 +29,7 @@ pub use container::{
 };
 pub use database::{Database, Source, WantedState};
 pub use engine_kind::EngineKind;
+pub use files::{FilesWanted, SecretFile};
 pub use names::{ContainerId, DbName, HostPort, ImageId, ImageRef, Uid};
 pub use observed::{Attempts, DataSeen, FilesSeen, Marker, MarkerState, Probe, SeenDatabase};
 pub use problem::{Place, Problem};

@@ -41,6 +41,8 @@ pub struct Statement {
     pub database: String,
     /// The text.
     pub text: Secret,
+    /// The server's error code that means: this was done before (`42P04`).
+    pub done_code: Option<&'static str>,
 }
 
 impl fmt::Debug for Statement {

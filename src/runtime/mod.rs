@@ -13,8 +13,8 @@ use futures_util::stream::BoxStream;
 use crate::model::action::{Limits, StopHow};
 use crate::model::server::{Answer, Statement, Target};
 use crate::model::{
-    Class, ContainerId, ContainerSeen, ContainerSpec, DataSeen, Database, FilesSeen, ImageSeen,
-    RestartPolicy, Secret, Seen, Site, Timestamp,
+    Class, ContainerId, ContainerSeen, ContainerSpec, DataSeen, Database, FilesSeen, FilesWanted,
+    ImageSeen, RestartPolicy, Secret, Seen, Site, Timestamp,
 };
 
 /// A container engine: a small set of idempotent verbs.
@@ -234,30 +234,6 @@ pub trait DataDirs: Send + Sync + 'static {
         now: Timestamp,
         files: &[(String, String)],
     ) -> Result<PathBuf, DirError>;
-}
-
-/// The files that an engine's recipe wants its container to mount.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct FilesWanted {
-    /// Secret files: made once by db4sci, or copied from a person's file.
-    pub secrets: Vec<SecretFile>,
-    /// Configuration files: name and text.
-    pub config: Vec<(String, String)>,
-    /// What `FilesSeen::settings` will say once this is written.
-    pub settings: BTreeMap<String, String>,
-    /// What `FilesSeen::config` will say once this is written.
-    pub config_text: Option<String>,
-    /// Numeric owner of all these files.
-    pub owner: u32,
-}
-
-/// A secret file that a container mounts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SecretFile {
-    /// File name below the secrets folder.
-    pub name: String,
-    /// A person's file with the password; without one, a random password is made.
-    pub from: Option<PathBuf>,
 }
 
 /// Why something on the host's disk failed. The message names the path.

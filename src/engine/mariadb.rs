@@ -1,0 +1,258 @@
+//! MariaDB, after the public contract of the official image.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use crate::model::database::AccountRole;
+use crate::model::server::{Protocol, Statement, Target};
+use crate::model::{ContainerSpec, Database, FilesWanted, ImageSeen, Memory, Mount, Secret, Site};
+
+use super::{ADMIN_SECRET, Client, Defaults, Recipe, SECRETS_TARGET, login, shape};
+
+/// The account that the image makes at its first start: db4sci's own login.
+const SUPERUSER: &str = "root";
+
+/// The image reads this folder last; its own files there stay visible beside ours.
+const CONF_DIR: &str = "/etc/mysql/mariadb.conf.d";
+
+/// Parameters that would break a promise (see the same list of PostgreSQL).
+const KEPT: [&str; 12] = [
+    "innodb_flush_log_at_trx_commit",
+    "innodb_doublewrite",
+    "datadir",
+    "socket",
+    "port",
+    "bind_address",
+    "skip_grant_tables",
+    "skip_networking",
+    "init_file",
+    "plugin_load",
+    "plugin_load_add",
+    "secure_file_priv",
+];
+
+/// What a user's Admin gets on everything: all that a person does to databases and accounts,
+/// without FILE, SUPER and SHUTDOWN, which reach out of the databases.
+const ADMIN_RIGHTS: &str = "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, RELOAD, PROCESS, \
+    REFERENCES, INDEX, ALTER, SHOW DATABASES, CREATE TEMPORARY TABLES, LOCK TABLES, EXECUTE, \
+    CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, CREATE USER, EVENT, TRIGGER, \
+    DELETE HISTORY";
+
+pub(super) struct MariaDb;
+
+impl Recipe for MariaDb {
+    fn defaults(&self) -> Defaults {
+        Defaults {
+            memory: Memory::mebibytes(2048),
+            min_memory: Memory::mebibytes(256),
+            uid: 999,
+            sentinel: "ibdata1",
+            start_deadline: 900,
+            stop_deadline: 300,
+            stop_signal: "SIGTERM",
+        }
+    }
+
+    fn series(&self, tag: &str) -> Option<String> {
+        shape::leading_version(tag, 2)
+    }
+
+    fn settings(&self, memory: Memory) -> BTreeMap<String, String> {
+        let mib = memory.bytes() >> 20;
+        let megabytes = |n: u64| format!("{n}M");
+        BTreeMap::from([
+            (
+                "innodb_buffer_pool_size".to_owned(),
+                megabytes((mib / 2).max(32)),
+            ),
+            (
+                "innodb_log_file_size".to_owned(),
+                megabytes((mib / 8).clamp(32, 1024)),
+            ),
+            ("max_connections".to_owned(), "151".to_owned()),
+            (
+                "tmp_table_size".to_owned(),
+                megabytes((mib / 64).clamp(8, 256)),
+            ),
+            (
+                "max_heap_table_size".to_owned(),
+                megabytes((mib / 64).clamp(8, 256)),
+            ),
+            ("character_set_server".to_owned(), "utf8mb4".to_owned()),
+            // As the original DB4SCI ran it: gene names of three letters are searched for.
+            ("ft_min_word_len".to_owned(), "3".to_owned()),
+        ])
+    }
+
+    fn check_parameter(&self, name: &str, value: &str) -> Result<(), String> {
+        shape::one_line(name, value)?;
+        if KEPT.contains(&name.replace('-', "_").as_str()) {
+            return Err(format!(
+                "`{name}` is set by db4sci and cannot be changed; remove it"
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_user(&self, user: &str) -> Result<(), String> {
+        shape::plain_user(user, &[SUPERUSER, "mysql", "mariadb", "healthcheck"], 80)
+    }
+
+    fn files(&self, db: &Database) -> FilesWanted {
+        let mut text = String::from(
+            "# Written by db4sci; a change is lost. Set `parameters:` or `config:` in the spec.\n\
+             [mariadbd]\n",
+        );
+        for (name, value) in &db.settings {
+            // Writing to a String cannot fail.
+            let _ = writeln!(
+                text,
+                "{name} = \"{}\"",
+                value.replace('\\', "\\\\").replace('"', "\\\"")
+            );
+        }
+        let _ = writeln!(
+            text,
+            "innodb_flush_log_at_trx_commit = 1\ninnodb_doublewrite = 1"
+        );
+        shape::files(db, ("db4sci.cnf", text), "user.cnf")
+    }
+
+    fn container(&self, db: &Database, site: &Site, image: &ImageSeen) -> ContainerSpec {
+        let mut spec = shape::container(db, site, image, &self.defaults());
+        // Single files: a folder mounted here would hide what the image keeps in it. The person's
+        // file is read first, so that what db4sci promises stands last.
+        for (file, target) in [("user.cnf", "98-user.cnf"), ("db4sci.cnf", "99-db4sci.cnf")] {
+            spec.mounts.push(Mount {
+                source: site.config_dir(&db.name).join(file),
+                target: format!("{CONF_DIR}/{target}"),
+                read_only: true,
+            });
+        }
+        spec.env.insert(
+            "MARIADB_ROOT_PASSWORD_FILE".to_owned(),
+            format!("{SECRETS_TARGET}/{ADMIN_SECRET}"),
+        );
+        spec
+    }
+
+    fn target(&self, db: &Database, site: &Site, password: Secret) -> Target {
+        login(db, site, Protocol::MySql, SUPERUSER, "mysql", password)
+    }
+
+    fn probe_query(&self, db: &Database) -> String {
+        format!(
+            "select substring_index(version(), '-', 1), \
+             (select count(*) from information_schema.processlist \
+               where command not in ('Daemon', 'Binlog Dump') and id <> connection_id()), \
+             exists (select 1 from mysql.global_priv where user = {})",
+            literal(&db.account.user)
+        )
+    }
+
+    fn account_statements(&self, db: &Database, password: &Secret) -> Vec<Statement> {
+        let user = format!("{}@'%'", literal(&db.account.user));
+        let database = identifier(&db.database);
+        let statement = |purpose, text: String| Statement {
+            purpose,
+            database: "mysql".to_owned(),
+            text: Secret::new(text),
+            done_code: None,
+        };
+        vec![
+            statement(
+                "create the database",
+                format!("CREATE DATABASE IF NOT EXISTS {database}"),
+            ),
+            statement(
+                "create the account",
+                format!("CREATE USER IF NOT EXISTS {user}"),
+            ),
+            statement(
+                "set the account's password",
+                format!(
+                    "ALTER USER {user} IDENTIFIED BY {}",
+                    literal(password.expose())
+                ),
+            ),
+            statement(
+                "give the account its rights",
+                match db.account.role {
+                    AccountRole::Admin => {
+                        format!("GRANT {ADMIN_RIGHTS} ON *.* TO {user} WITH GRANT OPTION")
+                    }
+                    AccountRole::Owner => format!("GRANT ALL PRIVILEGES ON {database}.* TO {user}"),
+                    AccountRole::ReadOnly => {
+                        format!("GRANT SELECT, SHOW VIEW ON {database}.* TO {user}")
+                    }
+                },
+            ),
+        ]
+    }
+
+    fn client(&self, db: &Database, host: &str, port: u16, passfile: &str) -> Client {
+        let (user, database) = (&db.account.user, &db.database);
+        Client {
+            program: "mariadb".to_owned(),
+            // --defaults-extra-file must be the first argument.
+            args: vec![
+                format!("--defaults-extra-file={passfile}"),
+                format!("--host={host}"),
+                format!("--port={port}"),
+                "--protocol=tcp".to_owned(),
+                format!("--user={user}"),
+                format!("--database={database}"),
+            ],
+            env: BTreeMap::new(),
+            url: format!("mariadb://{user}@{host}:{port}/{database}"),
+        }
+    }
+
+    fn passfile(&self, _: &Database, _: &str, _: u16, password: &Secret) -> Secret {
+        Secret::new(format!(
+            "[client]\npassword=\"{}\"\n",
+            password.expose().replace('\\', "\\\\").replace('"', "\\\"")
+        ))
+    }
+}
+
+/// An identifier in backticks.
+fn identifier(name: &str) -> String {
+    format!("`{}`", name.replace('`', "``"))
+}
+
+/// A literal in single quotes, backslashes doubled (the default `sql_mode` reads them as escapes).
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_series_is_two_numbers() {
+        for (tag, series) in [("10.11", "10.11"), ("11.8.2-noble", "11.8")] {
+            assert_eq!(MariaDb.series(tag).as_deref(), Some(series));
+        }
+        assert_eq!(MariaDb.series("11"), None);
+        assert_eq!(MariaDb.series("lts"), None);
+    }
+
+    #[test]
+    fn names_and_passwords_cannot_leave_their_quotes() {
+        assert_eq!(identifier("a`; drop"), "`a``; drop`");
+        assert_eq!(literal("a\\'b"), "'a\\\\''b'");
+    }
+
+    #[test]
+    fn what_keeps_data_safe_cannot_be_set() {
+        assert!(
+            MariaDb
+                .check_parameter("innodb-flush-log-at-trx-commit", "0")
+                .is_err()
+        );
+        assert!(MariaDb.check_parameter("max_connections", "500").is_ok());
+        assert!(MariaDb.check_user("root").is_err());
+    }
+}

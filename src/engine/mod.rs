@@ -1,0 +1,143 @@
+//! Recipe books: all that is particular to an engine, as pure functions of a spec.
+//!
+//! Nothing outside this folder (and `model`) tells one engine from another. A recipe never talks
+//! to anything: it says which files, which container, which statements.
+
+mod mariadb;
+mod postgres;
+mod shape;
+
+use std::collections::BTreeMap;
+
+use crate::model::server::{Protocol, Statement, Target};
+use crate::model::{
+    ContainerSpec, Database, EngineKind, FilesWanted, ImageSeen, Memory, Secret, Site,
+};
+
+/// Where a container finds its secrets.
+pub const SECRETS_TARGET: &str = "/db4sci/secrets";
+/// Where a container finds its rendered configuration.
+pub const CONFIG_TARGET: &str = "/db4sci/config";
+/// Where a container finds the guard.
+pub const GUARD_TARGET: &str = "/db4sci/guard";
+/// Where a container finds its marker, read-only.
+pub const MARKER_TARGET: &str = "/db4sci/marker";
+/// The secret file with the privileged account's password.
+pub const ADMIN_SECRET: &str = "admin";
+/// The secret file with the user's password.
+pub const USER_SECRET: &str = "user";
+
+/// The recipe of an engine; `None` while this program has none for it.
+pub fn recipe(kind: EngineKind) -> Option<&'static dyn Recipe> {
+    match kind {
+        EngineKind::Postgres => Some(&postgres::Postgres),
+        EngineKind::MariaDB => Some(&mariadb::MariaDb),
+        EngineKind::MongoDB | EngineKind::Neo4j => None,
+    }
+}
+
+/// What an engine takes for granted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Defaults {
+    /// Memory limit when the spec names none.
+    pub memory: Memory,
+    /// The least memory it runs with.
+    pub min_memory: Memory,
+    /// Numeric owner of the data in the official images.
+    pub uid: u32,
+    /// A file below the data folder that its first start makes.
+    pub sentinel: &'static str,
+    /// Seconds it may take to start, crash recovery included, before that counts as hanging.
+    pub start_deadline: u32,
+    /// Seconds an orderly stop may take.
+    pub stop_deadline: u32,
+    /// Signal of an orderly stop.
+    pub stop_signal: &'static str,
+}
+
+/// All that is particular to one engine.
+pub trait Recipe: Send + Sync {
+    /// Its defaults.
+    fn defaults(&self) -> Defaults;
+
+    /// The series of an image's tag, within which data needs no conversion: `17.5-bookworm` is of
+    /// series `17`. `None`: the tag names no version.
+    fn series(&self, tag: &str) -> Option<String>;
+
+    /// Settings that follow from the memory limit.
+    fn settings(&self, memory: Memory) -> BTreeMap<String, String>;
+
+    /// Whether a person may set a parameter. The error says what is wrong and what to do.
+    fn check_parameter(&self, name: &str, value: &str) -> Result<(), String>;
+
+    /// Whether a login name may be a user's. The error says what is wrong and what to do.
+    fn check_user(&self, user: &str) -> Result<(), String>;
+
+    /// The files that its container mounts.
+    fn files(&self, db: &Database) -> FilesWanted;
+
+    /// Its container.
+    fn container(&self, db: &Database, site: &Site, image: &ImageSeen) -> ContainerSpec;
+
+    /// Its privileged login, over the published port.
+    fn target(&self, db: &Database, site: &Site, password: Secret) -> Target;
+
+    /// The probe's one query: version text, other clients' connections, whether the account exists.
+    fn probe_query(&self, db: &Database) -> String;
+
+    /// Makes account and database; may be repeated.
+    fn account_statements(&self, db: &Database, password: &Secret) -> Vec<Statement>;
+
+    /// The engine's own client.
+    fn client(&self, db: &Database, host: &str, port: u16, passfile: &str) -> Client;
+
+    /// The text of a password file for that client.
+    fn passfile(&self, db: &Database, host: &str, port: u16, password: &Secret) -> Secret;
+}
+
+/// How to call an engine's own client. No part of it holds a secret.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Client {
+    /// The program, in the image and on most hosts.
+    pub program: String,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Its environment.
+    pub env: BTreeMap<String, String>,
+    /// A URL without password, for other programs.
+    pub url: String,
+}
+
+/// The protocol's default port owner check: the address to reach a published port at.
+fn reachable(site: &Site) -> String {
+    if site.publish_ip.is_unspecified() {
+        if site.publish_ip.is_ipv6() {
+            "::1".to_owned()
+        } else {
+            "127.0.0.1".to_owned()
+        }
+    } else {
+        site.publish_ip.to_string()
+    }
+}
+
+/// A privileged login over the published port.
+fn login(
+    db: &Database,
+    site: &Site,
+    protocol: Protocol,
+    user: &str,
+    database: &str,
+    password: Secret,
+) -> Target {
+    Target {
+        uid: db.uid,
+        protocol,
+        host: reachable(site),
+        port: db.port.get(),
+        user: user.to_owned(),
+        password,
+        database: database.to_owned(),
+    }
+}

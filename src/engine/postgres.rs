@@ -1,0 +1,338 @@
+//! PostgreSQL, after the public contract of the official image.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use crate::model::database::AccountRole;
+use crate::model::server::{Protocol, Statement, Target};
+use crate::model::{ContainerSpec, Database, FilesWanted, ImageSeen, Memory, Secret, Site};
+
+use super::{ADMIN_SECRET, CONFIG_TARGET, Client, Defaults, Recipe, SECRETS_TARGET, login, shape};
+
+/// The bootstrap superuser: db4sci's own login, with a password of its own for each database.
+const SUPERUSER: &str = "postgres";
+
+/// Parameters that would break a promise: that data is on disk once committed, that the server is
+/// where db4sci put it, that nobody runs programs as the server.
+const KEPT: [&str; 14] = [
+    "fsync",
+    "full_page_writes",
+    "data_directory",
+    "config_file",
+    "hba_file",
+    "ident_file",
+    "listen_addresses",
+    "port",
+    "unix_socket_directories",
+    "external_pid_file",
+    "archive_command",
+    "restore_command",
+    "ssl_passphrase_command",
+    "password_encryption",
+];
+
+pub(super) struct Postgres;
+
+impl Recipe for Postgres {
+    fn defaults(&self) -> Defaults {
+        Defaults {
+            memory: Memory::mebibytes(2048),
+            min_memory: Memory::mebibytes(128),
+            uid: 999,
+            sentinel: "PG_VERSION",
+            start_deadline: 900,
+            // A fast shutdown writes a checkpoint: with many dirty buffers on a slow disk that is
+            // minutes, far more than Docker's ten seconds.
+            stop_deadline: 300,
+            stop_signal: "SIGINT",
+        }
+    }
+
+    fn series(&self, tag: &str) -> Option<String> {
+        // Up to 9.6 the first two numbers named the series (PostgreSQL's versioning policy).
+        let major = shape::leading_version(tag, 1)?;
+        if major == "9" {
+            shape::leading_version(tag, 2)
+        } else {
+            Some(major)
+        }
+    }
+
+    fn settings(&self, memory: Memory) -> BTreeMap<String, String> {
+        let mib = memory.bytes() >> 20;
+        let megabytes = |n: u64| format!("{n}MB");
+        BTreeMap::from([
+            ("max_connections".to_owned(), "100".to_owned()),
+            // A quarter of the memory, as the manual advises for a dedicated server.
+            ("shared_buffers".to_owned(), megabytes((mib / 4).max(16))),
+            (
+                "effective_cache_size".to_owned(),
+                megabytes((mib * 3 / 4).max(32)),
+            ),
+            ("work_mem".to_owned(), megabytes((mib / 400).clamp(1, 256))),
+            (
+                "maintenance_work_mem".to_owned(),
+                megabytes((mib / 16).clamp(16, 2048)),
+            ),
+            ("checkpoint_completion_target".to_owned(), "0.9".to_owned()),
+            ("wal_compression".to_owned(), "on".to_owned()),
+            ("log_checkpoints".to_owned(), "on".to_owned()),
+            ("log_lock_waits".to_owned(), "on".to_owned()),
+            (
+                "idle_in_transaction_session_timeout".to_owned(),
+                "24h".to_owned(),
+            ),
+        ])
+    }
+
+    fn check_parameter(&self, name: &str, value: &str) -> Result<(), String> {
+        shape::one_line(name, value)?;
+        if KEPT.contains(&name) {
+            return Err(format!(
+                "`{name}` is set by db4sci and cannot be changed; remove it"
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_user(&self, user: &str) -> Result<(), String> {
+        shape::plain_user(
+            user,
+            &[SUPERUSER, "public", "none", "user", "current_user"],
+            63,
+        )
+    }
+
+    fn files(&self, db: &Database) -> FilesWanted {
+        let data = db
+            .layout
+            .data
+            .first()
+            .map_or("", |(_, target)| target.as_str());
+        let mut text = format!(
+            "# Written by db4sci; a change is lost. Set `parameters:` or `config:` in the spec.\n\
+             include_if_exists '{data}/postgresql.conf'\n\
+             listen_addresses = '*'\n\
+             port = 5432\n\
+             password_encryption = 'scram-sha-256'\n"
+        );
+        for (name, value) in &db.settings {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{name} = '{}'", value.replace('\'', "''"));
+        }
+        let _ = writeln!(text, "include '{CONFIG_TARGET}/user.conf'");
+        // What no file of a person may undo stands last.
+        let _ = writeln!(text, "fsync = on\nfull_page_writes = on");
+        shape::files(db, ("postgresql.conf", text), "user.conf")
+    }
+
+    fn container(&self, db: &Database, site: &Site, image: &ImageSeen) -> ContainerSpec {
+        let mut spec = shape::container(db, site, image, &self.defaults());
+        let data = db
+            .layout
+            .data
+            .first()
+            .map_or("", |(_, target)| target.as_str());
+        spec.command.extend([
+            "-c".to_owned(),
+            format!("config_file={CONFIG_TARGET}/postgresql.conf"),
+        ]);
+        spec.env.extend(
+            [
+                ("PGDATA", data),
+                ("POSTGRES_USER", SUPERUSER),
+                (
+                    "POSTGRES_PASSWORD_FILE",
+                    &format!("{SECRETS_TARGET}/{ADMIN_SECRET}"),
+                ),
+                ("POSTGRES_HOST_AUTH_METHOD", "scram-sha-256"),
+                (
+                    "POSTGRES_INITDB_ARGS",
+                    "--data-checksums --encoding=UTF8 --auth-host=scram-sha-256",
+                ),
+            ]
+            .map(|(k, v)| (k.to_owned(), v.to_owned())),
+        );
+        spec
+    }
+
+    fn target(&self, db: &Database, site: &Site, password: Secret) -> Target {
+        login(
+            db,
+            site,
+            Protocol::Postgres,
+            SUPERUSER,
+            "postgres",
+            password,
+        )
+    }
+
+    fn probe_query(&self, db: &Database) -> String {
+        format!(
+            "select split_part(current_setting('server_version'), ' ', 1), \
+             (select count(*) from pg_stat_activity \
+               where backend_type = 'client backend' and pid <> pg_backend_pid()), \
+             exists (select 1 from pg_roles where rolname = {})",
+            literal(&db.account.user)
+        )
+    }
+
+    fn account_statements(&self, db: &Database, password: &Secret) -> Vec<Statement> {
+        let user = identifier(&db.account.user);
+        let database = identifier(&db.database);
+        let rights = match db.account.role {
+            AccountRole::Admin => "createdb createrole",
+            AccountRole::Owner | AccountRole::ReadOnly => "nocreatedb nocreaterole",
+        };
+        let server = |purpose, text: String, done_code| Statement {
+            purpose,
+            database: "postgres".to_owned(),
+            text: Secret::new(text),
+            done_code,
+        };
+        let inside = |purpose, text: String| Statement {
+            purpose,
+            database: db.database.clone(),
+            text: Secret::new(text),
+            done_code: None,
+        };
+        let mut all = vec![
+            // 42710: the role exists. 42P04: the database exists.
+            server(
+                "create the account",
+                format!("create role {user} login"),
+                Some("42710"),
+            ),
+            server(
+                "set the account's password",
+                format!(
+                    "alter role {user} with login nosuperuser {rights} password {}",
+                    literal(password.expose())
+                ),
+                None,
+            ),
+            server(
+                "create the database",
+                format!("create database {database}"),
+                Some("42P04"),
+            ),
+            server(
+                "close the database to others",
+                format!("revoke all on database {database} from public"),
+                None,
+            ),
+        ];
+        match db.account.role {
+            AccountRole::Admin | AccountRole::Owner => all.push(server(
+                "give the database to the account",
+                format!("alter database {database} owner to {user}"),
+                None,
+            )),
+            AccountRole::ReadOnly => all.extend([
+                server(
+                    "let the account connect",
+                    format!("grant connect on database {database} to {user}"),
+                    None,
+                ),
+                inside(
+                    "let the account read",
+                    format!("grant usage on schema public to {user}"),
+                ),
+                inside(
+                    "let the account read",
+                    format!("grant select on all tables in schema public to {user}"),
+                ),
+                inside(
+                    "let the account read what comes",
+                    format!(
+                        "alter default privileges in schema public grant select on tables to {user}"
+                    ),
+                ),
+            ]),
+        }
+        all
+    }
+
+    fn client(&self, db: &Database, host: &str, port: u16, passfile: &str) -> Client {
+        let (user, database) = (&db.account.user, &db.database);
+        Client {
+            program: "psql".to_owned(),
+            args: [
+                "-h",
+                host,
+                "-p",
+                &port.to_string(),
+                "-U",
+                user,
+                "-d",
+                database,
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+            env: BTreeMap::from([("PGPASSFILE".to_owned(), passfile.to_owned())]),
+            url: format!("postgresql://{user}@{host}:{port}/{database}"),
+        }
+    }
+
+    fn passfile(&self, db: &Database, host: &str, port: u16, password: &Secret) -> Secret {
+        Secret::new(format!(
+            "{host}:{port}:{}:{}:{}\n",
+            db.database,
+            db.account.user,
+            password.expose().replace('\\', "\\\\").replace(':', "\\:")
+        ))
+    }
+}
+
+/// An identifier in double quotes, as SQL quotes it.
+fn identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A literal in single quotes; `standard_conforming_strings` is on by default since 9.1.
+fn literal(text: &str) -> String {
+    if text.contains('\\') {
+        format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+    } else {
+        format!("'{}'", text.replace('\'', "''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_series_is_the_major_version() {
+        for (tag, series) in [
+            ("17", "17"),
+            ("17.5-bookworm", "17"),
+            ("9.6.24", "9.6"),
+            ("15-b", "15"),
+        ] {
+            assert_eq!(Postgres.series(tag).as_deref(), Some(series));
+        }
+        assert_eq!(Postgres.series("bookworm"), None);
+    }
+
+    #[test]
+    fn names_and_passwords_cannot_leave_their_quotes() {
+        assert_eq!(identifier("a\"; drop"), "\"a\"\"; drop\"");
+        assert_eq!(literal("a'b"), "'a''b'");
+        assert_eq!(literal("a\\'b"), "E'a\\\\''b'");
+    }
+
+    #[test]
+    fn what_keeps_data_safe_cannot_be_set() {
+        assert!(Postgres.check_parameter("fsync", "off").is_err());
+        assert!(
+            Postgres
+                .check_parameter("work_mem", "64MB\nfsync=off")
+                .is_err()
+        );
+        assert!(Postgres.check_parameter("work_mem", "64MB").is_ok());
+        for user in ["postgres", "x\"; drop", "pg_monitor", "", "Ünal"] {
+            assert!(Postgres.check_user(user).is_err(), "{user}");
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Files that a container mounts besides its data.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// The files that an engine's recipe wants its container to mount.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FilesWanted {
+    /// Secret files: made once by db4sci, or copied from a person's file.
+    pub secrets: Vec<SecretFile>,
+    /// Configuration files: name and text.
+    pub config: Vec<(String, String)>,
+    /// What `FilesSeen::settings` will say once this is written.
+    pub settings: BTreeMap<String, String>,
+    /// What `FilesSeen::config` will say once this is written.
+    pub config_text: Option<String>,
+    /// Numeric owner of all these files.
+    pub owner: u32,
+}
+
+/// A secret file that a container mounts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretFile {
+    /// File name below the secrets folder.
+    pub name: String,
+    /// A person's file with the password; without one, a random password is made.
+    pub from: Option<PathBuf>,
+}
