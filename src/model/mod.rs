@@ -31,7 +31,9 @@ pub use database::{Database, Source, WantedState};
 pub use engine_kind::EngineKind;
 pub use files::{FilesWanted, SecretFile};
 pub use names::{ContainerId, DbName, HostPort, ImageId, ImageRef, Uid};
-pub use observed::{Attempts, DataSeen, FilesSeen, Marker, MarkerState, Probe, SeenDatabase};
+pub use observed::{
+    Attempts, DataSeen, FailedAttempt, FilesSeen, Marker, MarkerState, Probe, SeenDatabase,
+};
 pub use problem::{Place, Problem};
 pub use quantity::{Cpus, Memory};
 pub use secret::Secret;
