@@ -10,6 +10,7 @@ pub mod container;
 pub mod database;
 pub mod engine_kind;
 pub mod files;
+pub mod guard;
 pub mod names;
 pub mod observed;
 pub mod problem;
