@@ -7,5 +7,6 @@
 
 pub mod engine;
 pub mod model;
+pub mod observe;
 pub mod plan;
 pub mod runtime;
