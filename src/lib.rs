@@ -5,5 +5,6 @@
 //! database goes through the modules in this order: `specs` (what should be), `observe` (what is),
 //! `plan` (what to do, purely), `execute` (doing it), `record` (telling it).
 
+pub mod admin;
 pub mod model;
 pub mod runtime;
