@@ -5,8 +5,11 @@
 //! database goes through the modules in this order: `specs` (what should be), `observe` (what is),
 //! `plan` (what to do, purely), `execute` (doing it), `record` (telling it).
 
+pub mod admin;
 pub mod engine;
+pub mod execute;
 pub mod model;
 pub mod observe;
 pub mod plan;
+pub mod record;
 pub mod runtime;

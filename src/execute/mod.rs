@@ -13,7 +13,7 @@ use crate::admin::{Ledger, LedgerError, NewEntry};
 use crate::model::{
     Action, Change, Class, Clock, Database, FailedAttempt, Lane, Outcome, Reason, Site, Who,
 };
-use crate::record::Metrics;
+use crate::record::{Metrics, StepOutcome};
 use crate::runtime::{DataDirs, DirError, Runtime, RuntimeError, ServerError, Servers};
 
 use failpoint::failpoint;
@@ -123,9 +123,9 @@ impl Executor {
             let result = self.step(db, action).await;
             failpoint(&format!("{}.after", action.kind()));
             match result {
-                Ok(()) => step.applied(),
+                Ok(()) => step.end(StepOutcome::Applied),
                 Err(error) => {
-                    step.failed();
+                    step.end(StepOutcome::Failed);
                     let failure = self.failure(lane, action.kind(), &error);
                     let change = Change::Acted { action: action.kind().to_owned() };
                     let entry =

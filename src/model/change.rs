@@ -44,6 +44,9 @@ pub enum Who {
     Sql {
         /// The session's user.
         user: String,
+        /// The generation of the `state` row that they wrote: the entry answers that edit, and
+        /// no later one.
+        generation: u64,
     },
     /// A file of `desired-state/`.
     File(PathBuf),
@@ -54,7 +57,7 @@ impl std::fmt::Display for Who {
         match self {
             Who::Daemon => f.write_str("db4sci"),
             Who::Socket { uid, user } => write!(f, "{user}({uid})"),
-            Who::Sql { user } => write!(f, "sql:{user}"),
+            Who::Sql { user, .. } => write!(f, "sql:{user}"),
             Who::File(path) => write!(f, "file:{}", path.display()),
         }
     }

@@ -1,0 +1,122 @@
+//! The rules of admission: what a new entry must agree with.
+
+use std::ops::Range;
+
+use super::{Book, NewEntry, Row};
+use crate::model::{Change, Database, DbName, Source, Uid, WantedState};
+
+impl Book {
+    /// Whether a new entry may be accepted.
+    ///
+    /// # Errors
+    /// Why not, for a person. Nothing is changed either way.
+    pub fn check(&self, new: &NewEntry) -> Result<(), String> {
+        match &new.change {
+            Change::Admitted { database } => self.check_admitted(new, database),
+            Change::ImagePinned { uid, .. }
+            | Change::Initialised { uid }
+            | Change::Inspected { uid, .. } => self.check_uid(new, *uid),
+            Change::Overridden { .. }
+            | Change::Resumed
+            | Change::RestartAsked
+            | Change::RetryAsked
+            | Change::Quarantined { .. }
+            | Change::Observed { .. } => self.check_row(new).map(|_| ()),
+            // A refused spec, a failed attempt or a note may concern what was never admitted.
+            Change::SpecRefused { .. }
+            | Change::Intended { .. }
+            | Change::Acted { .. }
+            | Change::Noted => Ok(()),
+        }
+    }
+
+    fn check_row(&self, new: &NewEntry) -> Result<&Row, String> {
+        let kind = new.change.kind();
+        let name = new
+            .name
+            .as_ref()
+            .ok_or_else(|| format!("`{kind}` must name a database"))?;
+        self.row(name)
+            .ok_or_else(|| format!("there is no database `{name}`"))
+    }
+
+    fn check_uid(&self, new: &NewEntry, uid: Uid) -> Result<(), String> {
+        let row = self.check_row(new)?;
+        let has = row.database.uid;
+        if has == uid {
+            Ok(())
+        } else {
+            let name = &row.database.name;
+            Err(format!(
+                "`{name}` has uid {has}; what was done belongs to uid {uid}"
+            ))
+        }
+    }
+
+    fn check_admitted(&self, new: &NewEntry, database: &Database) -> Result<(), String> {
+        let name = &database.name;
+        if new.name.as_ref() != Some(name) {
+            return Err(format!("the entry does not carry the name `{name}`"));
+        }
+        if name.is_mydb_admin() != (database.source == Source::Builtin) {
+            return Err(format!(
+                "`{}` is DB4Sci's own database; no spec may take its name",
+                DbName::mydb_admin()
+            ));
+        }
+        match self.row(name).map(|row| &row.database) {
+            Some(old) if old.uid != database.uid => {
+                return Err(format!(
+                    "`{name}` has uid {}; it cannot become {}",
+                    old.uid, database.uid
+                ));
+            }
+            Some(old) if database.generation <= old.generation => {
+                return Err(format!(
+                    "`{name}` is at generation {}; generation {} is old: look again, and repeat \
+                     the change",
+                    old.generation, database.generation
+                ));
+            }
+            None if database.generation == 0 => {
+                return Err(format!("`{name}`: generations count from 1"));
+            }
+            Some(_) | None => {}
+        }
+        self.check_ports(database)
+    }
+
+    fn check_ports(&self, database: &Database) -> Result<(), String> {
+        let wanted = ports(database);
+        if wanted.end > u32::from(u16::MAX) + 1 {
+            return Err(format!(
+                "port {} and the {} ports that follow it do not fit below 65536",
+                database.port,
+                database.layout.ports.len().saturating_sub(1)
+            ));
+        }
+        if database.state == WantedState::Retired {
+            return Ok(());
+        }
+        let taken = self.rows().map(|(_, row)| &row.database).find(|other| {
+            let theirs = ports(other);
+            other.name != database.name
+                && other.state != WantedState::Retired
+                && theirs.start < wanted.end
+                && wanted.start < theirs.end
+        });
+        match taken {
+            None => Ok(()),
+            Some(other) => Err(format!(
+                "port {} belongs to `{}`; choose another one, or leave `port` out",
+                database.port, other.name
+            )),
+        }
+    }
+}
+
+fn ports(database: &Database) -> Range<u32> {
+    let first = u32::from(database.port.get());
+    let count = u32::try_from(database.layout.ports.len()).unwrap_or(u32::MAX);
+    first..first.saturating_add(count)
+}

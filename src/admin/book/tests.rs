@@ -1,0 +1,401 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::admin::testing::{admitted, database, entry, instant, name, new};
+use crate::model::{HostPort, ImageId, OverrideState, Source, Uid};
+
+/// A book with these changes accepted, numbered from 1.
+fn book(changes: Vec<NewEntry>) -> Book {
+    let mut book = Book::new();
+    for (new, seq) in changes.into_iter().zip(1..) {
+        book.check(&new).unwrap();
+        book.apply(&entry(seq, new)).unwrap();
+    }
+    book
+}
+
+fn genomics() -> Book {
+    book(vec![admitted(database("genomics", 32011))])
+}
+
+fn uid() -> Uid {
+    database("genomics", 32011).uid
+}
+
+fn stopped() -> Override {
+    Override {
+        state: OverrideState::Stopped,
+        until: None,
+        reason: "INC-812".to_owned(),
+        who: Who::Daemon,
+        since: instant(0),
+    }
+}
+
+#[test]
+fn a_new_database_is_pending_and_wants_what_its_spec_says() {
+    let book = genomics();
+    let row = book.row(&name("genomics")).unwrap();
+    assert_eq!(
+        (row.phase, row.wanted()),
+        (Phase::Pending, WantedState::Running)
+    );
+    assert_eq!((row.initialised, row.since), (false, instant(1)));
+    assert_eq!(book.head().seq, 1);
+}
+
+#[test]
+fn each_change_shows_in_its_field() {
+    let pin = ImageId("sha256:aa".to_owned());
+    let book = book(vec![
+        admitted(database("genomics", 32011)),
+        new(
+            "genomics",
+            Change::ImagePinned {
+                uid: uid(),
+                image: pin.clone(),
+            },
+        ),
+        new("genomics", Change::Initialised { uid: uid() }),
+        new("genomics", Change::Overridden { by: stopped() }),
+        new(
+            "genomics",
+            Change::Quarantined {
+                why: "crash loop".to_owned(),
+            },
+        ),
+        new("genomics", Change::RestartAsked),
+        new(
+            "genomics",
+            Change::SpecRefused {
+                row_generation: Some(4),
+                problems: vec!["no".to_owned()],
+            },
+        ),
+        new(
+            "genomics",
+            Change::Observed {
+                phase: Phase::Held,
+                reason: Some(Reason::Quarantined),
+            },
+        ),
+    ]);
+    let row = book.row(&name("genomics")).unwrap();
+    assert_eq!(row.database.image.pinned, Some(pin));
+    assert!(row.initialised);
+    assert_eq!(row.wanted(), WantedState::Stopped);
+    assert_eq!(row.quarantined, Some((instant(5), "crash loop".to_owned())));
+    assert_eq!(row.restart_asked, Some(instant(6)));
+    assert_eq!(row.refused, Some(vec!["no".to_owned()]));
+    assert_eq!(
+        (row.phase, row.reason),
+        (Phase::Held, Some(Reason::Quarantined))
+    );
+    assert_eq!((row.since, row.message.as_str()), (instant(8), "as wanted"));
+}
+
+#[test]
+fn retry_ends_a_quarantine_and_resume_an_override() {
+    let book = book(vec![
+        admitted(database("genomics", 32011)),
+        new(
+            "genomics",
+            Change::Quarantined {
+                why: "crash loop".to_owned(),
+            },
+        ),
+        new("genomics", Change::Overridden { by: stopped() }),
+        new("genomics", Change::RetryAsked),
+        new("genomics", Change::Resumed),
+    ]);
+    let row = book.row(&name("genomics")).unwrap();
+    assert_eq!((row.quarantined.as_ref(), row.over.as_ref()), (None, None));
+    assert_eq!(row.retry_asked, Some(instant(4)));
+}
+
+#[test]
+fn a_repeated_observation_keeps_its_since() {
+    let ready = || {
+        new(
+            "genomics",
+            Change::Observed {
+                phase: Phase::Ready,
+                reason: None,
+            },
+        )
+    };
+    let book = book(vec![
+        admitted(database("genomics", 32011)),
+        ready(),
+        ready(),
+    ]);
+    assert_eq!(book.row(&name("genomics")).unwrap().since, instant(2));
+}
+
+#[test]
+fn a_newer_spec_replaces_the_old_one_and_keeps_what_is_known() {
+    let mut newer = database("genomics", 32011);
+    newer.generation = 7;
+    newer.description = "variant calls".to_owned();
+    let mut other_image = newer.clone();
+    other_image.generation = 8;
+    other_image.image.reference = "postgres:17.6".parse().unwrap();
+    let pin = Change::ImagePinned {
+        uid: uid(),
+        image: ImageId("sha256:aa".to_owned()),
+    };
+    let mut book = book(vec![
+        admitted(database("genomics", 32011)),
+        new("genomics", pin),
+        new("genomics", Change::Initialised { uid: uid() }),
+        new(
+            "genomics",
+            Change::SpecRefused {
+                row_generation: None,
+                problems: vec!["no".to_owned()],
+            },
+        ),
+        admitted(newer),
+    ]);
+    let row = book.row(&name("genomics")).unwrap();
+    assert_eq!(row.database.description, "variant calls");
+    assert!(row.database.image.pinned.is_some(), "the pin is kept");
+    assert!(row.initialised);
+    assert_eq!(row.refused, None);
+    book.apply(&entry(6, admitted(other_image))).unwrap();
+    let row = book.row(&name("genomics")).unwrap();
+    assert_eq!(
+        row.database.image.pinned, None,
+        "another image, another pin"
+    );
+}
+
+#[test]
+fn a_spec_that_was_never_good_is_remembered_by_its_problems() {
+    let refused = |problems: &[&str]| {
+        let problems = problems.iter().map(|p| (*p).to_owned()).collect();
+        new(
+            "genomics",
+            Change::SpecRefused {
+                row_generation: Some(1),
+                problems,
+            },
+        )
+    };
+    let mut book = book(vec![refused(&["no engine"])]);
+    let unborn: Vec<_> = book.unborn().map(|(n, p)| (n.as_str(), p.len())).collect();
+    assert_eq!(unborn, [("genomics", 1)]);
+    let mut cleared = book.clone();
+    cleared.apply(&entry(2, refused(&[]))).unwrap();
+    assert_eq!(cleared.unborn().len(), 0);
+    book.apply(&entry(2, admitted(database("genomics", 32011))))
+        .unwrap();
+    assert_eq!(book.unborn().len(), 0);
+}
+
+#[test]
+fn what_breaks_a_rule_is_refused_by_name() {
+    let book = book(vec![
+        admitted(database("genomics", 32011)),
+        admitted({
+            let mut graph = database("graph", 32020);
+            graph.layout.ports = vec![7474, 7687];
+            graph
+        }),
+    ]);
+    let changed = |change: &dyn Fn(&mut Database)| {
+        let mut database = database("genomics", 32011);
+        database.generation = 2;
+        change(&mut database);
+        admitted(database)
+    };
+    let port = |n: u16| HostPort::try_from(n).unwrap();
+    let other = Uid(uuid::Uuid::from_u128(9));
+    let cases: Vec<(NewEntry, &str)> = vec![
+        (changed(&|d| d.generation = 1), "generation 1 is old"),
+        (changed(&|d| d.uid = other), "cannot become"),
+        (changed(&|d| d.port = port(32020)), "belongs to `graph`"),
+        (changed(&|d| d.port = port(32021)), "belongs to `graph`"),
+        (
+            changed(&|d| {
+                d.port = port(32019);
+                d.layout.ports = vec![1, 2]
+            }),
+            "belongs to `graph`",
+        ),
+        (
+            changed(&|d| {
+                d.port = port(65535);
+                d.layout.ports = vec![1, 2]
+            }),
+            "below 65536",
+        ),
+        (changed(&|d| d.source = Source::Builtin), "own database"),
+        (
+            admitted({
+                let mut d = database("mydb_admin", 32009);
+                d.source = Source::Row;
+                d
+            }),
+            "own database",
+        ),
+        (
+            admitted({
+                let mut d = database("assays", 32030);
+                d.generation = 0;
+                d
+            }),
+            "count from 1",
+        ),
+        (new("assays", Change::Resumed), "no database `assays`"),
+        (
+            new("genomics", Change::Initialised { uid: other }),
+            "belongs to uid",
+        ),
+        (
+            new(
+                "genomics",
+                Change::ImagePinned {
+                    uid: other,
+                    image: ImageId("x".to_owned()),
+                },
+            ),
+            "belongs to uid",
+        ),
+        (
+            NewEntry {
+                name: None,
+                ..new("genomics", Change::RestartAsked)
+            },
+            "must name a database",
+        ),
+        (
+            NewEntry {
+                name: Some(name("graph")),
+                ..changed(&|_| ())
+            },
+            "does not carry the name",
+        ),
+    ];
+    for (new, why) in cases {
+        let error = book.check(&new).unwrap_err();
+        assert!(error.contains(why), "{error} instead of {why}");
+    }
+    book.check(&changed(&|d| d.port = port(32012))).unwrap();
+    book.check(&changed(&|d| d.generation = 40)).unwrap();
+}
+
+#[test]
+fn a_retired_database_holds_no_port() {
+    let retired = {
+        let mut database = database("genomics", 32011);
+        (database.generation, database.state) = (2, WantedState::Retired);
+        admitted(database)
+    };
+    let mut book = genomics();
+    let next = admitted(database("assays", 32011));
+    assert!(book.check(&next).is_err());
+    book.apply(&entry(2, retired)).unwrap();
+    book.check(&next).unwrap();
+    book.apply(&entry(3, next)).unwrap();
+    let mut back = database("genomics", 32011);
+    back.generation = 3;
+    assert!(
+        book.check(&admitted(back)).is_err(),
+        "it cannot take it back"
+    );
+}
+
+#[test]
+fn entries_come_in_order_or_not_at_all() {
+    let mut book = genomics();
+    let before = book.clone();
+    for seq in [0, 1, 3] {
+        assert!(
+            book.apply(&entry(seq, new("genomics", Change::Resumed)))
+                .is_err()
+        );
+    }
+    assert!(
+        book.apply(&entry(2, new("assays", Change::Resumed)))
+            .is_err()
+    );
+    assert_eq!(book, before);
+}
+
+fn any_change() -> impl Strategy<Value = NewEntry> {
+    let names = prop::sample::select(vec!["genomics", "assays", "chembank"]);
+    (names, 0..9u8, 1..5u64).prop_map(|(text, kind, generation)| {
+        let mut database = database(text, 32011);
+        database.generation = generation;
+        let uid = database.uid;
+        match kind {
+            0 | 1 => admitted({
+                database.port = HostPort::try_from(32010 + text.len() as u16).unwrap();
+                database
+            }),
+            2 => new(text, Change::Initialised { uid }),
+            3 => new(text, Change::Overridden { by: stopped() }),
+            4 => new(text, Change::Resumed),
+            5 => new(
+                text,
+                Change::Quarantined {
+                    why: "again".to_owned(),
+                },
+            ),
+            6 => new(text, Change::RetryAsked),
+            7 => new(
+                text,
+                Change::SpecRefused {
+                    row_generation: None,
+                    problems: vec![],
+                },
+            ),
+            _ => new(
+                text,
+                Change::Observed {
+                    phase: Phase::Ready,
+                    reason: None,
+                },
+            ),
+        }
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn whatever_is_admitted_can_be_folded(changes in prop::collection::vec(any_change(), 0..60)) {
+        let mut book = Book::new();
+        let mut accepted = Vec::new();
+        for new in changes {
+            if book.check(&new).is_ok() {
+                let entry = entry(accepted.len() as u64 + 1, new);
+                book.apply(&entry).unwrap();
+                accepted.push(entry);
+            }
+        }
+        // Folding the accepted entries again, from any point on, gives the same book.
+        let mut again = Book::new();
+        for entry in &accepted {
+            again = again.clone();
+            again.apply(entry).unwrap();
+        }
+        prop_assert_eq!(again, book);
+    }
+
+    #[test]
+    fn live_databases_never_share_a_port(changes in prop::collection::vec(any_change(), 0..60)) {
+        let mut book = Book::new();
+        for new in changes {
+            if book.check(&new).is_ok() {
+                let next = entry(book.head().seq + 1, new);
+                book.apply(&next).unwrap();
+            }
+            let mut ports: Vec<u16> = book.rows().map(|(_, row)| row.database.port.get()).collect();
+            ports.sort_unstable();
+            prop_assert!(ports.windows(2).all(|pair| pair[0] != pair[1]));
+        }
+    }
+}

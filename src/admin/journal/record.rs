@@ -1,0 +1,268 @@
+//! One record: an entry of the ledger in one line of JSON, sealed by a checksum and chained to the
+//! record before it.
+//!
+//! ```text
+//! {"hash":"<64 hex digits>","prev":"<64 hex digits>","synced":41,"rest":0,"entry":{…}}
+//! ```
+//!
+//! `hash` is the SHA-256 of everything in the line after it, bytes as they stand; since that
+//! includes `prev`, it seals the whole past too. A line can be read with `jq`, and checked without
+//! knowing what an entry is.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::model::Entry;
+
+/// Longest line that is written, in bytes. Longer entries are refused before they reach the disk.
+pub const MAX_LINE: usize = 4 << 20;
+
+const HEAD: &[u8] = b"{\"hash\":\"";
+const HEX: usize = 64;
+
+/// The checksum of a record, and through the chain of all records before it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ChainHash([u8; 32]);
+
+impl ChainHash {
+    /// What the first record is chained to.
+    pub const GENESIS: ChainHash = ChainHash([0; 32]);
+
+    fn of(bytes: &[u8]) -> Self {
+        ChainHash(Sha256::digest(bytes).into())
+    }
+}
+
+impl fmt::Display for ChainHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for ChainHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for ChainHash {
+    type Err = String;
+
+    /// Reads 64 lower-case hexadecimal digits, and nothing else.
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        let bad = || format!("`{s}` is not 64 lower-case hexadecimal digits");
+        let digit = |c: u8| match c {
+            b'0'..=b'9' => Some(c - b'0'),
+            b'a'..=b'f' => Some(c - b'a' + 10),
+            _ => None,
+        };
+        let digits = s.as_bytes();
+        if digits.len() != HEX {
+            return Err(bad());
+        }
+        let mut hash = [0; 32];
+        for (byte, pair) in hash.iter_mut().zip(digits.chunks_exact(2)) {
+            let (high, low) = (digit(pair[0]), digit(pair[1]));
+            *byte = high.zip(low).map(|(h, l)| h << 4 | l).ok_or_else(bad)?;
+        }
+        Ok(ChainHash(hash))
+    }
+}
+
+impl TryFrom<String> for ChainHash {
+    type Error = String;
+    fn try_from(s: String) -> Result<Self, Self::Error> {
+        s.parse()
+    }
+}
+
+impl From<ChainHash> for String {
+    fn from(h: ChainHash) -> String {
+        h.to_string()
+    }
+}
+
+/// The end of the chain: number and checksum of its last record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Head {
+    /// Number of the last record; 0 when there is none.
+    pub seq: u64,
+    /// Its checksum.
+    pub hash: ChainHash,
+}
+
+impl Head {
+    /// Of a journal without records.
+    pub const GENESIS: Head = Head {
+        seq: 0,
+        hash: ChainHash::GENESIS,
+    };
+}
+
+/// An entry with its place in the chain.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// Its checksum.
+    pub hash: ChainHash,
+    /// The checksum of the record before it.
+    pub prev: ChainHash,
+    /// All records up to this number were surely on disk before this one was written.
+    pub synced: u64,
+    /// How many further records belong to the same unit, of which all or none count.
+    pub rest: u32,
+    /// What it says.
+    pub entry: Entry,
+}
+
+impl Record {
+    /// Its number and checksum.
+    pub fn head(&self) -> Head {
+        Head {
+            seq: self.entry.seq,
+            hash: self.hash,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Body {
+    prev: ChainHash,
+    synced: u64,
+    rest: u32,
+    entry: Entry,
+}
+
+#[derive(Deserialize)]
+struct Line {
+    hash: ChainHash,
+    prev: ChainHash,
+    synced: u64,
+    rest: u32,
+    entry: Entry,
+}
+
+/// What became of a line that was read.
+#[derive(Debug)]
+pub enum Decoded {
+    /// The checksum agrees and the entry is known.
+    Good(Box<Record>),
+    /// The checksum agrees, but this program does not know what it says: a newer one wrote it.
+    Unreadable(String),
+    /// The checksum does not agree.
+    Damaged,
+}
+
+/// Makes the line of an entry, with its end of line, and the record that it will be read as.
+///
+/// # Errors
+/// When the entry cannot be put into JSON, or its line would be longer than [`MAX_LINE`].
+pub fn encode(
+    prev: ChainHash,
+    synced: u64,
+    rest: u32,
+    entry: Entry,
+) -> Result<(Vec<u8>, Record), String> {
+    let body = Body {
+        prev,
+        synced,
+        rest,
+        entry,
+    };
+    let json = serde_json::to_vec(&body).map_err(|e| e.to_string())?;
+    if json.len() > MAX_LINE {
+        return Err(format!(
+            "{} bytes; an entry may have {MAX_LINE}",
+            json.len()
+        ));
+    }
+    // The body loses its opening brace: the line's own one stands before the checksum.
+    let sealed = &json[1..];
+    let hash = ChainHash::of(sealed);
+    let mut line = Vec::with_capacity(HEAD.len() + HEX + 2 + sealed.len() + 1);
+    line.extend_from_slice(HEAD);
+    line.extend_from_slice(hash.to_string().as_bytes());
+    line.extend_from_slice(b"\",");
+    line.extend_from_slice(sealed);
+    line.push(b'\n');
+    let Body { entry, .. } = body;
+    let record = Record {
+        hash,
+        prev,
+        synced,
+        rest,
+        entry,
+    };
+    Ok((line, record))
+}
+
+/// Whether an entry can be put into a record.
+///
+/// # Errors
+/// As [`encode`].
+pub fn fits(entry: &Entry) -> Result<(), String> {
+    // Room for the checksums and numbers around it.
+    const AROUND: usize = 512;
+    struct Count(usize);
+    impl std::io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(AROUND);
+    serde_json::to_writer(&mut count, entry).map_err(|e| e.to_string())?;
+    if count.0 > MAX_LINE {
+        return Err(format!("{} bytes; an entry may have {MAX_LINE}", count.0));
+    }
+    Ok(())
+}
+
+/// Reads a line without its end of line.
+pub fn decode(line: &[u8]) -> Decoded {
+    if verify(line).is_none() {
+        return Decoded::Damaged;
+    }
+    match serde_json::from_slice(line) {
+        Ok(Line {
+            hash,
+            prev,
+            synced,
+            rest,
+            entry,
+        }) => Decoded::Good(Box::new(Record {
+            hash,
+            prev,
+            synced,
+            rest,
+            entry,
+        })),
+        Err(error) => Decoded::Unreadable(error.to_string()),
+    }
+}
+
+/// The checksum of a line, if what follows it agrees with it.
+pub fn verify(line: &[u8]) -> Option<ChainHash> {
+    let rest = line.strip_prefix(HEAD)?;
+    let (hex, rest) = rest.split_at_checked(HEX)?;
+    let sealed = rest.strip_prefix(b"\",")?;
+    let hash: ChainHash = std::str::from_utf8(hex).ok()?.parse().ok()?;
+    (hash == ChainHash::of(sealed)).then_some(hash)
+}
+
+/// The `synced` of a line whose checksum agrees, whatever else it says.
+pub fn synced_of(line: &[u8]) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Synced {
+        synced: u64,
+    }
+    verify(line)?;
+    serde_json::from_slice(line).ok().map(|s: Synced| s.synced)
+}

@@ -1,0 +1,132 @@
+//! Entries from the past: the recent ones from memory, older ones from the journal's file.
+
+use std::collections::VecDeque;
+
+use super::{Ledger, LedgerError};
+use crate::admin::journal::{JournalError, JournalReader, Record};
+use crate::model::{DbName, Entry};
+
+/// Which entries to show.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Query {
+    /// Only entries after this number, oldest first; `None`: the newest ones.
+    pub after: Option<u64>,
+    /// Only entries that concern this database.
+    pub name: Option<DbName>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// Records read in one step backwards through the file.
+const STEP: u64 = 1024;
+
+impl Ledger {
+    /// Entries by number, oldest first.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn entries(&self, query: &Query) -> Result<Vec<Entry>, LedgerError> {
+        if let Some(found) = self.recent(query) {
+            return Ok(found);
+        }
+        let query = query.clone();
+        let reader = self.shown.reader.clone();
+        let found = read(reader, move |reader| match query.after {
+            Some(after) => forwards(reader, after, &query),
+            None => backwards(reader, &query),
+        });
+        found.await
+    }
+
+    /// The records after a number, oldest first, at most `limit`: for the tables.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn records(&self, after: u64, limit: usize) -> Result<Vec<Record>, LedgerError> {
+        {
+            let ring = self.shown.ring();
+            if ring.front().is_some_and(|r| r.entry.seq <= after + 1) {
+                let newer = ring.iter().filter(|r| r.entry.seq > after);
+                return Ok(newer.take(limit).cloned().collect());
+            }
+        }
+        let reader = self.shown.reader.clone();
+        let found = read(reader, move |reader| {
+            let mut found = Vec::new();
+            reader.after(after, &mut |record| {
+                found.push(record);
+                found.len() < limit
+            })?;
+            Ok(found)
+        });
+        found.await
+    }
+
+    /// The answer from memory, if it surely is the whole one.
+    fn recent(&self, query: &Query) -> Option<Vec<Entry>> {
+        let ring = self.shown.ring();
+        let whole = ring.front().is_none_or(|r| r.entry.seq == 1);
+        let wanted = |r: &&Record| query.name.is_none() || r.entry.name == query.name;
+        match query.after {
+            Some(after) => {
+                let covered = whole || ring.front().is_some_and(|r| r.entry.seq <= after + 1);
+                let newer = ring.iter().filter(|r| r.entry.seq > after).filter(wanted);
+                covered.then(|| newer.take(query.limit).map(|r| r.entry.clone()).collect())
+            }
+            None => {
+                let newest = ring.iter().rev().filter(wanted).take(query.limit);
+                let mut found: Vec<Entry> = newest.map(|r| r.entry.clone()).collect();
+                found.reverse();
+                (whole || found.len() == query.limit).then_some(found)
+            }
+        }
+    }
+}
+
+/// Reads on a thread that may block.
+async fn read<T: Send + 'static>(
+    reader: JournalReader,
+    work: impl FnOnce(&JournalReader) -> Result<T, JournalError> + Send + 'static,
+) -> Result<T, LedgerError> {
+    tokio::task::spawn_blocking(move || work(&reader))
+        .await
+        .map_err(|_| LedgerError::Closed)?
+        .map_err(LedgerError::from)
+}
+
+fn forwards(reader: &JournalReader, after: u64, query: &Query) -> Result<Vec<Entry>, JournalError> {
+    let mut found = Vec::new();
+    if query.limit == 0 {
+        return Ok(found);
+    }
+    reader.after(after, &mut |record| {
+        if query.name.is_none() || record.entry.name == query.name {
+            found.push(record.entry);
+        }
+        found.len() < query.limit
+    })?;
+    Ok(found)
+}
+
+/// Reads a step before the last one until enough is found: a name that is seldom spoken of takes
+/// the whole file, the usual question only its end.
+fn backwards(reader: &JournalReader, query: &Query) -> Result<Vec<Entry>, JournalError> {
+    let mut found = VecDeque::new();
+    let mut end = reader.head().seq;
+    while end > 0 && found.len() < query.limit {
+        let start = end.saturating_sub(STEP);
+        let mut step = VecDeque::new();
+        reader.after(start, &mut |record| {
+            let seq = record.entry.seq;
+            if seq <= end && (query.name.is_none() || record.entry.name == query.name) {
+                step.push_back(record.entry);
+            }
+            seq < end
+        })?;
+        step.append(&mut found);
+        found = step;
+        end = start;
+    }
+    let surplus = found.len().saturating_sub(query.limit);
+    Ok(found.into_iter().skip(surplus).collect())
+}
