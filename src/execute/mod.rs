@@ -79,9 +79,8 @@ impl StepError {
             StepError::Runtime(RuntimeError::PortInUse { .. }) => Reason::PortInUse,
             StepError::Runtime(RuntimeError::Pull { .. }) => Reason::ImagePullFailed,
             StepError::Runtime(RuntimeError::MountMissing(_)) => Reason::DataUnmounted,
-            StepError::Runtime(RuntimeError::DiskFull(_)) | StepError::Dir(DirError::DiskFull(_)) => {
-                Reason::DiskFull
-            }
+            StepError::Runtime(RuntimeError::DiskFull(_))
+            | StepError::Dir(DirError::DiskFull(_)) => Reason::DiskFull,
             StepError::Runtime(RuntimeError::Unavailable(_)) => Reason::DockerUnavailable,
             StepError::Ledger(_) => Reason::LedgerUnavailable,
             StepError::Runtime(
@@ -103,8 +102,12 @@ impl Executor {
         let actions = lane.actions.iter().map(|a| a.kind().to_owned()).collect();
         let why = lane.why.join(", ");
         failpoint("intent.before");
-        let intent =
-            self.entry(lane, Outcome::Done, why.clone(), Change::Intended { actions });
+        let intent = self.entry(
+            lane,
+            Outcome::Done,
+            why.clone(),
+            Change::Intended { actions },
+        );
         if let Err(error) = self.ledger.append(intent).await {
             return LaneEnd::Failed(self.failure(lane, "intent", &error.into()));
         }
@@ -127,9 +130,10 @@ impl Executor {
                 Err(error) => {
                     step.end(StepOutcome::Failed);
                     let failure = self.failure(lane, action.kind(), &error);
-                    let change = Change::Acted { action: action.kind().to_owned() };
-                    let entry =
-                        self.entry(lane, Outcome::Failed, failure.message.clone(), change);
+                    let change = Change::Acted {
+                        action: action.kind().to_owned(),
+                    };
+                    let entry = self.entry(lane, Outcome::Failed, failure.message.clone(), change);
                     self.record(entry).await;
                     return match error {
                         StepError::Moved(why) => LaneEnd::Abandoned(why),
@@ -142,9 +146,12 @@ impl Executor {
             }
         }
         if let Some(last) = lane.actions.last() {
-            let change = Change::Acted { action: last.kind().to_owned() };
+            let change = Change::Acted {
+                action: last.kind().to_owned(),
+            };
             failpoint("record.before");
-            self.record(self.entry(lane, Outcome::Done, why, change)).await;
+            self.record(self.entry(lane, Outcome::Done, why, change))
+                .await;
             failpoint("record.after");
         }
         LaneEnd::Done
@@ -162,7 +169,9 @@ impl Executor {
             match self.runtime.inspect(id.as_str()).await? {
                 Some(container) if container.uid() == Some(db.uid) => {}
                 Some(_) | None => {
-                    return Err(StepError::Moved("its container is another one by now".to_owned()));
+                    return Err(StepError::Moved(
+                        "its container is another one by now".to_owned(),
+                    ));
                 }
             }
         }
@@ -181,7 +190,13 @@ impl Executor {
     }
 
     fn entry(&self, lane: &Lane, outcome: Outcome, message: String, change: Change) -> NewEntry {
-        NewEntry { who: Who::Daemon, name: Some(lane.name.clone()), outcome, message, change }
+        NewEntry {
+            who: Who::Daemon,
+            name: Some(lane.name.clone()),
+            outcome,
+            message,
+            change,
+        }
     }
 
     /// Writes a result. That it cannot be written changes nothing about what is done: the next

@@ -1,9 +1,9 @@
 //! One step each.
 
+use crate::admin::NewEntry;
 use crate::engine::{self, ADMIN_SECRET, USER_SECRET};
 use crate::model::container::LABEL_UID;
 use crate::model::{Action, Change, ContainerSpec, Database, Outcome, Who};
-use crate::admin::NewEntry;
 use crate::runtime::{RuntimeError, ServerError};
 
 use super::{Executor, StepError};
@@ -21,17 +21,32 @@ pub(super) async fn carry_out(
     match action {
         Action::PullImage(reference) => exec.runtime.pull(reference.as_str()).await?,
         Action::PinImage(image) => {
-            let change = Change::ImagePinned { uid: db.uid, image: image.clone() };
-            note(exec, db, format!("{} is {image}", db.image.reference), change).await?;
+            let change = Change::ImagePinned {
+                uid: db.uid,
+                image: image.clone(),
+            };
+            note(
+                exec,
+                db,
+                format!("{} is {image}", db.image.reference),
+                change,
+            )
+            .await?;
         }
         Action::PrepareData => exec.dirs.prepare(db).await?,
         Action::SetAsideHalfMade => {
             let place = exec.dirs.set_aside_half_made(db, exec.clock.now()).await?;
             let message = format!("half-made data was moved to {}", place.display());
-            let change = Change::Acted { action: action.kind().to_owned() };
+            let change = Change::Acted {
+                action: action.kind().to_owned(),
+            };
             note(exec, db, message, change).await?;
         }
-        Action::WriteFiles => exec.dirs.write_files(&exec.site, db, &recipe.files(db)).await?,
+        Action::WriteFiles => {
+            exec.dirs
+                .write_files(&exec.site, db, &recipe.files(db))
+                .await?
+        }
         Action::Create(spec) => create(exec, db, spec).await?,
         Action::Start(id) => exec.runtime.start(id).await?,
         Action::Unpause(id) => exec.runtime.unpause(id).await?,
@@ -44,22 +59,32 @@ pub(super) async fn carry_out(
             let admin = exec.dirs.secret(&exec.site, db, ADMIN_SECRET).await?;
             let user = exec.dirs.secret(&exec.site, db, USER_SECRET).await?;
             let target = recipe.target(db, &exec.site, admin);
-            exec.servers.run(&target, &recipe.account_statements(db, &user)).await?;
+            exec.servers
+                .run(&target, &recipe.account_statements(db, &user))
+                .await?;
             let login = recipe.user_target(db, &exec.site, user);
-            exec.servers.login(&login).await.map_err(|error| match error {
-                ServerError::LoginRefused(why) => ServerError::Statement {
-                    purpose: "check the account's login",
-                    message: why,
-                },
-                other => other,
-            })?;
+            exec.servers
+                .login(&login)
+                .await
+                .map_err(|error| match error {
+                    ServerError::LoginRefused(why) => ServerError::Statement {
+                        purpose: "check the account's login",
+                        message: why,
+                    },
+                    other => other,
+                })?;
         }
         Action::MarkInitialised => {
             exec.dirs.mark_initialised(db).await?;
             super::failpoint::failpoint("mark_initialised.between");
             let change = Change::Initialised { uid: db.uid };
-            note(exec, db, "its first start is over: from now on it has data".to_owned(), change)
-                .await?;
+            note(
+                exec,
+                db,
+                "its first start is over: from now on it has data".to_owned(),
+                change,
+            )
+            .await?;
         }
         Action::Quarantine(why) => quarantine(exec, db, why).await?,
     }
@@ -110,10 +135,27 @@ async fn quarantine(exec: &Executor, db: &Database, why: &str) -> Result<(), Ste
         let seen = serde_json::to_string_pretty(&container).unwrap_or_default();
         files.push(("container.json".to_owned(), seen));
         let logs = exec.runtime.logs(&container.id, EVIDENCE_LINES).await;
-        files.push(("log.txt".to_owned(), logs.unwrap_or_else(|error| error.to_string())));
+        files.push((
+            "log.txt".to_owned(),
+            logs.unwrap_or_else(|error| error.to_string()),
+        ));
     }
-    files.push(("data.txt".to_owned(), format!("{:#?}\n", exec.dirs.look(db).await)));
-    let place = exec.dirs.keep_evidence(&exec.site, db, exec.clock.now(), &files).await?;
+    files.push((
+        "data.txt".to_owned(),
+        format!("{:#?}\n", exec.dirs.look(db).await),
+    ));
+    let place = exec
+        .dirs
+        .keep_evidence(&exec.site, db, exec.clock.now(), &files)
+        .await?;
     let message = format!("{why}; evidence is in {}", place.display());
-    note(exec, db, message, Change::Quarantined { why: why.to_owned() }).await
+    note(
+        exec,
+        db,
+        message,
+        Change::Quarantined {
+            why: why.to_owned(),
+        },
+    )
+    .await
 }

@@ -1,0 +1,125 @@
+//! What is shown: the newest view of each database, published as one snapshot.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use crate::model::view::{DatabaseView, Snapshot};
+use crate::model::{Clock, DbName, Problem};
+
+/// Collects views and publishes snapshots.
+pub struct Board {
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+    snapshot: watch::Sender<Arc<Snapshot>>,
+}
+
+#[derive(Default)]
+struct State {
+    views: BTreeMap<DbName, Arc<DatabaseView>>,
+    rest: Snapshot,
+}
+
+impl Board {
+    /// An empty board.
+    pub fn new(clock: Arc<dyn Clock>, mode: &str, instance: &str) -> Self {
+        let rest = Snapshot {
+            mode: mode.to_owned(),
+            instance: instance.to_owned(),
+            ..Snapshot::default()
+        };
+        let state = Mutex::new(State {
+            views: BTreeMap::new(),
+            rest,
+        });
+        Board {
+            clock,
+            state,
+            snapshot: watch::channel(Arc::default()).0,
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // No code panics while the lock is held.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The snapshots, newest first.
+    pub fn watch(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.snapshot.subscribe()
+    }
+
+    /// The last view of a database.
+    pub fn view(&self, name: &DbName) -> Option<Arc<DatabaseView>> {
+        self.state().views.get(name).cloned()
+    }
+
+    /// How many databases have a view.
+    pub fn len(&self) -> usize {
+        self.state().views.len()
+    }
+
+    /// Whether no database has a view yet.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Shows a database's newest view.
+    pub fn show(&self, view: DatabaseView) {
+        let mut state = self.state();
+        if state.views.get(&view.name).is_some_and(|old| **old == view) {
+            return;
+        }
+        state.views.insert(view.name.clone(), Arc::new(view));
+        self.publish(&mut state);
+    }
+
+    /// Shows what is wrong with specs and files.
+    pub fn problems(&self, problems: Vec<Problem>) {
+        self.change(|rest| rest.problems = problems);
+    }
+
+    /// Shows whether Docker answers; `Some`: what it said instead.
+    pub fn docker(&self, trouble: Option<String>) {
+        self.change(|rest| rest.docker = trouble);
+    }
+
+    /// Shows that every database was looked at once.
+    pub fn first_pass_done(&self) {
+        self.change(|rest| rest.first_pass_done = true);
+    }
+
+    /// Shows how far the tables are behind the ledger.
+    pub fn tables_behind(&self, entries: u64) {
+        self.change(|rest| rest.tables_behind = entries);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Snapshot)) {
+        let mut state = self.state();
+        let before = state.rest.clone();
+        change(&mut state.rest);
+        if state.rest != before {
+            self.publish(&mut state);
+        }
+    }
+
+    /// Publishes under the lock, so that snapshots never go backwards.
+    fn publish(&self, state: &mut State) {
+        let (admin, users): (Vec<_>, Vec<_>) = state
+            .views
+            .values()
+            .partition(|view| view.name.is_mydb_admin());
+        let databases = users
+            .into_iter()
+            .chain(admin)
+            .map(|view| (**view).clone())
+            .collect();
+        let snapshot = Snapshot {
+            at: Some(self.clock.now()),
+            databases,
+            ..state.rest.clone()
+        };
+        self.snapshot.send_replace(Arc::new(snapshot));
+    }
+}

@@ -1,0 +1,13 @@
+//! The loop: triggers say which name to look at again, the reconciler looks, plans and acts.
+//!
+//! Triggers (engine events, file changes, SQL edits, probes, the minute's tick) carry no orders:
+//! lose any of them, and the next resync repairs it.
+
+pub mod board;
+pub mod queue;
+pub mod reconciler;
+mod view;
+
+pub use board::Board;
+pub use queue::Queue;
+pub use reconciler::Reconciler;
