@@ -6,8 +6,10 @@
 pub mod board;
 pub mod queue;
 pub mod reconciler;
+pub mod triggers;
 mod view;
 
 pub use board::Board;
 pub use queue::Queue;
 pub use reconciler::Reconciler;
+pub use triggers::Triggers;
