@@ -4,6 +4,8 @@
 //! faults. Every verb may be repeated: doing what is already done is no error. Nothing here
 //! decides anything.
 
+pub mod docker;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
