@@ -5,6 +5,8 @@
 //! decides anything.
 
 pub mod docker;
+pub mod host;
+pub mod servers;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
