@@ -5,6 +5,8 @@
 //! decides anything.
 
 pub mod docker;
+#[cfg(test)]
+mod fixture;
 pub mod host;
 pub mod servers;
 

@@ -69,7 +69,12 @@ impl Docker {
                 .await
                 .map_err(|e| failed("agree on an API version", e))
         };
-        within(CALL, "agree on an API version", self.client.get_or_try_init(open)).await
+        within(
+            CALL,
+            "agree on an API version",
+            self.client.get_or_try_init(open),
+        )
+        .await
     }
 
     fn unversioned(&self) -> Result<bollard::Docker, RuntimeError> {

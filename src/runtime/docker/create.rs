@@ -184,7 +184,12 @@ mod tests {
 
     #[test]
     fn the_log_is_limited() {
-        let log = body(&spec()).unwrap().host_config.unwrap().log_config.unwrap();
+        let log = body(&spec())
+            .unwrap()
+            .host_config
+            .unwrap()
+            .log_config
+            .unwrap();
         assert_eq!(log.typ.as_deref(), Some("json-file"));
         assert!(log.config.unwrap().contains_key("max-size"));
     }

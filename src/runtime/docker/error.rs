@@ -40,8 +40,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 /// well as with 4xx, depending on the engine's version), else by its status.
 pub(super) fn classify(what: &str, status: Option<u16>, message: &str) -> RuntimeError {
     let text = format!("{what}: {}", message.trim());
-    if message.contains("port is already allocated") || message.contains("address already in use")
-    {
+    if message.contains("port is already allocated") || message.contains("address already in use") {
         return RuntimeError::PortInUse {
             port: port_in(message).unwrap_or(0),
             message: text,
@@ -80,9 +79,13 @@ pub(super) fn classify_pull(reference: &str, error: Error) -> RuntimeError {
     if message.contains("no space left on device") {
         return RuntimeError::DiskFull(format!("pull {reference}: {message}"));
     }
-    let unknown = ["manifest unknown", "name unknown", "repository does not exist"]
-        .iter()
-        .any(|words| message.contains(words))
+    let unknown = [
+        "manifest unknown",
+        "name unknown",
+        "repository does not exist",
+    ]
+    .iter()
+    .any(|words| message.contains(words))
         || (message.contains("not found") && message.contains("manifest"))
         || (status == Some(404) && message.contains("not found"));
     RuntimeError::Pull {
@@ -95,10 +98,16 @@ pub(super) fn classify_pull(reference: &str, error: Error) -> RuntimeError {
 /// The host port in Docker's words about one that is taken.
 fn port_in(message: &str) -> Option<u16> {
     // Docker's own bookkeeping, the userland proxy, and Engines from 27 on.
-    let address = ["Bind for ", "host port for ", "listen tcp4 ", "listen tcp6 ", "listen tcp "]
-        .iter()
-        .find_map(|before| message.split_once(before))?
-        .1;
+    let address = [
+        "Bind for ",
+        "host port for ",
+        "listen tcp4 ",
+        "listen tcp6 ",
+        "listen tcp ",
+    ]
+    .iter()
+    .find_map(|before| message.split_once(before))?
+    .1;
     let address = address.split_whitespace().next()?;
     // `0.0.0.0:5432`, `:::5432`, `[::]:5432`, `0.0.0.0:5432:172.17.0.2:80/tcp`.
     let after_host = match address.rsplit_once("]:") {
@@ -108,7 +117,10 @@ fn port_in(message: &str) -> Option<u16> {
             None => address.split_once(':')?.1,
         },
     };
-    let digits: String = after_host.chars().take_while(char::is_ascii_digit).collect();
+    let digits: String = after_host
+        .chars()
+        .take_while(char::is_ascii_digit)
+        .collect();
     digits.parse().ok()
 }
 
@@ -151,7 +163,11 @@ mod tests {
                 "OCI runtime create failed: error mounting \"/x\" to rootfs at \"/y\": stat /x: no such file or directory",
                 "mount",
             ),
-            (500, "write /var/lib/docker/x: no space left on device", "disk"),
+            (
+                500,
+                "write /var/lib/docker/x: no space left on device",
+                "disk",
+            ),
             (400, "invalid reference format", "refused"),
             (503, "shutting down", "unavailable"),
             (500, "something else", "engine"),
@@ -183,7 +199,11 @@ mod tests {
     #[test]
     fn a_pull_tells_an_unknown_image_from_an_unreachable_registry() {
         for (status, message, expected) in [
-            (404, "manifest for postgres:99 not found: manifest unknown: manifest unknown", true),
+            (
+                404,
+                "manifest for postgres:99 not found: manifest unknown: manifest unknown",
+                true,
+            ),
             (
                 404,
                 "pull access denied for x, repository does not exist or may require 'docker login'",
@@ -194,7 +214,11 @@ mod tests {
                 "Get \"https://registry-1.docker.io/v2/\": dial tcp: lookup registry-1.docker.io: no such host",
                 false,
             ),
-            (500, "toomanyrequests: You have reached your pull rate limit", false),
+            (
+                500,
+                "toomanyrequests: You have reached your pull rate limit",
+                false,
+            ),
             (500, "unexpected EOF", false),
         ] {
             let error = classify_pull(

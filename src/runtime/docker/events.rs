@@ -21,7 +21,14 @@ const ACTIONS: [&str; 11] = [
 ];
 
 /// Attributes of an event that are no labels.
-const NOT_LABELS: [&str; 6] = ["name", "image", "exitCode", "signal", "oldName", "execDuration"];
+const NOT_LABELS: [&str; 6] = [
+    "name",
+    "image",
+    "exitCode",
+    "signal",
+    "oldName",
+    "execDuration",
+];
 
 type Messages = Pin<Box<dyn Stream<Item = Result<EventMessage, bollard::errors::Error>> + Send>>;
 

@@ -45,7 +45,9 @@ impl Tail {
     fn into_text(mut self) -> String {
         self.cut_to_limit();
         let mut rest = self.bytes.as_slice();
-        if self.cut && let Some(end) = rest.iter().position(|b| *b == b'\n') {
+        if self.cut
+            && let Some(end) = rest.iter().position(|b| *b == b'\n')
+        {
             rest = &rest[end + 1..];
         }
         String::from_utf8_lossy(rest).into_owned()

@@ -15,4 +15,3 @@ mod terminal;
 mod verbs;
 
 pub use client::Docker;
-

@@ -2,8 +2,8 @@
 
 use bollard::models::{
     ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary,
-    ContainerSummaryStateEnum, HostConfig, ImageInspect, MountPoint,
-    RestartPolicy as DockerPolicy, RestartPolicyNameEnum,
+    ContainerSummaryStateEnum, HostConfig, ImageInspect, MountPoint, RestartPolicy as DockerPolicy,
+    RestartPolicyNameEnum,
 };
 use chrono::{DateTime, Datelike, Utc};
 
@@ -16,7 +16,8 @@ use crate::runtime::{ContainerBrief, RuntimeError};
 /// What an inspect shows. An answer without id or status is an error, not a guess.
 pub(super) fn container(answer: ContainerInspectResponse) -> Result<ContainerSeen, RuntimeError> {
     let id = answer.id.unwrap_or_default();
-    let missing = |what: &str| RuntimeError::Engine(format!("inspect {id}: no {what} in the answer"));
+    let missing =
+        |what: &str| RuntimeError::Engine(format!("inspect {id}: no {what} in the answer"));
     if id.is_empty() {
         return Err(missing("id"));
     }
@@ -64,7 +65,9 @@ pub(super) fn container(answer: ContainerInspectResponse) -> Result<ContainerSee
 /// One row of the list.
 pub(super) fn brief(row: ContainerSummary) -> Result<ContainerBrief, RuntimeError> {
     let Some(id) = row.id.filter(|id| !id.is_empty()) else {
-        return Err(RuntimeError::Engine("list: a container without an id".to_owned()));
+        return Err(RuntimeError::Engine(
+            "list: a container without an id".to_owned(),
+        ));
     };
     let mut host_ports: Vec<u16> = row
         .ports
@@ -111,7 +114,9 @@ pub(super) fn brief(row: ContainerSummary) -> Result<ContainerBrief, RuntimeErro
 /// What an image's inspect shows.
 pub(super) fn image(answer: ImageInspect) -> Result<ImageSeen, RuntimeError> {
     let Some(id) = answer.id.filter(|id| !id.is_empty()) else {
-        return Err(RuntimeError::Engine("inspect image: no id in the answer".to_owned()));
+        return Err(RuntimeError::Engine(
+            "inspect image: no id in the answer".to_owned(),
+        ));
     };
     let config = answer.config.unwrap_or_default();
     let mut volumes = config.volumes.unwrap_or_default();

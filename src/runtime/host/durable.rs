@@ -2,9 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{
-    DirBuilderExt, OpenOptionsExt, PermissionsExt, fchown, lchown,
-};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, fchown, lchown};
 use std::path::Path;
 
 use rustix::fs::OFlags;
@@ -28,7 +26,10 @@ pub(super) fn at(path: &Path, error: &io::Error) -> DirError {
 /// replaced, never followed.
 pub(super) fn write(path: &Path, bytes: &[u8], mode: u32, owner: u32) -> Result<(), DirError> {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(DirError::Refused(format!("{}: no file name", path.display())));
+        return Err(DirError::Refused(format!(
+            "{}: no file name",
+            path.display()
+        )));
     };
     let temporary = folder.join(format!(".{}.tmp", name.to_string_lossy()));
     let attempt = || -> io::Result<()> {

@@ -78,7 +78,11 @@ pub(super) fn write_all(
         config_text,
         owner,
     } = wanted;
-    for name in secrets.iter().map(|s| &s.name).chain(config.iter().map(|(n, _)| n)) {
+    for name in secrets
+        .iter()
+        .map(|s| &s.name)
+        .chain(config.iter().map(|(n, _)| n))
+    {
         plain_name(name)?;
     }
     let guard = site.guard_dir();

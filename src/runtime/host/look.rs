@@ -58,9 +58,11 @@ fn look_on_volume(db: &Database) -> Result<Option<DataSeen>, String> {
         seen.sentinel = exists_at(&folder.join(&db.layout.sentinel))?;
         let inner = folder.join(INNER_UID);
         if let Some(text) = told(&inner, read_small(&inner))? {
-            seen.inner_uid = Some(text.trim().parse().map_err(|_| {
-                format!("{} holds no uid of a database", inner.display())
-            })?);
+            seen.inner_uid = Some(
+                text.trim()
+                    .parse()
+                    .map_err(|_| format!("{} holds no uid of a database", inner.display()))?,
+            );
         }
     }
     Ok(Some(seen))

@@ -73,10 +73,21 @@ pub(super) fn prepare(state_dir: &Path, root: u32, db: &Database) -> Result<(), 
 /// The folders between the database's own and a deeper data folder.
 fn parents(base: &Path, path: &Path, owner: u32) -> Result<(), DirError> {
     let Ok(below) = path.strip_prefix(base) else {
-        return refused(format!("{} lies outside {}", path.display(), base.display()));
+        return refused(format!(
+            "{} lies outside {}",
+            path.display(),
+            base.display()
+        ));
     };
-    if below.components().any(|c| !matches!(c, std::path::Component::Normal(_))) {
-        return refused(format!("{} lies outside {}", path.display(), base.display()));
+    if below
+        .components()
+        .any(|c| !matches!(c, std::path::Component::Normal(_)))
+    {
+        return refused(format!(
+            "{} lies outside {}",
+            path.display(),
+            base.display()
+        ));
     }
     let mut here = base.to_path_buf();
     if let Some(between) = below.parent() {
@@ -120,7 +131,12 @@ fn mark_place(root: u32, db: &Database) -> Result<(), DirError> {
     folder(&place, 0o755, root)?;
     make_lock(&place.join(LOCK))?;
     write_state(root, db, MarkerState::Initialising)?;
-    write(&place.join(UID), format!("{}\n", db.uid).as_bytes(), 0o644, root)
+    write(
+        &place.join(UID),
+        format!("{}\n", db.uid).as_bytes(),
+        0o644,
+        root,
+    )
 }
 
 /// Makes the lock file once and never anew: a server that holds the lock of a file that was
@@ -148,7 +164,10 @@ pub(super) fn mark_initialised(state_dir: &Path, root: u32, db: &Database) -> Re
     let state = marked_state(db)?;
     let inner = db.data_mounts().next().map(|(path, _)| path);
     let (Some(seen), Some(data)) = (seen(state_dir, db)?, inner) else {
-        return refused(format!("{} is not there; {UNTOUCHED}", db.data_dir().display()));
+        return refused(format!(
+            "{} is not there; {UNTOUCHED}",
+            db.data_dir().display()
+        ));
     };
     if !seen.sentinel {
         return refused(format!(

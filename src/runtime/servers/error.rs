@@ -35,10 +35,17 @@ impl SqlError {
             sqlx::Error::Protocol(words) => ServerError::Unreachable(words),
             sqlx::Error::Database(e) => {
                 let code = e.code().unwrap_or_default().into_owned();
-                let number = e.try_downcast_ref::<MySqlDatabaseError>().map(|e| e.number());
+                let number = e
+                    .try_downcast_ref::<MySqlDatabaseError>()
+                    .map(|e| e.number());
                 let meaning = number.map_or_else(|| by_state(&code), by_number);
                 let number = number.map(|n| n.to_string());
-                database_error(purpose, meaning, number.as_ref().unwrap_or(&code), e.message())
+                database_error(
+                    purpose,
+                    meaning,
+                    number.as_ref().unwrap_or(&code),
+                    e.message(),
+                )
             }
             // Configuration, decoding and the like: our query does not fit this server.
             other => ServerError::Statement {

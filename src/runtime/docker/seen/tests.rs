@@ -119,6 +119,12 @@ fn an_image_shows_its_entrypoint_and_volumes() {
     let seen = image(serde_json::from_value(answer).unwrap()).unwrap();
     assert_eq!(seen.entrypoint, ["docker-entrypoint.sh"]);
     assert_eq!(seen.volumes, ["/a", "/b"]);
-    let bare = serde_json::json!({"Id": "sha256:ab", "Config": {"Entrypoint": null, "Volumes": null}});
-    assert!(image(serde_json::from_value(bare).unwrap()).unwrap().volumes.is_empty());
+    let bare =
+        serde_json::json!({"Id": "sha256:ab", "Config": {"Entrypoint": null, "Volumes": null}});
+    assert!(
+        image(serde_json::from_value(bare).unwrap())
+            .unwrap()
+            .volumes
+            .is_empty()
+    );
 }
