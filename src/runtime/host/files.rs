@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::durable::{at, folder, read_small, write};
 use super::look::is_folder;
 use crate::model::guard::SCRIPT;
-use crate::model::{Database, FilesSeen, Secret, Site, Timestamp};
-use crate::runtime::{DirError, FilesWanted, SecretFile};
+use crate::model::{Database, FilesSeen, FilesWanted, Secret, SecretFile, Site, Timestamp};
+use crate::runtime::DirError;
 
 /// The guard's text.
 pub(super) const GUARD: &str = include_str!("guard.sh");

@@ -24,8 +24,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::model::{DataSeen, Database, FilesSeen, Secret, Seen, Site, Timestamp};
-use crate::runtime::{DataDirs, DirError, FilesWanted};
+use crate::model::{DataSeen, Database, FilesSeen, FilesWanted, Secret, Seen, Site, Timestamp};
+use crate::runtime::{DataDirs, DirError};
 
 /// A look at a network file system that hangs must not hold up the others.
 const LOOK: Duration = Duration::from_secs(10);

@@ -11,7 +11,7 @@ use super::durable::{at, folder, sync_folder, write};
 use super::look::{LOCK, STATE, UID, contents, is_folder, look, marker, word};
 use super::volume::{MARKERS, remember};
 use crate::model::guard::INNER_UID;
-use crate::model::{DataSeen, Database, MarkerState, Seen, Timestamp};
+use crate::model::{DataSeen, Database, Marker, MarkerState, Seen, Timestamp};
 use crate::runtime::DirError;
 
 /// What a refusal says last.
@@ -159,15 +159,14 @@ fn write_state(root: u32, db: &Database, state: MarkerState) -> Result<(), DirEr
     write(&db.marker_dir().join(STATE), text.as_bytes(), 0o644, root)
 }
 
-/// Sets the marker to `initialised` and puts the uid inside the data.
+/// Sets the marker to `initialised` and puts the uid inside the data. A marker that is gone is made
+/// anew where the uid inside proves whose data it is.
 pub(super) fn mark_initialised(state_dir: &Path, root: u32, db: &Database) -> Result<(), DirError> {
-    let state = marked_state(db)?;
-    let inner = db.data_mounts().next().map(|(path, _)| path);
-    let (Some(seen), Some(data)) = (seen(state_dir, db)?, inner) else {
-        return refused(format!(
-            "{} is not there; {UNTOUCHED}",
-            db.data_dir().display()
-        ));
+    let Some((data, _)) = db.data_mounts().next() else {
+        return refused(format!("{} has no data folder; {UNTOUCHED}", db.name));
+    };
+    let Some(seen) = seen(state_dir, db)? else {
+        return refused(format!("{} is not there; {UNTOUCHED}", data.display()));
     };
     if !seen.sentinel {
         return refused(format!(
@@ -182,18 +181,37 @@ pub(super) fn mark_initialised(state_dir: &Path, root: u32, db: &Database) -> Re
             db.uid
         ));
     }
-    remember(state_dir, &db.volume.path, root)?;
+    let state = match &seen.marker {
+        Some(marker) => own(db, marker)?,
+        None if seen.inner_uid == Some(db.uid) => {
+            remember(state_dir, &db.volume.path, root)?;
+            mark_place(root, db)?;
+            MarkerState::Initialising
+        }
+        None => return no_marker(db),
+    };
     // Inside first. After a crash in between, the guard and the planner find the uid inside data
     // still marked `initialising` and know it for whole; the other way round, data that is marked
     // initialised and lacks the uid could not be told from data of somebody else.
-    if seen.inner_uid.is_none() {
-        let text = format!("{}\n", db.uid);
-        write(&data.join(INNER_UID), text.as_bytes(), 0o600, db.layout.uid)?;
+    match (seen.inner_uid, state) {
+        (Some(_), _) => {}
+        (None, MarkerState::Initialising) => {
+            let text = format!("{}\n", db.uid);
+            write(&data.join(INNER_UID), text.as_bytes(), 0o600, db.layout.uid)?;
+        }
+        (None, MarkerState::Initialised) => {
+            return refused(format!(
+                "{} is marked as initialised and lacks {INNER_UID}: other data lies there (if it \
+                 is the right data, write {} into that file); {UNTOUCHED}",
+                data.display(),
+                db.uid
+            ));
+        }
     }
-    if state != MarkerState::Initialised {
-        write_state(root, db, MarkerState::Initialised)?;
+    match state {
+        MarkerState::Initialising => write_state(root, db, MarkerState::Initialised),
+        MarkerState::Initialised => Ok(()),
     }
-    Ok(())
 }
 
 /// Moves a half-made data folder aside.
@@ -255,18 +273,28 @@ fn hold(db: &Database) -> Result<File, DirError> {
 /// The state of the marker, which must be this database's.
 fn marked_state(db: &Database) -> Result<MarkerState, DirError> {
     match marker(db).map_err(DirError::Refused)? {
-        Some(marker) if marker.uid == db.uid => Ok(marker.state),
-        Some(marker) => refused(format!(
-            "{} is marked as the place of {}, this database is {}; {UNTOUCHED}",
-            db.marker_dir().display(),
-            marker.uid,
-            db.uid
-        )),
-        None => refused(format!(
-            "{} holds no marker of this database; {UNTOUCHED}",
-            db.marker_dir().display()
-        )),
+        Some(marker) => own(db, &marker),
+        None => no_marker(db),
     }
+}
+
+fn own(db: &Database, marker: &Marker) -> Result<MarkerState, DirError> {
+    if marker.uid == db.uid {
+        return Ok(marker.state);
+    }
+    refused(format!(
+        "{} is marked as the place of {}, this database is {}; {UNTOUCHED}",
+        db.marker_dir().display(),
+        marker.uid,
+        db.uid
+    ))
+}
+
+fn no_marker<T>(db: &Database) -> Result<T, DirError> {
+    refused(format!(
+        "{} holds no marker of this database; {UNTOUCHED}",
+        db.marker_dir().display()
+    ))
 }
 
 /// What lies there; what cannot be known is in nobody's way, and a reason to try again later.

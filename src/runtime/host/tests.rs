@@ -6,8 +6,7 @@ use chrono::DateTime;
 use tempfile::TempDir;
 
 use super::*;
-use crate::model::{Marker, MarkerState, Uid};
-use crate::runtime::SecretFile;
+use crate::model::{Marker, MarkerState, SecretFile, Uid};
 use crate::runtime::fixture::{database, site};
 
 mod guard;
@@ -223,7 +222,6 @@ async fn half_made_data_is_moved_aside_and_kept() {
     let place = Place::new();
     place.dirs.prepare(&place.db).await.unwrap();
     fs::write(place.data().join("PG_VERSION"), "17\n").unwrap();
-    assert!(place.present().await.half_made(place.db.uid));
     let aside = place
         .dirs
         .set_aside_half_made(&place.db, now())
@@ -239,7 +237,7 @@ async fn half_made_data_is_moved_aside_and_kept() {
         aside
     );
     let seen = place.present().await;
-    assert!(!seen.dirs_exist && !seen.half_made(place.db.uid));
+    assert!(!seen.dirs_exist);
     place.dirs.prepare(&place.db).await.unwrap();
     assert!(place.present().await.dirs_exist);
 }
@@ -256,7 +254,6 @@ async fn initialised_data_is_never_moved_aside() {
     );
     // A crash between the two steps of marking.
     fs::write(place.db.marker_dir().join("state"), "initialising\n").unwrap();
-    assert!(!place.present().await.half_made(place.db.uid));
     refusal(
         place
             .dirs
@@ -428,4 +425,26 @@ async fn evidence_is_kept_for_root_only() {
         "PANIC"
     );
     assert_eq!(mode(&folder), 0o700);
+}
+
+#[tokio::test]
+async fn a_lost_marker_is_made_anew_where_the_uid_inside_proves_whose_data_it_is() {
+    let place = Place::initialised().await;
+    fs::remove_dir_all(place.db.marker_dir()).unwrap();
+    assert_eq!(place.present().await.marker, None);
+    place.dirs.mark_initialised(&place.db).await.unwrap();
+    let state = place.present().await.marker.unwrap().state;
+    assert_eq!(state, MarkerState::Initialised);
+
+    fs::remove_dir_all(place.db.marker_dir()).unwrap();
+    fs::remove_file(place.data().join("db4sci-uid")).unwrap();
+    refusal(place.dirs.mark_initialised(&place.db).await.unwrap_err());
+}
+
+#[tokio::test]
+async fn initialised_data_without_the_uid_inside_is_not_claimed() {
+    let place = Place::initialised().await;
+    fs::remove_file(place.data().join("db4sci-uid")).unwrap();
+    let why = refusal(place.dirs.mark_initialised(&place.db).await.unwrap_err());
+    assert!(why.contains("other data lies there"), "{why}");
 }

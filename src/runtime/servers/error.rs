@@ -28,6 +28,14 @@ impl SqlError {
         }
     }
 
+    /// Whether the server says by this code that the statement's work was done before.
+    pub(super) fn is_done(&self, done_code: Option<&str>) -> bool {
+        match (&self.0, done_code) {
+            (sqlx::Error::Database(e), Some(done)) => e.code().is_some_and(|code| code == done),
+            _ => false,
+        }
+    }
+
     /// The error of a statement with this purpose.
     pub(super) fn of(self, purpose: &'static str) -> ServerError {
         match self.0 {

@@ -105,10 +105,11 @@ impl Servers for SqlServers {
                         .await
                         .map_err(|e| e.of(statement.purpose))?,
                 };
-                connection
-                    .execute(&statement.text)
-                    .await
-                    .map_err(|e| e.of(statement.purpose))?;
+                match connection.execute(&statement.text).await {
+                    Ok(()) => {}
+                    Err(error) if error.is_done(statement.done_code) => {}
+                    Err(error) => return Err(error.of(statement.purpose)),
+                }
                 open = Some((&statement.database, connection));
             }
             if let Some((_, connection)) = open {

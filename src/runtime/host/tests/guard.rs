@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 
 use super::super::files::GUARD;
-use crate::model::guard::*;
+use crate::model::guard::{self, INNER_UID};
 
 const UID: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
 const OTHER: &str = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
@@ -96,10 +96,10 @@ fn initialised_data_of_this_database_is_let_through() {
 
 #[test]
 fn an_emptied_folder_is_lost_data() {
-    Container::marked("initialised").refuses(EXIT_LOST);
+    Container::marked("initialised").refuses(guard::LOST);
     Container::marked("initialised")
         .with(INNER_UID, UID)
-        .refuses(EXIT_LOST);
+        .refuses(guard::LOST);
 }
 
 #[test]
@@ -107,18 +107,18 @@ fn a_swapped_folder_is_foreign() {
     let container = Container::marked("initialised")
         .with("PG_VERSION", "17")
         .with(INNER_UID, OTHER);
-    assert!(container.refuses(EXIT_FOREIGN).contains(OTHER));
+    assert!(container.refuses(guard::FOREIGN).contains(OTHER));
     Container::marked("initialising")
         .with("PG_VERSION", "17")
         .with(INNER_UID, OTHER)
-        .refuses(EXIT_FOREIGN);
+        .refuses(guard::FOREIGN);
 }
 
 #[test]
 fn data_that_nobody_marked_is_foreign_and_the_way_out_is_said() {
     let text = Container::marked("initialised")
         .with("PG_VERSION", "17")
-        .refuses(EXIT_FOREIGN);
+        .refuses(guard::FOREIGN);
     assert!(text.contains(UID) && text.contains(INNER_UID), "{text}");
 }
 
@@ -126,7 +126,7 @@ fn data_that_nobody_marked_is_foreign_and_the_way_out_is_said() {
 fn a_broken_off_first_start_is_half_made() {
     Container::marked("initialising")
         .with("PG_VERSION", "17")
-        .refuses(EXIT_HALF_MADE);
+        .refuses(guard::HALF_MADE);
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn no_marker_is_an_unmounted_volume() {
             .with("PG_VERSION", "17")
             .with(INNER_UID, UID);
         fs::remove_file(container.marker.join(file)).unwrap();
-        container.refuses(EXIT_UNMOUNTED);
+        container.refuses(guard::UNMOUNTED);
     }
 }
 
@@ -152,7 +152,7 @@ fn no_marker_is_an_unmounted_volume() {
 fn another_database_s_marker_is_foreign() {
     let container = Container::marked("initialised");
     fs::write(container.marker.join("uid"), OTHER).unwrap();
-    assert!(container.refuses(EXIT_FOREIGN).contains(OTHER));
+    assert!(container.refuses(guard::FOREIGN).contains(OTHER));
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn a_held_lock_is_a_second_server_and_is_released_with_the_first() {
         .unwrap();
     let mut held = [0; 5];
     std::io::Read::read_exact(first.stdout.as_mut().unwrap(), &mut held).unwrap();
-    container.refuses(EXIT_BUSY);
+    container.refuses(guard::BUSY);
     drop(first.stdin.take());
     first.wait().unwrap();
     container.refuses(0);
@@ -189,7 +189,7 @@ fn the_lock_lives_as_long_as_the_server() {
         .unwrap();
     let mut up = [0; 3];
     std::io::Read::read_exact(server.stdout.as_mut().unwrap(), &mut up).unwrap();
-    container.refuses(EXIT_BUSY);
+    container.refuses(guard::BUSY);
     drop(server.stdin.take());
     server.wait().unwrap();
     container.refuses(0);
@@ -202,5 +202,5 @@ fn wrong_arguments_are_the_guard_s_own_trouble() {
         .arg(&container.script)
         .output()
         .unwrap();
-    assert_eq!(output.status.code().map(i64::from), Some(EXIT_BROKEN));
+    assert_eq!(output.status.code().map(i64::from), Some(guard::BROKEN));
 }
