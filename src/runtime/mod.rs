@@ -4,6 +4,12 @@
 //! faults. Every verb may be repeated: doing what is already done is no error. Nothing here
 //! decides anything.
 
+pub mod docker;
+#[cfg(test)]
+mod fixture;
+pub mod host;
+pub mod servers;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 

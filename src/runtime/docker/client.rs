@@ -1,0 +1,130 @@
+//! The connection: made when first needed, and every call under its own deadline.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bollard::API_DEFAULT_VERSION;
+use tokio::sync::OnceCell;
+
+use super::error::failed;
+use crate::runtime::RuntimeError;
+
+/// Where a Docker Engine listens unless told otherwise.
+const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
+
+/// For calls that only look or that dockerd answers at once. A dockerd that was stopped with a
+/// signal still accepts connections and never answers: without a deadline the calls pile up.
+pub(super) const CALL: Duration = Duration::from_secs(20);
+
+/// For creating, starting and removing, which wait for the disk and for other calls in dockerd.
+pub(super) const WORK: Duration = Duration::from_secs(60);
+
+/// For a pull: large images over slow lines.
+pub(super) const PULL: Duration = Duration::from_secs(30 * 60);
+
+/// bollard's own timeout covers the response's headers only, and is one for all calls; ours cover
+/// the whole of each call, so bollard's is set out of the way.
+const OUT_OF_THE_WAY_SECONDS: u64 = 24 * 60 * 60;
+
+/// A Docker Engine.
+///
+/// # Guarantees
+/// Every call ends by its deadline. Connections are not kept: each call opens its own, so that a
+/// restarted dockerd needs nothing from us.
+#[derive(Clone)]
+pub struct Docker {
+    host: Arc<str>,
+    client: Arc<OnceCell<bollard::Docker>>,
+}
+
+impl Docker {
+    /// A Docker Engine at `host` (`unix:///path` or `tcp://address:port`); without one, at
+    /// `DOCKER_HOST`, or else at `/var/run/docker.sock`. Nothing is sent yet: an engine that is
+    /// down now is found when it comes up.
+    pub fn connect(host: Option<&str>) -> Self {
+        let host = host
+            .map(str::to_owned)
+            .or_else(|| std::env::var("DOCKER_HOST").ok())
+            .filter(|h| !h.is_empty())
+            .unwrap_or_else(|| DEFAULT_HOST.to_owned());
+        Docker {
+            host: host.into(),
+            client: Arc::new(OnceCell::new()),
+        }
+    }
+
+    /// Where it listens.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The client, after agreeing on an API version with the engine.
+    pub(super) async fn client(&self) -> Result<&bollard::Docker, RuntimeError> {
+        let open = || async {
+            let client = self.unversioned()?;
+            // bollard never negotiates by itself, and an older engine refuses its newest version.
+            client
+                .negotiate_version()
+                .await
+                .map_err(|e| failed("agree on an API version", e))
+        };
+        within(
+            CALL,
+            "agree on an API version",
+            self.client.get_or_try_init(open),
+        )
+        .await
+    }
+
+    fn unversioned(&self) -> Result<bollard::Docker, RuntimeError> {
+        let timeout = OUT_OF_THE_WAY_SECONDS;
+        let client = if let Some(path) = self.host.strip_prefix("unix://") {
+            bollard::Docker::connect_with_unix(path, timeout, API_DEFAULT_VERSION)
+        } else if self.host.starts_with("tcp://") || self.host.starts_with("http://") {
+            bollard::Docker::connect_with_http(&self.host, timeout, API_DEFAULT_VERSION)
+        } else if self.host.starts_with('/') {
+            bollard::Docker::connect_with_unix(&self.host, timeout, API_DEFAULT_VERSION)
+        } else {
+            return Err(RuntimeError::Refused(format!(
+                "`{}` is no address of a Docker Engine; write unix:///var/run/docker.sock or \
+                 tcp://host:2375",
+                self.host
+            )));
+        };
+        client.map_err(|e| failed("connect", e))
+    }
+
+    /// One call: its answer, or why there is none.
+    pub(super) async fn call<'a, T, F, Fut>(
+        &'a self,
+        what: &str,
+        deadline: Duration,
+        f: F,
+    ) -> Result<T, RuntimeError>
+    where
+        F: FnOnce(&'a bollard::Docker) -> Fut,
+        Fut: Future<Output = Result<T, bollard::errors::Error>>,
+    {
+        let client = self.client().await?;
+        within(deadline, what, async {
+            f(client).await.map_err(|e| failed(what, e))
+        })
+        .await
+    }
+}
+
+/// Gives up after the deadline. What was asked may happen all the same.
+pub(super) async fn within<T>(
+    deadline: Duration,
+    what: &str,
+    call: impl Future<Output = Result<T, RuntimeError>>,
+) -> Result<T, RuntimeError> {
+    match tokio::time::timeout(deadline, call).await {
+        Ok(result) => result,
+        Err(_) => Err(RuntimeError::Unavailable(format!(
+            "{what}: no answer within {} s",
+            deadline.as_secs()
+        ))),
+    }
+}

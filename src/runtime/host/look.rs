@@ -1,0 +1,141 @@
+//! Looking at a database's place, without changing anything.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::Path;
+
+use super::durable::read_small;
+use super::volume::{self, Volume};
+use crate::model::guard::INNER_UID;
+use crate::model::{DataSeen, Database, Marker, MarkerState, Seen};
+
+/// The marker's files: one word each, so that the guard can read them with `read`.
+pub(super) const UID: &str = "uid";
+pub(super) const STATE: &str = "state";
+pub(super) const LOCK: &str = "lock";
+
+/// The words of the file `state`.
+pub(super) fn word(state: MarkerState) -> &'static str {
+    match state {
+        MarkerState::Initialising => "initialising",
+        MarkerState::Initialised => "initialised",
+    }
+}
+
+/// What lies in a database's place. Whatever cannot be read is `Unknown`, never empty.
+pub(super) fn look(state_dir: &Path, db: &Database) -> Seen<DataSeen> {
+    match volume::look(state_dir, &db.volume.path) {
+        Volume::There => {}
+        Volume::Doubtful(why) => return Seen::Unknown(why),
+    }
+    match look_on_volume(db) {
+        Ok(Some(seen)) => Seen::Present(seen),
+        Ok(None) => Seen::Absent,
+        Err(why) => Seen::Unknown(why),
+    }
+}
+
+fn look_on_volume(db: &Database) -> Result<Option<DataSeen>, String> {
+    let marker = marker(db)?;
+    let base = is_folder(&db.data_dir())?;
+    if marker.is_none() && !base {
+        return Ok(None);
+    }
+    let mut seen = DataSeen {
+        marker,
+        dirs_exist: base,
+        empty: true,
+        sentinel: false,
+        inner_uid: None,
+    };
+    for (n, (folder, _)) in db.data_mounts().enumerate() {
+        let exists = base && is_folder(&folder)?;
+        seen.dirs_exist &= exists;
+        if n > 0 || !exists {
+            continue;
+        }
+        seen.empty = contents(&folder)?.is_empty();
+        seen.sentinel = exists_at(&folder.join(&db.layout.sentinel))?;
+        let inner = folder.join(INNER_UID);
+        if let Some(text) = told(&inner, read_small(&inner))? {
+            seen.inner_uid = Some(
+                text.trim()
+                    .parse()
+                    .map_err(|_| format!("{} holds no uid of a database", inner.display()))?,
+            );
+        }
+    }
+    Ok(Some(seen))
+}
+
+/// The marker, if there is one. Its `uid` is written last: without it there is none yet.
+pub(super) fn marker(db: &Database) -> Result<Option<Marker>, String> {
+    let folder = db.marker_dir();
+    if !is_folder(&folder)? {
+        return Ok(None);
+    }
+    let (uid_file, state_file) = (folder.join(UID), folder.join(STATE));
+    let Some(uid) = told(&uid_file, read_small(&uid_file))? else {
+        return Ok(None);
+    };
+    let uid = uid
+        .trim()
+        .parse()
+        .map_err(|e| format!("{}: {e}", uid_file.display()))?;
+    let state = told(&state_file, read_small(&state_file))?.unwrap_or_default();
+    let state = [MarkerState::Initialising, MarkerState::Initialised]
+        .into_iter()
+        .find(|s| word(*s) == state.trim())
+        .ok_or_else(|| {
+            format!(
+                "{} holds neither `initialising` nor `initialised`",
+                state_file.display()
+            )
+        })?;
+    Ok(Some(Marker { uid, state }))
+}
+
+/// What a folder holds besides our own file: a few names, for messages.
+pub(super) fn contents(folder: &Path) -> Result<Vec<String>, String> {
+    const ENOUGH: usize = 4;
+    let mut names = Vec::new();
+    for entry in told(folder, fs::read_dir(folder))? {
+        let name = told(folder, entry)?.file_name();
+        if name == INNER_UID || name == format!(".{INNER_UID}.tmp").as_str() {
+            continue;
+        }
+        names.push(name.to_string_lossy().into_owned());
+        if names.len() == ENOUGH {
+            break;
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Whether there is a folder; anything else in its place is an error, a link included: through a
+/// link, a database's own user could lead us anywhere.
+pub(super) fn is_folder(path: &Path) -> Result<bool, String> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => Ok(true),
+        Ok(found) if found.is_symlink() => Err(format!(
+            "{} is a symbolic link, and none is followed",
+            path.display()
+        )),
+        Ok(_) => Err(format!("{} is no folder", path.display())),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(format!("{}: {e}", path.display())),
+    }
+}
+
+fn exists_at(path: &Path) -> Result<bool, String> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
+        Err(e) => Err(format!("{}: {e}", path.display())),
+    }
+}
+
+fn told<T>(path: &Path, result: io::Result<T>) -> Result<T, String> {
+    result.map_err(|e| format!("{}: {e}", path.display()))
+}

@@ -1,0 +1,450 @@
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
+
+use chrono::DateTime;
+use tempfile::TempDir;
+
+use super::*;
+use crate::model::{Marker, MarkerState, SecretFile, Uid};
+use crate::runtime::fixture::{database, site};
+
+mod guard;
+
+/// A volume, a state directory and one database.
+struct Place {
+    temp: TempDir,
+    dirs: HostDirs,
+    site: Site,
+    db: Database,
+}
+
+impl Place {
+    fn new() -> Self {
+        let temp = tempfile::tempdir().unwrap();
+        let (volume, state_dir) = (temp.path().join("volume"), temp.path().join("state"));
+        fs::create_dir(&volume).unwrap();
+        fs::create_dir(&state_dir).unwrap();
+        Place {
+            dirs: HostDirs::new(&state_dir),
+            site: site(&state_dir),
+            db: database("genomics", &volume),
+            temp,
+        }
+    }
+
+    fn data(&self) -> PathBuf {
+        self.db.data_dir().join("data")
+    }
+
+    async fn present(&self) -> DataSeen {
+        match self.dirs.look(&self.db).await {
+            Seen::Present(seen) => seen,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn unknown(&self) -> String {
+        match self.dirs.look(&self.db).await {
+            Seen::Unknown(why) => why,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// As after the first Ready.
+    async fn initialised() -> Self {
+        let place = Place::new();
+        place.dirs.prepare(&place.db).await.unwrap();
+        fs::write(place.data().join("PG_VERSION"), "17\n").unwrap();
+        place.dirs.mark_initialised(&place.db).await.unwrap();
+        place
+    }
+}
+
+fn now() -> Timestamp {
+    DateTime::from_timestamp(1_795_363_378, 0).unwrap()
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::symlink_metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+fn refusal(error: DirError) -> String {
+    match error {
+        DirError::Refused(why) => why,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_place_is_prepared_and_marked() {
+    let place = Place::new();
+    assert!(place.dirs.look(&place.db).await.is_absent());
+    place.dirs.prepare(&place.db).await.unwrap();
+    assert_eq!(
+        place.present().await,
+        DataSeen {
+            marker: Some(Marker {
+                uid: place.db.uid,
+                state: MarkerState::Initialising
+            }),
+            dirs_exist: true,
+            empty: true,
+            sentinel: false,
+            inner_uid: None
+        }
+    );
+    assert_eq!(mode(&place.data()), 0o700);
+    place.dirs.prepare(&place.db).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_prepared_lock_is_never_replaced() {
+    let place = Place::new();
+    place.dirs.prepare(&place.db).await.unwrap();
+    let lock = place.db.marker_dir().join("lock");
+    let before = fs::metadata(&lock).unwrap().ino();
+    place.dirs.prepare(&place.db).await.unwrap();
+    assert_eq!(fs::metadata(&lock).unwrap().ino(), before);
+}
+
+#[tokio::test]
+async fn marking_puts_the_uid_inside_and_may_be_repeated() {
+    let place = Place::initialised().await;
+    place.dirs.mark_initialised(&place.db).await.unwrap();
+    let seen = place.present().await;
+    assert_eq!(seen.marker.unwrap().state, MarkerState::Initialised);
+    assert_eq!(seen.inner_uid, Some(place.db.uid));
+    assert!(seen.sentinel && !seen.empty);
+}
+
+#[tokio::test]
+async fn our_own_file_alone_is_an_empty_folder() {
+    let place = Place::initialised().await;
+    fs::remove_file(place.data().join("PG_VERSION")).unwrap();
+    let seen = place.present().await;
+    assert!(seen.empty && !seen.sentinel);
+}
+
+#[tokio::test]
+async fn an_empty_folder_is_never_marked_as_initialised() {
+    let place = Place::new();
+    place.dirs.prepare(&place.db).await.unwrap();
+    let error = place.dirs.mark_initialised(&place.db).await.unwrap_err();
+    assert!(refusal(error).contains("PG_VERSION"));
+}
+
+#[tokio::test]
+async fn a_missing_volume_is_unknown_and_never_absent() {
+    let place = Place::new();
+    fs::remove_dir(&place.db.volume.path).unwrap();
+    assert!(place.unknown().await.contains("is the volume mounted?"));
+    assert!(place.dirs.prepare(&place.db).await.is_err());
+}
+
+#[tokio::test]
+async fn an_unmounted_volume_whose_folder_is_there_is_unknown() {
+    let place = Place::initialised().await;
+    let away = place.temp.path().join("away");
+    fs::rename(&place.db.volume.path, &away).unwrap();
+    fs::create_dir(&place.db.volume.path).unwrap();
+    assert!(place.unknown().await.contains("is the volume mounted?"));
+    let other = database("proteomics", &place.db.volume.path);
+    assert!(place.dirs.prepare(&other).await.is_err());
+    assert_eq!(fs::read_dir(&place.db.volume.path).unwrap().count(), 0);
+    fs::remove_dir(&place.db.volume.path).unwrap();
+    fs::rename(&away, &place.db.volume.path).unwrap();
+    place.present().await;
+}
+
+#[tokio::test]
+async fn another_volume_in_its_stead_is_unknown() {
+    let place = Place::initialised().await;
+    let identity = place.db.volume.path.join(".db4sci/.volume");
+    fs::write(identity, "another\n").unwrap();
+    assert!(place.unknown().await.contains("another volume"));
+}
+
+#[tokio::test]
+async fn a_folder_with_something_and_no_marker_is_refused() {
+    let place = Place::new();
+    fs::create_dir_all(place.data()).unwrap();
+    fs::write(place.data().join("thesis.txt"), "").unwrap();
+    let seen = place.present().await;
+    assert!(seen.marker.is_none() && !seen.empty);
+    let why = refusal(place.dirs.prepare(&place.db).await.unwrap_err());
+    assert!(
+        why.contains("thesis.txt") && why.contains("nothing was changed"),
+        "{why}"
+    );
+    assert!(!place.db.marker_dir().exists());
+}
+
+#[tokio::test]
+async fn a_stranger_beside_the_data_folders_is_refused_too() {
+    let place = Place::new();
+    fs::create_dir_all(place.data()).unwrap();
+    fs::write(place.db.data_dir().join("thesis.txt"), "").unwrap();
+    let why = refusal(place.dirs.prepare(&place.db).await.unwrap_err());
+    assert!(why.contains("thesis.txt"), "{why}");
+}
+
+#[tokio::test]
+async fn another_database_s_place_is_refused() {
+    let place = Place::initialised().await;
+    let mut other = place.db.clone();
+    other.uid = Uid(uuid::Uuid::new_v4());
+    for error in [
+        place.dirs.prepare(&other).await.unwrap_err(),
+        place.dirs.mark_initialised(&other).await.unwrap_err(),
+        place
+            .dirs
+            .set_aside_half_made(&other, now())
+            .await
+            .unwrap_err(),
+    ] {
+        assert!(refusal(error).contains(&place.db.uid.to_string()));
+    }
+}
+
+#[tokio::test]
+async fn lost_folders_of_initialised_data_are_not_made_anew() {
+    let place = Place::initialised().await;
+    fs::remove_dir_all(place.db.data_dir()).unwrap();
+    let seen = place.present().await;
+    assert!(!seen.dirs_exist && seen.empty && !seen.sentinel);
+    refusal(place.dirs.prepare(&place.db).await.unwrap_err());
+    assert!(!place.db.data_dir().exists());
+}
+
+#[tokio::test]
+async fn half_made_data_is_moved_aside_and_kept() {
+    let place = Place::new();
+    place.dirs.prepare(&place.db).await.unwrap();
+    fs::write(place.data().join("PG_VERSION"), "17\n").unwrap();
+    let aside = place
+        .dirs
+        .set_aside_half_made(&place.db, now())
+        .await
+        .unwrap();
+    assert!(aside.join("data/PG_VERSION").exists());
+    assert_eq!(
+        place
+            .dirs
+            .set_aside_half_made(&place.db, now())
+            .await
+            .unwrap(),
+        aside
+    );
+    let seen = place.present().await;
+    assert!(!seen.dirs_exist);
+    place.dirs.prepare(&place.db).await.unwrap();
+    assert!(place.present().await.dirs_exist);
+}
+
+#[tokio::test]
+async fn initialised_data_is_never_moved_aside() {
+    let place = Place::initialised().await;
+    refusal(
+        place
+            .dirs
+            .set_aside_half_made(&place.db, now())
+            .await
+            .unwrap_err(),
+    );
+    // A crash between the two steps of marking.
+    fs::write(place.db.marker_dir().join("state"), "initialising\n").unwrap();
+    refusal(
+        place
+            .dirs
+            .set_aside_half_made(&place.db, now())
+            .await
+            .unwrap_err(),
+    );
+    place.dirs.mark_initialised(&place.db).await.unwrap();
+}
+
+#[tokio::test]
+async fn data_under_a_running_server_is_not_moved_aside() {
+    let place = Place::new();
+    place.dirs.prepare(&place.db).await.unwrap();
+    let lock = fs::File::open(place.db.marker_dir().join("lock")).unwrap();
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let why = refusal(
+        place
+            .dirs
+            .set_aside_half_made(&place.db, now())
+            .await
+            .unwrap_err(),
+    );
+    assert!(why.contains("a server runs"), "{why}");
+}
+
+#[tokio::test]
+async fn a_linked_data_folder_is_unknown() {
+    let place = Place::new();
+    symlink("/etc", place.db.data_dir()).unwrap();
+    assert!(place.unknown().await.contains("symbolic link"));
+    place.dirs.prepare(&place.db).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn a_damaged_marker_is_unknown() {
+    let place = Place::initialised().await;
+    fs::write(place.db.marker_dir().join("state"), "").unwrap();
+    assert!(place.unknown().await.contains("neither"));
+}
+
+#[tokio::test]
+async fn files_are_written_and_secrets_are_kept() {
+    let place = Place::new();
+    place.dirs.prepare(&place.db).await.unwrap();
+    let wanted = FilesWanted {
+        secrets: vec![SecretFile {
+            name: "admin".to_owned(),
+            from: None,
+        }],
+        config: vec![("my.conf".to_owned(), "a = 1\n".to_owned())],
+        settings: [("a".to_owned(), "1".to_owned())].into(),
+        config_text: Some("a = 1\n".to_owned()),
+        owner: place.db.layout.uid,
+    };
+    let before = place.dirs.files(&place.site, &place.db, &wanted).await;
+    assert!(!before.present().unwrap().complete);
+    place
+        .dirs
+        .write_files(&place.site, &place.db, &wanted)
+        .await
+        .unwrap();
+    let password = place
+        .dirs
+        .secret(&place.site, &place.db, "admin")
+        .await
+        .unwrap();
+    assert_eq!(password.expose().len(), 32);
+    assert!(password.expose().chars().all(|c| c.is_ascii_alphanumeric()));
+    let dir = place.site.secrets_dir(&place.db.name);
+    assert_eq!(mode(&dir), 0o500);
+    assert_eq!(mode(&dir.join("admin")), 0o400);
+
+    place
+        .dirs
+        .write_files(&place.site, &place.db, &wanted)
+        .await
+        .unwrap();
+    assert_eq!(
+        place
+            .dirs
+            .secret(&place.site, &place.db, "admin")
+            .await
+            .unwrap(),
+        password
+    );
+    let seen = place.dirs.files(&place.site, &place.db, &wanted).await;
+    assert_eq!(
+        seen,
+        Seen::Present(FilesSeen {
+            complete: true,
+            settings: wanted.settings.clone(),
+            config: wanted.config_text.clone()
+        })
+    );
+    let spec = fs::read_to_string(place.db.marker_dir().join("spec.yaml")).unwrap();
+    assert!(
+        spec.contains("genomics") && !spec.contains(password.expose()),
+        "{spec}"
+    );
+
+    fs::write(place.site.guard_dir().join("guard.sh"), "exit 0").unwrap();
+    let seen = place.dirs.files(&place.site, &place.db, &wanted).await;
+    assert!(
+        !seen.present().unwrap().complete,
+        "an old guard is written anew"
+    );
+}
+
+#[tokio::test]
+async fn a_password_of_a_person_is_one_line() {
+    let place = Place::new();
+    place.dirs.prepare(&place.db).await.unwrap();
+    let from = place.temp.path().join("password");
+    let wanted = FilesWanted {
+        secrets: vec![SecretFile {
+            name: "account".to_owned(),
+            from: Some(from.clone()),
+        }],
+        owner: place.db.layout.uid,
+        ..FilesWanted::default()
+    };
+    fs::write(&from, "two\nlines\n").unwrap();
+    let error = place
+        .dirs
+        .write_files(&place.site, &place.db, &wanted)
+        .await
+        .unwrap_err();
+    assert!(refusal(error).contains("one line"));
+    fs::write(&from, "hunter2\n").unwrap();
+    place
+        .dirs
+        .write_files(&place.site, &place.db, &wanted)
+        .await
+        .unwrap();
+    let secret = place
+        .dirs
+        .secret(&place.site, &place.db, "account")
+        .await
+        .unwrap();
+    assert_eq!(secret.expose(), "hunter2");
+}
+
+#[tokio::test]
+async fn a_file_name_leads_nowhere_else() {
+    let place = Place::new();
+    for name in ["../x", "a/b", ".hidden", ""] {
+        refusal(
+            place
+                .dirs
+                .secret(&place.site, &place.db, name)
+                .await
+                .unwrap_err(),
+        );
+    }
+}
+
+#[tokio::test]
+async fn evidence_is_kept_for_root_only() {
+    let place = Place::new();
+    let files = [("container.log".to_owned(), "PANIC".to_owned())];
+    let folder = place
+        .dirs
+        .keep_evidence(&place.site, &place.db, now(), &files)
+        .await
+        .unwrap();
+    assert_eq!(
+        fs::read_to_string(folder.join("container.log")).unwrap(),
+        "PANIC"
+    );
+    assert_eq!(mode(&folder), 0o700);
+}
+
+#[tokio::test]
+async fn a_lost_marker_is_made_anew_where_the_uid_inside_proves_whose_data_it_is() {
+    let place = Place::initialised().await;
+    fs::remove_dir_all(place.db.marker_dir()).unwrap();
+    assert_eq!(place.present().await.marker, None);
+    place.dirs.mark_initialised(&place.db).await.unwrap();
+    let state = place.present().await.marker.unwrap().state;
+    assert_eq!(state, MarkerState::Initialised);
+
+    fs::remove_dir_all(place.db.marker_dir()).unwrap();
+    fs::remove_file(place.data().join("db4sci-uid")).unwrap();
+    refusal(place.dirs.mark_initialised(&place.db).await.unwrap_err());
+}
+
+#[tokio::test]
+async fn initialised_data_without_the_uid_inside_is_not_claimed() {
+    let place = Place::initialised().await;
+    fs::remove_file(place.data().join("db4sci-uid")).unwrap();
+    let why = refusal(place.dirs.mark_initialised(&place.db).await.unwrap_err());
+    assert!(why.contains("other data lies there"), "{why}");
+}

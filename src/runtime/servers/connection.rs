@@ -1,0 +1,100 @@
+//! One connection of either protocol.
+
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow, MySqlSslMode};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow, PgSslMode};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, Row};
+
+use super::error::SqlError;
+use crate::model::Secret;
+use crate::model::server::{Answer, Protocol, Target};
+
+/// The probe is the only statement that is asked twice.
+const STATEMENTS_KEPT: usize = 1;
+
+/// A direct connection: a pool would answer "timed out" where the server said "refused".
+pub(super) enum Connection {
+    Postgres(PgConnection),
+    MySql(MySqlConnection),
+}
+
+impl Connection {
+    /// Connects and logs in.
+    pub(super) async fn open(target: &Target, database: &str) -> Result<Self, SqlError> {
+        match target.protocol {
+            Protocol::Postgres => {
+                let options = PgConnectOptions::new_without_pgpass()
+                    .host(&target.host)
+                    .port(target.port)
+                    .username(&target.user)
+                    .password(target.password.expose())
+                    .database(database)
+                    .application_name("db4sci")
+                    // Loopback: TLS would cost more than the question.
+                    .ssl_mode(PgSslMode::Disable)
+                    .statement_cache_capacity(STATEMENTS_KEPT)
+                    .disable_statement_logging();
+                Ok(Connection::Postgres(options.connect().await?))
+            }
+            Protocol::MySql => {
+                let options = MySqlConnectOptions::new()
+                    .host(&target.host)
+                    .port(target.port)
+                    .username(&target.user)
+                    .password(target.password.expose())
+                    .database(database)
+                    .ssl_mode(MySqlSslMode::Disabled)
+                    // The session as the server makes it: statements mean what its manual says.
+                    .pipes_as_concat(false)
+                    .no_engine_substitution(false)
+                    .timezone(None)
+                    .statement_cache_capacity(STATEMENTS_KEPT)
+                    .disable_statement_logging();
+                Ok(Connection::MySql(options.connect().await?))
+            }
+        }
+    }
+
+    /// Asks the probe's query.
+    pub(super) async fn ask(&mut self, query: &str) -> Result<Answer, SqlError> {
+        let query = sqlx::AssertSqlSafe(query.to_owned());
+        match self {
+            Connection::Postgres(c) => {
+                let row: PgRow = sqlx::query(query).fetch_one(c).await?;
+                answer(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)
+            }
+            Connection::MySql(c) => {
+                let row: MySqlRow = sqlx::query(query).fetch_one(c).await?;
+                // A truth value is a number here.
+                let account: i64 = row.try_get(2)?;
+                answer(row.try_get(0)?, row.try_get(1)?, account != 0)
+            }
+        }
+    }
+
+    /// Carries out one statement by the simple protocol, which takes every statement.
+    pub(super) async fn execute(&mut self, text: &Secret) -> Result<(), SqlError> {
+        let text = AssertSqlSafe(text.expose().to_owned());
+        match self {
+            Connection::Postgres(c) => sqlx::raw_sql(text).execute(c).await.map(drop)?,
+            Connection::MySql(c) => sqlx::raw_sql(text).execute(c).await.map(drop)?,
+        }
+        Ok(())
+    }
+
+    /// Says goodbye, so that the server logs no aborted connection.
+    pub(super) async fn close(self) {
+        // A server that is gone needs no goodbye.
+        let _ = match self {
+            Connection::Postgres(c) => c.close().await,
+            Connection::MySql(c) => c.close().await,
+        };
+    }
+}
+
+fn answer(version: String, connections: i64, account: bool) -> Result<Answer, SqlError> {
+    Ok(Answer {
+        version,
+        connections: u32::try_from(connections).unwrap_or(0),
+        account,
+    })
+}
