@@ -76,5 +76,8 @@ engine_answers() {
 # wait_for_engine HOST SECONDS
 wait_for_engine() { wait_until "$2" engine_answers "$1"; }
 
-# process_is PID NAME: is PID alive, and does it run the program NAME? A pid file may outlive its process, and the pid may be another's.
-process_is() { [[ -n $1 && $(cat "/proc/$1/comm" 2>/dev/null) == "$2" ]]; }
+# process_is PID NAME: is PID alive, and does it run the program NAME? A pid file may outlive its process, the pid may be
+# another's by now, and a zombie is dead.
+process_is() {
+  [[ -n $1 && $(cat "/proc/$1/comm" 2>/dev/null) == "$2" ]] && ! grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null
+}

@@ -90,6 +90,8 @@ ensure_images() {
     printf '%s\n' "${built[@]}" | tr ':' ' ' | xargs -P 2 -L 1 "$DEV/images/build"
   fi
   for name in "${wanted[@]}"; do docker load --input "$(standin_tarball "$name")"; done
+  # What the new ones replaced is of no use, unless a container still runs from it.
+  if ((${#wanted[@]})); then docker image prune --force --filter label=db4sci.recipe; fi
   printf %s "$map" >"$LAB/mirrors.yaml.new"
   mv "$LAB/mirrors.yaml.new" "$LAB/mirrors.yaml"
   if ((${#official[@]} < ${#STANDINS[@]})); then
