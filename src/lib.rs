@@ -6,5 +6,8 @@
 //! `plan` (what to do, purely), `execute` (doing it), `record` (telling it).
 
 pub mod engine;
+pub mod http;
 pub mod model;
+pub mod plan;
+pub mod record;
 pub mod runtime;

@@ -1,0 +1,3 @@
+//! What to do about the difference between what should be and what is.
+
+pub mod render;

@@ -1,0 +1,86 @@
+//! What a snapshot says, as gauges.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+use super::families::{Family, Rows};
+use super::{Metrics, whole};
+use crate::model::view::{DatabaseView, Phase, Snapshot};
+
+/// Sets all gauges that follow from a snapshot.
+pub fn observe(metrics: &Metrics, snapshot: &Snapshot) {
+    metrics.tables_behind.set(whole(snapshot.tables_behind));
+    metrics.docker_up.set(i64::from(snapshot.docker.is_none()));
+    metrics.problems.set(whole(snapshot.problems.len() as u64));
+    show(&metrics.databases, phases(snapshot));
+    show(&metrics.up, up(snapshot));
+    show(&metrics.held, held(snapshot));
+    show(&metrics.drift, drift(snapshot));
+    for view in &snapshot.databases {
+        // Shows 0 from the beginning, so that the first restart is an increase.
+        metrics.restarts.with_label_values(&[view.name.as_str()]);
+    }
+}
+
+fn show(family: &Mutex<Family>, rows: Rows) {
+    family
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .show(rows);
+}
+
+/// Every phase of each engine in use, the empty ones as 0: an alert on `Held` must not be silent
+/// because the row is missing.
+fn phases(snapshot: &Snapshot) -> Rows {
+    let mut rows = Rows::new();
+    for view in &snapshot.databases {
+        let engine = view.engine.as_str();
+        for phase in Phase::ALL {
+            let row = vec![engine.to_owned(), phase.as_str().to_owned()];
+            *rows.entry(row).or_default() += i64::from(phase == view.phase);
+        }
+    }
+    rows
+}
+
+fn up(snapshot: &Snapshot) -> Rows {
+    let row = |view: &DatabaseView| {
+        let labels = vec![view.name.to_string(), view.engine.as_str().to_owned()];
+        (labels, i64::from(view.ready))
+    };
+    snapshot.databases.iter().map(row).collect()
+}
+
+fn held(snapshot: &Snapshot) -> Rows {
+    count(snapshot, |view| {
+        let mut reasons: BTreeSet<String> =
+            view.held.iter().map(|held| held.reason.as_str()).collect();
+        if view.phase == Phase::Held {
+            reasons.extend(view.reason.map(|reason| reason.as_str()));
+        }
+        reasons
+    })
+}
+
+fn drift(snapshot: &Snapshot) -> Rows {
+    count(snapshot, |view| {
+        let waiting = view.held.iter().filter_map(|held| held.would.as_deref());
+        view.lane
+            .iter()
+            .chain(waiting)
+            .flat_map(|lane| &lane.actions)
+            .map(|action| action.kind().to_owned())
+            .collect()
+    })
+}
+
+/// Databases by each word that is said of them, a word once a database.
+fn count(snapshot: &Snapshot, words: impl Fn(&DatabaseView) -> BTreeSet<String>) -> Rows {
+    let mut rows = Rows::new();
+    for view in &snapshot.databases {
+        for word in words(view) {
+            *rows.entry(vec![word]).or_default() += 1;
+        }
+    }
+    rows
+}

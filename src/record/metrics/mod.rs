@@ -1,0 +1,197 @@
+//! Counts and times for Prometheus.
+//!
+//! Names follow Prometheus' own rules (base units, `_total` for what only grows), so that
+//! `promtool check metrics` has nothing to say.
+
+mod families;
+mod gauges;
+mod step;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use prometheus::process_collector::ProcessCollector;
+use prometheus::{
+    Gauge, Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+};
+
+use self::families::{Family, register};
+use crate::model::view::Snapshot;
+use crate::model::{DbName, Timestamp};
+
+pub use self::step::{Step, StepOutcome};
+
+/// Seconds that a look at one database takes: from a cached answer to a slow engine's deadline.
+const PASS_BUCKETS: [f64; 9] = [0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 30.0, 120.0];
+/// Seconds that a database waits for its look.
+const WAIT_BUCKETS: [f64; 8] = [0.001, 0.01, 0.1, 0.5, 2.0, 10.0, 60.0, 300.0];
+
+/// All metrics of this daemon, in a registry of their own.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    actions: IntCounterVec,
+    restarts: IntCounterVec,
+    pass_duration: Histogram,
+    queue_depth: IntGauge,
+    queue_wait: Histogram,
+    last_pass: Gauge,
+    journal_entries: IntGauge,
+    tables_behind: IntGauge,
+    docker_up: IntGauge,
+    problems: IntGauge,
+    databases: Mutex<Family>,
+    up: Mutex<Family>,
+    held: Mutex<Family>,
+    drift: Mutex<Family>,
+}
+
+impl Metrics {
+    /// Metrics of a daemon in a mode.
+    ///
+    /// # Errors
+    /// A name or label that Prometheus refuses: a mistake in this module, shown by every test.
+    pub fn new(mode: &str) -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        registry.register(Box::new(ProcessCollector::for_self()))?;
+        let build = Opts::new("db4sci_build_info", "Version and mode of this daemon; always 1.")
+            .const_label("version", env!("CARGO_PKG_VERSION"))
+            .const_label("mode", mode);
+        register(&registry, IntGauge::with_opts(build)?)?.set(1);
+        let gauge = |name: &str, help: &str| register(&registry, IntGauge::new(name, help)?);
+        let counter = |name: &str, help: &str, labels: &[&str]| {
+            register(&registry, IntCounterVec::new(Opts::new(name, help), labels)?)
+        };
+        let histogram = |name: &str, help: &str, buckets: &[f64]| {
+            let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
+            register(&registry, Histogram::with_opts(options)?)
+        };
+        let family = |name: &str, help: &str, labels: &[&str]| {
+            Family::new(&registry, name, help, labels).map(Mutex::new)
+        };
+        Ok(Metrics {
+            actions: counter(
+                "db4sci_actions_total",
+                "Steps carried out on databases, by kind and outcome.",
+                &["kind", "outcome"],
+            )?,
+            restarts: counter(
+                "db4sci_restarts_total",
+                "Times that a database's server came up anew, whoever made it.",
+                &["name"],
+            )?,
+            pass_duration: histogram(
+                "db4sci_pass_duration_seconds",
+                "Time of one look at one database: observe, plan, execute.",
+                &PASS_BUCKETS,
+            )?,
+            queue_depth: gauge(
+                "db4sci_queue_depth",
+                "Databases that wait for their look.",
+            )?,
+            queue_wait: histogram(
+                "db4sci_queue_wait_seconds",
+                "Time that a database waited for its look after it was due.",
+                &WAIT_BUCKETS,
+            )?,
+            last_pass: register(
+                &registry,
+                Gauge::new(
+                    "db4sci_last_successful_pass_timestamp_seconds",
+                    "When a look at a database last ended without an error, since 1970.",
+                )?,
+            )?,
+            journal_entries: gauge(
+                "db4sci_journal_entries",
+                "Entries of the journal: every accepted change since the first start.",
+            )?,
+            tables_behind: gauge(
+                "db4sci_tables_behind",
+                "Entries of the journal that are not yet in the tables of mydb_admin.",
+            )?,
+            docker_up: gauge(
+                "db4sci_docker_up",
+                "Whether the container engine answers (1) or not (0).",
+            )?,
+            problems: gauge(
+                "db4sci_spec_problems",
+                "Problems of specs and files; each keeps one change from being accepted.",
+            )?,
+            databases: family(
+                "db4sci_databases",
+                "Databases by engine and phase.",
+                &["engine", "phase"],
+            )?,
+            up: family(
+                "db4sci_database_up",
+                "Whether a database answers (1) or not (0).",
+                &["name", "engine"],
+            )?,
+            held: family(
+                "db4sci_held",
+                "Databases of which something is held back, by the reason.",
+                &["reason"],
+            )?,
+            drift: family(
+                "db4sci_drift",
+                "Databases that differ from their spec, by the kind of step that mends it.",
+                &["kind"],
+            )?,
+            registry,
+        })
+    }
+
+    /// Sets all gauges to what a snapshot shows.
+    pub fn observe(&self, snapshot: &Snapshot) {
+        gauges::observe(self, snapshot);
+    }
+
+    /// A step on a database begins. A guard that is dropped without an end counts as `Abandoned`.
+    pub fn step(&self, kind: &'static str) -> Step {
+        Step::new(self.actions.clone(), kind)
+    }
+
+    /// A look at one database ended, with or without an error.
+    pub fn pass(&self, took: Duration, ok: bool, now: Timestamp) {
+        self.pass_duration.observe(took.as_secs_f64());
+        if ok {
+            self.last_pass.set(now.timestamp_millis() as f64 / 1000.0);
+        }
+    }
+
+    /// So many databases wait for their look.
+    pub fn queue_depth(&self, depth: usize) {
+        self.queue_depth.set(whole(depth as u64));
+    }
+
+    /// A database's look begins after it waited so long.
+    pub fn queue_waited(&self, waited: Duration) {
+        self.queue_wait.observe(waited.as_secs_f64());
+    }
+
+    /// The journal holds so many entries.
+    pub fn journal_entries(&self, entries: u64) {
+        self.journal_entries.set(whole(entries));
+    }
+
+    /// A database's server came up anew.
+    pub fn restarted(&self, name: &DbName) {
+        self.restarts.with_label_values(&[name.as_str()]).inc();
+    }
+
+    /// All metrics in Prometheus' text format.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        if let Err(error) = TextEncoder::new().encode_utf8(&self.registry.gather(), &mut text) {
+            ::tracing::error!(%error, "the metrics could not be written");
+        }
+        text
+    }
+}
+
+/// A count as Prometheus' integer gauge takes it.
+fn whole(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
