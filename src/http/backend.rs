@@ -142,10 +142,7 @@ pub struct Connection {
     /// password file belongs.
     pub client: Client,
     /// The text of the password file.
-    #[serde(
-        serialize_with = "passfile_out",
-        deserialize_with = "passfile_in"
-    )]
+    #[serde(serialize_with = "passfile_out", deserialize_with = "passfile_in")]
     pub passfile: Secret,
     /// The id of the database's image, which holds the client.
     pub image: Option<String>,

@@ -112,7 +112,14 @@ mod tests {
 
     #[test]
     fn nothing_but_blanks_is_no_document() {
-        for text in ["", "\n\n", "---\n---\n", "# x\n", "%YAML 1.2\n---\n", "\u{feff}"] {
+        for text in [
+            "",
+            "\n\n",
+            "---\n---\n",
+            "# x\n",
+            "%YAML 1.2\n---\n",
+            "\u{feff}",
+        ] {
             assert_eq!(texts(text), [], "{text:?}");
         }
     }

@@ -183,7 +183,10 @@ impl Backend for Fake {
 
     async fn restart(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal> {
         if name.is_mydb_admin() {
-            return Err(Refusal::new(RefusalKind::Conflict, "mydb_admin restarts itself"));
+            return Err(Refusal::new(
+                RefusalKind::Conflict,
+                "mydb_admin restarts itself",
+            ));
         }
         self.known(name)?;
         self.said(format!("{who} restart {name}: {reason}"))

@@ -8,6 +8,7 @@
 pub mod accounts;
 pub mod api;
 pub mod backend;
+pub mod client;
 pub mod document;
 #[cfg(test)]
 pub(crate) mod fake;
@@ -23,6 +24,7 @@ mod tests;
 pub mod wait;
 
 pub use backend::{Applied, AppliedOutcome, Backend, Connection};
+pub use client::{Client, ClientError};
 pub use document::Document;
 pub use problem::ProblemDetails;
 pub use refusal::{Refusal, RefusalKind};

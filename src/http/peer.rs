@@ -51,7 +51,12 @@ fn supplementary_groups(pid: i32) -> Vec<u32> {
         .unwrap_or_default()
         .lines()
         .find_map(|line| line.strip_prefix("Groups:"))
-        .map(|groups| groups.split_whitespace().filter_map(|g| g.parse().ok()).collect())
+        .map(|groups| {
+            groups
+                .split_whitespace()
+                .filter_map(|g| g.parse().ok())
+                .collect()
+        })
         .unwrap_or_default()
 }
 
@@ -161,7 +166,10 @@ mod tests {
         assert!(door.admits(&peer(1000, &[1000, 77])));
         assert!(!door.admits(&peer(1000, &[1000])));
         assert!(!door.admits(&Peer::default()));
-        let groupless = Admission { group: None, ..door };
+        let groupless = Admission {
+            group: None,
+            ..door
+        };
         assert!(!groupless.admits(&peer(1000, &[1000, 77])));
     }
 }

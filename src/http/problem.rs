@@ -52,8 +52,7 @@ impl ProblemDetails {
 
 impl IntoResponse for ProblemDetails {
     fn into_response(self) -> Response {
-        let status =
-            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, axum::Json(self)).into_response();
         response
             .headers_mut()
@@ -92,10 +91,16 @@ pub async fn tidy(request: Request, next: Next) -> Response {
         return response;
     }
     let (mut parts, body) = response.into_parts();
-    let said = axum::body::to_bytes(body, DETAIL_LIMIT).await.unwrap_or_default();
+    let said = axum::body::to_bytes(body, DETAIL_LIMIT)
+        .await
+        .unwrap_or_default();
     let said = String::from_utf8_lossy(&said);
     let reason = status.canonical_reason().unwrap_or("error");
-    let what = if said.trim().is_empty() { reason } else { said.trim() };
+    let what = if said.trim().is_empty() {
+        reason
+    } else {
+        said.trim()
+    };
     let problem = ProblemDetails::new(
         status,
         format!("{method} {path}: {what}; nothing was changed"),

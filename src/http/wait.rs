@@ -184,8 +184,8 @@ fn evaluate(snapshot: &Snapshot, request: &WaitRequest) -> WaitAnswer {
     let databases: Vec<WaitState> = request
         .targets
         .iter()
-        .map(|target| {
-            match snapshot.databases.iter().find(|d| d.name == target.name) {
+        .map(
+            |target| match snapshot.databases.iter().find(|d| d.name == target.name) {
                 Some(view) => state(view, reached(view, request.what, target.generation)),
                 None => WaitState {
                     name: target.name.clone(),
@@ -194,8 +194,8 @@ fn evaluate(snapshot: &Snapshot, request: &WaitRequest) -> WaitAnswer {
                     reason: None,
                     message: "there is no such database".to_owned(),
                 },
-            }
-        })
+            },
+        )
         .collect();
     WaitAnswer {
         reached: databases.iter().all(|d| d.reached),

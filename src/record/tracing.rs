@@ -23,7 +23,9 @@ pub enum LogFormat {
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// The filter is not one.
-    #[error("DB4SCI_LOG is `{given}`; write a level or `target=level` pairs, such as `info,db4sci=debug`")]
+    #[error(
+        "DB4SCI_LOG is `{given}`; write a level or `target=level` pairs, such as `info,db4sci=debug`"
+    )]
     Filter {
         /// What was given.
         given: String,
@@ -39,7 +41,9 @@ pub enum LogError {
 /// Sets up the log of this process; `filter` is `DB4SCI_LOG`, if it is set. Colours only when
 /// `colours` says that standard error is a terminal that wants them.
 pub fn init(filter: Option<&str>, format: LogFormat, colours: bool) -> Result<(), LogError> {
-    let given = filter.filter(|text| !text.trim().is_empty()).unwrap_or(DEFAULT);
+    let given = filter
+        .filter(|text| !text.trim().is_empty())
+        .unwrap_or(DEFAULT);
     let filter = EnvFilter::try_new(given).map_err(|source| LogError::Filter {
         given: given.to_owned(),
         source,

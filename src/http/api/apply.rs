@@ -43,10 +43,7 @@ pub async fn apply(
     body: Bytes,
 ) -> Result<Json<Vec<Applied>>, ProblemDetails> {
     let documents = documents(&headers, &body)?;
-    let mut results = api
-        .backend
-        .apply(who, &documents, query.dry_run)
-        .await?;
+    let mut results = api.backend.apply(who, &documents, query.dry_run).await?;
     document::place(&documents, &mut results);
     let refused = results
         .iter()
@@ -59,7 +56,10 @@ pub async fn apply(
     let detail = if count == results.len() {
         format!("{count} refused; nothing was changed")
     } else {
-        format!("{count} of {} refused; the others were accepted", results.len())
+        format!(
+            "{count} of {} refused; the others were accepted",
+            results.len()
+        )
     };
     Err(ProblemDetails {
         problems,

@@ -81,7 +81,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Name {
         text.parse().map(Name).map_err(|why| {
             ProblemDetails::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
-                format!("`{}` is no database's name: {why}; nothing was changed", text.0),
+                format!(
+                    "`{}` is no database's name: {why}; nothing was changed",
+                    text.0
+                ),
             )
         })
     }

@@ -45,8 +45,18 @@ pub(crate) fn ready(text: &str, engine: &str, version: &str, port: u16) -> Datab
         generation: 3,
         observed_generation: 3,
         conditions: vec![
-            condition("Ready", ConditionStatus::True, "Answering", "answers since 3 h"),
-            condition("InSync", ConditionStatus::True, "AsSpecified", "as specified"),
+            condition(
+                "Ready",
+                ConditionStatus::True,
+                "Answering",
+                "answers since 3 h",
+            ),
+            condition(
+                "InSync",
+                ConditionStatus::True,
+                "AsSpecified",
+                "as specified",
+            ),
         ],
         overridden: None,
         container: Some(format!("{port:064x}")),
@@ -71,7 +81,12 @@ pub(crate) fn held(text: &str, engine: &str, port: u16, reason: Reason) -> Datab
         ready: false,
         connections: None,
         held: vec![hold(reason, &message, None, None)],
-        conditions: vec![condition("Ready", ConditionStatus::False, "DataLost", &message)],
+        conditions: vec![condition(
+            "Ready",
+            ConditionStatus::False,
+            "DataLost",
+            &message,
+        )],
         ..ready(text, engine, "11.8", port)
     }
 }

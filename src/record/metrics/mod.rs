@@ -56,13 +56,19 @@ impl Metrics {
     pub fn new(mode: &str) -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         registry.register(Box::new(ProcessCollector::for_self()))?;
-        let build = Opts::new("db4sci_build_info", "Version and mode of this daemon; always 1.")
-            .const_label("version", env!("CARGO_PKG_VERSION"))
-            .const_label("mode", mode);
+        let build = Opts::new(
+            "db4sci_build_info",
+            "Version and mode of this daemon; always 1.",
+        )
+        .const_label("version", env!("CARGO_PKG_VERSION"))
+        .const_label("mode", mode);
         register(&registry, IntGauge::with_opts(build)?)?.set(1);
         let gauge = |name: &str, help: &str| register(&registry, IntGauge::new(name, help)?);
         let counter = |name: &str, help: &str, labels: &[&str]| {
-            register(&registry, IntCounterVec::new(Opts::new(name, help), labels)?)
+            register(
+                &registry,
+                IntCounterVec::new(Opts::new(name, help), labels)?,
+            )
         };
         let histogram = |name: &str, help: &str, buckets: &[f64]| {
             let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
@@ -87,10 +93,7 @@ impl Metrics {
                 "Time of one look at one database: observe, plan, execute.",
                 &PASS_BUCKETS,
             )?,
-            queue_depth: gauge(
-                "db4sci_queue_depth",
-                "Databases that wait for their look.",
-            )?,
+            queue_depth: gauge("db4sci_queue_depth", "Databases that wait for their look.")?,
             queue_wait: histogram(
                 "db4sci_queue_wait_seconds",
                 "Time that a database waited for its look after it was due.",
