@@ -193,16 +193,16 @@ async fn one_bad_document_is_named_by_its_line_in_the_file_and_holds_up_no_other
         .post::<_, Vec<Applied>>("/apply", &ApplyRequest { documents })
         .await
         .unwrap_err();
-    let ClientError::Problem(problem) = error else {
+    let ClientError::Problem(refused) = error else {
         panic!("{error}")
     };
-    assert_eq!(problem.status, 422);
-    assert_eq!(problem.detail, "1 of 2 refused; the others were accepted");
+    assert_eq!(refused.status, 422);
+    assert_eq!(refused.detail, "1 of 2 refused; the others were accepted");
     assert_eq!(
-        problem.problems[0].to_string(),
+        refused.problems[0].to_string(),
         "lab.yaml:4:3: spec.engine: `bad` is not an engine"
     );
-    assert_eq!(problem.results.len(), 2);
+    assert_eq!(refused.results.len(), 2);
     let yaml = on_socket(
         &served,
         request(Method::POST, "/api/v1/apply?dryRun=true", text),
