@@ -8,6 +8,7 @@
 pub mod engine;
 pub mod http;
 pub mod model;
+pub mod observe;
 pub mod plan;
 pub mod record;
 pub mod runtime;

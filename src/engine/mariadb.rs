@@ -140,6 +140,10 @@ impl Recipe for MariaDb {
         login(db, site, Protocol::MySql, SUPERUSER, "mysql", password)
     }
 
+    fn user_target(&self, db: &Database, site: &Site, password: Secret) -> Target {
+        login(db, site, Protocol::MySql, &db.account.user, &db.database, password)
+    }
+
     fn probe_query(&self, db: &Database) -> String {
         format!(
             "select substring_index(version(), '-', 1), \

@@ -82,6 +82,9 @@ pub trait Recipe: Send + Sync {
     /// Its privileged login, over the published port.
     fn target(&self, db: &Database, site: &Site, password: Secret) -> Target;
 
+    /// The user's own login, over the published port.
+    fn user_target(&self, db: &Database, site: &Site, password: Secret) -> Target;
+
     /// The probe's one query: version text, other clients' connections, whether the account exists.
     fn probe_query(&self, db: &Database) -> String;
 

@@ -167,6 +167,10 @@ impl Recipe for Postgres {
         )
     }
 
+    fn user_target(&self, db: &Database, site: &Site, password: Secret) -> Target {
+        login(db, site, Protocol::Postgres, &db.account.user, &db.database, password)
+    }
+
     fn probe_query(&self, db: &Database) -> String {
         format!(
             "select split_part(current_setting('server_version'), ' ', 1), \

@@ -180,6 +180,8 @@ pub enum Reason {
     DataUnmounted,
     /// Another server holds the directory's lock.
     DataBusy,
+    /// A first start was cut off halfway; it is begun again.
+    HalfMade,
     /// Repairs failed too often; left alone.
     Quarantined,
     /// Somebody froze the container and it could not be unfrozen.
@@ -260,7 +262,8 @@ impl Reason {
             | Reason::DiskFull
             | Reason::LedgerUnavailable
             | Reason::Orphan => true,
-            Reason::Paused
+            Reason::HalfMade
+            | Reason::Paused
             | Reason::ImagePullFailed
             | Reason::Backoff
             | Reason::OutsideWindow

@@ -132,6 +132,11 @@ pub enum Change {
         /// What was seen.
         container: serde_json::Value,
     },
+    /// Steps are about to be taken. It is on disk before the first of them.
+    Intended {
+        /// The steps' kinds, in order.
+        actions: Vec<String>,
+    },
     /// Something was done to a database; changes no row but the log's.
     Acted {
         /// The action's kind.
@@ -156,6 +161,7 @@ impl Change {
             Change::Quarantined { .. } => "quarantined",
             Change::Observed { .. } => "observed",
             Change::Inspected { .. } => "inspected",
+            Change::Intended { .. } => "intended",
             Change::Acted { action } => action,
             Change::Noted => "noted",
         }

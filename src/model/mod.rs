@@ -10,6 +10,7 @@ pub mod container;
 pub mod database;
 pub mod engine_kind;
 pub mod files;
+pub mod guard;
 pub mod names;
 pub mod observed;
 pub mod problem;
@@ -31,7 +32,9 @@ pub use database::{Database, Source, WantedState};
 pub use engine_kind::EngineKind;
 pub use files::{FilesWanted, SecretFile};
 pub use names::{ContainerId, DbName, HostPort, ImageId, ImageRef, Uid};
-pub use observed::{Attempts, DataSeen, FilesSeen, Marker, MarkerState, Probe, SeenDatabase};
+pub use observed::{
+    Attempts, DataSeen, FailedAttempt, FilesSeen, Marker, MarkerState, Probe, SeenDatabase,
+};
 pub use problem::{Place, Problem};
 pub use quantity::{Cpus, Memory};
 pub use secret::Secret;

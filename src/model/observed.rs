@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-use super::{Class, ContainerSeen, ImageSeen, Seen, Timestamp, Uid};
+use super::{Class, ContainerSeen, ImageSeen, Reason, Seen, Timestamp, Uid};
 
 /// Everything the planner knows about one database besides its spec.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -108,6 +108,9 @@ pub enum Probe {
         why: String,
         /// Whether the server answered, and refused our password.
         refused: bool,
+        /// Whether it answered earlier in this run of its container: then it hangs, while one that
+        /// never did may still be starting.
+        answered_before: bool,
     },
 }
 
@@ -122,19 +125,33 @@ impl Probe {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Attempts {
-    /// Lanes that failed in a row since the last success or change of the spec.
-    pub failures: u32,
+    /// The last lane that failed, and how many did in a row.
+    pub failed: Option<FailedAttempt>,
+    /// Runs of its container that ended before the server was ready for a while, of the last half
+    /// hour, oldest first.
+    pub failed_runs: Vec<Timestamp>,
+    /// The run that is being judged: the container's start, and dockerd's own count of restarts.
+    pub run: Option<(Timestamp, u32)>,
+    /// Whether that run was ready for long enough to count as a success.
+    pub run_was_ready: bool,
+    /// When the kernel last killed it for its memory limit.
+    pub oom_at: Option<Timestamp>,
+}
+
+/// Lanes that failed in a row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FailedAttempt {
+    /// How many in a row.
+    pub count: u32,
     /// When the last of them failed.
-    pub failed_at: Option<Timestamp>,
-    /// Its class.
-    pub class: Option<Class>,
-    /// Its message.
+    pub at: Timestamp,
+    /// What it asks for.
+    pub class: Class,
+    /// Why, as far as the failure has a word of its own.
+    pub reason: Reason,
+    /// What happened, for a person.
     pub message: String,
     /// The generation it was tried for.
     pub generation: u64,
-    /// Instants of repairs (starts, restarts) after which the server did not become ready, of the
-    /// last half hour.
-    pub failed_repairs: Vec<Timestamp>,
-    /// When the last action on the container was carried out.
-    pub acted_at: Option<Timestamp>,
 }

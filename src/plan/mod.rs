@@ -1,3 +1,189 @@
-//! What to do about the difference between what should be and what is.
+//! The planner: what should be and what is, to what to do. Pure.
+//!
+//! [`plan`] is asked about one database at a time and reads nothing but its arguments: no clock,
+//! no I/O, no logging. It says what to do now, and of everything it does not do, why not and until
+//! when. It refuses to act on ignorance: what is `Unknown` is never stopped, removed or
+//! overwritten.
 
+pub mod attempts;
+mod data;
+mod drift;
+mod lifecycle;
+pub mod phase;
 pub mod render;
+pub mod window;
+
+use crate::engine::{self, Recipe};
+use crate::model::{
+    ContainerSeen, Database, Held, Lane, Override, OverrideState, Reason, Seen, SeenDatabase, Site,
+    Timestamp, Verdict, WantedState,
+};
+
+/// One database as it should be, with everything that people and history say about it.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// Its admitted spec.
+    pub db: &'a Database,
+    /// A person's override, in force or past.
+    pub over: Option<&'a Override>,
+    /// Whether the ledger knows that it has data.
+    pub initialised: bool,
+    /// Why it is quarantined, if it is.
+    pub quarantined: Option<&'a str>,
+    /// Problems of a newer spec that was refused.
+    pub refused: Option<&'a [String]>,
+    /// When a person last asked for a restart.
+    pub restart_asked: Option<Timestamp>,
+    /// Whether its file is gone.
+    pub orphan: bool,
+    /// Its new name, if its file now names another one.
+    pub renamed_to: Option<&'a str>,
+}
+
+impl Wanted<'_> {
+    /// The override in force.
+    pub fn override_in_force(&self, now: Timestamp) -> Option<&Override> {
+        self.over
+            .filter(|o| o.until.is_none_or(|until| now < until))
+    }
+
+    /// The state that is wanted now.
+    pub fn state(&self, now: Timestamp) -> WantedState {
+        match self.override_in_force(now).map(|o| o.state) {
+            Some(OverrideState::Running) => WantedState::Running,
+            Some(OverrideState::Stopped) => WantedState::Stopped,
+            Some(OverrideState::Maintenance) => WantedState::Maintenance,
+            None => self.db.state,
+        }
+    }
+}
+
+/// What to do about one database.
+///
+/// # Guarantees
+/// Equal arguments give equal verdicts. A lane never contains a step that deletes data.
+pub fn plan(wanted: &Wanted<'_>, seen: &SeenDatabase, site: &Site, now: Timestamp) -> Verdict {
+    let Some(recipe) = engine::recipe(wanted.db.engine) else {
+        return Verdict {
+            lane: None,
+            held: vec![Held {
+                reason: Reason::NeedsSpecChange,
+                message: format!(
+                    "this build cannot run {}; nothing is done",
+                    wanted.db.engine
+                ),
+                until: None,
+                would: None,
+            }],
+            wake_at: None,
+        };
+    };
+    let mut ask = Ask {
+        wanted,
+        seen,
+        site,
+        now,
+        recipe,
+        held: Vec::new(),
+    };
+    ask.standing();
+    let lane = ask.decide();
+    let wake_at = ask.held.iter().filter_map(|h| h.until).min();
+    Verdict {
+        lane,
+        held: ask.held,
+        wake_at,
+    }
+}
+
+/// One question to the planner, with the answers collected so far.
+struct Ask<'a> {
+    wanted: &'a Wanted<'a>,
+    seen: &'a SeenDatabase,
+    site: &'a Site,
+    now: Timestamp,
+    recipe: &'static dyn Recipe,
+    held: Vec<Held>,
+}
+
+impl Ask<'_> {
+    /// What holds whatever else is decided: overrides, refused specs, orphans.
+    fn standing(&mut self) {
+        let name = &self.wanted.db.name;
+        if let Some(over) = self.wanted.override_in_force(self.now) {
+            let what = match over.state {
+                OverrideState::Running => "running",
+                OverrideState::Stopped => "stopped",
+                OverrideState::Maintenance => "left alone",
+            };
+            let reason = if over.reason.is_empty() {
+                "no reason given"
+            } else {
+                &over.reason
+            };
+            let message = format!(
+                "{what} by {} ({reason}); `db4sci resume {name}` ends it",
+                over.who
+            );
+            self.hold(Reason::Overridden, message, over.until);
+        }
+        if let Some(new) = self.wanted.renamed_to {
+            let message = format!(
+                "its file now names `{new}`; nothing is renamed or made by that: set the name \
+                 back, or use another file for `{new}`"
+            );
+            self.hold(Reason::Renamed, message, None);
+        } else if self.wanted.orphan {
+            let message = format!(
+                "its file ({}) is gone; its last spec stays in force and nothing is removed",
+                self.wanted.db.source
+            );
+            self.hold(Reason::Orphan, message, None);
+        }
+        if let Some(problems) = self.wanted.refused {
+            self.hold(Reason::InvalidSpec, problems.join("; "), None);
+        }
+        if self.wanted.state(self.now) == WantedState::Retired {
+            let message = "it is not retired: that takes a final verified backup, and this build \
+                           makes no backups; it goes on running"
+                .to_owned();
+            self.hold(Reason::RetireNeedsBackup, message, None);
+        }
+    }
+
+    fn hold(&mut self, reason: Reason, message: impl Into<String>, until: Option<Timestamp>) {
+        self.held.push(Held {
+            reason,
+            message: message.into(),
+            until,
+            would: None,
+        });
+    }
+
+    fn hold_lane(&mut self, reason: Reason, message: String, until: Option<Timestamp>, lane: Lane) {
+        self.held.push(Held {
+            reason,
+            message,
+            until,
+            would: Some(Box::new(lane)),
+        });
+    }
+
+    /// The containers that carry this database's uid, and a foreign one that holds its name.
+    fn containers(&self) -> Option<(Vec<&ContainerSeen>, Option<&ContainerSeen>)> {
+        let all: &[ContainerSeen] = match &self.seen.containers {
+            Seen::Present(all) => all,
+            Seen::Absent => &[],
+            Seen::Unknown(_) => return None,
+        };
+        let name = self.site.container_name(&self.wanted.db.name);
+        let (ours, others): (Vec<_>, Vec<_>) = all
+            .iter()
+            .partition(|c| c.uid() == Some(self.wanted.db.uid));
+        let foreign = others.into_iter().find(|c| c.name == name);
+        Some((ours, foreign))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,198 @@
+//! Carries out lanes, one step after the other.
+//!
+//! It decides nothing: which steps, and in which order, is the planner's word. What it adds is
+//! care: the intent is on disk before the first step, the world is looked at again before a step
+//! that takes something away, and each step may be repeated after a crash anywhere.
+
+pub mod failpoint;
+mod steps;
+
+use std::sync::Arc;
+
+use crate::admin::{Ledger, LedgerError, NewEntry};
+use crate::model::{
+    Action, Change, Class, Clock, Database, FailedAttempt, Lane, Outcome, Reason, Site, Who,
+};
+use crate::record::Metrics;
+use crate::runtime::{DataDirs, DirError, Runtime, RuntimeError, ServerError, Servers};
+
+use failpoint::failpoint;
+
+/// Carries out lanes.
+pub struct Executor {
+    /// The container engine.
+    pub runtime: Arc<dyn Runtime>,
+    /// Data folders and mounted files.
+    pub dirs: Arc<dyn DataDirs>,
+    /// The servers.
+    pub servers: Arc<dyn Servers>,
+    /// Where intents and results are written.
+    pub ledger: Ledger,
+    /// This host.
+    pub site: Site,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+}
+
+/// How a lane ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LaneEnd {
+    /// All steps were carried out.
+    Done,
+    /// The world or the spec moved; what remains is planned anew.
+    Abandoned(String),
+    /// A step failed; the rest was not tried.
+    Failed(FailedAttempt),
+}
+
+/// Why a step did not go through.
+#[derive(Debug, thiserror::Error)]
+enum StepError {
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    #[error(transparent)]
+    Dir(#[from] DirError),
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error("{0}")]
+    Moved(String),
+}
+
+impl StepError {
+    fn class(&self) -> Class {
+        match self {
+            StepError::Runtime(e) => e.class(),
+            StepError::Dir(e) => e.class(),
+            StepError::Server(e) => e.class(),
+            StepError::Ledger(e) => e.class(),
+            StepError::Moved(_) => Class::Cancelled,
+        }
+    }
+
+    /// The reason that the database shows while the next attempt waits.
+    fn reason(&self) -> Reason {
+        match self {
+            StepError::Runtime(RuntimeError::PortInUse { .. }) => Reason::PortInUse,
+            StepError::Runtime(RuntimeError::Pull { .. }) => Reason::ImagePullFailed,
+            StepError::Runtime(RuntimeError::MountMissing(_)) => Reason::DataUnmounted,
+            StepError::Runtime(RuntimeError::DiskFull(_)) | StepError::Dir(DirError::DiskFull(_)) => {
+                Reason::DiskFull
+            }
+            StepError::Runtime(RuntimeError::Unavailable(_)) => Reason::DockerUnavailable,
+            StepError::Ledger(_) => Reason::LedgerUnavailable,
+            StepError::Runtime(
+                RuntimeError::NotFound(_)
+                | RuntimeError::Conflict(_)
+                | RuntimeError::Refused(_)
+                | RuntimeError::Engine(_),
+            )
+            | StepError::Dir(DirError::Refused(_) | DirError::Io { .. })
+            | StepError::Server(_)
+            | StepError::Moved(_) => Reason::Backoff,
+        }
+    }
+}
+
+impl Executor {
+    /// Carries out a lane for a database, step by step, and writes what became of it.
+    pub async fn run(&self, db: &Database, lane: &Lane) -> LaneEnd {
+        let actions = lane.actions.iter().map(|a| a.kind().to_owned()).collect();
+        let why = lane.why.join(", ");
+        failpoint("intent.before");
+        let intent =
+            self.entry(lane, Outcome::Done, why.clone(), Change::Intended { actions });
+        if let Err(error) = self.ledger.append(intent).await {
+            return LaneEnd::Failed(self.failure(lane, "intent", &error.into()));
+        }
+        failpoint("intent.after");
+        for action in &lane.actions {
+            if action.is_destructive()
+                && let Err(error) = self.unmoved(db, lane).await
+            {
+                return match error {
+                    StepError::Moved(why) => LaneEnd::Abandoned(why),
+                    other => LaneEnd::Failed(self.failure(lane, action.kind(), &other)),
+                };
+            }
+            let step = self.metrics.step(action.kind());
+            failpoint(&format!("{}.before", action.kind()));
+            let result = self.step(db, action).await;
+            failpoint(&format!("{}.after", action.kind()));
+            match result {
+                Ok(()) => step.applied(),
+                Err(error) => {
+                    step.failed();
+                    let failure = self.failure(lane, action.kind(), &error);
+                    let change = Change::Acted { action: action.kind().to_owned() };
+                    let entry =
+                        self.entry(lane, Outcome::Failed, failure.message.clone(), change);
+                    self.record(entry).await;
+                    return match error {
+                        StepError::Moved(why) => LaneEnd::Abandoned(why),
+                        StepError::Runtime(_)
+                        | StepError::Dir(_)
+                        | StepError::Server(_)
+                        | StepError::Ledger(_) => LaneEnd::Failed(failure),
+                    };
+                }
+            }
+        }
+        if let Some(last) = lane.actions.last() {
+            let change = Change::Acted { action: last.kind().to_owned() };
+            failpoint("record.before");
+            self.record(self.entry(lane, Outcome::Done, why, change)).await;
+            failpoint("record.after");
+        }
+        LaneEnd::Done
+    }
+
+    /// Looks again before something is taken away: the spec and the container must be those that
+    /// the lane was planned for.
+    async fn unmoved(&self, db: &Database, lane: &Lane) -> Result<(), StepError> {
+        let book = self.ledger.book();
+        let now = book.row(&db.name).map(|row| row.database.generation);
+        if now != Some(lane.generation) {
+            return Err(StepError::Moved("its spec changed meanwhile".to_owned()));
+        }
+        if let Some(id) = &lane.container {
+            match self.runtime.inspect(id.as_str()).await? {
+                Some(container) if container.uid() == Some(db.uid) => {}
+                Some(_) | None => {
+                    return Err(StepError::Moved("its container is another one by now".to_owned()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn failure(&self, lane: &Lane, step: &str, error: &StepError) -> FailedAttempt {
+        FailedAttempt {
+            count: 1,
+            at: self.clock.now(),
+            class: error.class(),
+            reason: error.reason(),
+            message: format!("{step}: {error}"),
+            generation: lane.generation,
+        }
+    }
+
+    fn entry(&self, lane: &Lane, outcome: Outcome, message: String, change: Change) -> NewEntry {
+        NewEntry { who: Who::Daemon, name: Some(lane.name.clone()), outcome, message, change }
+    }
+
+    /// Writes a result. That it cannot be written changes nothing about what is done: the next
+    /// intent will find the ledger unwritable.
+    async fn record(&self, entry: NewEntry) {
+        if let Err(error) = self.ledger.append(entry).await {
+            tracing::error!(%error, "a result could not be recorded");
+        }
+    }
+
+    async fn step(&self, db: &Database, action: &Action) -> Result<(), StepError> {
+        steps::carry_out(self, db, action).await
+    }
+}

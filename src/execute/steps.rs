@@ -1,0 +1,119 @@
+//! One step each.
+
+use crate::engine::{self, ADMIN_SECRET, USER_SECRET};
+use crate::model::container::LABEL_UID;
+use crate::model::{Action, Change, ContainerSpec, Database, Outcome, Who};
+use crate::admin::NewEntry;
+use crate::runtime::{RuntimeError, ServerError};
+
+use super::{Executor, StepError};
+
+/// Log lines kept as evidence of a quarantine.
+const EVIDENCE_LINES: u32 = 500;
+
+pub(super) async fn carry_out(
+    exec: &Executor,
+    db: &Database,
+    action: &Action,
+) -> Result<(), StepError> {
+    let recipe = engine::recipe(db.engine)
+        .ok_or_else(|| StepError::Moved(format!("no recipe for {}", db.engine)))?;
+    match action {
+        Action::PullImage(reference) => exec.runtime.pull(reference.as_str()).await?,
+        Action::PinImage(image) => {
+            let change = Change::ImagePinned { uid: db.uid, image: image.clone() };
+            note(exec, db, format!("{} is {image}", db.image.reference), change).await?;
+        }
+        Action::PrepareData => exec.dirs.prepare(db).await?,
+        Action::SetAsideHalfMade => {
+            let place = exec.dirs.set_aside_half_made(db, exec.clock.now()).await?;
+            let message = format!("half-made data was moved to {}", place.display());
+            let change = Change::Acted { action: action.kind().to_owned() };
+            note(exec, db, message, change).await?;
+        }
+        Action::WriteFiles => exec.dirs.write_files(&exec.site, db, &recipe.files(db)).await?,
+        Action::Create(spec) => create(exec, db, spec).await?,
+        Action::Start(id) => exec.runtime.start(id).await?,
+        Action::Unpause(id) => exec.runtime.unpause(id).await?,
+        Action::Rename(id, name) => exec.runtime.rename(id, name).await?,
+        Action::Update(id, limits) => exec.runtime.update(id, *limits).await?,
+        Action::SetPolicy(id, policy) => exec.runtime.set_policy(id, *policy).await?,
+        Action::Stop(id, how) => exec.runtime.stop(id, how).await?,
+        Action::Remove(id) => exec.runtime.remove(id).await?,
+        Action::EnsureAccount => {
+            let admin = exec.dirs.secret(&exec.site, db, ADMIN_SECRET).await?;
+            let user = exec.dirs.secret(&exec.site, db, USER_SECRET).await?;
+            let target = recipe.target(db, &exec.site, admin);
+            exec.servers.run(&target, &recipe.account_statements(db, &user)).await?;
+            let login = recipe.user_target(db, &exec.site, user);
+            exec.servers.login(&login).await.map_err(|error| match error {
+                ServerError::LoginRefused(why) => ServerError::Statement {
+                    purpose: "check the account's login",
+                    message: why,
+                },
+                other => other,
+            })?;
+        }
+        Action::MarkInitialised => {
+            exec.dirs.mark_initialised(db).await?;
+            super::failpoint::failpoint("mark_initialised.between");
+            let change = Change::Initialised { uid: db.uid };
+            note(exec, db, "its first start is over: from now on it has data".to_owned(), change)
+                .await?;
+        }
+        Action::Quarantine(why) => quarantine(exec, db, why).await?,
+    }
+    Ok(())
+}
+
+async fn note(
+    exec: &Executor,
+    db: &Database,
+    message: String,
+    change: Change,
+) -> Result<(), StepError> {
+    exec.ledger
+        .append(NewEntry {
+            who: Who::Daemon,
+            name: Some(db.name.clone()),
+            outcome: Outcome::Done,
+            message,
+            change,
+        })
+        .await?;
+    Ok(())
+}
+
+/// Creates the container, unless one with this uid turns up: an earlier call may have happened
+/// although its answer was lost.
+async fn create(exec: &Executor, db: &Database, spec: &ContainerSpec) -> Result<(), StepError> {
+    let uid = db.uid.to_string();
+    let all = exec.runtime.list().await?;
+    if let Some(found) = all.iter().find(|c| c.labels.get(LABEL_UID) == Some(&uid)) {
+        let why = format!("container {} with its uid exists already", found.name);
+        return Err(StepError::Moved(why));
+    }
+    match exec.runtime.create(spec).await {
+        Ok(_) => Ok(()),
+        Err(RuntimeError::NotFound(why)) => {
+            Err(StepError::Moved(format!("the image went away: {why}")))
+        }
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// Keeps the evidence, then records the quarantine. The container was stopped before.
+async fn quarantine(exec: &Executor, db: &Database, why: &str) -> Result<(), StepError> {
+    let mut files = vec![("why.txt".to_owned(), format!("{why}\n"))];
+    let name = exec.site.container_name(&db.name);
+    if let Some(container) = exec.runtime.inspect(&name).await? {
+        let seen = serde_json::to_string_pretty(&container).unwrap_or_default();
+        files.push(("container.json".to_owned(), seen));
+        let logs = exec.runtime.logs(&container.id, EVIDENCE_LINES).await;
+        files.push(("log.txt".to_owned(), logs.unwrap_or_else(|error| error.to_string())));
+    }
+    files.push(("data.txt".to_owned(), format!("{:#?}\n", exec.dirs.look(db).await)));
+    let place = exec.dirs.keep_evidence(&exec.site, db, exec.clock.now(), &files).await?;
+    let message = format!("{why}; evidence is in {}", place.display());
+    note(exec, db, message, Change::Quarantined { why: why.to_owned() }).await
+}

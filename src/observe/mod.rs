@@ -1,0 +1,174 @@
+//! What is: containers, data folders, servers, ports — looked at for one database at a time.
+//!
+//! Nothing here decides. A failed look is `Unknown`, never `Absent`.
+
+mod index;
+pub mod ports;
+pub mod probes;
+
+use std::sync::Arc;
+
+use crate::engine;
+use crate::model::{Attempts, ContainerSeen, Database, Probe, Seen, SeenDatabase, Site, Status};
+use crate::runtime::{DataDirs, Runtime, RuntimeError, RuntimeEvent};
+
+pub use index::Index;
+pub use ports::HostPorts;
+pub use probes::Probes;
+
+/// Looks at databases.
+pub struct Observer {
+    runtime: Arc<dyn Runtime>,
+    dirs: Arc<dyn DataDirs>,
+    ports: Arc<dyn HostPorts>,
+    probes: Probes,
+    site: Site,
+    index: Index,
+}
+
+impl Observer {
+    /// An observer that has seen nothing yet: until the first [`Observer::relist`], every
+    /// database's containers are `Unknown`.
+    pub fn new(
+        runtime: Arc<dyn Runtime>,
+        dirs: Arc<dyn DataDirs>,
+        ports: Arc<dyn HostPorts>,
+        probes: Probes,
+        site: Site,
+    ) -> Self {
+        Observer {
+            runtime,
+            dirs,
+            ports,
+            probes,
+            site,
+            index: Index::default(),
+        }
+    }
+
+    /// Lists all containers anew and remembers which belong to whom.
+    ///
+    /// # Errors
+    /// The engine's, after which everything remembered counts as unknown.
+    pub async fn relist(&self) -> Result<(), RuntimeError> {
+        match self.runtime.list().await {
+            Ok(all) => {
+                self.index.replace(&all);
+                Ok(())
+            }
+            Err(error) => {
+                self.index.unknown(error.to_string());
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes an event's hint about which container belongs to whom.
+    pub fn note(&self, event: &RuntimeEvent) {
+        self.index.note(event);
+    }
+
+    /// The kept connections to servers.
+    pub fn probes(&self) -> &Probes {
+        &self.probes
+    }
+
+    /// Everything the planner needs to know about one database.
+    pub async fn look(
+        &self,
+        db: &Database,
+        attempts: Attempts,
+        ledger_writable: bool,
+    ) -> SeenDatabase {
+        let containers = self.containers(db).await;
+        let ours = containers.present().and_then(|all| {
+            all.iter()
+                .find(|c| c.uid() == Some(db.uid) && c.status == Status::Running)
+        });
+        let probe = match ours {
+            Some(container) => self.probes.of(db, container).await,
+            None => {
+                self.probes.stop(db.uid).await;
+                Probe::NotAsked
+            }
+        };
+        // A running server holds its own ports, and its image does not matter any more.
+        let (image, port_owner) = if ours.is_some() {
+            (
+                Seen::Unknown("not looked at while it runs".to_owned()),
+                None,
+            )
+        } else {
+            (self.image(db).await, self.port_owner(db).await)
+        };
+        let files = match engine::recipe(db.engine) {
+            Some(recipe) => self.dirs.files(&self.site, db, &recipe.files(db)).await,
+            None => Seen::Absent,
+        };
+        SeenDatabase {
+            containers,
+            image,
+            data: self.dirs.look(db).await,
+            files,
+            probe,
+            attempts,
+            port_owner,
+            ledger_writable,
+        }
+    }
+
+    async fn containers(&self, db: &Database) -> Seen<Vec<ContainerSeen>> {
+        let known = match self.index.of(db.uid) {
+            Ok(known) => known,
+            Err(why) => return Seen::Unknown(why),
+        };
+        let mut found: Vec<ContainerSeen> = Vec::new();
+        let name = self.site.container_name(&db.name);
+        let mut asked = known
+            .iter()
+            .map(|id| id.as_str().to_owned())
+            .collect::<Vec<_>>();
+        asked.push(name);
+        for key in asked {
+            if found.iter().any(|c| c.name == key || c.id.as_str() == key) {
+                continue;
+            }
+            match self.runtime.inspect(&key).await {
+                Ok(Some(container)) => found.push(container),
+                Ok(None) => self.index.forget(db.uid, &key),
+                Err(error) => return Seen::Unknown(error.to_string()),
+            }
+        }
+        if found.is_empty() {
+            Seen::Absent
+        } else {
+            Seen::Present(found)
+        }
+    }
+
+    async fn image(&self, db: &Database) -> Seen<crate::model::ImageSeen> {
+        let key = db
+            .image
+            .pinned
+            .as_ref()
+            .map_or(db.image.reference.as_str(), |id| id.as_str());
+        match self.runtime.image(key).await {
+            Ok(Some(image)) => Seen::Present(image),
+            Ok(None) => Seen::Absent,
+            Err(error) => Seen::Unknown(error.to_string()),
+        }
+    }
+
+    async fn port_owner(&self, db: &Database) -> Option<(u16, String)> {
+        for (_, port) in db.published() {
+            if let Some(owner) = self.ports.owner(self.site.publish_ip, port).await {
+                let owner = match self.index.holder_of(port) {
+                    Some(container) => format!("container {container}"),
+                    None => owner,
+                };
+                return Some((port, owner));
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,285 @@
+//! One kept connection a server, asked one query now and then.
+//!
+//! A task a server asks it every ten seconds while it answers, and quickly while it does not; when
+//! the answer changes it says so, and the database is looked at. In simulations there are no tasks:
+//! each look asks once.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc};
+use tokio::task::AbortHandle;
+
+use crate::engine::{self, ADMIN_SECRET};
+use crate::model::server::Target;
+use crate::model::{Clock, ContainerSeen, Database, DbName, Probe, Site, Timestamp, Uid};
+use crate::runtime::{DataDirs, ServerError, Servers};
+
+/// Between two questions to a server that answers.
+const BEAT: Duration = Duration::from_secs(10);
+/// Between two questions to one that does not, at first and at last.
+const FIRST_RETRY: Duration = Duration::from_millis(100);
+const LAST_RETRY: Duration = Duration::from_secs(2);
+
+/// What is known about the servers that run.
+pub struct Probes {
+    asker: Arc<Asker>,
+    /// `None`: ask once a look.
+    changed: Option<mpsc::UnboundedSender<DbName>>,
+    followed: Mutex<HashMap<Uid, Followed>>,
+}
+
+/// A server being followed.
+struct Followed {
+    /// Start of the run of its container that is followed.
+    run: Option<Timestamp>,
+    query: String,
+    probe: Arc<Mutex<Probe>>,
+    kick: Arc<Notify>,
+    task: Option<AbortHandle>,
+}
+
+struct Asker {
+    servers: Arc<dyn Servers>,
+    dirs: Arc<dyn DataDirs>,
+    clock: Arc<dyn Clock>,
+    site: Site,
+}
+
+impl Probes {
+    /// Follows servers by tasks, and sends the names of those whose answer changed.
+    pub fn following(
+        servers: Arc<dyn Servers>,
+        dirs: Arc<dyn DataDirs>,
+        clock: Arc<dyn Clock>,
+        site: Site,
+        changed: mpsc::UnboundedSender<DbName>,
+    ) -> Self {
+        let asker = Arc::new(Asker {
+            servers,
+            dirs,
+            clock,
+            site,
+        });
+        Probes {
+            asker,
+            changed: Some(changed),
+            followed: Mutex::default(),
+        }
+    }
+
+    /// Asks once a look.
+    pub fn asking(
+        servers: Arc<dyn Servers>,
+        dirs: Arc<dyn DataDirs>,
+        clock: Arc<dyn Clock>,
+        site: Site,
+    ) -> Self {
+        let asker = Arc::new(Asker {
+            servers,
+            dirs,
+            clock,
+            site,
+        });
+        Probes {
+            asker,
+            changed: None,
+            followed: Mutex::default(),
+        }
+    }
+
+    fn followed(&self) -> MutexGuard<'_, HashMap<Uid, Followed>> {
+        self.followed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the server of a running container last said in this run.
+    pub async fn of(&self, db: &Database, container: &ContainerSeen) -> Probe {
+        let Some(recipe) = engine::recipe(db.engine) else {
+            return Probe::NotAsked;
+        };
+        let query = recipe.probe_query(db);
+        let state = {
+            let mut followed = self.followed();
+            let same = followed
+                .get(&db.uid)
+                .is_some_and(|f| f.run == container.started_at && f.query == query);
+            if !same {
+                if let Some(old) = followed.remove(&db.uid) {
+                    old.end();
+                }
+                let probe = Arc::new(Mutex::new(Probe::NotAsked));
+                let kick = Arc::new(Notify::new());
+                let task = self.changed.clone().map(|changed| {
+                    let asker = self.asker.clone();
+                    let follow = follow(
+                        asker,
+                        db.clone(),
+                        query.clone(),
+                        probe.clone(),
+                        kick.clone(),
+                        changed,
+                    );
+                    tokio::spawn(follow).abort_handle()
+                });
+                let run = container.started_at;
+                followed.insert(
+                    db.uid,
+                    Followed {
+                        run,
+                        query: query.clone(),
+                        probe,
+                        kick,
+                        task,
+                    },
+                );
+            }
+            followed.get(&db.uid).map(|f| f.probe.clone())
+        };
+        let Some(state) = state else {
+            return Probe::NotAsked;
+        };
+        if self.changed.is_none() {
+            let before = read(&state);
+            let after = self.asker.ask(db, &query, &before).await;
+            *state.lock().unwrap_or_else(PoisonError::into_inner) = after;
+        }
+        read(&state)
+    }
+
+    /// Asks a server again now: something happened to it.
+    pub fn kick(&self, uid: Uid) {
+        if let Some(followed) = self.followed().get(&uid) {
+            followed.kick.notify_one();
+        }
+    }
+
+    /// Stops following a server: its container does not run.
+    pub async fn stop(&self, uid: Uid) {
+        let ended = self.followed().remove(&uid);
+        if let Some(followed) = ended {
+            followed.end();
+            self.asker.servers.forget(uid).await;
+        }
+    }
+}
+
+impl Followed {
+    fn end(self) {
+        if let Some(task) = self.task {
+            task.abort();
+        }
+    }
+}
+
+fn read(probe: &Mutex<Probe>) -> Probe {
+    probe.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+impl Asker {
+    /// Asks once; `before` is the answer of the same run before this one.
+    async fn ask(&self, db: &Database, query: &str, before: &Probe) -> Probe {
+        let now = self.clock.now();
+        let result = match self.target(db).await {
+            Ok(target) => self.servers.ask(&target, query).await,
+            Err(why) => Err(ServerError::LoginRefused(why)),
+        };
+        match result {
+            Ok(answer) => Probe::Answering {
+                since: match before {
+                    Probe::Answering { since, .. } => *since,
+                    Probe::NotAsked | Probe::Silent { .. } => now,
+                },
+                version: answer.version,
+                account: answer.account,
+                connections: answer.connections,
+            },
+            Err(error) => {
+                let (since, failures, answered_before) = match before {
+                    Probe::Silent {
+                        since,
+                        failures,
+                        answered_before,
+                        ..
+                    } => (*since, failures + 1, *answered_before),
+                    Probe::Answering { .. } => (now, 1, true),
+                    Probe::NotAsked => (now, 1, false),
+                };
+                // One that says "not ready" lives: recovery may take its whole start deadline.
+                let alive = matches!(error, ServerError::NotReady(_));
+                let refused = matches!(error, ServerError::LoginRefused(_));
+                Probe::Silent {
+                    since,
+                    failures,
+                    why: error.to_string(),
+                    refused,
+                    answered_before: answered_before && !alive,
+                }
+            }
+        }
+    }
+
+    async fn target(&self, db: &Database) -> Result<Target, String> {
+        let recipe = engine::recipe(db.engine).ok_or("no recipe")?;
+        let password = self.dirs.secret(&self.site, db, ADMIN_SECRET).await;
+        Ok(recipe.target(db, &self.site, password.map_err(|e| e.to_string())?))
+    }
+}
+
+/// Follows one run of one server. Safe to abort anywhere: it only reads.
+async fn follow(
+    asker: Arc<Asker>,
+    db: Database,
+    query: String,
+    state: Arc<Mutex<Probe>>,
+    kick: Arc<Notify>,
+    changed: mpsc::UnboundedSender<DbName>,
+) {
+    let mut retry = FIRST_RETRY;
+    loop {
+        let before = read(&state);
+        let after = asker.ask(&db, &query, &before).await;
+        let wait = if after.answering() {
+            retry = FIRST_RETRY;
+            BEAT
+        } else {
+            let wait = retry;
+            retry = (retry * 5 / 4).min(LAST_RETRY);
+            wait
+        };
+        let news = differs(&before, &after);
+        *state.lock().unwrap_or_else(PoisonError::into_inner) = after;
+        if news && changed.send(db.name.clone()).is_err() {
+            return;
+        }
+        // Cancel-safe: both only wait.
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = kick.notified() => retry = FIRST_RETRY,
+        }
+    }
+}
+
+/// Whether the planner could say something else after this answer.
+fn differs(before: &Probe, after: &Probe) -> bool {
+    match (before, after) {
+        (
+            Probe::Answering {
+                version: v,
+                account: a,
+                ..
+            },
+            Probe::Answering {
+                version, account, ..
+            },
+        ) => v != version || a != account,
+        (
+            Probe::Silent {
+                refused: r, why: w, ..
+            },
+            Probe::Silent { refused, why, .. },
+        ) => r != refused || w != why,
+        (Probe::NotAsked, Probe::NotAsked) => false,
+        _ => true,
+    }
+}

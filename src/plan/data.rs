@@ -1,0 +1,104 @@
+//! The interlock: may a server start on what lies in its data folder?
+
+use crate::model::{DataSeen, Database, MarkerState, Reason, Seen};
+
+/// What the data folder allows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Gate {
+    /// Nothing is there and nothing was: a first start may be prepared.
+    Fresh,
+    /// A first start was prepared; the folder is still empty.
+    Prepared,
+    /// A first start was cut off; what lies there is nobody's.
+    HalfMade,
+    /// The data is this database's, and whole as far as can be seen.
+    Ours,
+    /// As `Ours`, but marker or inner file must be written (again).
+    OursUnmarked,
+    /// No start.
+    Refused(Reason, String),
+}
+
+/// Judges what lies there. `initialised`: the ledger knows that this uid has data.
+pub(super) fn gate(db: &Database, initialised: bool, seen: &Seen<DataSeen>) -> Gate {
+    let place = db.data_dir();
+    let place = place.display();
+    let refused = |reason, text: String| Gate::Refused(reason, text);
+    let data = match seen {
+        Seen::Unknown(why) => return refused(Reason::DataUnmounted, why.clone()),
+        Seen::Absent if initialised => {
+            return refused(
+                Reason::DataLost,
+                format!("{place} is gone, and it held data; nothing is started on an empty folder"),
+            );
+        }
+        Seen::Absent => return Gate::Fresh,
+        Seen::Present(data) => data,
+    };
+    if let Some(marker) = &data.marker
+        && marker.uid != db.uid
+    {
+        return refused(
+            Reason::DataForeign,
+            format!(
+                "the marker of {place} names another database ({})",
+                marker.uid
+            ),
+        );
+    }
+    if let Some(inner) = data.inner_uid
+        && inner != db.uid
+    {
+        return refused(
+            Reason::DataForeign,
+            format!("{place} holds the data of another database ({inner})"),
+        );
+    }
+    let proven = data.sentinel && data.inner_uid == Some(db.uid);
+    let state = data.marker.as_ref().map(|m| m.state);
+    let had_data = initialised || state == Some(MarkerState::Initialised);
+    if had_data {
+        return if !data.dirs_exist || data.empty || !data.sentinel {
+            refused(
+                Reason::DataLost,
+                format!(
+                    "{place} is {}, and it held data; nothing is started on it",
+                    if !data.dirs_exist {
+                        "gone".to_owned()
+                    } else if data.empty {
+                        "empty".to_owned()
+                    } else {
+                        format!("without {}", db.layout.sentinel)
+                    }
+                ),
+            )
+        } else if proven && state == Some(MarkerState::Initialised) {
+            if initialised {
+                Gate::Ours
+            } else {
+                Gate::OursUnmarked
+            }
+        } else if proven || (state == Some(MarkerState::Initialised) && !initialised) {
+            // Either the inner file proves it, or the daemon was killed between marker, inner file
+            // and ledger, in that order, at the end of the first start.
+            Gate::OursUnmarked
+        } else {
+            refused(
+                Reason::DataForeign,
+                format!("{place} holds data without the file db4sci-uid: not known to be its own"),
+            )
+        };
+    }
+    match state {
+        None if !data.dirs_exist || data.empty => Gate::Fresh,
+        None if proven => Gate::OursUnmarked,
+        None => refused(
+            Reason::DataForeign,
+            format!("{place} holds files, and db4sci did not put them there; move them away"),
+        ),
+        Some(_) if !data.dirs_exist => Gate::Fresh,
+        Some(_) if data.empty => Gate::Prepared,
+        Some(_) if data.inner_uid.is_some() => Gate::OursUnmarked,
+        Some(_) => Gate::HalfMade,
+    }
+}

@@ -1,0 +1,156 @@
+//! Where a container differs from its database: field by field, never by a hash.
+
+use std::collections::BTreeSet;
+
+use crate::model::action::Limits;
+use crate::model::{
+    ContainerSeen, Cost, Database, FilesSeen, FilesWanted, Memory, RestartPolicy, Seen, Site,
+};
+
+/// All differences of one container.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Drift {
+    /// Differences that only another container mends: one line each.
+    pub recreate: Vec<String>,
+    /// Differences that a restart mends.
+    pub restart: Vec<String>,
+    /// Limits to set in place, or at the restart if `limits_at_restart`.
+    pub limits: Option<Limits>,
+    /// What the limits change: one line each.
+    pub limits_why: Vec<String>,
+    /// Whether the limits may not be set under a running server: lowering memory below use kills.
+    pub limits_at_restart: bool,
+    /// The name it should have.
+    pub name: Option<String>,
+    /// Whether the restart policy is not `always`.
+    pub policy: bool,
+}
+
+impl Drift {
+    /// What mending all of it costs.
+    pub(super) fn cost(&self) -> Cost {
+        if !self.recreate.is_empty() {
+            Cost::Recreate
+        } else if !self.restart.is_empty() || self.limits_at_restart {
+            Cost::Restart
+        } else {
+            Cost::None
+        }
+    }
+
+    /// All of it, one line each.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let mut lines = self.recreate.clone();
+        lines.extend(self.restart.iter().cloned());
+        lines.extend(self.limits_why.iter().cloned());
+        lines.extend(self.name.iter().map(|n| format!("container's name -> {n}")));
+        lines.extend(self.policy.then(|| "restart policy -> always".to_owned()));
+        lines
+    }
+}
+
+/// Compares a container, and the files it was started with, with its database.
+pub(super) fn drift(
+    db: &Database,
+    site: &Site,
+    wanted: &FilesWanted,
+    files: &Seen<FilesSeen>,
+    c: &ContainerSeen,
+) -> Drift {
+    let mut drift = Drift::default();
+    if let Some(pinned) = &db.image.pinned
+        && *pinned != c.image
+    {
+        drift
+            .recreate
+            .push(format!("image -> {}", db.image.reference));
+    }
+    let ports: BTreeSet<(u16, u16)> = c.ports.iter().map(|p| (p.container, p.host)).collect();
+    let published: BTreeSet<(u16, u16)> = db.published().collect();
+    if ports != published {
+        let list = |all: &BTreeSet<(u16, u16)>| {
+            all.iter()
+                .map(|(_, host)| host.to_string())
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        drift
+            .recreate
+            .push(format!("port {} -> {}", list(&ports), list(&published)));
+    }
+    for (source, target) in db.data_mounts() {
+        if !c
+            .mounts
+            .iter()
+            .any(|m| m.target == target && m.source == source)
+        {
+            drift
+                .recreate
+                .push(format!("mount {target} -> {}", source.display()));
+        }
+    }
+    if c.shm != db.resources.shm.bytes() {
+        let before = Memory::from_bytes(c.shm);
+        drift
+            .recreate
+            .push(format!("shm {before} -> {}", db.resources.shm));
+    }
+    limits(db, c, &mut drift);
+    if let Seen::Present(files) = files {
+        for (name, value) in &wanted.settings {
+            match files.settings.get(name) {
+                Some(old) if old == value => {}
+                Some(old) => drift.restart.push(format!("{name} {old} -> {value}")),
+                None => drift.restart.push(format!("{name} -> {value}")),
+            }
+        }
+        for name in files
+            .settings
+            .keys()
+            .filter(|n| !wanted.settings.contains_key(*n))
+        {
+            drift.restart.push(format!("{name} -> default"));
+        }
+        if files.config != wanted.config_text {
+            let file = db.config.as_ref().map_or("none", |c| c.file.as_str());
+            drift.restart.push(format!("config -> {file}"));
+        }
+    }
+    let name = site.container_name(&db.name);
+    if c.name != name {
+        drift.name = Some(name);
+    }
+    drift.policy = c.restart != RestartPolicy::Always;
+    drift
+}
+
+fn limits(db: &Database, c: &ContainerSeen, drift: &mut Drift) {
+    let memory = db.resources.memory.bytes();
+    let nano_cpus = db.resources.cpus.map_or(0, |cpus| cpus.nano());
+    if c.memory != memory {
+        let before = Memory::from_bytes(c.memory);
+        drift.limits_why.push(if c.memory == 0 {
+            format!("memory unlimited -> {}", db.resources.memory)
+        } else {
+            format!("memory {before} -> {}", db.resources.memory)
+        });
+        drift.limits_at_restart = c.memory == 0 || memory < c.memory;
+    }
+    if c.nano_cpus != nano_cpus {
+        let cores = |nano: i64| {
+            if nano == 0 {
+                "unlimited".to_owned()
+            } else {
+                (nano as f64 / 1e9).to_string()
+            }
+        };
+        drift.limits_why.push(format!(
+            "cpus {} -> {}",
+            cores(c.nano_cpus),
+            cores(nano_cpus)
+        ));
+    }
+    if !drift.limits_why.is_empty() {
+        drift.limits = Some(Limits { memory, nano_cpus });
+    }
+}

@@ -1,0 +1,199 @@
+//! What a database is, in one word, with the reason. Derived; nothing is decided by it.
+
+use crate::model::view::{Condition, ConditionStatus, Phase};
+use crate::model::{Probe, Reason, Seen, SeenDatabase, Status, Timestamp, Verdict, WantedState};
+
+use super::Wanted;
+use super::lifecycle::up;
+
+/// The phase of a database, and the reason and message that go with it.
+pub fn phase(
+    wanted: &Wanted<'_>,
+    seen: &SeenDatabase,
+    verdict: &Verdict,
+    now: Timestamp,
+) -> (Phase, Option<Reason>, String) {
+    let uid = wanted.db.uid;
+    let container = seen.containers.present().and_then(|all| {
+        all.iter()
+            .filter(|c| c.uid() == Some(uid))
+            .max_by_key(|c| up(c.status))
+    });
+    let first = verdict.held.iter().max_by_key(|h| weight(h.reason));
+    let told = |fallback: &str| match first {
+        Some(held) => (Some(held.reason), held.message.clone()),
+        None => (
+            None,
+            verdict
+                .lane
+                .as_ref()
+                .map_or(fallback.to_owned(), |l| l.why.join(", ")),
+        ),
+    };
+    let with = |phase: Phase, (reason, message)| (phase, reason, message);
+    let running = container.is_some_and(|c| c.status == Status::Running);
+    match wanted.state(now) {
+        WantedState::Maintenance => return with(Phase::Maintenance, told("hands off")),
+        WantedState::Stopped if !container.is_some_and(|c| up(c.status)) => {
+            return with(Phase::Stopped, told("stopped as wanted"));
+        }
+        WantedState::Stopped => return with(Phase::Degraded, told("it is being stopped")),
+        WantedState::Running | WantedState::Retired => {}
+    }
+    if running && seen.probe.answering() && wanted.initialised {
+        return with(Phase::Ready, told(""));
+    }
+    if first.is_some_and(|h| stands_still(h.reason)) && verdict.lane.is_none() && !running {
+        return with(Phase::Held, told(""));
+    }
+    if !wanted.initialised {
+        let phase = if container.is_some() {
+            Phase::Creating
+        } else {
+            Phase::Pending
+        };
+        return with(phase, told("its first start is under way"));
+    }
+    with(Phase::Degraded, told("it is being brought back"))
+}
+
+/// Whether a reason means: down, and nothing is tried until somebody or something changes.
+fn stands_still(reason: Reason) -> bool {
+    match reason {
+        Reason::DataLost
+        | Reason::DataForeign
+        | Reason::DataUnmounted
+        | Reason::DataBusy
+        | Reason::Quarantined
+        | Reason::PortInUse
+        | Reason::NameConflict
+        | Reason::AnonymousVolume
+        | Reason::NeedsSpecChange
+        | Reason::LedgerUnavailable => true,
+        Reason::HalfMade
+        | Reason::Paused
+        | Reason::DiskFull
+        | Reason::Duplicate
+        | Reason::ImagePullFailed
+        | Reason::InvalidSpec
+        | Reason::Incompatible
+        | Reason::Orphan
+        | Reason::Renamed
+        | Reason::Backoff
+        | Reason::OutsideWindow
+        | Reason::Overridden
+        | Reason::Maintenance
+        | Reason::Starting
+        | Reason::NotAnswering
+        | Reason::OOMKilled
+        | Reason::CrashLoop
+        | Reason::DockerUnavailable
+        | Reason::Unknown
+        | Reason::RetireNeedsBackup
+        | Reason::Stopped => false,
+    }
+}
+
+/// Which of several reasons is told first: what keeps it down, then what needs a person, then what
+/// merely waits.
+fn weight(reason: Reason) -> u8 {
+    match reason {
+        Reason::Stopped => 0,
+        Reason::Maintenance => 1,
+        r if stands_still(r) => 5,
+        Reason::DockerUnavailable => 4,
+        r if r.needs_person() => 3,
+        _ => 2,
+    }
+}
+
+/// The conditions of a database; `before` keeps the transition times of those that did not change.
+pub fn conditions(
+    wanted: &Wanted<'_>,
+    seen: &SeenDatabase,
+    verdict: &Verdict,
+    before: &[Condition],
+    now: Timestamp,
+) -> Vec<Condition> {
+    let (phase, reason, message) = phase(wanted, seen, verdict, now);
+    let word = |r: Option<Reason>| r.map_or("AsWanted".to_owned(), |r| r.as_str());
+    let ready = match (&seen.probe, phase) {
+        (Probe::Answering { .. }, Phase::Ready) => (
+            ConditionStatus::True,
+            "Answering".to_owned(),
+            "a login and a query work".to_owned(),
+        ),
+        _ if matches!(seen.containers, Seen::Unknown(_)) => {
+            (ConditionStatus::Unknown, word(reason), message.clone())
+        }
+        _ => (ConditionStatus::False, word(reason), message.clone()),
+    };
+    let waiting: Vec<_> = verdict
+        .held
+        .iter()
+        .filter_map(|h| h.would.as_ref())
+        .collect();
+    let in_sync = match (&verdict.lane, waiting.first(), wanted.refused) {
+        (_, _, Some(problems)) => (
+            ConditionStatus::False,
+            Reason::InvalidSpec.as_str(),
+            problems.join("; "),
+        ),
+        (Some(lane), _, _) => (
+            ConditionStatus::False,
+            "Acting".to_owned(),
+            lane.why.join(", "),
+        ),
+        (None, Some(lane), _) => (
+            ConditionStatus::False,
+            Reason::OutsideWindow.as_str(),
+            lane.why.join(", "),
+        ),
+        (None, None, None) if phase == Phase::Held => {
+            (ConditionStatus::False, word(reason), message)
+        }
+        (None, None, None) => (
+            ConditionStatus::True,
+            "AsWanted".to_owned(),
+            "what runs agrees with the spec".to_owned(),
+        ),
+    };
+    let data_safe = match super::data::gate(wanted.db, wanted.initialised, &seen.data) {
+        super::data::Gate::Refused(reason, message) => {
+            let unknown = matches!(seen.data, Seen::Unknown(_));
+            let status = if unknown {
+                ConditionStatus::Unknown
+            } else {
+                ConditionStatus::False
+            };
+            (status, reason.as_str(), message)
+        }
+        super::data::Gate::Fresh | super::data::Gate::Prepared | super::data::Gate::HalfMade => (
+            ConditionStatus::True,
+            "NoDataYet".to_owned(),
+            "its first start is not over".to_owned(),
+        ),
+        super::data::Gate::Ours | super::data::Gate::OursUnmarked => (
+            ConditionStatus::True,
+            "Ours".to_owned(),
+            "marker, uid and data belong together".to_owned(),
+        ),
+    };
+    [
+        ("Ready", ready),
+        ("InSync", in_sync),
+        ("DataSafe", data_safe),
+    ]
+    .into_iter()
+    .map(|(kind, (status, reason, message))| {
+        let kept = before.iter().find(|c| c.kind == kind && c.status == status);
+        Condition {
+            kind: kind.to_owned(),
+            status,
+            reason,
+            message,
+            last_transition_time: kept.map_or(now, |c| c.last_transition_time),
+        }
+    })
+    .collect()
+}
