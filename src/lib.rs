@@ -9,6 +9,7 @@ pub mod admin;
 pub mod control;
 pub mod engine;
 pub mod execute;
+pub mod http;
 pub mod model;
 pub mod observe;
 pub mod plan;

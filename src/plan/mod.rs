@@ -10,6 +10,7 @@ mod data;
 mod drift;
 mod lifecycle;
 pub mod phase;
+pub mod render;
 pub mod window;
 
 use crate::engine::{self, Recipe};

@@ -1,0 +1,95 @@
+//! The changes that the API accepts, apart from specs.
+
+use axum::Json;
+use axum::extract::{Extension, State};
+use serde::{Deserialize, Serialize};
+
+use super::{Api, Name};
+use crate::http::problem::ProblemDetails;
+use crate::model::{OverrideState, Timestamp, Who};
+
+/// A person's word over the spec.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OverrideRequest {
+    /// What is in force instead.
+    pub state: OverrideState,
+    /// When it ends; without it, `resume` ends it.
+    #[serde(default)]
+    pub until: Option<Timestamp>,
+    /// Why.
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// A request that needs no more than a reason.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ActRequest {
+    /// Why.
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// What was accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Accepted {
+    /// One line for a person.
+    pub message: String,
+}
+
+type Answer = Result<Json<Accepted>, ProblemDetails>;
+
+fn accepted(message: String) -> Answer {
+    Ok(Json(Accepted { message }))
+}
+
+/// `POST /databases/{name}/override`
+pub async fn set_override(
+    State(api): State<Api>,
+    Extension(who): Extension<Who>,
+    Name(name): Name,
+    Json(request): Json<OverrideRequest>,
+) -> Answer {
+    let OverrideRequest {
+        state,
+        until,
+        reason,
+    } = request;
+    accepted(
+        api.backend
+            .set_override(who, &name, state, until, reason)
+            .await?,
+    )
+}
+
+/// `POST /databases/{name}/resume`
+pub async fn resume(
+    State(api): State<Api>,
+    Extension(who): Extension<Who>,
+    Name(name): Name,
+    Json(request): Json<ActRequest>,
+) -> Answer {
+    accepted(api.backend.resume(who, &name, request.reason).await?)
+}
+
+/// `POST /databases/{name}/restart`
+pub async fn restart(
+    State(api): State<Api>,
+    Extension(who): Extension<Who>,
+    Name(name): Name,
+    Json(request): Json<ActRequest>,
+) -> Answer {
+    accepted(api.backend.restart(who, &name, request.reason).await?)
+}
+
+/// `POST /databases/{name}/retry`
+pub async fn retry(
+    State(api): State<Api>,
+    Extension(who): Extension<Who>,
+    Name(name): Name,
+    Json(request): Json<ActRequest>,
+) -> Answer {
+    accepted(api.backend.retry(who, &name, request.reason).await?)
+}

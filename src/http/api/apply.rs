@@ -1,0 +1,101 @@
+//! Specs that come in by the API.
+
+use std::path::Path;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Extension, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use serde::{Deserialize, Serialize};
+
+use super::Api;
+use crate::http::backend::{Applied, AppliedOutcome};
+use crate::http::document::{self, Document};
+use crate::http::problem::ProblemDetails;
+use crate::model::Who;
+
+/// The most documents that one request holds.
+const MOST_DOCUMENTS: usize = 1000;
+
+/// The query of `apply`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ApplyQuery {
+    /// Whether nothing is written.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// The body of `apply` as JSON. As YAML, the body is the documents themselves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ApplyRequest {
+    /// The documents, each with its origin.
+    pub documents: Vec<Document>,
+}
+
+/// `POST /apply`: 200 when no document was refused; otherwise 422, with what became of each.
+pub async fn apply(
+    State(api): State<Api>,
+    Extension(who): Extension<Who>,
+    Query(query): Query<ApplyQuery>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<Vec<Applied>>, ProblemDetails> {
+    let documents = documents(&headers, &body)?;
+    let mut results = api.backend.apply(who, &documents, query.dry_run).await?;
+    document::place(&documents, &mut results);
+    let refused = results
+        .iter()
+        .filter(|result| result.outcome == AppliedOutcome::Refused);
+    let count = refused.clone().count();
+    if count == 0 {
+        return Ok(Json(results));
+    }
+    let problems = refused.flat_map(|r| r.problems.iter().cloned()).collect();
+    let detail = if count == results.len() {
+        format!("{count} refused; nothing was changed")
+    } else {
+        format!(
+            "{count} of {} refused; the others were accepted",
+            results.len()
+        )
+    };
+    Err(ProblemDetails {
+        problems,
+        results,
+        ..ProblemDetails::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
+    })
+}
+
+fn documents(headers: &HeaderMap, body: &[u8]) -> Result<Vec<Document>, ProblemDetails> {
+    let invalid = |why: String| {
+        ProblemDetails::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            format!("{why}; nothing was changed"),
+        )
+    };
+    let is_json = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.starts_with("application/json"));
+    let documents = if is_json {
+        serde_json::from_slice::<ApplyRequest>(body)
+            .map_err(|error| invalid(format!("the body is not as it should be: {error}")))?
+            .documents
+    } else {
+        let text = std::str::from_utf8(body)
+            .map_err(|error| invalid(format!("the body is not UTF-8: {error}")))?;
+        document::split(Path::new("-"), text)
+    };
+    if documents.is_empty() {
+        return Err(invalid("there is no document in it".to_owned()));
+    }
+    if documents.len() > MOST_DOCUMENTS {
+        return Err(invalid(format!(
+            "{} documents; at most {MOST_DOCUMENTS} a request",
+            documents.len()
+        )));
+    }
+    Ok(documents)
+}

@@ -1,0 +1,91 @@
+//! The API's routes, under `/api/v1`.
+
+pub mod act;
+pub mod apply;
+pub mod read;
+
+use std::sync::Arc;
+
+use axum::extract::{DefaultBodyLimit, FromRequestParts};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::routing::{get, post};
+use axum::{Router, middleware};
+use tokio_util::sync::CancellationToken;
+
+use super::backend::Backend;
+use super::peer::{self, Door};
+use super::problem::{ProblemDetails, tidy};
+use super::public;
+use crate::model::DbName;
+
+/// Bytes that a request's body may have: the limit of a spec, and room for its wrapping.
+pub const BODY_LIMIT: usize = 2 << 20;
+
+/// What handlers have.
+#[derive(Clone)]
+pub struct Api {
+    /// The daemon.
+    pub backend: Arc<dyn Backend>,
+    /// Ends long waits when the daemon goes.
+    pub stop: CancellationToken,
+}
+
+/// All that the socket has, behind its door.
+pub fn router(backend: Arc<dyn Backend>, door: Door, stop: CancellationToken) -> Router {
+    let api = Api {
+        backend: Arc::clone(&backend),
+        stop,
+    };
+    let v1 = Router::new()
+        .route("/snapshot", get(read::snapshot))
+        .route("/databases", get(read::databases))
+        .route("/databases/{name}", get(read::database))
+        .route("/databases/{name}/connection", get(read::connection))
+        .route("/databases/{name}/logs", get(read::logs))
+        .route("/databases/{name}/export", get(read::export))
+        .route("/events", get(read::events))
+        .route("/wait", post(read::wait))
+        .route("/apply", post(apply::apply))
+        .route("/databases/{name}/override", post(act::set_override))
+        .route("/databases/{name}/resume", post(act::resume))
+        .route("/databases/{name}/restart", post(act::restart))
+        .route("/databases/{name}/retry", post(act::retry))
+        .with_state(api);
+    Router::new()
+        .nest("/api/v1", v1)
+        .merge(public::health(backend))
+        .fallback(elsewhere)
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(middleware::from_fn(tidy))
+        .layer(middleware::from_fn_with_state(door, peer::guard))
+}
+
+async fn elsewhere(uri: axum::http::Uri) -> ProblemDetails {
+    ProblemDetails::new(
+        StatusCode::NOT_FOUND,
+        format!("{}: there is no such path; nothing was changed", uri.path()),
+    )
+}
+
+/// The database's name in the path.
+pub struct Name(pub DbName);
+
+impl<S: Send + Sync> FromRequestParts<S> for Name {
+    type Rejection = ProblemDetails;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let text = axum::extract::Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|error| ProblemDetails::new(StatusCode::BAD_REQUEST, error.to_string()))?;
+        text.parse().map(Name).map_err(|why| {
+            ProblemDetails::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                format!(
+                    "`{}` is no database's name: {why}; nothing was changed",
+                    text.0
+                ),
+            )
+        })
+    }
+}

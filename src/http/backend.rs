@@ -1,0 +1,181 @@
+//! What the API needs of the daemon.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize, Serializer};
+use tokio::sync::watch;
+
+use super::document::Document;
+use super::refusal::Refusal;
+use crate::engine::Client;
+use crate::model::view::{DatabaseView, Snapshot};
+use crate::model::{DbName, Entry, OverrideState, Problem, Secret, Timestamp, Who};
+
+/// The daemon, as the API sees it.
+///
+/// # Guarantees
+/// A change that returned `Ok` is in the ledger: it survives a crash from then on. A change that
+/// was refused has changed nothing. The message of both is one line for a person, without secrets.
+///
+/// # Assumptions
+/// `snapshot` and `head` are cheap and never block; they are asked on every request.
+#[async_trait]
+pub trait Backend: Send + Sync + 'static {
+    /// Everything that is shown, and word of each newer one.
+    fn snapshot(&self) -> watch::Receiver<Arc<Snapshot>>;
+
+    /// The number of the ledger's newest entry, and word of each newer one.
+    fn head(&self) -> watch::Receiver<u64>;
+
+    /// Looks at a database anew, and returns once a snapshot made after this call shows it. A name
+    /// that nobody knows is looked for, too, and is no error.
+    async fn look(&self, name: &DbName) -> Result<(), Refusal>;
+
+    /// Admits specs: one answer a document, in their order. With `dry_run` nothing is written, and
+    /// each answer holds the database as it would be, with the lane that would run.
+    ///
+    /// One bad document is an answer with `Refused`, not an error, and holds up no other. Places of
+    /// problems are counted from the document's own first line.
+    async fn apply(
+        &self,
+        who: Who,
+        documents: &[Document],
+        dry_run: bool,
+    ) -> Result<Vec<Applied>, Refusal>;
+
+    /// Puts a person's word over the spec's state, until an instant or until `resume`.
+    async fn set_override(
+        &self,
+        who: Who,
+        name: &DbName,
+        state: OverrideState,
+        until: Option<Timestamp>,
+        reason: String,
+    ) -> Result<String, Refusal>;
+
+    /// Ends an override: the spec's own state is in force again.
+    async fn resume(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal>;
+
+    /// Restarts the server once.
+    async fn restart(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal>;
+
+    /// Forgets failed attempts, quarantine included, and tries again.
+    async fn retry(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal>;
+
+    /// How to reach a database with its engine's own client: over the published port, or
+    /// (`from_job`) from a job container in the network namespace of the database's own.
+    async fn connection(
+        &self,
+        who: Who,
+        name: &DbName,
+        from_job: bool,
+    ) -> Result<Connection, Refusal>;
+
+    /// The last lines that the server wrote.
+    async fn logs(&self, name: &DbName, lines: u32) -> Result<String, Refusal>;
+
+    /// The newest `limit` entries of the ledger above `after_seq` (of one database), oldest first.
+    async fn events(
+        &self,
+        name: Option<&DbName>,
+        after_seq: u64,
+        limit: usize,
+    ) -> Result<Vec<Entry>, Refusal>;
+
+    /// The spec as a document that can be applied, with the name, port and image it has now.
+    async fn export(&self, name: &DbName) -> Result<serde_json::Value, Refusal>;
+
+    /// All metrics in Prometheus' text format.
+    fn metrics(&self) -> String;
+}
+
+/// What became of one document.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Applied {
+    /// The database, as far as the document names one.
+    pub name: Option<DbName>,
+    /// What was done; with `dry_run`, what would be.
+    pub outcome: AppliedOutcome,
+    /// The spec's generation from now on; `None` when it was refused.
+    pub generation: Option<u64>,
+    /// What is wrong (then nothing was changed), or worth knowing.
+    pub problems: Vec<Problem>,
+    /// With `dry_run`: the database as it would be, with the lane that would run.
+    pub view: Option<Box<DatabaseView>>,
+}
+
+/// What was done with one document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum AppliedOutcome {
+    /// A database that was not there before.
+    Created,
+    /// Its spec is another one now.
+    Configured,
+    /// Its spec was this already.
+    Unchanged,
+    /// Nothing was changed; the problems say why.
+    Refused,
+}
+
+impl AppliedOutcome {
+    /// The word for people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            AppliedOutcome::Created => "created",
+            AppliedOutcome::Configured => "configured",
+            AppliedOutcome::Unchanged => "unchanged",
+            AppliedOutcome::Refused => "refused",
+        }
+    }
+}
+
+/// How to reach a database with its engine's own client.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Connection {
+    /// The database.
+    pub name: DbName,
+    /// The client. Arguments and environment hold [`Connection::PASSFILE`] where the path of the
+    /// password file belongs.
+    pub client: Client,
+    /// The text of the password file.
+    #[serde(serialize_with = "passfile_out", deserialize_with = "passfile_in")]
+    pub passfile: Secret,
+    /// The id of the database's image, which holds the client.
+    pub image: Option<String>,
+    /// The id of the container whose network namespace a job joins.
+    pub container: Option<String>,
+}
+
+impl Connection {
+    /// Stands for the password file's path, which only the caller knows.
+    pub const PASSFILE: &'static str = "{passfile}";
+
+    /// The client with the password file's path in its place.
+    pub fn client_with(&self, passfile: &str) -> Client {
+        let put = |text: &String| text.replace(Connection::PASSFILE, passfile);
+        Client {
+            program: self.client.program.clone(),
+            args: self.client.args.iter().map(put).collect(),
+            env: self
+                .client
+                .env
+                .iter()
+                .map(|(key, value)| (key.clone(), put(value)))
+                .collect(),
+            url: self.client.url.clone(),
+        }
+    }
+}
+
+/// The one place where a password leaves the daemon: over the socket, to somebody who may.
+fn passfile_out<S: Serializer>(passfile: &Secret, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(passfile.expose())
+}
+
+fn passfile_in<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Secret, D::Error> {
+    String::deserialize(from).map(Secret::new)
+}

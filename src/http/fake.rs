@@ -1,0 +1,292 @@
+//! A daemon in memory, for tests of the API and the command line.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::backend::{Applied, AppliedOutcome, Backend, Connection};
+use super::document::Document;
+use super::refusal::{Refusal, RefusalKind};
+use super::serve::{Options, bind};
+use crate::engine::Client;
+use crate::model::view::{DatabaseView, Snapshot};
+use crate::model::{
+    Change, DbName, Entry, Outcome, OverrideState, Place, Problem, Secret, Timestamp, Who,
+};
+use crate::plan::render::sample;
+
+/// The password that no output but `connect --print` may show.
+pub(crate) const PASSWORD: &str = "s3cret-word";
+
+/// What somebody does to the world when the daemon looks anew.
+type Look = Box<dyn Fn(&mut Snapshot, &DbName) + Send + Sync>;
+
+/// The daemon.
+pub(crate) struct Fake {
+    snapshot: watch::Sender<Arc<Snapshot>>,
+    head: watch::Sender<u64>,
+    entries: Mutex<Vec<Entry>>,
+    /// What was asked of it, in words.
+    pub(crate) asked: Mutex<Vec<String>>,
+    /// What a look finds.
+    pub(crate) look: Mutex<Look>,
+}
+
+impl Fake {
+    pub(crate) fn new(databases: Vec<DatabaseView>) -> Arc<Self> {
+        let snapshot = Snapshot {
+            at: Some(sample::now()),
+            databases,
+            first_pass_done: true,
+            mode: "test".to_owned(),
+            instance: "abc".to_owned(),
+            ..Snapshot::default()
+        };
+        Arc::new(Fake {
+            snapshot: watch::Sender::new(Arc::new(snapshot)),
+            head: watch::Sender::new(0),
+            entries: Mutex::default(),
+            asked: Mutex::default(),
+            look: Mutex::new(Box::new(|_, _| {})),
+        })
+    }
+
+    /// Changes what is shown.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Snapshot)) {
+        self.snapshot
+            .send_modify(|snapshot| change(Arc::make_mut(snapshot)));
+    }
+
+    /// Writes an entry of the ledger.
+    pub(crate) fn record(&self, at: Timestamp, name: Option<&str>, outcome: Outcome, text: &str) {
+        let mut entries = self.entries.lock().unwrap();
+        let seq = entries.len() as u64 + 1;
+        entries.push(Entry {
+            seq,
+            at,
+            who: Who::Daemon,
+            name: name.map(sample::name),
+            outcome,
+            message: text.to_owned(),
+            change: Change::Noted,
+        });
+        drop(entries);
+        self.head.send_replace(seq);
+    }
+
+    /// What was asked so far.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+
+    fn said(&self, text: String) -> Result<String, Refusal> {
+        self.asked.lock().unwrap().push(text.clone());
+        Ok(text)
+    }
+
+    fn known(&self, name: &DbName) -> Result<DatabaseView, Refusal> {
+        let snapshot = self.snapshot.borrow();
+        let found = snapshot.databases.iter().find(|d| d.name == *name);
+        found.cloned().ok_or_else(|| Refusal::no_database(name))
+    }
+}
+
+#[async_trait]
+impl Backend for Fake {
+    fn snapshot(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.snapshot.subscribe()
+    }
+
+    fn head(&self) -> watch::Receiver<u64> {
+        self.head.subscribe()
+    }
+
+    async fn look(&self, name: &DbName) -> Result<(), Refusal> {
+        let look = self.look.lock().unwrap();
+        self.change(|snapshot| look(snapshot, name));
+        Ok(())
+    }
+
+    async fn apply(
+        &self,
+        who: Who,
+        documents: &[Document],
+        dry_run: bool,
+    ) -> Result<Vec<Applied>, Refusal> {
+        let mut results = Vec::new();
+        for document in documents {
+            // The fake's specs: `NAME OUTCOME`, or a line with `bad` anywhere.
+            let bad = document.text.lines().position(|l| l.contains("bad"));
+            let word = document.text.split_whitespace().next().unwrap_or_default();
+            let name = word.parse::<DbName>().ok();
+            self.said(format!("{who} apply {word} dry_run={dry_run}"))?;
+            results.push(if let Some(line) = bad {
+                let place = Place {
+                    file: document.origin.clone(),
+                    line: line as u64 + 1,
+                    column: 3,
+                };
+                Applied {
+                    name,
+                    outcome: AppliedOutcome::Refused,
+                    generation: None,
+                    problems: vec![Problem::new("spec.engine", "`bad` is not an engine").at(place)],
+                    view: None,
+                }
+            } else {
+                let known = name.as_ref().and_then(|name| self.known(name).ok());
+                let view = DatabaseView {
+                    lane: Some(sample::lane(
+                        word,
+                        crate::model::Cost::None,
+                        &["memory 2Gi -> 4Gi"],
+                        Vec::new(),
+                    )),
+                    ..sample::ready(word, "Postgres", "17.5", 32020)
+                };
+                Applied {
+                    name,
+                    outcome: if known.is_some() {
+                        AppliedOutcome::Configured
+                    } else {
+                        AppliedOutcome::Created
+                    },
+                    generation: Some(1),
+                    problems: Vec::new(),
+                    view: dry_run.then(|| Box::new(view)),
+                }
+            });
+        }
+        Ok(results)
+    }
+
+    async fn set_override(
+        &self,
+        who: Who,
+        name: &DbName,
+        state: OverrideState,
+        until: Option<Timestamp>,
+        reason: String,
+    ) -> Result<String, Refusal> {
+        self.known(name)?;
+        let until = until.map_or("resumed".to_owned(), |until| until.to_rfc3339());
+        self.said(format!("{who} {name} {state:?} until {until}: {reason}"))
+    }
+
+    async fn resume(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal> {
+        self.known(name)?;
+        self.said(format!("{who} resume {name}: {reason}"))
+    }
+
+    async fn restart(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal> {
+        if name.is_mydb_admin() {
+            return Err(Refusal::new(
+                RefusalKind::Conflict,
+                "mydb_admin restarts itself",
+            ));
+        }
+        self.known(name)?;
+        self.said(format!("{who} restart {name}: {reason}"))
+    }
+
+    async fn retry(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal> {
+        self.known(name)?;
+        self.said(format!("{who} retry {name}: {reason}"))
+    }
+
+    async fn connection(
+        &self,
+        who: Who,
+        name: &DbName,
+        from_job: bool,
+    ) -> Result<Connection, Refusal> {
+        let view = self.known(name)?;
+        self.said(format!("{who} connection {name} from_job={from_job}"))?;
+        let port = if from_job { 5432 } else { view.port };
+        Ok(Connection {
+            name: name.clone(),
+            client: Client {
+                program: "db4sci-test-client".to_owned(),
+                args: vec!["-p".to_owned(), port.to_string()],
+                env: [("PASSFILE".to_owned(), Connection::PASSFILE.to_owned())].into(),
+                url: format!("postgresql://{name}@127.0.0.1:{port}/{name}"),
+            },
+            passfile: Secret::new(format!("127.0.0.1:{port}:{name}:{name}:{PASSWORD}\n")),
+            image: view.image_id,
+            container: view.container,
+        })
+    }
+
+    async fn logs(&self, name: &DbName, lines: u32) -> Result<String, Refusal> {
+        self.known(name)?;
+        Ok(format!("the last {lines} lines of {name}\n"))
+    }
+
+    async fn events(
+        &self,
+        name: Option<&DbName>,
+        after_seq: u64,
+        limit: usize,
+    ) -> Result<Vec<Entry>, Refusal> {
+        let entries = self.entries.lock().unwrap();
+        let mut found: Vec<Entry> = entries
+            .iter()
+            .rev()
+            .filter(|entry| entry.seq > after_seq)
+            .filter(|entry| name.is_none() || entry.name.as_ref() == name)
+            .take(limit)
+            .cloned()
+            .collect();
+        found.reverse();
+        Ok(found)
+    }
+
+    async fn export(&self, name: &DbName) -> Result<serde_json::Value, Refusal> {
+        self.known(name)?;
+        Ok(serde_json::json!({
+            "apiVersion": "db4sci/v1",
+            "kind": "Database",
+            "metadata": {"name": name},
+            "spec": {"engine": "Postgres", "port": 32011, "phi": false},
+        }))
+    }
+
+    fn metrics(&self) -> String {
+        "db4sci_build_info 1\n".to_owned()
+    }
+}
+
+/// The fake daemon behind a real socket; gone when this is dropped.
+pub(crate) struct Served {
+    pub(crate) socket: PathBuf,
+    pub(crate) address: std::net::SocketAddr,
+    pub(crate) stop: CancellationToken,
+    _stop: DropGuard,
+    _dir: tempfile::TempDir,
+}
+
+/// Serves it.
+pub(crate) async fn serve(fake: &Arc<Fake>) -> Served {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("db4sci.sock");
+    let bound = bind(&Options {
+        socket: socket.clone(),
+        group: "db4sci".to_owned(),
+        http: Some(([127, 0, 0, 1], 0).into()),
+    })
+    .await
+    .unwrap();
+    let address = bound.address().unwrap();
+    let stop = CancellationToken::new();
+    tokio::spawn(bound.serve(Arc::clone(fake) as Arc<dyn Backend>, stop.clone()));
+    Served {
+        socket,
+        address,
+        _stop: stop.clone().drop_guard(),
+        stop,
+        _dir: dir,
+    }
+}

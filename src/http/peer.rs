@@ -1,0 +1,175 @@
+//! Who is at the other end of the socket, and whether they may be.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::extract::connect_info::Connected;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::StatusCode;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use axum::serve::IncomingStream;
+use tokio::net::UnixListener;
+use tokio::sync::Mutex;
+
+use super::accounts;
+use super::problem::ProblemDetails;
+use crate::model::Who;
+
+/// The process at the other end, as the kernel says it was when it connected.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Peer {
+    /// Its user; `None` when the kernel would not say, and then it is refused.
+    pub uid: Option<u32>,
+    /// Its groups, the supplementary ones included as far as they could be read.
+    pub groups: Vec<u32>,
+}
+
+impl Connected<IncomingStream<'_, UnixListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
+        let Ok(credentials) = stream.io().peer_cred() else {
+            return Peer::default();
+        };
+        let mut groups = vec![credentials.gid()];
+        // Root needs no group, so nothing is read for it.
+        if credentials.uid() != 0
+            && let Some(pid) = credentials.pid()
+        {
+            groups.extend(supplementary_groups(pid));
+        }
+        Peer {
+            uid: Some(credentials.uid()),
+            groups,
+        }
+    }
+}
+
+/// The supplementary groups of a process. The socket's credentials hold the first group only, and
+/// the files that list members do not know those of a directory; the process itself does.
+fn supplementary_groups(pid: i32) -> Vec<u32> {
+    std::fs::read_to_string(format!("/proc/{pid}/status"))
+        .unwrap_or_default()
+        .lines()
+        .find_map(|line| line.strip_prefix("Groups:"))
+        .map(|groups| {
+            groups
+                .split_whitespace()
+                .filter_map(|g| g.parse().ok())
+                .collect()
+        })
+        .unwrap_or_default()
+}
+
+/// Who may use the socket. The file's mode says the same already; this holds also when somebody
+/// has opened the mode.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admission {
+    /// The daemon's own user.
+    pub daemon: u32,
+    /// The group whose members may.
+    pub group: Option<u32>,
+    /// The group's name, for messages.
+    pub group_name: String,
+}
+
+impl Admission {
+    /// Whether a peer may use the socket.
+    pub fn admits(&self, peer: &Peer) -> bool {
+        match peer.uid {
+            None => false,
+            Some(uid) => {
+                uid == 0
+                    || uid == self.daemon
+                    || self.group.is_some_and(|group| peer.groups.contains(&group))
+            }
+        }
+    }
+}
+
+/// The door: lets in whom it admits, and gives each request its [`Who`].
+#[derive(Debug, Clone)]
+pub struct Door {
+    admission: Arc<Admission>,
+    names: Arc<Mutex<HashMap<u32, String>>>,
+}
+
+impl Door {
+    /// A door for these.
+    pub fn new(admission: Admission) -> Self {
+        Door {
+            admission: Arc::new(admission),
+            names: Arc::default(),
+        }
+    }
+
+    /// The login name of a user, looked up once.
+    async fn name(&self, uid: u32) -> String {
+        if let Some(name) = self.names.lock().await.get(&uid) {
+            return name.clone();
+        }
+        let name = accounts::user_name(uid).await;
+        self.names.lock().await.insert(uid, name.clone());
+        name
+    }
+}
+
+/// Refuses whom the door does not admit; tells the handlers who it is otherwise.
+pub async fn guard(
+    State(door): State<Door>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    match peer.uid {
+        Some(uid) if door.admission.admits(&peer) => {
+            let user = door.name(uid).await;
+            request.extensions_mut().insert(Who::Socket { uid, user });
+            next.run(request).await
+        }
+        Some(uid) => {
+            let user = door.name(uid).await;
+            let group = &door.admission.group_name;
+            ProblemDetails::new(
+                StatusCode::FORBIDDEN,
+                format!(
+                    "{user} (uid {uid}) is neither root nor in the group `{group}`; nothing was \
+                     changed; an administrator can add them: usermod -aG {group} {user}"
+                ),
+            )
+            .into_response()
+        }
+        None => ProblemDetails::new(
+            StatusCode::FORBIDDEN,
+            "the kernel does not say who is at the other end; nothing was changed",
+        )
+        .into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_root_the_daemon_and_the_group_may() {
+        let door = Admission {
+            daemon: 990,
+            group: Some(77),
+            group_name: "db4sci".to_owned(),
+        };
+        let peer = |uid: u32, groups: &[u32]| Peer {
+            uid: Some(uid),
+            groups: groups.to_vec(),
+        };
+        assert!(door.admits(&peer(0, &[])));
+        assert!(door.admits(&peer(990, &[990])));
+        assert!(door.admits(&peer(1000, &[1000, 77])));
+        assert!(!door.admits(&peer(1000, &[1000])));
+        assert!(!door.admits(&Peer::default()));
+        let groupless = Admission {
+            group: None,
+            ..door
+        };
+        assert!(!groupless.admits(&peer(1000, &[1000, 77])));
+    }
+}

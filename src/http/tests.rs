@@ -1,0 +1,397 @@
+use std::future::IntoFuture;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio_util::sync::CancellationToken;
+
+use super::api::act::Accepted;
+use super::api::apply::ApplyRequest;
+use super::client::{Client, ClientError};
+use super::fake::{Fake, Served, serve};
+use super::peer::{Admission, Door, Peer};
+use super::wait::{WaitAnswer, WaitFor};
+use super::{Applied, Connection, document};
+use crate::model::view::{DatabaseView, Phase, Snapshot};
+use crate::model::{Entry, Outcome, Reason};
+use crate::plan::render::sample;
+
+async fn raw<S>(stream: S, request: Request<Full<Bytes>>) -> Response<Bytes>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let (parts, body) = sender.send_request(request).await.unwrap().into_parts();
+    Response::from_parts(parts, body.collect().await.unwrap().to_bytes())
+}
+
+fn request(method: Method, path: &str, body: impl Into<Bytes>) -> Request<Full<Bytes>> {
+    Request::builder()
+        .method(method)
+        .uri(path)
+        .header("host", "test")
+        .body(Full::new(body.into()))
+        .unwrap()
+}
+
+async fn on_socket(served: &Served, request: Request<Full<Bytes>>) -> Response<Bytes> {
+    raw(UnixStream::connect(&served.socket).await.unwrap(), request).await
+}
+
+async fn on_tcp(served: &Served, path: &str) -> Response<Bytes> {
+    let stream = TcpStream::connect(served.address).await.unwrap();
+    raw(stream, request(Method::GET, path, "")).await
+}
+
+fn problem(response: &Response<Bytes>) -> Value {
+    assert_eq!(
+        response.headers()["content-type"],
+        "application/problem+json"
+    );
+    let problem: Value = serde_json::from_slice(response.body()).unwrap();
+    assert_eq!(problem["status"], response.status().as_u16());
+    problem
+}
+
+fn two() -> Vec<DatabaseView> {
+    vec![
+        sample::ready("genomics", "Postgres", "17.5", 32011),
+        sample::ready("mydb_admin", "Postgres", "17.5", 32009),
+    ]
+}
+
+#[tokio::test]
+async fn the_socket_shows_databases_and_takes_orders_under_the_callers_name() {
+    let fake = Fake::new(two());
+    let served = serve(&fake).await;
+    let client = Client::new(&served.socket);
+    let snapshot: Snapshot = client.get("/snapshot").await.unwrap();
+    assert_eq!(snapshot.databases, two());
+    let one: DatabaseView = client.get("/databases/genomics").await.unwrap();
+    assert_eq!(one.port, 32011);
+    let accepted: Accepted = client
+        .post(
+            "/databases/genomics/override",
+            &json!({"state": "Stopped", "until": "2026-11-22T22:00:00Z", "reason": "INC-812"}),
+        )
+        .await
+        .unwrap();
+    let uid = rustix::process::geteuid().as_raw();
+    let me = super::accounts::user_name(uid).await;
+    assert_eq!(
+        accepted.message,
+        format!("{me}({uid}) genomics Stopped until 2026-11-22T22:00:00+00:00: INC-812")
+    );
+    for verb in ["resume", "restart", "retry"] {
+        let path = format!("/databases/genomics/{verb}");
+        let _: Accepted = client.post(&path, &json!({"reason": "x"})).await.unwrap();
+        let last = fake.asked().pop().unwrap();
+        assert_eq!(last, format!("{me}({uid}) {verb} genomics: x"));
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_database_is_404_and_a_bad_name_422() {
+    let served = serve(&Fake::new(two())).await;
+    let get = |path| on_socket(&served, request(Method::GET, path, ""));
+    let missing = get("/api/v1/databases/assays").await;
+    assert_eq!(missing.status(), StatusCode::NOT_FOUND);
+    let detail = problem(&missing)["detail"].to_string();
+    assert!(
+        detail.contains("`assays`") && detail.contains("db4sci get"),
+        "{detail}"
+    );
+    let bad = get("/api/v1/databases/a%3Bid").await;
+    assert_eq!(bad.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(problem(&bad)["detail"].to_string().contains("`a;id`"));
+}
+
+#[tokio::test]
+async fn every_error_of_the_framework_is_problem_details() {
+    let served = serve(&Fake::new(two())).await;
+    let send = |r| on_socket(&served, r);
+    let none = send(request(Method::GET, "/api/v1/nothing", "")).await;
+    assert_eq!(none.status(), StatusCode::NOT_FOUND);
+    problem(&none);
+    let method = send(request(Method::DELETE, "/api/v1/databases/genomics", "")).await;
+    assert_eq!(method.status(), StatusCode::METHOD_NOT_ALLOWED);
+    problem(&method);
+    assert_eq!(method.headers()["allow"], "GET,HEAD");
+    let large = send(request(Method::POST, "/api/v1/apply", vec![b'x'; 3 << 20])).await;
+    assert_eq!(large.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    problem(&large);
+    let media = send(request(
+        Method::POST,
+        "/api/v1/databases/genomics/retry",
+        "{}",
+    ))
+    .await;
+    assert_eq!(media.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    problem(&media);
+    let query = send(request(Method::GET, "/api/v1/events?limit=many", "")).await;
+    assert_eq!(query.status(), StatusCode::BAD_REQUEST);
+    assert!(problem(&query)["detail"].to_string().contains("limit"));
+}
+
+#[tokio::test]
+async fn tcp_has_health_and_metrics_and_nothing_else() {
+    let fake = Fake::new(two());
+    let served = serve(&fake).await;
+    assert_eq!(on_tcp(&served, "/").await.status(), StatusCode::OK);
+    assert_eq!(on_tcp(&served, "/healthz").await.status(), StatusCode::OK);
+    let metrics = on_tcp(&served, "/metrics").await;
+    assert!(
+        metrics.headers()["content-type"]
+            .to_str()
+            .unwrap()
+            .starts_with("text/plain")
+    );
+    for path in ["/api/v1/databases", "/api/v1/snapshot", "/x"] {
+        let refused = on_tcp(&served, path).await;
+        assert_eq!(refused.status(), StatusCode::NOT_FOUND, "{path}");
+        problem(&refused);
+    }
+}
+
+#[tokio::test]
+async fn not_ready_says_what_is_missing() {
+    let fake = Fake::new(two());
+    let served = serve(&fake).await;
+    assert_eq!(on_tcp(&served, "/readyz").await.status(), StatusCode::OK);
+    fake.change(|snapshot| {
+        snapshot.docker = Some("connection refused".to_owned());
+        snapshot.first_pass_done = false;
+        snapshot.databases.pop();
+    });
+    let answer = on_tcp(&served, "/readyz").await;
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let body: Value = serde_json::from_slice(answer.body()).unwrap();
+    assert_eq!(
+        body,
+        json!({"ready": false, "reasons": [
+            "Docker does not answer: connection refused",
+            "the first pass over all databases is not done",
+            "mydb_admin is not there",
+        ]})
+    );
+}
+
+#[tokio::test]
+async fn one_bad_document_is_named_by_its_line_in_the_file_and_holds_up_no_other() {
+    let served = serve(&Fake::new(two())).await;
+    let client = Client::new(&served.socket);
+    let text = "genomics\n---\nassays\nbad\n";
+    let documents = document::split("lab.yaml".as_ref(), text);
+    let error = client
+        .post::<_, Vec<Applied>>("/apply", &ApplyRequest { documents })
+        .await
+        .unwrap_err();
+    let ClientError::Problem(refused) = error else {
+        panic!("{error}")
+    };
+    assert_eq!(refused.status, 422);
+    assert_eq!(refused.detail, "1 of 2 refused; the others were accepted");
+    assert_eq!(
+        refused.problems[0].to_string(),
+        "lab.yaml:4:3: spec.engine: `bad` is not an engine"
+    );
+    assert_eq!(refused.results.len(), 2);
+    let yaml = on_socket(
+        &served,
+        request(Method::POST, "/api/v1/apply?dryRun=true", text),
+    )
+    .await;
+    assert_eq!(yaml.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    let none = on_socket(&served, request(Method::POST, "/api/v1/apply", "---\n")).await;
+    assert!(problem(&none)["detail"].to_string().contains("no document"));
+}
+
+#[tokio::test]
+async fn a_wait_looks_anew_before_it_believes_that_all_is_well() {
+    let fake = Fake::new(two());
+    // The snapshot says Ready, and the container was removed a moment ago.
+    *fake.look.lock().unwrap() = Box::new(|snapshot, _| {
+        snapshot.databases[0].phase = Phase::Degraded;
+        snapshot.databases[0].ready = false;
+        snapshot.databases[0].reason = Some(Reason::Starting);
+    });
+    let served = serve(&fake).await;
+    let client = Client::new(&served.socket);
+    let question = json!({"for": "ready", "targets": [{"name": "genomics"}], "timeoutSeconds": 30});
+    let waiting = tokio::spawn(async move { client.post("/wait", &question).await });
+    let mut snapshots = super::Backend::snapshot(fake.as_ref());
+    snapshots
+        .wait_for(|s| s.databases[0].phase == Phase::Degraded)
+        .await
+        .unwrap();
+    assert!(!waiting.is_finished());
+    fake.change(|snapshot| snapshot.databases = two());
+    let answer: WaitAnswer = waiting.await.unwrap().unwrap();
+    assert!(answer.reached, "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_wait_that_ends_says_where_things_stand() {
+    let fake = Fake::new(vec![sample::held(
+        "proteomics",
+        "MariaDB",
+        32012,
+        Reason::DataLost,
+    )]);
+    let served = serve(&fake).await;
+    let client = Client::new(&served.socket);
+    let question = json!({
+        "for": "ready",
+        "targets": [{"name": "proteomics"}, {"name": "assays"}],
+        "timeoutSeconds": 0,
+    });
+    let answer: WaitAnswer = client.post("/wait", &question).await.unwrap();
+    assert!(!answer.reached);
+    assert_eq!(answer.databases[0].phase, Some(Phase::Held));
+    assert_eq!(answer.databases[0].reason, Some(Reason::DataLost));
+    assert_eq!(answer.databases[1].phase, None);
+    assert_eq!("ready".parse(), Ok(WaitFor::Ready));
+}
+
+#[tokio::test]
+async fn a_wait_for_a_generation_ends_when_it_is_in_force_or_held_back() {
+    let mut view = sample::ready("genomics", "Postgres", "17.5", 32011);
+    view.generation = 4;
+    let fake = Fake::new(vec![view]);
+    let served = serve(&fake).await;
+    let client = Client::new(&served.socket);
+    let question = json!({
+        "for": "ready",
+        "targets": [{"name": "genomics", "generation": 4}],
+        "timeoutSeconds": 0,
+    });
+    let answer: WaitAnswer = client.post("/wait", &question).await.unwrap();
+    assert!(!answer.reached, "generation 3 is still what runs");
+    fake.change(|snapshot| {
+        let waits = sample::lane("genomics", crate::model::Cost::Restart, &["x"], vec![]);
+        snapshot.databases[0].held = vec![sample::hold(
+            Reason::OutsideWindow,
+            "22:00",
+            None,
+            Some(waits),
+        )];
+    });
+    let answer: WaitAnswer = client.post("/wait", &question).await.unwrap();
+    assert!(answer.reached, "it waits for its window");
+}
+
+#[tokio::test]
+async fn events_can_be_waited_for() {
+    let fake = Fake::new(two());
+    let served = serve(&fake).await;
+    let client = Client::new(&served.socket);
+    fake.record(sample::now(), Some("genomics"), Outcome::Done, "created");
+    let all: Vec<Entry> = client.get("/events?limit=10").await.unwrap();
+    assert_eq!(all.len(), 1);
+    let next = {
+        let client = client.clone();
+        tokio::spawn(async move {
+            client
+                .get("/events?name=genomics&after=1&waitSeconds=30")
+                .await
+        })
+    };
+    fake.record(
+        sample::now(),
+        Some("assays"),
+        Outcome::Done,
+        "another one's",
+    );
+    fake.record(
+        sample::now(),
+        Some("genomics"),
+        Outcome::Failed,
+        "start failed",
+    );
+    let next: Vec<Entry> = next.await.unwrap().unwrap();
+    assert_eq!(next[0].message, "start failed");
+    let none: Vec<Entry> = client.get("/events?after=3").await.unwrap();
+    assert!(none.is_empty());
+}
+
+#[tokio::test]
+async fn a_connection_carries_its_passfile_and_may_not_be_kept() {
+    let served = serve(&Fake::new(two())).await;
+    let path = "/api/v1/databases/genomics/connection?fromJob=true";
+    let answer = on_socket(&served, request(Method::GET, path, "")).await;
+    assert_eq!(answer.headers()["cache-control"], "no-store");
+    let connection: Connection = serde_json::from_slice(answer.body()).unwrap();
+    assert!(connection.passfile.expose().starts_with("127.0.0.1:5432:"));
+    assert_eq!(connection.client_with("/tmp/p").env["PASSFILE"], "/tmp/p");
+    assert!(!format!("{connection:?}").contains(super::fake::PASSWORD));
+}
+
+#[tokio::test]
+async fn a_stop_ends_long_waits_and_takes_the_socket_away() {
+    let fake = Fake::new(vec![sample::held("a", "Postgres", 32011, Reason::DataLost)]);
+    let served = serve(&fake).await;
+    let client = Client::new(&served.socket);
+    let question = json!({"for": "ready", "targets": [], "timeoutSeconds": 600});
+    let waiting = {
+        let client = client.clone();
+        tokio::spawn(async move { client.post::<_, WaitAnswer>("/wait", &question).await })
+    };
+    let _: Snapshot = client.get("/snapshot").await.unwrap();
+    served.stop.cancel();
+    let error = tokio::time::timeout(Duration::from_secs(10), waiting)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap_err();
+    // Refused by the daemon that goes, or never reached it: both say so.
+    match error {
+        ClientError::Problem(problem) => assert_eq!(problem.status, 503),
+        ClientError::Broken { .. } | ClientError::Down { .. } => {}
+        ClientError::Denied { .. } | ClientError::Garbled { .. } => panic!("{error}"),
+    }
+    while served.socket.exists() {
+        tokio::task::yield_now().await;
+    }
+    let down = client.get::<Snapshot>("/snapshot").await.unwrap_err();
+    assert!(down.is_down(), "{down}");
+}
+
+#[tokio::test]
+async fn somebody_else_on_this_host_is_refused_by_name() {
+    let fake = Fake::new(two());
+    let door = Door::new(Admission {
+        daemon: 990,
+        group: Some(77),
+        group_name: "db4sci".to_owned(),
+    });
+    let peer = Peer {
+        uid: Some(3_999_999_999),
+        groups: vec![100],
+    };
+    let router = super::api::router(fake.clone(), door, CancellationToken::new())
+        .layer(axum::Extension(axum::extract::ConnectInfo(peer)));
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("s");
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    tokio::spawn(axum::serve(listener, router).into_future());
+    for (method, path_of) in [
+        (Method::GET, "/api/v1/snapshot"),
+        (Method::GET, "/metrics"),
+        (Method::POST, "/api/v1/databases/genomics/retry"),
+        (Method::GET, "/nowhere"),
+    ] {
+        let stream = UnixStream::connect(&path).await.unwrap();
+        let refused = raw(stream, request(method, path_of, "")).await;
+        assert_eq!(refused.status(), StatusCode::FORBIDDEN, "{path_of}");
+        let detail = problem(&refused)["detail"].to_string();
+        assert!(detail.contains("uid 3999999999"), "{detail}");
+    }
+    assert!(fake.asked().is_empty());
+}
