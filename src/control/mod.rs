@@ -13,3 +13,5 @@ pub use board::Board;
 pub use queue::Queue;
 pub use reconciler::Reconciler;
 pub use triggers::Triggers;
+#[cfg(test)]
+mod smoke;

@@ -11,8 +11,8 @@ use crate::admin::{Ledger, NewEntry};
 use crate::execute::{Executor, LaneEnd};
 use crate::model::view::Phase;
 use crate::model::{
-    Attempts, Change, Clock, ContainerSeen, Database, DbName, ImageId, Outcome, SeenDatabase, Site,
-    Timestamp, Who,
+    Action, Attempts, Change, Clock, ContainerSeen, Database, DbName, ImageId, Outcome,
+    SeenDatabase, Site, Timestamp, Who,
 };
 use crate::observe::Observer;
 use crate::plan::{self, Wanted};
@@ -165,6 +165,9 @@ impl Reconciler {
         tracing::info!(%name, why = lane.why.join(", "), "acting");
         let end = self.executor.run(db, &lane).await;
         drop(permit);
+        if lane.actions.contains(&Action::EnsureAccount) {
+            self.observer.probes().refresh(db).await;
+        }
         let mut all = self.memory();
         let memory = all.entry(name.clone()).or_default();
         match end {

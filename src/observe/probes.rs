@@ -154,6 +154,19 @@ impl Probes {
         }
     }
 
+    /// Asks a followed server at once and waits for its answer: its accounts were changed, and the
+    /// next look must know.
+    pub async fn refresh(&self, db: &Database) {
+        let followed = self
+            .followed()
+            .get(&db.uid)
+            .map(|f| (f.probe.clone(), f.query.clone()));
+        if let Some((state, query)) = followed {
+            let after = self.asker.ask(db, &query, &read(&state)).await;
+            *state.lock().unwrap_or_else(PoisonError::into_inner) = after;
+        }
+    }
+
     /// Stops following a server: its container does not run.
     pub async fn stop(&self, uid: Uid) {
         let ended = self.followed().remove(&uid);

@@ -6,7 +6,7 @@
 
 pub mod docker;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 pub mod host;
 pub mod servers;
 
