@@ -4,6 +4,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, fchown, lchown};
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::OFlags;
 
@@ -20,6 +21,13 @@ pub(super) fn at(path: &Path, error: &io::Error) -> DirError {
             message: error.to_string(),
         }
     }
+}
+
+/// Held while a file is made that several databases share (the guard, a volume's identity): two
+/// writers at once would give a volume two identities.
+pub(super) fn shared() -> MutexGuard<'static, ()> {
+    static SHARED: Mutex<()> = Mutex::new(());
+    SHARED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Writes a file whole or not at all: beside it, synced, then renamed over it. A link at `path` is

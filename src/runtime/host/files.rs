@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::durable::{at, folder, read_small, write};
+use super::durable::{at, folder, read_small, shared, write};
 use super::look::is_folder;
 use crate::model::guard::SCRIPT;
 use crate::model::{Database, FilesSeen, FilesWanted, Secret, SecretFile, Site, Timestamp};
@@ -85,20 +85,25 @@ pub(super) fn write_all(
     {
         plain_name(name)?;
     }
-    let guard = site.guard_dir();
-    folder(&guard, 0o755, root)?;
-    write(&guard.join(SCRIPT), GUARD.as_bytes(), 0o755, root)?;
-
-    // The container sees only its own folder; on the host, nobody but root passes the parent.
     let secrets_dir = site.secrets_dir(&db.name);
-    parent(&secrets_dir, root)?;
+    let config_dir = site.config_dir(&db.name);
+    {
+        let _alone = shared();
+        let guard = site.guard_dir();
+        folder(&guard, 0o755, root)?;
+        let script = guard.join(SCRIPT);
+        if read_small(&script).map_err(|e| at(&script, &e))?.as_deref() != Some(GUARD) {
+            write(&script, GUARD.as_bytes(), 0o755, root)?;
+        }
+        // The container sees only its own folder; on the host, nobody but root passes the parent.
+        parent(&secrets_dir, root)?;
+        parent(&config_dir, root)?;
+    }
     folder(&secrets_dir, 0o500, *owner)?;
     for secret in secrets {
         keep_or_make(&secrets_dir, secret, *owner)?;
     }
 
-    let config_dir = site.config_dir(&db.name);
-    parent(&config_dir, root)?;
     folder(&config_dir, 0o755, root)?;
     for (name, text) in config {
         write(&config_dir.join(name), text.as_bytes(), 0o644, *owner)?;

@@ -8,7 +8,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::durable::{at, folder, read_small, write};
+use super::durable::{at, folder, read_small, shared, write};
 use crate::runtime::DirError;
 
 /// The folder on a volume that holds all markers. Its dotted entries are ours: no database's name
@@ -58,6 +58,7 @@ pub(super) fn look(state_dir: &Path, volume: &Path) -> Volume {
 /// Gives a volume its identity if it has none, and remembers it. The volume must have been looked
 /// at.
 pub(super) fn remember(state_dir: &Path, volume: &Path, root: u32) -> Result<(), DirError> {
+    let _alone = shared();
     let markers = volume.join(MARKERS);
     // 0700: nobody but root may reach the lock files, or anyone could hold a database down.
     folder(&markers, 0o700, root)?;
