@@ -3,26 +3,26 @@
 //!
 //! The ledger comes first and lies outside the database: a change is checked against the [`Book`],
 //! put on disk in the [`journal`], acknowledged, and only then brought into the tables by the
-//! `applier`. So a lost `mydb_admin` loses nothing that was accepted, and databases are healed
-//! while it is away. What people write with SQL comes back as `tables::Edit`s.
+//! [`applier`]. So a lost `mydb_admin` loses nothing that was accepted, and databases are healed
+//! while it is away. What people write with SQL comes back as [`tables::Edit`]s.
 //!
 //! This folder decides whether a change may enter the ledger, and nothing else: what a spec means,
 //! what should run and what to do about it is for `specs` and `plan`.
 
-// pub mod applier;
+pub mod applier;
 pub mod book;
-// pub mod bootstrap;
+pub mod bootstrap;
 pub mod journal;
 pub mod ledger;
 pub mod offline;
+pub mod quote;
+pub mod tables;
 #[cfg(test)]
 mod testing;
-// pub mod quote;
-// pub mod tables;
 
-// pub use applier::{Applier, ApplierStatus};
+pub use applier::{Applier, ApplierStatus, MydbAdmin};
 pub use book::{Book, NewEntry, Row};
 pub use journal::{FileStorage, Head, JournalError, MemoryStorage};
 pub use ledger::{Ledger, LedgerError, OpenReport, Query};
 pub use offline::read_offline;
-// pub use tables::{Edit, Feed, Hint, Tables, TablesError};
+pub use tables::{Access, Edit, Feed, Hint, Tables, TablesError, TablesHarm};

@@ -7,121 +7,29 @@
 //! - `record`: one record as one line;
 //! - `scan`: reading, and telling a torn tail from harm;
 //! - `storage`, `memory`: where the bytes lie;
+//! - `reader`: reading while others are being added;
 //! - here: appending, and undoing an append that failed.
 
+mod error;
 mod memory;
+mod reader;
 mod record;
 mod scan;
 mod storage;
 
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
-use crate::model::{Class, Entry};
+use crate::model::Entry;
 
+use reader::Extent;
+
+pub use error::{Harm, JournalError};
 pub use memory::{Fault, MemoryStorage};
+pub use reader::JournalReader;
 pub use record::{ChainHash, Head, MAX_LINE, Record, fits};
 pub use scan::{Cursor, End, Torn};
 pub use storage::{FILE_NAME, FileStorage, JournalSource, JournalStorage};
-
-/// Every so many records their offset is remembered, so that reading can begin there.
-const STRIDE: u64 = 256;
-
-/// A record that was on disk and is no longer what it was.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{file}: record {record} (at byte {offset}): {what}; nothing was written")]
-pub struct Harm {
-    /// The journal.
-    pub file: String,
-    /// The first record that is wrong, counted from 1.
-    pub record: u64,
-    /// Where it begins.
-    pub offset: u64,
-    /// What is wrong with it.
-    pub what: String,
-}
-
-/// Why a journal could not be read or added to.
-#[derive(Debug, thiserror::Error)]
-pub enum JournalError {
-    /// What was on disk is damaged. The file is left as it is.
-    #[error(transparent)]
-    Harm(Harm),
-    /// A newer program wrote it.
-    #[error(
-        "{file}: record {record} was written by a newer db4sci; nothing was written; \
-         install at least the version that ran here last"
-    )]
-    Newer {
-        /// The journal.
-        file: String,
-        /// The first record that cannot be read.
-        record: u64,
-        /// What is not known about it.
-        why: String,
-    },
-    /// No space left. Nothing of the entry stays; it can be appended again.
-    #[error("{file}: no space left on its disk; nothing was written")]
-    DiskFull {
-        /// The journal.
-        file: String,
-    },
-    /// The storage failed.
-    #[error("{file}: cannot {what}")]
-    Io {
-        /// The journal.
-        file: String,
-        /// What was tried.
-        what: &'static str,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-    /// The entry cannot be put into a record.
-    #[error("the entry cannot be kept: {why}")]
-    Unfit {
-        /// Why.
-        why: String,
-    },
-}
-
-impl JournalError {
-    /// What it asks for.
-    pub fn class(&self) -> Class {
-        match self {
-            JournalError::Harm(_) | JournalError::Newer { .. } | JournalError::Unfit { .. } => {
-                Class::Permanent
-            }
-            JournalError::DiskFull { .. } | JournalError::Io { .. } => Class::Transient,
-        }
-    }
-
-    pub(crate) fn io(file: &str, what: &'static str, source: io::Error) -> Self {
-        let file = file.to_owned();
-        match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                JournalError::DiskFull { file }
-            }
-            _ => JournalError::Io { file, what, source },
-        }
-    }
-}
-
-/// How far the journal reaches and where records lie: what the writer tells readers.
-#[derive(Debug)]
-struct Extent {
-    end: Cursor,
-    /// The cursor before record `1 + i * STRIDE`.
-    marks: Vec<Cursor>,
-}
-
-impl Extent {
-    fn add(&mut self, before: Cursor) {
-        if before.head.seq.is_multiple_of(STRIDE) {
-            self.marks.push(before);
-        }
-    }
-}
 
 /// The one writer of a journal.
 pub struct Journal {
@@ -130,6 +38,15 @@ pub struct Journal {
     end: Cursor,
     /// Bytes after `end` may lie on the disk, and must go before anything is written.
     dirty: bool,
+}
+
+/// A group as it will lie on the disk.
+#[derive(Default)]
+struct Laid {
+    bytes: Vec<u8>,
+    /// The cursor before each record.
+    cursors: Vec<Cursor>,
+    records: Vec<Record>,
 }
 
 impl Journal {
@@ -177,13 +94,13 @@ impl Journal {
     /// See [`JournalError`]. After an error none of the entries counts, and what was written of
     /// them is gone or will be before the next append.
     pub fn append(&mut self, units: Vec<Vec<Entry>>) -> Result<Vec<Record>, JournalError> {
-        let (bytes, cursors, records) = self.lay_out(units)?;
+        let laid = self.lay_out(units)?;
         self.repair()?;
         self.dirty = true;
         let offset = self.end.offset;
         let written = self
             .storage
-            .write_at(offset, &bytes)
+            .write_at(offset, &laid.bytes)
             .map_err(|e| ("write", e))
             .and_then(|()| self.storage.sync().map_err(|e| ("sync", e)));
         if let Err((what, source)) = written {
@@ -194,14 +111,14 @@ impl Journal {
         }
         self.dirty = false;
         self.end = Cursor {
-            offset: offset + bytes.len() as u64,
-            head: records.last().map_or(self.end.head, Record::head),
+            offset: offset + laid.bytes.len() as u64,
+            head: laid.records.last().map_or(self.end.head, Record::head),
         };
         let mut extent = self.reader.lock();
-        cursors.into_iter().for_each(|before| extent.add(before));
+        laid.cursors.into_iter().for_each(|at| extent.add(at));
         extent.end = self.end;
         drop(extent);
-        Ok(records)
+        Ok(laid.records)
     }
 
     /// Finds out whether an append could succeed, by writing and syncing a page and cutting it
@@ -236,13 +153,10 @@ impl Journal {
         self.storage.may_block()
     }
 
-    fn lay_out(
-        &self,
-        units: Vec<Vec<Entry>>,
-    ) -> Result<(Vec<u8>, Vec<Cursor>, Vec<Record>), JournalError> {
+    fn lay_out(&self, units: Vec<Vec<Entry>>) -> Result<Laid, JournalError> {
         let synced = self.end.head.seq;
         let mut at = self.end;
-        let (mut bytes, mut cursors, mut records) = (Vec::new(), Vec::new(), Vec::new());
+        let mut laid = Laid::default();
         for unit in units {
             let mut rest = u32::try_from(unit.len()).unwrap_or(u32::MAX);
             for entry in unit {
@@ -253,16 +167,16 @@ impl Journal {
                 }
                 let (line, record) = record::encode(at.head.hash, synced, rest, entry)
                     .map_err(|why| JournalError::Unfit { why })?;
-                cursors.push(at);
+                laid.cursors.push(at);
                 at = Cursor {
                     offset: at.offset + line.len() as u64,
                     head: record.head(),
                 };
-                bytes.extend_from_slice(&line);
-                records.push(record);
+                laid.bytes.extend_from_slice(&line);
+                laid.records.push(record);
             }
         }
-        Ok((bytes, cursors, records))
+        Ok(laid)
     }
 
     /// Cuts away what a failed append may have left, for good: a later, shorter append would
@@ -279,75 +193,6 @@ impl Journal {
 
     fn io(&self, what: &'static str, source: io::Error) -> JournalError {
         JournalError::io(&self.reader.source.describe(), what, source)
-    }
-}
-
-/// Reads records of a journal while its writer adds to it; only what is on disk is seen.
-#[derive(Clone)]
-pub struct JournalReader {
-    source: Arc<dyn JournalSource>,
-    extent: Arc<Mutex<Extent>>,
-}
-
-impl JournalReader {
-    /// Number of the last record on disk.
-    pub fn head(&self) -> Head {
-        self.lock().end.head
-    }
-
-    /// The records after a number, oldest first, for as long as `each` returns true. Waits for the
-    /// disk.
-    ///
-    /// # Errors
-    /// See [`JournalError`].
-    pub fn after(
-        &self,
-        seq: u64,
-        each: &mut dyn FnMut(Record) -> bool,
-    ) -> Result<(), JournalError> {
-        let (from, end) = {
-            let extent = self.lock();
-            let mark = usize::try_from(seq / STRIDE).unwrap_or(usize::MAX);
-            let from = extent.marks.get(mark).copied().unwrap_or(extent.end);
-            (from, extent.end)
-        };
-        let file = self.source.describe();
-        let mut reader = self
-            .source
-            .read_from(from.offset)
-            .map_err(|e| JournalError::io(&file, "read", e))?;
-        let mut at = from;
-        let mut line = Vec::new();
-        while at.offset < end.offset {
-            line.clear();
-            let read = reader
-                .read_until(b'\n', &mut line)
-                .map_err(|e| JournalError::io(&file, "read", e))?;
-            let text = line.strip_suffix(b"\n").unwrap_or(&line);
-            let record = match record::decode(text) {
-                record::Decoded::Good(record) => *record,
-                record::Decoded::Damaged | record::Decoded::Unreadable(_) => {
-                    return Err(JournalError::Harm(Harm {
-                        file,
-                        record: at.head.seq + 1,
-                        offset: at.offset,
-                        what: "it was good and is not any more".to_owned(),
-                    }));
-                }
-            };
-            at = Cursor {
-                offset: at.offset + read as u64,
-                head: record.head(),
-            };
-            if record.entry.seq > seq && !each(record) {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Extent> {
-        self.extent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::admin::testing::{admitted, database, entry, note};
+use crate::model::Class;
 
 /// Opens a journal on these bytes and returns the numbers of its entries.
 fn open(storage: &MemoryStorage) -> Result<(Journal, Vec<Entry>, Option<Torn>), JournalError> {

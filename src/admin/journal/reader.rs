@@ -1,0 +1,96 @@
+//! Reading records while others are being added.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::record::{Decoded, Head, Record, decode};
+use super::scan::Cursor;
+use super::storage::JournalSource;
+use super::{Harm, JournalError};
+
+/// Every so many records their offset is remembered, so that reading can begin there.
+const STRIDE: u64 = 256;
+
+/// How far the journal reaches and where records lie: what the writer tells readers.
+#[derive(Debug)]
+pub(super) struct Extent {
+    pub(super) end: Cursor,
+    /// The cursor before record `1 + i * STRIDE`.
+    pub(super) marks: Vec<Cursor>,
+}
+
+impl Extent {
+    pub(super) fn add(&mut self, before: Cursor) {
+        if before.head.seq.is_multiple_of(STRIDE) {
+            self.marks.push(before);
+        }
+    }
+}
+
+/// Reads records of a journal while its writer adds to it; only what is on disk is seen.
+#[derive(Clone)]
+pub struct JournalReader {
+    pub(super) source: Arc<dyn JournalSource>,
+    pub(super) extent: Arc<Mutex<Extent>>,
+}
+
+impl JournalReader {
+    /// Number of the last record on disk.
+    pub fn head(&self) -> Head {
+        self.lock().end.head
+    }
+
+    /// The records after a number, oldest first, for as long as `each` returns true. Waits for the
+    /// disk.
+    ///
+    /// # Errors
+    /// See [`JournalError`].
+    pub fn after(
+        &self,
+        seq: u64,
+        each: &mut dyn FnMut(Record) -> bool,
+    ) -> Result<(), JournalError> {
+        let (from, end) = {
+            let extent = self.lock();
+            let mark = usize::try_from(seq / STRIDE).unwrap_or(usize::MAX);
+            let from = extent.marks.get(mark).copied().unwrap_or(extent.end);
+            (from, extent.end)
+        };
+        let file = self.source.describe();
+        let mut reader = self
+            .source
+            .read_from(from.offset)
+            .map_err(|e| JournalError::io(&file, "read", e))?;
+        let mut at = from;
+        let mut line = Vec::new();
+        while at.offset < end.offset {
+            line.clear();
+            let read = reader
+                .read_until(b'\n', &mut line)
+                .map_err(|e| JournalError::io(&file, "read", e))?;
+            let text = line.strip_suffix(b"\n").unwrap_or(&line);
+            let record = match decode(text) {
+                Decoded::Good(record) => *record,
+                Decoded::Damaged | Decoded::Unreadable(_) => {
+                    return Err(JournalError::Harm(Harm {
+                        file,
+                        record: at.head.seq + 1,
+                        offset: at.offset,
+                        what: "it was good and is not any more".to_owned(),
+                    }));
+                }
+            };
+            at = Cursor {
+                offset: at.offset + read as u64,
+                head: record.head(),
+            };
+            if record.entry.seq > seq && !each(record) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Extent> {
+        self.extent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

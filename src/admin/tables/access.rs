@@ -1,0 +1,85 @@
+//! How to reach `mydb_admin`.
+
+use std::time::Duration;
+
+use sqlx::Connection;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
+
+use super::error::TablesError;
+use crate::model::Secret;
+use crate::model::names::MYDB_ADMIN;
+
+/// The daemon's own role: owns the tables, and is the one the triggers let through.
+pub const DAEMON_ROLE: &str = "db4sci";
+
+/// The group role of people who may read the tables and edit `state`.
+pub const PEOPLE_ROLE: &str = "db4sci_people";
+
+/// Longest wait for a connection.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// Where `mydb_admin`'s server is, and the two logins for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Access {
+    /// Address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// The image's superuser, used for the bootstrap only.
+    pub superuser: String,
+    /// Its password.
+    pub superuser_password: Secret,
+    /// The password of the role `db4sci`; the bootstrap sets it.
+    pub password: Secret,
+}
+
+impl Access {
+    /// A connection as the daemon's role.
+    pub(in crate::admin) async fn as_daemon(&self) -> Result<PgConnection, TablesError> {
+        connect(&self.daemon_options()).await
+    }
+
+    /// A connection as the superuser to one database of the server.
+    pub(in crate::admin) async fn as_superuser(
+        &self,
+        database: &str,
+    ) -> Result<PgConnection, TablesError> {
+        let options = self.options(&self.superuser, &self.superuser_password, database);
+        connect(&options).await
+    }
+
+    pub(super) fn daemon_options(&self) -> PgConnectOptions {
+        // The journal is what must survive; tables that lose their last moments are brought up to
+        // date from it, so their commits need not wait for the disk.
+        self.options(DAEMON_ROLE, &self.password, MYDB_ADMIN)
+            .options([("synchronous_commit", "off")])
+    }
+
+    fn options(&self, user: &str, password: &Secret, database: &str) -> PgConnectOptions {
+        PgConnectOptions::new_without_pgpass()
+            .host(&self.host)
+            .port(self.port)
+            .username(user)
+            .password(password.expose())
+            .database(database)
+            .ssl_mode(PgSslMode::Prefer)
+            .application_name("db4sci")
+            // A server that hangs ends its own side too, and a lock held by a person is given up on.
+            .options([
+                ("search_path", "public"),
+                ("statement_timeout", "30s"),
+                ("lock_timeout", "10s"),
+                ("idle_in_transaction_session_timeout", "60s"),
+            ])
+    }
+}
+
+async fn connect(options: &PgConnectOptions) -> Result<PgConnection, TablesError> {
+    tokio::time::timeout(CONNECT, PgConnection::connect_with(options))
+        .await
+        .map_err(|_| TablesError::TimedOut {
+            what: "a connection",
+            seconds: CONNECT.as_secs(),
+        })?
+        .map_err(|e| TablesError::sql("connect", e))
+}

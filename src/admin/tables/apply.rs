@@ -1,0 +1,311 @@
+//! Bringing entries into the tables: by number, each once, a batch in one transaction.
+//!
+//! The log gets a row an entry. `state` and `container` get one upsert a database that the batch
+//! touches, rendered from the book: what matters there is how it is now, not how it came to be so,
+//! and rendering the same twice is the same as once.
+//!
+//! A row of `state` is *pending* while a person's edit in it has no answer in the entries applied
+//! so far. The person's columns of a pending row are never written, whatever was admitted from
+//! elsewhere meanwhile: the edit is answered first.
+
+use std::collections::BTreeMap;
+
+use sqlx::Connection;
+use sqlx::postgres::PgConnection;
+
+use super::clean::{instant, json, number, text};
+use super::{Tables, TablesError, TablesHarm, head_of, in_time};
+use crate::admin::book::{Book, Row};
+use crate::admin::journal::{Head, Record};
+use crate::model::database::Source;
+use crate::model::{Change, DbName, Timestamp, WantedState, Who};
+
+const WHAT: &str = "apply entries";
+
+/// The reason in the table while a newer spec is refused.
+const INVALID_SPEC: &str = "InvalidSpec";
+
+impl Tables {
+    /// Brings in records that follow each other, with the book as it is after the last of them or
+    /// later. Those that are in already are passed over; when some are missing before them, nothing
+    /// is done. Returns the last entry that is in the tables now.
+    ///
+    /// # Errors
+    /// See [`TablesError`]; then nothing of them is in the tables, or all of them and only the
+    /// answer was lost. Harm when the tables were made from other entries.
+    pub async fn apply(&mut self, records: &[Record], book: &Book) -> Result<Head, TablesError> {
+        in_time(WHAT, async {
+            let sql = |e| TablesError::sql(WHAT, e);
+            let mut tx = self.conn.begin().await.map_err(sql)?;
+            let row = sqlx::query("select seq, hash from db4sci.applied for update")
+                .fetch_one(&mut *tx)
+                .await
+                .map_err(sql)?;
+            let applied = head_of(&row)?;
+            let from = records.partition_point(|r| r.entry.seq <= applied.seq);
+            let (old, new) = records.split_at(from);
+            let wrong_chain = TablesHarm::WrongChain { seq: applied.seq };
+            if old.last().is_some_and(|r| r.head() != applied) {
+                return Err(wrong_chain.into());
+            }
+            let next = applied.seq + 1;
+            let ends = new.first().zip(new.last());
+            let Some((first, last)) = ends.filter(|(first, _)| first.entry.seq == next) else {
+                tx.rollback().await.map_err(sql)?;
+                return Ok(applied);
+            };
+            if first.prev != applied.hash {
+                return Err(wrong_chain.into());
+            }
+            write_log(&mut tx, new).await.map_err(sql)?;
+            for (name, touch) in touches(new) {
+                if let Some(row) = book.row(&name) {
+                    write_container(&mut tx, row, &touch).await.map_err(sql)?;
+                    write_state(&mut tx, row, &touch).await.map_err(sql)?;
+                } else {
+                    let problems = book.unborn().find(|(unborn, _)| **unborn == name);
+                    let problems = problems.map(|(_, problems)| problems);
+                    write_unborn(&mut tx, &name, problems, &touch)
+                        .await
+                        .map_err(sql)?;
+                }
+            }
+            sqlx::query("update db4sci.applied set seq = $1, hash = $2")
+                .bind(number(last.entry.seq))
+                .bind(last.hash.to_string())
+                .execute(&mut *tx)
+                .await
+                .map_err(sql)?;
+            tx.commit().await.map_err(sql)?;
+            Ok(last.head())
+        })
+        .await
+    }
+}
+
+/// What a batch does to one database's rows.
+#[derive(Debug, Default, PartialEq)]
+struct Touch {
+    /// Number and time of the first entry that spoke of it.
+    first: Option<(u64, Timestamp)>,
+    /// Its spec was admitted.
+    admitted: bool,
+    /// What it should be changed: by a spec, an override, or the end of one.
+    steered: bool,
+    /// Who steered it last, and when, unless that was the row's own editor.
+    by: Option<(String, Timestamp)>,
+    /// The edit of the row that was answered.
+    answered: Option<u64>,
+    /// The container as last inspected.
+    inspected: Option<serde_json::Value>,
+}
+
+fn touches(records: &[Record]) -> BTreeMap<DbName, Touch> {
+    let mut touches: BTreeMap<DbName, Touch> = BTreeMap::new();
+    for entry in records.iter().map(|r| &r.entry) {
+        let Some(name) = &entry.name else { continue };
+        let touch = touches.entry(name.clone()).or_default();
+        touch.first.get_or_insert((entry.seq, entry.at));
+        let by_row = match &entry.who {
+            Who::Sql { generation, .. } => Some(*generation),
+            Who::Daemon | Who::Socket { .. } | Who::File(_) => None,
+        };
+        let mut answered = by_row;
+        match &entry.change {
+            Change::Admitted { .. } | Change::Overridden { .. } | Change::Resumed => {
+                touch.admitted |= matches!(entry.change, Change::Admitted { .. });
+                touch.steered = true;
+                let other = (text(&entry.who.to_string()), entry.at);
+                touch.by = by_row.is_none().then_some(other);
+            }
+            Change::SpecRefused { row_generation, .. } => answered = answered.max(*row_generation),
+            Change::Inspected { container, .. } => touch.inspected = Some(json(container)),
+            Change::ImagePinned { .. }
+            | Change::Initialised { .. }
+            | Change::RestartAsked
+            | Change::RetryAsked
+            | Change::Quarantined { .. }
+            | Change::Observed { .. }
+            | Change::Acted { .. }
+            | Change::Noted => {}
+        }
+        touch.answered = touch.answered.max(answered);
+    }
+    touches
+}
+
+async fn write_log(conn: &mut PgConnection, records: &[Record]) -> Result<(), sqlx::Error> {
+    let entries = || records.iter().map(|r| &r.entry);
+    let texts = |of: &dyn Fn(&Record) -> String| -> Vec<String> {
+        records.iter().map(|r| text(&of(r))).collect()
+    };
+    sqlx::query(
+        "insert into public.log (id, ts, who, name, action, outcome, message, hash)
+         select * from unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::text[], $5::text[],
+                              $6::text[], $7::text[], $8::text[])",
+    )
+    .bind(entries().map(|e| number(e.seq)).collect::<Vec<_>>())
+    .bind(entries().map(|e| instant(e.at)).collect::<Vec<_>>())
+    .bind(texts(&|r| r.entry.who.to_string()))
+    .bind(
+        entries()
+            .map(|e| e.name.as_ref().map(ToString::to_string))
+            .collect::<Vec<_>>(),
+    )
+    .bind(texts(&|r| r.entry.change.kind().to_owned()))
+    .bind(texts(&|r| format!("{:?}", r.entry.outcome).to_lowercase()))
+    .bind(texts(&|r| r.entry.message.clone()))
+    .bind(texts(&|r| r.hash.to_string()))
+    .execute(conn)
+    .await
+    .map(|_| ())
+}
+
+async fn write_container(
+    conn: &mut PgConnection,
+    row: &Row,
+    touch: &Touch,
+) -> Result<(), sqlx::Error> {
+    let Some((seq, at)) = touch.first else {
+        return Ok(());
+    };
+    let database = &row.database;
+    sqlx::query(
+        "insert into public.container as c (id, uid, name, engine, image, image_id, data, ts)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)
+         on conflict (uid) do update set
+             name = excluded.name, engine = excluded.engine, image = excluded.image,
+             image_id = excluded.image_id, data = coalesce(excluded.data, c.data),
+             ts = excluded.ts
+         where (c.name, c.engine, c.image, c.image_id, c.data) is distinct from
+               (excluded.name, excluded.engine, excluded.image, excluded.image_id,
+                coalesce(excluded.data, c.data))",
+    )
+    .bind(number(seq))
+    .bind(database.uid.0)
+    .bind(database.name.as_str())
+    .bind(database.engine.as_str())
+    .bind(database.image.reference.as_str())
+    .bind(database.image.pinned.as_ref().map(|id| text(id.as_str())))
+    .bind(touch.inspected.as_ref())
+    .bind(instant(at))
+    .execute(conn)
+    .await
+    .map(|_| ())
+}
+
+async fn write_state(conn: &mut PgConnection, row: &Row, touch: &Touch) -> Result<(), sqlx::Error> {
+    let database = &row.database;
+    let answered = touch.answered;
+    // The answer to an edit of a file's spec is that the file's own stands there again.
+    let own_spec = match &database.source {
+        Source::File(_) | Source::Builtin => touch.admitted || answered.is_some(),
+        Source::Row | Source::Api => touch.admitted,
+    };
+    let given = match json(&database.given) {
+        object @ serde_json::Value::Object(_) => object,
+        _ => serde_json::json!({}),
+    };
+    let (reason, message) = said(row);
+    let over = row.over.as_ref();
+    let (by, at) = touch
+        .by
+        .clone()
+        .map_or((None, None), |(by, at)| (Some(by), Some(instant(at))));
+    sqlx::query(
+        "insert into public.state as s
+             (name, spec, state, until, note, c_id, source, observed, reason, message,
+              generation, observed_generation, changed_by, ts)
+         values ($1, $2, $3, $4, $5, (select id from public.container where uid = $6), $7, $8, $9,
+                 $10, $11, $11, coalesce($12, ''), coalesce($13, now()))
+         on conflict (name) do update set
+             spec  = case when $14 and not (s.generation > greatest(s.observed_generation, $16))
+                     then excluded.spec else s.spec end,
+             state = case when $15 and not (s.generation > greatest(s.observed_generation, $16))
+                     then excluded.state else s.state end,
+             until = case when $15 and not (s.generation > greatest(s.observed_generation, $16))
+                     then excluded.until else s.until end,
+             note  = case when $15 and not (s.generation > greatest(s.observed_generation, $16))
+                          and (excluded.note is not null or $12 is not null)
+                     then excluded.note else s.note end,
+             c_id = excluded.c_id,
+             source = excluded.source,
+             last_state = case when s.observed is distinct from excluded.observed
+                          then s.observed else s.last_state end,
+             observed = excluded.observed,
+             reason = excluded.reason,
+             message = excluded.message,
+             generation = case when s.generation > greatest(s.observed_generation, $16)
+                          then s.generation else greatest(s.generation, excluded.generation) end,
+             observed_generation = case when s.generation > greatest(s.observed_generation, $16)
+                          then greatest(s.observed_generation, $16)
+                          else greatest(s.generation, excluded.generation) end,
+             changed_by = case when s.generation > greatest(s.observed_generation, $16)
+                          then s.changed_by else coalesce($12, s.changed_by) end,
+             ts = case when s.generation > greatest(s.observed_generation, $16)
+                          then s.ts else coalesce($13, s.ts) end",
+    )
+    .bind(database.name.as_str())
+    .bind(given)
+    .bind(word(row.wanted()))
+    .bind(over.and_then(|o| o.until).map(instant))
+    .bind(over.map(|o| text(&o.reason)))
+    .bind(database.uid.0)
+    .bind(text(&database.source.to_string()))
+    .bind(row.phase.as_str())
+    .bind(reason)
+    .bind(message)
+    .bind(number(database.generation))
+    .bind(by)
+    .bind(at)
+    .bind(own_spec)
+    .bind(touch.steered)
+    .bind(answered.map_or(0, number))
+    .execute(conn)
+    .await
+    .map(|_| ())
+}
+
+/// The answer in a row whose spec was never good. Without such a row there is nothing to tell.
+async fn write_unborn(
+    conn: &mut PgConnection,
+    name: &DbName,
+    problems: Option<&[String]>,
+    touch: &Touch,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "update public.state set reason = $2, message = $3,
+             observed_generation = greatest(observed_generation, least(generation, $4))
+         where name = $1",
+    )
+    .bind(name.as_str())
+    .bind(problems.map(|_| INVALID_SPEC))
+    .bind(problems.map(|problems| text(&problems.join("\n"))))
+    .bind(touch.answered.map_or(0, number))
+    .execute(conn)
+    .await
+    .map(|_| ())
+}
+
+/// Reason and message of a row: a refused spec comes first, since a person waits for that answer.
+fn said(row: &Row) -> (Option<String>, Option<String>) {
+    match &row.refused {
+        Some(problems) => (
+            Some(INVALID_SPEC.to_owned()),
+            Some(text(&problems.join("\n"))),
+        ),
+        None => (
+            row.reason.map(|reason| reason.as_str()),
+            Some(text(&row.message)).filter(|m| !m.is_empty()),
+        ),
+    }
+}
+
+fn word(state: WantedState) -> &'static str {
+    match state {
+        WantedState::Running => "Running",
+        WantedState::Stopped => "Stopped",
+        WantedState::Maintenance => "Maintenance",
+        WantedState::Retired => "Retired",
+    }
+}

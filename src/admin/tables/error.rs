@@ -1,0 +1,176 @@
+//! What can be wrong with the tables.
+
+use sqlx::migrate::MigrateError;
+
+use crate::admin::quote::QuoteError;
+use crate::model::Class;
+
+/// The tables are not what the ledger made them. Nothing is applied to them until somebody has
+/// looked or they were rebuilt.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TablesHarm {
+    /// A table, column or the row that counts is gone.
+    #[error("mydb_admin: {0}")]
+    Missing(String),
+    /// They say more was applied than the journal holds: the journal lost its end, or is another's.
+    #[error(
+        "mydb_admin holds {tables} entries, the journal only {journal}: the journal is not the one \
+         these tables were made from, or has lost its end"
+    )]
+    Ahead {
+        /// Entries in the tables.
+        tables: u64,
+        /// Entries in the journal.
+        journal: u64,
+    },
+    /// The checksum they hold is not that of the journal's record.
+    #[error(
+        "mydb_admin was made from another journal: entry {seq} has another checksum in each of them"
+    )]
+    WrongChain {
+        /// The last entry in the tables.
+        seq: u64,
+    },
+    /// A row has the number of an entry that was not applied yet.
+    #[error("mydb_admin: somebody else wrote rows that only db4sci writes: {0}")]
+    Foreign(String),
+}
+
+/// Why the tables could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum TablesError {
+    /// The server does not answer, or cut the connection.
+    #[error("mydb_admin does not answer ({what})")]
+    Unreachable {
+        /// What was tried.
+        what: &'static str,
+        /// What was said.
+        #[source]
+        source: Box<sqlx::Error>,
+    },
+    /// The server took too long.
+    #[error("mydb_admin did not answer within {seconds} s ({what})")]
+    TimedOut {
+        /// What was tried.
+        what: &'static str,
+        /// How long was waited.
+        seconds: u64,
+    },
+    /// The login is refused, or the database is not there: the bootstrap has to run (again).
+    #[error("mydb_admin refuses the login ({what})")]
+    Login {
+        /// What was tried.
+        what: &'static str,
+        /// What was said.
+        #[source]
+        source: Box<sqlx::Error>,
+    },
+    /// A newer program made the tables.
+    #[error(
+        "mydb_admin's tables were made by a newer db4sci (step {version} is not known here); \
+         nothing was changed; install at least the version that ran here last"
+    )]
+    Newer {
+        /// The first step that is not known.
+        version: i64,
+    },
+    /// A step that made the tables could not be done.
+    #[error("mydb_admin's tables could not be made")]
+    Migrate(#[source] Box<MigrateError>),
+    /// They are not what the ledger made them.
+    #[error(transparent)]
+    Harm(#[from] TablesHarm),
+    /// A name cannot be used in SQL.
+    #[error(transparent)]
+    Name(#[from] QuoteError),
+    /// Older tables stand where newer ones stood a moment ago: somebody restored them.
+    #[error("mydb_admin was replaced by an older one meanwhile")]
+    Replaced,
+    /// There is no `mydb_admin` yet.
+    #[error("mydb_admin is not there yet")]
+    Absent,
+    /// Something else the server refused.
+    #[error("mydb_admin refuses: {what}")]
+    Sql {
+        /// What was tried.
+        what: &'static str,
+        /// What was said.
+        #[source]
+        source: Box<sqlx::Error>,
+    },
+}
+
+impl TablesError {
+    /// What it asks for.
+    pub fn class(&self) -> Class {
+        match self {
+            TablesError::Unreachable { .. }
+            | TablesError::TimedOut { .. }
+            | TablesError::Login { .. }
+            | TablesError::Absent
+            | TablesError::Replaced
+            | TablesError::Sql { .. } => Class::Transient,
+            TablesError::Newer { .. }
+            | TablesError::Migrate(_)
+            | TablesError::Harm(_)
+            | TablesError::Name(_) => Class::Permanent,
+        }
+    }
+
+    /// Sorts what sqlx says by what can be done about it.
+    pub(in crate::admin) fn sql(what: &'static str, error: sqlx::Error) -> Self {
+        let code = match &error {
+            sqlx::Error::Database(db) => db.code().map(|c| c.into_owned()).unwrap_or_default(),
+            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => {
+                let source = Box::new(error);
+                return TablesError::Unreachable { what, source };
+            }
+            sqlx::Error::RowNotFound => {
+                return TablesHarm::Missing(format!("{what}: no row")).into();
+            }
+            // sqlx's enum is not ours and grows.
+            _ => String::new(),
+        };
+        match code.as_str() {
+            // Invalid authorization, invalid password, no such database.
+            "28000" | "28P01" | "3D000" => TablesError::Login {
+                what,
+                source: Box::new(error),
+            },
+            // Connection trouble; shutting down, starting up, ended by an administrator.
+            c if c.starts_with("08") || c.starts_with("57P") => TablesError::Unreachable {
+                what,
+                source: Box::new(error),
+            },
+            // No such schema, table, column, function.
+            "3F000" | "42P01" | "42703" | "42883" => TablesHarm::Missing(said(&error)).into(),
+            "23505" => TablesHarm::Foreign(said(&error)).into(),
+            _ => TablesError::Sql {
+                what,
+                source: Box::new(error),
+            },
+        }
+    }
+
+    pub(super) fn migrate(error: MigrateError) -> Self {
+        match error {
+            MigrateError::VersionMissing(version) => TablesError::Newer { version },
+            MigrateError::Execute(error) => TablesError::sql("make the tables", error),
+            MigrateError::ExecuteMigration(error, _)
+                if !matches!(error, sqlx::Error::Database(_)) =>
+            {
+                TablesError::sql("make the tables", error)
+            }
+            // sqlx's enum is not ours and grows.
+            other => TablesError::Migrate(Box::new(other)),
+        }
+    }
+}
+
+/// The server's own words, without the statement.
+fn said(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Database(db) => db.message().to_owned(),
+        other => other.to_string(),
+    }
+}
