@@ -126,6 +126,7 @@ fn touches(records: &[Record]) -> BTreeMap<DbName, Touch> {
             | Change::RetryAsked
             | Change::Quarantined { .. }
             | Change::Observed { .. }
+            | Change::Intended { .. }
             | Change::Acted { .. }
             | Change::Noted => {}
         }
