@@ -8,9 +8,19 @@
 //!
 //! This folder refuses to know what runs, and what time it is.
 
+pub mod admit;
+pub mod catalog;
 pub mod document;
+pub mod merge;
 pub mod parse;
 pub mod raw;
+pub mod rows;
+pub mod rules;
 
+pub use admit::{Request, admit, mydb_admin};
+pub use catalog::Catalog;
+pub use merge::{Candidate, Merged, merge};
 pub use parse::{Parsed, parse, schema};
 pub use raw::RawSpec;
+pub use rows::{RowEdit, RowRequest};
+pub use rules::{ConfigFiles, HostSize, Rules, VolumeRule};

@@ -1,6 +1,6 @@
 //! From a text, or a row's JSON, to a spec that knows where its fields stand.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::LazyLock;
 
 use serde_json::Value;
@@ -35,9 +35,8 @@ pub fn parse(text: &str, file: &Path) -> Result<Parsed, Vec<Problem>> {
 }
 
 /// Reads a spec from the JSON of a row. Problems have `origin` in place of a file.
-pub fn from_json(name: &str, spec: &Value, origin: &str) -> Result<Parsed, Vec<Problem>> {
-    let origin = PathBuf::from(origin);
-    let (spec, places) = GUIDE.read_field::<Spec>("spec", &Node::from_json(spec), &origin)?;
+pub fn from_json(name: &str, spec: &Value, origin: &Path) -> Result<Parsed, Vec<Problem>> {
+    let (spec, places) = GUIDE.read_field::<Spec>("spec", &Node::from_json(spec), origin)?;
     Ok(Parsed {
         raw: RawSpec {
             api_version: ApiVersion::V1,
