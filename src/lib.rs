@@ -15,3 +15,4 @@ pub mod observe;
 pub mod plan;
 pub mod record;
 pub mod runtime;
+pub mod specs;

@@ -1,0 +1,124 @@
+//! What a spec says about a database besides how it runs: kept as labels, and the protections that
+//! some of it demands.
+
+use std::collections::BTreeMap;
+
+use crate::model::database::Volume;
+
+use super::super::raw::{BackupWindow, Life, Support, Tls};
+use super::Check;
+
+impl Check<'_> {
+    /// The labels of the original DB4SCI.
+    pub(super) fn facts(&self) -> BTreeMap<String, String> {
+        let spec = self.spec;
+        let backup = spec.backup.as_ref();
+        let schedule = backup.and_then(|b| b.schedule.clone());
+        let window = backup.and_then(|b| b.window);
+        let facts: [(&str, &str, Option<String>, String); 6] = [
+            (
+                "SUPPORT",
+                "/support",
+                spec.support.map(|s| support(s).to_owned()),
+                support(Support::Basic).to_owned(),
+            ),
+            (
+                "LIFE",
+                "/life",
+                spec.life.map(|l| life(l).to_owned()),
+                life(Life::Long).to_owned(),
+            ),
+            (
+                "PHI",
+                "/phi",
+                spec.phi.map(|p| if p { "Yes" } else { "No" }.to_owned()),
+                "No".to_owned(),
+            ),
+            (
+                "BACKUP_FREQ",
+                "/backup/schedule",
+                schedule,
+                "Daily".to_owned(),
+            ),
+            (
+                "BACKUP_WINDOW",
+                "/backup/window",
+                window.map(|w| backup_window(w).to_owned()),
+                backup_window(BackupWindow::AfterHours).to_owned(),
+            ),
+            (
+                "MAINTAIN",
+                "/maintenanceWindow",
+                spec.maintenance_window.clone(),
+                "AfterHours".to_owned(),
+            ),
+        ];
+        facts
+            .into_iter()
+            .map(|(label, field, given, default)| {
+                let kept = || {
+                    let earlier = self.before.kept(field)?;
+                    earlier.facts.get(label).cloned()
+                };
+                let value = given.or_else(kept).unwrap_or(default);
+                (label.to_owned(), value)
+            })
+            .collect()
+    }
+
+    /// What is demanded and cannot be given is refused: a promise that nobody keeps is worse than
+    /// none.
+    pub(super) fn protections(&mut self, volume: Option<&Volume>) {
+        let spec = self.spec;
+        if spec.tls == Some(Tls::Required) {
+            self.refuse(
+                "spec.tls",
+                "this version of db4sci cannot demand TLS yet; write Preferred",
+            );
+        }
+        if spec.phi == Some(true) {
+            let label = volume.map(|v| v.label.as_str());
+            let encrypted = self
+                .rules
+                .volumes
+                .iter()
+                .any(|v| Some(v.label.as_str()) == label && v.encrypted);
+            let mut missing = vec!["TLS that is demanded", "encrypted backups"];
+            if !encrypted {
+                missing.push("an encrypted data volume");
+            }
+            self.refuse(
+                "spec.phi",
+                format!(
+                    "protected health information needs what this database does not have: {}; \
+                     keep it elsewhere for now",
+                    missing.join(", ")
+                ),
+            );
+        }
+    }
+}
+
+fn support(support: Support) -> &'static str {
+    match support {
+        Support::None => "None",
+        Support::Basic => "Basic",
+        Support::Full => "Full",
+    }
+}
+
+fn life(life: Life) -> &'static str {
+    match life {
+        Life::Short => "Short",
+        Life::Medium => "Medium",
+        Life::Long => "Long",
+    }
+}
+
+fn backup_window(window: BackupWindow) -> &'static str {
+    match window {
+        BackupWindow::Any => "Any",
+        BackupWindow::AfterHours => "AfterHours",
+        BackupWindow::Weekend => "Weekend",
+    }
+}

@@ -1,0 +1,102 @@
+//! The image, and with it how the container is laid out.
+
+use crate::model::database::{Image, Layout};
+
+use super::super::catalog::Offer;
+use super::{Check, hint};
+
+impl<'a> Check<'a> {
+    /// The image and its layout. Data that exists keeps its layout whatever the catalog says: a
+    /// mount at another path would show the server an empty folder.
+    pub(super) fn image(&mut self) -> Option<(Image, Layout)> {
+        let given = self.spec.image.as_deref();
+        let Some(earlier) = self.before.0 else {
+            let offer = self.offer(given)?;
+            return Some((self.image_of(offer), offer.layout.clone()));
+        };
+        let same = |wanted: &str| {
+            wanted == earlier.image.display || self.before.wrote("/image") == Some(wanted)
+        };
+        let Some(wanted) = given.filter(|wanted| !same(wanted)) else {
+            return Some((earlier.image.clone(), earlier.layout.clone()));
+        };
+        let offer = self.offer(Some(wanted))?;
+        if offer.series != earlier.image.series {
+            let (from, to) = (&earlier.image.series, &offer.series);
+            let direction = if newer(to, from) {
+                format!("{to} cannot open the data of {from} without a conversion")
+            } else {
+                format!("{to} cannot read the data that {from} wrote")
+            };
+            self.refuse(
+                "spec.image",
+                format!(
+                    "{} {direction}; set the image back to `{}`, make a new database, and move the \
+                     data with a dump",
+                    self.spec.engine, earlier.image.display
+                ),
+            );
+            return None;
+        }
+        if offer.layout.data != earlier.layout.data {
+            self.refuse(
+                "spec.image",
+                format!(
+                    "`{}` keeps its data at another path than `{}`: mounted there, the data of \
+                     `{}` would not be seen; set the image back, make a new database, and move the \
+                     data with a dump",
+                    offer.display, earlier.image.display, earlier.name
+                ),
+            );
+            return None;
+        }
+        Some((self.image_of(offer), earlier.layout.clone()))
+    }
+
+    fn image_of(&self, offer: &Offer) -> Image {
+        let reference = self.rules.mirrors.get(offer.image.as_str());
+        Image {
+            display: offer.display.clone(),
+            reference: reference.unwrap_or(&offer.image).clone(),
+            pinned: None,
+            series: offer.series.clone(),
+        }
+    }
+
+    /// The catalog's row; the first one where none is named.
+    fn offer(&mut self, wanted: Option<&str>) -> Option<&'a Offer> {
+        let rules = self.rules;
+        let engine = self.spec.engine;
+        let offers = rules.catalog.offers(engine);
+        let rows: Vec<&str> = offers.iter().map(|o| o.display.as_str()).collect();
+        let found = match wanted {
+            Some(wanted) => rules.catalog.find(engine, wanted),
+            None => offers.first(),
+        };
+        if found.is_none() {
+            let list = rows.join(", ");
+            let message = match wanted {
+                _ if offers.is_empty() => {
+                    format!("the catalog has no images of {engine}; add a section to it")
+                }
+                Some(wanted) if wanted.ends_with(":latest") => {
+                    format!("`{wanted}`: the tag `latest` moves; pin a version: {list}")
+                }
+                Some(wanted) => format!(
+                    "`{}` is not in the catalog{}: {list}",
+                    wanted.escape_debug(),
+                    hint(wanted, rows.iter().copied())
+                ),
+                None => "no image".to_owned(),
+            };
+            self.refuse("spec.image", message);
+        }
+        found
+    }
+}
+
+/// Whether a series is newer than another one, number by number.
+fn newer(a: &str, b: &str) -> bool {
+    let numbers = |s: &str| -> Vec<u64> { s.split('.').filter_map(|n| n.parse().ok()).collect() };
+    numbers(a) > numbers(b)
+}

@@ -1,0 +1,414 @@
+//! The walk along a type's JSON Schema that finds every problem of shape at once.
+//!
+//! It knows the part of JSON Schema that `schemars` makes of our types: structs, maps, lists,
+//! tuples, lists of words, ranges. A field that may be left out must not be `null` in a file: a
+//! key without a value is mostly a line half written.
+
+use std::path::Path;
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::model::Problem;
+
+use super::node::join;
+use super::{Key, Kind, Node, Places, Position, nearest};
+
+/// A type's schema, ready to walk along.
+#[derive(Debug, Clone)]
+pub struct Guide {
+    root: Value,
+}
+
+impl Guide {
+    /// The schema of a type, without `null` for fields that may be left out.
+    pub fn of<T: JsonSchema>() -> Self {
+        let mut root = schemars::schema_for!(T).to_value();
+        drop_null(&mut root);
+        Guide { root }
+    }
+
+    /// The schema itself.
+    pub fn schema(&self) -> &Value {
+        &self.root
+    }
+
+    /// Reads a whole document.
+    pub fn read<T: DeserializeOwned>(
+        &self,
+        node: &Node,
+        origin: &Path,
+    ) -> Result<(T, Places), Vec<Problem>> {
+        self.read_part(&self.root, node, "", origin)
+    }
+
+    /// Reads a document that holds only what stands at `field` of the type.
+    pub fn read_field<T: DeserializeOwned>(
+        &self,
+        field: &str,
+        node: &Node,
+        origin: &Path,
+    ) -> Result<(T, Places), Vec<Problem>> {
+        let schema = &self.root["properties"][field];
+        self.read_part(schema, node, field, origin)
+    }
+
+    fn read_part<T: DeserializeOwned>(
+        &self,
+        schema: &Value,
+        node: &Node,
+        field: &str,
+        origin: &Path,
+    ) -> Result<(T, Places), Vec<Problem>> {
+        let mut walk = Walk {
+            root: &self.root,
+            places: Places::new(origin),
+            problems: Vec::new(),
+        };
+        let value = walk.value(schema, node, field, node.at);
+        if !walk.problems.is_empty() {
+            return Err(walk.problems);
+        }
+        match serde_json::from_value(value) {
+            Ok(read) => Ok((read, walk.places)),
+            // The schema comes from the type, so this is a gap between the two.
+            Err(error) => Err(vec![walk.places.locate(Problem::new(
+                field,
+                format!("not readable: {error}"),
+            ))]),
+        }
+    }
+}
+
+/// Takes `null` out of what a schema allows.
+fn drop_null(schema: &mut Value) {
+    match schema {
+        Value::Object(map) => {
+            if let Some(Value::Array(types)) = map.get_mut("type") {
+                types.retain(|t| t != "null");
+                if let [one] = types.as_slice() {
+                    let one = one.clone();
+                    map.insert("type".to_owned(), one);
+                }
+            }
+            if let Some(Value::Array(branches)) = map.get_mut("anyOf") {
+                branches.retain(|b| b["type"] != "null");
+                if let [one] = branches.as_mut_slice() {
+                    let one = one.take();
+                    map.remove("anyOf");
+                    if let Value::Object(one) = one {
+                        for (key, value) in one {
+                            map.entry(key).or_insert(value);
+                        }
+                    }
+                }
+            }
+            if map.get("default").is_some_and(Value::is_null) {
+                map.remove("default");
+            }
+            map.values_mut().for_each(drop_null);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_null),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+struct Walk<'a> {
+    root: &'a Value,
+    places: Places,
+    problems: Vec<Problem>,
+}
+
+impl<'a> Walk<'a> {
+    /// Reads a node; `key` is the place of the key it belongs to, which stands for a mapping or
+    /// list as a whole.
+    fn value(&mut self, schema: &'a Value, node: &Node, field: &str, key: Position) -> Value {
+        let anchor = match &node.kind {
+            Kind::List(_) | Kind::Map(_) => key,
+            Kind::Null | Kind::Bool(_) | Kind::Number(_) | Kind::Text(_) => node.at,
+        };
+        if anchor != Position::default() {
+            self.places.record(field, anchor);
+        }
+        let schema = resolve(self.root, schema);
+        if let Some(branches) = schema["anyOf"].as_array() {
+            let fits = branches.iter().find(|b| self.fits(b, &node.kind));
+            return match fits {
+                Some(branch) => self.value(branch, node, field, key),
+                None => {
+                    let wanted: Vec<String> = branches.iter().map(|b| self.wanted(b)).collect();
+                    self.mismatch(node, field, &wanted.join(" or "))
+                }
+            };
+        }
+        if let Some(words) = words(schema) {
+            return self.word(&words, node, field);
+        }
+        match (&node.kind, schema["type"].as_str()) {
+            (Kind::Map(entries), Some("object")) => self.object(schema, entries, anchor, field),
+            (Kind::List(items), Some("array")) => self.list(schema, items, node, field),
+            (Kind::Text(text), Some("boolean")) => {
+                let message = format!("`{}` is not true or false", shown(text));
+                self.refuse(node.at, field, message)
+            }
+            (Kind::Text(text), Some("integer")) => {
+                let message = format!(
+                    "`{}` is text; write a number without quotes, {}",
+                    shown(text),
+                    range(schema)
+                );
+                self.refuse(node.at, field, message)
+            }
+            (Kind::Number(written), Some("integer")) => {
+                self.integer(schema, written, node.at, field)
+            }
+            (kind, _) if self.fits(schema, kind) => self.scalar(schema, node, field),
+            (_, _) => {
+                let wanted = self.wanted(schema);
+                self.mismatch(node, field, &wanted)
+            }
+        }
+    }
+
+    fn object(
+        &mut self,
+        schema: &'a Value,
+        entries: &[(Key, Node)],
+        anchor: Position,
+        field: &str,
+    ) -> Value {
+        let known = schema["properties"].as_object();
+        let others = match &schema["additionalProperties"] {
+            Value::Object(_) | Value::Bool(true) => Some(&schema["additionalProperties"]),
+            Value::Null | Value::Bool(false) => None,
+            Value::Number(_) | Value::String(_) | Value::Array(_) => None,
+        };
+        let mut read = Map::new();
+        for (key, value) in entries {
+            let path = join(field, &key.text);
+            let Some(part) = known.and_then(|k| k.get(&key.text)).or(others) else {
+                let message = unknown(&key.text, known);
+                self.refuse(key.at, &path, message);
+                continue;
+            };
+            let part = self.value(part, value, &path, key.at);
+            read.insert(key.text.clone(), part);
+        }
+        let required = schema["required"].as_array().into_iter().flatten();
+        for name in required.filter_map(Value::as_str) {
+            if !entries.iter().any(|(key, _)| key.text == name) {
+                self.refuse(anchor, &join(field, name), "missing; it is required".to_owned());
+            }
+        }
+        Value::Object(read)
+    }
+
+    fn list(&mut self, schema: &'a Value, items: &[Node], node: &Node, field: &str) -> Value {
+        let fixed = schema["prefixItems"].as_array();
+        let count = items.len() as u64;
+        let least = schema["minItems"].as_u64().unwrap_or(0);
+        let most = schema["maxItems"].as_u64().unwrap_or(u64::MAX);
+        if count < least || count > most {
+            let wanted = match (least, most) {
+                (1, u64::MAX) => "at least one entry".to_owned(),
+                (least, u64::MAX) => format!("at least {least} entries"),
+                (least, most) if least == most => format!("{least} entries"),
+                (least, most) => format!("{least} to {most} entries"),
+            };
+            return self.refuse(node.at, field, format!("has {count} entries; expected {wanted}"));
+        }
+        let read = items.iter().enumerate().map(|(i, item)| {
+            let part = fixed.and_then(|f| f.get(i)).unwrap_or(&schema["items"]);
+            self.value(part, item, &format!("{field}[{i}]"), item.at)
+        });
+        Value::Array(read.collect())
+    }
+
+    fn word(&mut self, words: &[&str], node: &Node, field: &str) -> Value {
+        let Some(text) = plain(&node.kind) else {
+            return self.mismatch(node, field, &format!("one of {}", words.join(", ")));
+        };
+        if words.contains(&text.as_str()) {
+            return Value::String(text);
+        }
+        let hint = nearest(&text, words.iter().copied())
+            .map(|near| format!("; did you mean `{near}`?"))
+            .unwrap_or_default();
+        let message = format!(
+            "`{}` is not allowed{hint}; allowed: {}",
+            shown(&text),
+            words.join(", ")
+        );
+        let message = message.replace("?; ", "? ");
+        self.refuse(node.at, field, message)
+    }
+
+    fn integer(&mut self, schema: &Value, written: &str, at: Position, field: &str) -> Value {
+        let least = schema["minimum"].as_i64().unwrap_or(i64::MIN);
+        let most = schema["maximum"].as_i64().unwrap_or(i64::MAX);
+        match written.parse::<i64>() {
+            Ok(n) if (least..=most).contains(&n) => Value::from(n),
+            Ok(_) | Err(_) => {
+                let message = format!("`{}` is not allowed; {}", shown(written), range(schema));
+                self.refuse(at, field, message)
+            }
+        }
+    }
+
+    fn scalar(&mut self, schema: &Value, node: &Node, field: &str) -> Value {
+        match (&node.kind, plain(&node.kind)) {
+            (Kind::Bool(b), _) if !allows(schema, "string") => Value::Bool(*b),
+            (_, Some(text)) => {
+                let least = schema["minLength"].as_u64().unwrap_or(0);
+                let most = schema["maxLength"].as_u64().unwrap_or(u64::MAX);
+                let long = text.chars().count() as u64;
+                if long < least {
+                    return self.refuse(node.at, field, "empty; a value is needed".to_owned());
+                }
+                if long > most {
+                    let message = format!("{long} characters; at most {most} are allowed");
+                    return self.refuse(node.at, field, message);
+                }
+                Value::String(text)
+            }
+            (_, None) => json(node),
+        }
+    }
+
+    /// Whether a schema allows this kind of value. Text may be written as a number: `1.10`.
+    fn fits(&self, schema: &Value, kind: &Kind) -> bool {
+        let schema = resolve(self.root, schema);
+        if schema.get("type").is_none() && words(schema).is_none() {
+            return true;
+        }
+        match kind {
+            Kind::Null => false,
+            Kind::Bool(_) => allows(schema, "boolean"),
+            Kind::Number(_) => allows(schema, "integer") || allows(schema, "string"),
+            Kind::Text(_) => allows(schema, "string") || words(schema).is_some(),
+            Kind::List(_) => allows(schema, "array"),
+            Kind::Map(_) => allows(schema, "object"),
+        }
+    }
+
+    /// What a schema wants, for messages.
+    fn wanted(&self, schema: &Value) -> String {
+        let schema = resolve(self.root, schema);
+        let noun = |t: &str| match t {
+            "object" => "a mapping",
+            "array" => "a list",
+            "integer" | "number" => "a number",
+            "boolean" => "true or false",
+            _ => "text",
+        };
+        match &schema["type"] {
+            Value::Array(types) => types
+                .iter()
+                .filter_map(Value::as_str)
+                .map(noun)
+                .collect::<Vec<_>>()
+                .join(" or "),
+            other => noun(other.as_str().unwrap_or("string")).to_owned(),
+        }
+    }
+
+    fn mismatch(&mut self, node: &Node, field: &str, wanted: &str) -> Value {
+        let message = if node.kind == Kind::Null {
+            if field.is_empty() {
+                "the document is empty".to_owned()
+            } else {
+                "has no value; give it one, or remove the key".to_owned()
+            }
+        } else {
+            format!("expected {wanted}, found {}", node.kind.noun())
+        };
+        self.refuse(node.at, field, message)
+    }
+
+    fn refuse(&mut self, at: Position, field: &str, message: String) -> Value {
+        let place = if at == Position::default() {
+            self.places.place(field)
+        } else {
+            at.of(&self.places.origin)
+        };
+        self.problems.push(Problem::new(field, message).at(place));
+        Value::Null
+    }
+}
+
+/// Follows `$ref`.
+fn resolve<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
+    schema["$ref"]
+        .as_str()
+        .and_then(|r| r.strip_prefix('#'))
+        .and_then(|r| root.pointer(r))
+        .unwrap_or(schema)
+}
+
+/// The words that a schema allows, if it is a list of words.
+fn words(schema: &Value) -> Option<Vec<&str>> {
+    if let Some(word) = schema["const"].as_str() {
+        return Some(vec![word]);
+    }
+    if let Some(list) = schema["enum"].as_array() {
+        return list.iter().map(Value::as_str).collect();
+    }
+    let branches = schema["oneOf"].as_array()?;
+    let lists: Option<Vec<Vec<&str>>> = branches.iter().map(words).collect();
+    lists.map(|lists| lists.concat())
+}
+
+fn allows(schema: &Value, kind: &str) -> bool {
+    match &schema["type"] {
+        Value::Array(types) => types.iter().any(|t| t == kind),
+        other => other == kind,
+    }
+}
+
+/// A scalar's text as it was written.
+fn plain(kind: &Kind) -> Option<String> {
+    match kind {
+        Kind::Text(text) | Kind::Number(text) => Some(text.clone()),
+        Kind::Bool(b) => Some(b.to_string()),
+        Kind::Null | Kind::List(_) | Kind::Map(_) => None,
+    }
+}
+
+/// A value that nothing is known about.
+fn json(node: &Node) -> Value {
+    match &node.kind {
+        Kind::Null => Value::Null,
+        Kind::Bool(b) => Value::Bool(*b),
+        Kind::Number(text) | Kind::Text(text) => Value::String(text.clone()),
+        Kind::List(items) => Value::Array(items.iter().map(json).collect()),
+        Kind::Map(entries) => {
+            let entries = entries.iter().map(|(k, v)| (k.text.clone(), json(v)));
+            Value::Object(entries.collect())
+        }
+    }
+}
+
+fn range(schema: &Value) -> String {
+    match (schema["minimum"].as_i64(), schema["maximum"].as_i64()) {
+        (Some(least), Some(most)) => format!("allowed: {least} to {most}"),
+        (Some(least), None) => format!("at least {least}"),
+        (None, Some(most)) => format!("at most {most}"),
+        (None, None) => "a whole number is expected".to_owned(),
+    }
+}
+
+fn unknown(key: &str, known: Option<&Map<String, Value>>) -> String {
+    let names: Vec<&str> = known.into_iter().flatten().map(|(k, _)| k.as_str()).collect();
+    match nearest(key, names.iter().copied()) {
+        Some(near) => format!("unknown field; did you mean `{near}`?"),
+        None => format!("unknown field; allowed: {}", names.join(", ")),
+    }
+}
+
+/// A value for a message: one line, not too long.
+fn shown(text: &str) -> String {
+    let short: String = text.chars().take(60).collect();
+    let dots = if short.len() < text.len() { "…" } else { "" };
+    format!("{}{dots}", short.escape_debug())
+}

@@ -1,0 +1,26 @@
+//! What should be: specs, read, checked and admitted.
+//!
+//! A spec comes from a file of `desired-state/`, from a row of the `state` table or from the API.
+//! All three become a [`RawSpec`], and [`admit`] alone makes a
+//! [`Database`](crate::model::Database) of it, resolving every default once. [`merge`] puts files
+//! and what was admitted before side by side. These are pure; only [`yaml`] and [`watch`] touch
+//! the disk.
+//!
+//! This folder refuses to know what runs, and what time it is.
+
+pub mod admit;
+pub mod catalog;
+pub mod document;
+pub mod merge;
+pub mod parse;
+pub mod raw;
+pub mod rows;
+pub mod rules;
+
+pub use admit::{Request, admit, mydb_admin};
+pub use catalog::Catalog;
+pub use merge::{Candidate, Merged, merge};
+pub use parse::{Parsed, parse, schema};
+pub use raw::RawSpec;
+pub use rows::{RowEdit, RowRequest};
+pub use rules::{ConfigFiles, HostSize, Rules, VolumeRule};

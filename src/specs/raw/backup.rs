@@ -1,0 +1,79 @@
+//! The `backup:` section.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Backups of a database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Backup {
+    /// `Daily`, `Weekly`, `Never`, or a cron expression of five fields (then without a window).
+    /// Default: Daily.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1), extend("examples" = ["Daily", "30 2 * * 1-5"]))]
+    pub schedule: Option<String>,
+    /// When in the day or week: `Any`, `AfterHours` (22:00 to 05:00), `Weekend`. Default:
+    /// AfterHours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<BackupWindow>,
+    /// The stores to write to, by their names in the settings. Default: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub stores: Option<Vec<String>>,
+    /// What is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Retention>,
+    /// The most work that may be lost, as a time: `26h`, `8d`. Default: 26h (Weekly: 8d).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[0-9]+[mhd]$"))]
+    pub rpo: Option<String>,
+    /// How often a backup is restored to prove it. Default: Weekly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verify: Option<Verify>,
+}
+
+/// When backups are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum BackupWindow {
+    /// At any time.
+    Any,
+    /// From 22:00 to 05:00.
+    AfterHours,
+    /// On Saturday or Sunday.
+    Weekend,
+}
+
+/// How often a backup is restored to prove it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Verify {
+    /// Every one.
+    Always,
+    /// One a week.
+    Weekly,
+    /// One a month.
+    Monthly,
+    /// None.
+    Never,
+}
+
+/// What is kept of backups. The newest verified one is always kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Retention {
+    /// The newest ones. Default: 3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub last: Option<u32>,
+    /// One of each of so many days. Default: 14.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub daily: Option<u32>,
+    /// One of each of so many weeks. Default: 8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub weekly: Option<u32>,
+    /// One of each of so many months. Default: 6.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub monthly: Option<u32>,
+}
