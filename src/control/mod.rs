@@ -4,12 +4,14 @@
 //! lose any of them, and the next resync repairs it.
 
 pub mod board;
+pub mod intake;
 pub mod queue;
 pub mod reconciler;
 pub mod triggers;
 mod view;
 
 pub use board::Board;
+pub use intake::Intake;
 pub use queue::Queue;
 pub use reconciler::Reconciler;
 pub use triggers::Triggers;

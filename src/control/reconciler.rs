@@ -1,6 +1,6 @@
 //! One look at one database: observe, plan, act, show.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::TimeDelta;
@@ -94,9 +94,15 @@ impl Reconciler {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes what the folder of specs says about vanished and renamed files.
-    pub fn set_files(&self, standing: BTreeMap<DbName, FileStanding>) {
-        *self.files.lock().unwrap_or_else(PoisonError::into_inner) = standing;
+    /// Takes what the folder of specs says about vanished and renamed files; gives the databases
+    /// for which that is news.
+    pub fn set_files(&self, standing: BTreeMap<DbName, FileStanding>) -> Vec<DbName> {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let names: BTreeSet<&DbName> = files.keys().chain(standing.keys()).collect();
+        let news = names.into_iter().filter(|n| files.get(*n) != standing.get(*n));
+        let news = news.cloned().collect();
+        *files = standing;
+        news
     }
 
     fn file_standing(&self, name: &DbName) -> Option<FileStanding> {
