@@ -6,6 +6,7 @@
 //! `plan` (what to do, purely), `execute` (doing it), `record` (telling it).
 
 pub mod admin;
+pub mod app;
 pub mod control;
 pub mod engine;
 pub mod execute;

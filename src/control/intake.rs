@@ -61,7 +61,16 @@ impl Intake {
         folder: PathBuf,
         rules: Box<RulesNow>,
     ) -> Self {
-        Intake { ledger, reconciler, board, queue, clock, folder, rules, one: Mutex::default() }
+        Intake {
+            ledger,
+            reconciler,
+            board,
+            queue,
+            clock,
+            folder,
+            rules,
+            one: Mutex::default(),
+        }
     }
 
     /// The rules of this moment, with the ports of all databases taken.
@@ -84,11 +93,17 @@ impl Intake {
             return Ok(());
         }
         let lines = |problems: Vec<Problem>| {
-            problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+            problems
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("\n")
         };
         let rules = self.rules().map_err(lines)?;
         let database = specs::mydb_admin(&rules, None, fresh()).map_err(lines)?;
-        self.accept(Who::Daemon, database, "DB4Sci's own database").await.map_err(|e| e.to_string())?;
+        self.accept(Who::Daemon, database, "DB4Sci's own database")
+            .await
+            .map_err(|e| e.to_string())?;
         self.queue.add(&name);
         Ok(())
     }
@@ -100,8 +115,10 @@ impl Intake {
         let seen = tokio::task::spawn_blocking(move || yaml::read_folder(&folder)).await;
         let seen = seen.unwrap_or_else(|e| FolderSeen::Unknown(e.to_string()));
         let book = self.ledger.book();
-        let accepted: BTreeMap<DbName, Source> =
-            book.rows().map(|(name, row)| (name.clone(), row.database.source.clone())).collect();
+        let accepted: BTreeMap<DbName, Source> = book
+            .rows()
+            .map(|(name, row)| (name.clone(), row.database.source.clone()))
+            .collect();
         let merged = merge(&seen, &self.folder, &accepted);
         let mut problems = merged.problems.clone();
         match self.rules() {
@@ -109,12 +126,17 @@ impl Intake {
                 for candidate in &merged.candidates {
                     let who = Who::File(candidate.path.clone());
                     let source = Source::File(candidate.path.clone());
-                    match self.admit(who, &candidate.name, &candidate.parsed, source, &mut rules).await {
+                    match self
+                        .admit(who, &candidate.name, &candidate.parsed, source, &mut rules)
+                        .await
+                    {
                         Ok(Admitted::Refused(found)) => problems.extend(found),
-                        Ok(Admitted::Created(_) | Admitted::Configured(_) | Admitted::Unchanged(_)) => {}
-                        Err(error) => problems.push(
-                            Problem::new("", error.to_string()).of(&candidate.name),
-                        ),
+                        Ok(
+                            Admitted::Created(_) | Admitted::Configured(_) | Admitted::Unchanged(_),
+                        ) => {}
+                        Err(error) => {
+                            problems.push(Problem::new("", error.to_string()).of(&candidate.name))
+                        }
                     }
                 }
                 self.refuse_broken(&merged).await;
@@ -138,7 +160,12 @@ impl Intake {
             }
         }
         for (name, lines) in by_name {
-            let path = match self.ledger.book().row(name).map(|row| row.database.source.clone()) {
+            let path = match self
+                .ledger
+                .book()
+                .row(name)
+                .map(|row| row.database.source.clone())
+            {
                 Some(Source::File(path)) => path,
                 Some(Source::Builtin | Source::Row | Source::Api) | None => continue,
             };
@@ -150,9 +177,14 @@ impl Intake {
 
     /// Tells the reconciler about vanished and renamed files.
     fn stand(&self, merged: &Merged) {
-        let orphans = merged.orphans.iter().map(|name| (name.clone(), FileStanding::Orphan));
-        let renamed =
-            merged.renamed.iter().map(|r| (r.old.clone(), FileStanding::RenamedTo(r.new.clone())));
+        let orphans = merged
+            .orphans
+            .iter()
+            .map(|name| (name.clone(), FileStanding::Orphan));
+        let renamed = merged
+            .renamed
+            .iter()
+            .map(|r| (r.old.clone(), FileStanding::RenamedTo(r.new.clone())));
         let standing: BTreeMap<_, _> = orphans.chain(renamed).collect();
         for name in self.reconciler.set_files(standing) {
             self.queue.add(&name);
@@ -178,7 +210,10 @@ impl Intake {
             Ok(name) => name,
             Err(_) => {
                 // Admission says what is wrong with the name, together with all else.
-                let request = Request { parsed, source: Source::Api };
+                let request = Request {
+                    parsed,
+                    source: Source::Api,
+                };
                 let refused = specs::admit(&request, None, &rules, fresh()).err();
                 return Ok(Admitted::Refused(refused.unwrap_or_default()));
             }
@@ -186,7 +221,10 @@ impl Intake {
         let book = self.ledger.book();
         let earlier = book.row(&name).map(|row| &row.database);
         if !dry_run
-            && let Some(Database { source: Source::File(path), .. }) = earlier
+            && let Some(Database {
+                source: Source::File(path),
+                ..
+            }) = earlier
         {
             let file = self.folder.join(path);
             let problem = Problem::new(
@@ -197,7 +235,9 @@ impl Intake {
                     file.display()
                 ),
             );
-            return Ok(Admitted::Refused(vec![parsed.places.locate(problem.of(&name))]));
+            return Ok(Admitted::Refused(vec![
+                parsed.places.locate(problem.of(&name)),
+            ]));
         }
         let source = match earlier.map(|db| &db.source) {
             Some(source @ Source::File(_)) => source.clone(),
@@ -219,18 +259,26 @@ impl Intake {
     /// When the ledger cannot be written; the edit is given out again.
     pub async fn row(&self, edit: &Edit) -> Result<(), LedgerError> {
         let _one = self.one.lock().await;
-        let who = Who::Sql { user: edit.changed_by.clone(), generation: edit.generation };
+        let who = Who::Sql {
+            user: edit.changed_by.clone(),
+            generation: edit.generation,
+        };
         let name = &edit.name;
         let book = self.ledger.book();
         let earlier = book.row(name);
-        let by_file = matches!(earlier.map(|r| &r.database.source), Some(Source::File(_) | Source::Builtin));
+        let by_file = matches!(
+            earlier.map(|r| &r.database.source),
+            Some(Source::File(_) | Source::Builtin)
+        );
         if by_file {
             return self.row_of_a_file(who, edit, earlier).await;
         }
         let spec = match &edit.spec {
             Ok(spec) => spec.clone(),
             Err(why) => {
-                return self.refuse(who, name, vec![why.clone()], Some(edit.generation)).await;
+                return self
+                    .refuse(who, name, vec![why.clone()], Some(edit.generation))
+                    .await;
             }
         };
         let read = rows::read(&RowEdit {
@@ -247,7 +295,10 @@ impl Intake {
                 return self.refuse(who, name, lines, Some(edit.generation)).await;
             }
         };
-        match self.admit(who.clone(), name, &request.parsed, Source::Row, &mut rules).await? {
+        match self
+            .admit(who.clone(), name, &request.parsed, Source::Row, &mut rules)
+            .await?
+        {
             Admitted::Refused(_) => return Ok(()),
             Admitted::Unchanged(_) => self.answer(who.clone(), name, edit.generation).await?,
             Admitted::Created(_) | Admitted::Configured(_) => {}
@@ -259,7 +310,8 @@ impl Intake {
             }
             None if in_force.is_some() => {
                 let message = "the override ended: the row's own state is in force".to_owned();
-                self.append(who, name, Outcome::Done, message, Change::Resumed).await?;
+                self.append(who, name, Outcome::Done, message, Change::Resumed)
+                    .await?;
             }
             None => {}
         }
@@ -284,7 +336,9 @@ impl Intake {
                 let line = format!(
                     "`{other}` cannot be set over a file's spec; allowed: Running, Stopped, Maintenance"
                 );
-                return self.refuse(who, name, vec![line], Some(edit.generation)).await;
+                return self
+                    .refuse(who, name, vec![line], Some(edit.generation))
+                    .await;
             }
         };
         let note = edit.note.clone().unwrap_or_default();
@@ -292,7 +346,8 @@ impl Intake {
             let in_force = earlier.is_some_and(|row| row.over.is_some());
             if in_force {
                 let message = "the override ended; the spec is in force again".to_owned();
-                self.append(who, name, Outcome::Done, message, Change::Resumed).await?;
+                self.append(who, name, Outcome::Done, message, Change::Resumed)
+                    .await?;
             } else {
                 self.answer(who, name, edit.generation).await?;
             }
@@ -320,10 +375,26 @@ impl Intake {
         until: Option<crate::model::Timestamp>,
         reason: String,
     ) -> Result<(), LedgerError> {
-        let by = Override { state, until, reason: reason.clone(), who: who.clone(), since: self.clock.now() };
-        let end = until.map_or("until resumed".to_owned(), |at| format!("until {}", at.format("%F %T UTC")));
-        let message = format!("{state:?} {end}: {}", if reason.is_empty() { "no reason given" } else { &reason });
-        self.append(who, name, Outcome::Done, message, Change::Overridden { by }).await?;
+        let by = Override {
+            state,
+            until,
+            reason: reason.clone(),
+            who: who.clone(),
+            since: self.clock.now(),
+        };
+        let end = until.map_or("until resumed".to_owned(), |at| {
+            format!("until {}", at.format("%F %T UTC"))
+        });
+        let message = format!(
+            "{state:?} {end}: {}",
+            if reason.is_empty() {
+                "no reason given"
+            } else {
+                &reason
+            }
+        );
+        self.append(who, name, Outcome::Done, message, Change::Overridden { by })
+            .await?;
         Ok(())
     }
 
@@ -338,7 +409,8 @@ impl Intake {
         message: String,
         change: Change,
     ) -> Result<(), LedgerError> {
-        self.append(who, name, Outcome::Done, message, change).await?;
+        self.append(who, name, Outcome::Done, message, change)
+            .await?;
         self.queue.add(name);
         Ok(())
     }
@@ -370,15 +442,21 @@ impl Intake {
         };
         if earlier == Some(&database) {
             if row.is_some_and(|row| row.refused.is_some()) {
-                let change = Change::SpecRefused { row_generation, problems: Vec::new() };
+                let change = Change::SpecRefused {
+                    row_generation,
+                    problems: Vec::new(),
+                };
                 let message = "the spec is good again, and the one in force".to_owned();
-                self.append(who, name, Outcome::Done, message, change).await?;
+                self.append(who, name, Outcome::Done, message, change)
+                    .await?;
                 self.queue.add(name);
             }
             return Ok(Admitted::Unchanged(Box::new(database)));
         }
         // Labels or source alone changed, or the row's own count is ahead of ours.
-        let at_least = earlier.map_or(1, |db| db.generation + 1).max(row_generation.unwrap_or(0));
+        let at_least = earlier
+            .map_or(1, |db| db.generation + 1)
+            .max(row_generation.unwrap_or(0));
         database.generation = database.generation.max(at_least);
         rules.take_ports(&database);
         let message = match earlier {
@@ -391,10 +469,18 @@ impl Intake {
         Ok(admitted)
     }
 
-    async fn accept(&self, who: Who, database: Database, message: &str) -> Result<Entry, LedgerError> {
+    async fn accept(
+        &self,
+        who: Who,
+        database: Database,
+        message: &str,
+    ) -> Result<Entry, LedgerError> {
         let name = database.name.clone();
-        let change = Change::Admitted { database: Box::new(database) };
-        self.append(who, &name, Outcome::Done, message.to_owned(), change).await
+        let change = Change::Admitted {
+            database: Box::new(database),
+        };
+        self.append(who, &name, Outcome::Done, message.to_owned(), change)
+            .await
     }
 
     /// Writes a refusal, once: the same problems again are no news.
@@ -406,25 +492,37 @@ impl Intake {
         row_generation: Option<u64>,
     ) -> Result<(), LedgerError> {
         let book = self.ledger.book();
-        let known = book.row(name).and_then(|row| row.refused.as_deref()).or_else(|| {
-            book.unborn().find(|(unborn, _)| *unborn == name).map(|(_, known)| known)
-        });
+        let known = book
+            .row(name)
+            .and_then(|row| row.refused.as_deref())
+            .or_else(|| {
+                book.unborn()
+                    .find(|(unborn, _)| *unborn == name)
+                    .map(|(_, known)| known)
+            });
         if row_generation.is_none() && known == Some(problems.as_slice()) {
             return Ok(());
         }
         let message = problems.join("; ");
-        let change = Change::SpecRefused { row_generation, problems };
-        self.append(who, name, Outcome::Refused, message, change).await?;
+        let change = Change::SpecRefused {
+            row_generation,
+            problems,
+        };
+        self.append(who, name, Outcome::Refused, message, change)
+            .await?;
         self.queue.add(name);
         Ok(())
     }
 
     /// Answers an edit that changes nothing.
     async fn answer(&self, who: Who, name: &DbName, generation: u64) -> Result<(), LedgerError> {
-        let change =
-            Change::SpecRefused { row_generation: Some(generation), problems: Vec::new() };
+        let change = Change::SpecRefused {
+            row_generation: Some(generation),
+            problems: Vec::new(),
+        };
         let message = "the row was written, and says what was in force already".to_owned();
-        self.append(who, name, Outcome::Done, message, change).await?;
+        self.append(who, name, Outcome::Done, message, change)
+            .await?;
         Ok(())
     }
 
@@ -436,7 +534,15 @@ impl Intake {
         message: String,
         change: Change,
     ) -> Result<Entry, LedgerError> {
-        self.ledger.append(NewEntry { who, name: Some(name.clone()), outcome, message, change }).await
+        self.ledger
+            .append(NewEntry {
+                who,
+                name: Some(name.clone()),
+                outcome,
+                message,
+                change,
+            })
+            .await
     }
 
     /// The folder of specs.

@@ -1,10 +1,10 @@
 //! The keyed queue: each name at most once, the earliest instant wins, one run in flight a name.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use crate::model::DbName;
@@ -23,7 +23,10 @@ pub struct Queue {
 #[derive(Debug, Default)]
 struct State {
     due: BTreeMap<DbName, Instant>,
-    in_flight: BTreeSet<DbName>,
+    /// Names in flight, with those who wait for the end of this run.
+    in_flight: BTreeMap<DbName, Vec<oneshot::Sender<()>>>,
+    /// Who waits for the next run of a name.
+    waiting: BTreeMap<DbName, Vec<oneshot::Sender<()>>>,
 }
 
 /// A name whose turn it is.
@@ -67,6 +70,19 @@ impl Queue {
         }
     }
 
+    /// Asks for a look at a name now, and waits for the end of a run that began after this call.
+    pub async fn look(&self, name: &DbName) {
+        let (waiter, done) = oneshot::channel();
+        self.state()
+            .waiting
+            .entry(name.clone())
+            .or_default()
+            .push(waiter);
+        self.add(name);
+        // The queue outlives its runs; without it nobody looks any more.
+        let _ = done.await;
+    }
+
     /// Waits for the next name whose turn it is; it is in flight until [`Queue::done`].
     ///
     /// Safe to cancel: a name is taken only in the moment of return.
@@ -78,13 +94,14 @@ impl Queue {
                 let first = state
                     .due
                     .iter()
-                    .filter(|(name, _)| !state.in_flight.contains(*name))
+                    .filter(|(name, _)| !state.in_flight.contains_key(*name))
                     .min_by_key(|(_, due)| **due)
                     .map(|(name, due)| (name.clone(), *due));
                 match first {
                     Some((name, due)) if due <= now => {
                         state.due.remove(&name);
-                        state.in_flight.insert(name.clone());
+                        let waiting = state.waiting.remove(&name).unwrap_or_default();
+                        state.in_flight.insert(name.clone(), waiting);
                         return Turn {
                             name,
                             waited: now - due,
@@ -108,7 +125,11 @@ impl Queue {
 
     /// The run of a name is over.
     pub fn done(&self, name: &DbName) {
-        self.state().in_flight.remove(name);
+        let waiting = self.state().in_flight.remove(name).unwrap_or_default();
+        for waiter in waiting {
+            // One who does not wait any more does not mind.
+            let _ = waiter.send(());
+        }
         self.news.notify_one();
     }
 

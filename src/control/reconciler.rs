@@ -99,7 +99,9 @@ impl Reconciler {
     pub fn set_files(&self, standing: BTreeMap<DbName, FileStanding>) -> Vec<DbName> {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         let names: BTreeSet<&DbName> = files.keys().chain(standing.keys()).collect();
-        let news = names.into_iter().filter(|n| files.get(*n) != standing.get(*n));
+        let news = names
+            .into_iter()
+            .filter(|n| files.get(*n) != standing.get(*n));
         let news = news.cloned().collect();
         *files = standing;
         news

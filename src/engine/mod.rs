@@ -26,6 +26,8 @@ pub const MARKER_TARGET: &str = "/db4sci/marker";
 pub const ADMIN_SECRET: &str = "admin";
 /// The secret file with the user's password.
 pub const USER_SECRET: &str = "user";
+/// The secret file of `mydb_admin` alone: the password of the daemon's own role there.
+pub const DAEMON_SECRET: &str = "db4sci";
 
 /// The recipe of an engine; `None` while this program has none for it.
 pub fn recipe(kind: EngineKind) -> Option<&'static dyn Recipe> {

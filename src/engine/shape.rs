@@ -9,7 +9,8 @@ use crate::model::{
 };
 
 use super::{
-    ADMIN_SECRET, CONFIG_TARGET, Defaults, GUARD_TARGET, MARKER_TARGET, SECRETS_TARGET, USER_SECRET,
+    ADMIN_SECRET, CONFIG_TARGET, DAEMON_SECRET, Defaults, GUARD_TARGET, MARKER_TARGET,
+    SECRETS_TARGET, USER_SECRET,
 };
 
 /// The container of a database: guard in front of the image's own entrypoint, data, secrets and
@@ -107,17 +108,24 @@ pub(super) fn files(db: &Database, rendered: (&str, String), person: &str) -> Fi
         .map(|c| c.text.clone())
         .unwrap_or_default();
     config.push((person.to_owned(), text));
+    let mut secrets = vec![
+        SecretFile {
+            name: ADMIN_SECRET.to_owned(),
+            from: None,
+        },
+        SecretFile {
+            name: USER_SECRET.to_owned(),
+            from: db.account.password_file.clone(),
+        },
+    ];
+    if db.name.is_mydb_admin() {
+        secrets.push(SecretFile {
+            name: DAEMON_SECRET.to_owned(),
+            from: None,
+        });
+    }
     FilesWanted {
-        secrets: vec![
-            SecretFile {
-                name: ADMIN_SECRET.to_owned(),
-                from: None,
-            },
-            SecretFile {
-                name: USER_SECRET.to_owned(),
-                from: db.account.password_file.clone(),
-            },
-        ],
+        secrets,
         config,
         settings: db.settings.clone(),
         config_text: db.config.as_ref().map(|c| c.text.clone()),

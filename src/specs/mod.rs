@@ -11,14 +11,17 @@
 pub mod admit;
 pub mod catalog;
 pub mod document;
+pub mod export;
 pub mod merge;
 pub mod parse;
 pub mod raw;
 pub mod rows;
 pub mod rules;
+pub mod yaml;
 
 pub use admit::{Request, admit, mydb_admin};
 pub use catalog::Catalog;
+pub use export::export;
 pub use merge::{Candidate, Merged, merge};
 pub use parse::{Parsed, parse, schema};
 pub use raw::RawSpec;

@@ -60,6 +60,24 @@ pub struct Row {
 }
 
 impl Row {
+    /// A database that was just admitted.
+    pub fn new(database: Database, at: Timestamp) -> Self {
+        Row {
+            database,
+            admitted_at: at,
+            initialised: false,
+            over: None,
+            quarantined: None,
+            refused: None,
+            phase: Phase::Pending,
+            reason: None,
+            message: String::new(),
+            since: at,
+            restart_asked: None,
+            retry_asked: None,
+        }
+    }
+
     /// The state that is in force: the override's, otherwise the spec's.
     pub fn wanted(&self) -> WantedState {
         use crate::model::OverrideState;
@@ -200,20 +218,7 @@ impl Book {
                 row.refused = None;
             }
             None => {
-                let row = Row {
-                    database: database.clone(),
-                    admitted_at: at,
-                    initialised: false,
-                    over: None,
-                    quarantined: None,
-                    refused: None,
-                    phase: Phase::Pending,
-                    reason: None,
-                    message: String::new(),
-                    since: at,
-                    restart_asked: None,
-                    retry_asked: None,
-                };
+                let row = Row::new(database.clone(), at);
                 self.rows.insert(database.name.clone(), Arc::new(row));
             }
         }

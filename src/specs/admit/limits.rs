@@ -35,9 +35,13 @@ impl Check<'_> {
         let shm = match given.and_then(|r| r.shm.as_deref()) {
             Some(text) => self.shm(text, memory)?,
             None => {
-                let kept = self.before.kept("/resources/shm").map(|db| db.resources.shm);
+                let kept = self
+                    .before
+                    .kept("/resources/shm")
+                    .map(|db| db.resources.shm);
                 let quarter = Memory::from_bytes((memory.bytes() / 4).max(MIN_SHM.bytes()));
-                kept.filter(|shm| *shm <= memory).unwrap_or(SHM.min(quarter))
+                kept.filter(|shm| *shm <= memory)
+                    .unwrap_or(SHM.min(quarter))
             }
         };
         Some(Resources {
@@ -50,7 +54,11 @@ impl Check<'_> {
     fn memory(&mut self, recipe: &dyn Recipe, text: &str) -> Option<Memory> {
         let field = "spec.resources.memory";
         let memory: Memory = self.take(field, text.parse())?;
-        if self.before.0.is_some_and(|db| db.resources.memory == memory) {
+        if self
+            .before
+            .0
+            .is_some_and(|db| db.resources.memory == memory)
+        {
             return Some(memory);
         }
         let least = recipe.defaults().min_memory;
@@ -65,7 +73,10 @@ impl Check<'_> {
         if let Some(host) = self.rules.host.filter(|host| memory > host.memory) {
             self.refuse(
                 field,
-                format!("`{text}` is more than this host has; it has {}", host.memory),
+                format!(
+                    "`{text}` is more than this host has; it has {}",
+                    host.memory
+                ),
             );
             return None;
         }
@@ -75,7 +86,11 @@ impl Check<'_> {
     fn cpus(&mut self, text: &str) -> Option<Cpus> {
         let field = "spec.resources.cpus";
         let cpus: Cpus = self.take(field, text.parse())?;
-        if self.before.0.is_some_and(|db| db.resources.cpus == Some(cpus)) {
+        if self
+            .before
+            .0
+            .is_some_and(|db| db.resources.cpus == Some(cpus))
+        {
             return Some(cpus);
         }
         if let Some(host) = self.rules.host.filter(|host| cpus > host.cpus) {
@@ -94,7 +109,9 @@ impl Check<'_> {
         if shm > memory || shm < MIN_SHM {
             self.refuse(
                 field,
-                format!("`{text}` is not allowed; shared memory counts as memory: {MIN_SHM} to {memory}"),
+                format!(
+                    "`{text}` is not allowed; shared memory counts as memory: {MIN_SHM} to {memory}"
+                ),
             );
             return None;
         }

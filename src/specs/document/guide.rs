@@ -73,10 +73,12 @@ impl Guide {
         match serde_json::from_value(value) {
             Ok(read) => Ok((read, walk.places)),
             // The schema comes from the type, so this is a gap between the two.
-            Err(error) => Err(vec![walk.places.locate(Problem::new(
-                field,
-                format!("not readable: {error}"),
-            ))]),
+            Err(error) => {
+                Err(vec![walk.places.locate(Problem::new(
+                    field,
+                    format!("not readable: {error}"),
+                ))])
+            }
         }
     }
 }
@@ -198,7 +200,11 @@ impl<'a> Walk<'a> {
         let required = schema["required"].as_array().into_iter().flatten();
         for name in required.filter_map(Value::as_str) {
             if !entries.iter().any(|(key, _)| key.text == name) {
-                self.refuse(anchor, &join(field, name), "missing; it is required".to_owned());
+                self.refuse(
+                    anchor,
+                    &join(field, name),
+                    "missing; it is required".to_owned(),
+                );
             }
         }
         Value::Object(read)
@@ -216,7 +222,11 @@ impl<'a> Walk<'a> {
                 (least, most) if least == most => format!("{least} entries"),
                 (least, most) => format!("{least} to {most} entries"),
             };
-            return self.refuse(node.at, field, format!("has {count} entries; expected {wanted}"));
+            return self.refuse(
+                node.at,
+                field,
+                format!("has {count} entries; expected {wanted}"),
+            );
         }
         let read = items.iter().enumerate().map(|(i, item)| {
             let part = fixed.and_then(|f| f.get(i)).unwrap_or(&schema["items"]);
@@ -399,7 +409,11 @@ fn range(schema: &Value) -> String {
 }
 
 fn unknown(key: &str, known: Option<&Map<String, Value>>) -> String {
-    let names: Vec<&str> = known.into_iter().flatten().map(|(k, _)| k.as_str()).collect();
+    let names: Vec<&str> = known
+        .into_iter()
+        .flatten()
+        .map(|(k, _)| k.as_str())
+        .collect();
     match nearest(key, names.iter().copied()) {
         Some(near) => format!("unknown field; did you mean `{near}`?"),
         None => format!("unknown field; allowed: {}", names.join(", ")),

@@ -1,0 +1,149 @@
+//! `mydb_admin` at work: tables brought up to date, edits made with SQL taken in.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::admin::applier::{Applier, Doing, MydbAdmin};
+use crate::admin::tables::{Access, Feed, Tables};
+use crate::admin::{Ledger, bootstrap};
+use crate::control::{Board, Intake};
+use crate::engine::{self, ADMIN_SECRET, DAEMON_SECRET};
+use crate::model::view::Phase;
+use crate::model::{Database, DbName, Secret, Site};
+use crate::runtime::DataDirs;
+
+/// Edits are looked for this often even without a hint.
+const BEAT: Duration = Duration::from_secs(10);
+/// Between two attempts to reach the tables.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// Keeps the tables and the ledger together while the daemon runs.
+pub(super) struct Admin {
+    pub(super) ledger: Ledger,
+    pub(super) board: Arc<Board>,
+    pub(super) intake: Arc<Intake>,
+    pub(super) dirs: Arc<dyn DataDirs>,
+    pub(super) site: Site,
+    pub(super) stop: CancellationToken,
+}
+
+impl Admin {
+    /// Runs until the token is cancelled. Safe to cancel anywhere: the ledger has everything.
+    pub(super) async fn run(self) {
+        let Some(access) = self.ready().await else {
+            return;
+        };
+        let reached = access.clone();
+        let applier = Applier::spawn(
+            self.ledger.clone(),
+            MydbAdmin::new(move || Some(reached.clone())),
+        );
+        let board = self.board.clone();
+        let mut status = applier.watch();
+        let follow_status = async move {
+            loop {
+                let now = status.borrow_and_update().clone();
+                board.tables_behind(now.behind);
+                if let Doing::Harmed(harm) = &now.doing {
+                    tracing::error!(%harm, "mydb_admin is harmed; its tables are not written");
+                }
+                if status.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        // Cancel-safe: both only follow.
+        tokio::select! {
+            () = self.stop.cancelled() => {}
+            () = follow_status => {}
+            () = self.follow_edits(&access, &applier) => {}
+        }
+    }
+
+    /// Waits until `mydb_admin` is ready for the first time, and gives the logins.
+    async fn ready(&self) -> Option<Access> {
+        let name = DbName::mydb_admin();
+        let mut snapshots = self.board.watch();
+        loop {
+            let ready = snapshots
+                .borrow_and_update()
+                .databases
+                .iter()
+                .any(|view| view.name == name && view.phase == Phase::Ready);
+            if ready && let Some(access) = self.access().await {
+                return Some(access);
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return None,
+                changed = snapshots.changed() => changed.ok()?,
+            }
+        }
+    }
+
+    async fn access(&self) -> Option<Access> {
+        let db = self.database()?;
+        let recipe = engine::recipe(db.engine)?;
+        let superuser_password = self.secret(&db, ADMIN_SECRET).await?;
+        let password = self.secret(&db, DAEMON_SECRET).await?;
+        let target = recipe.target(&db, &self.site, superuser_password);
+        Some(Access {
+            host: target.host,
+            port: target.port,
+            superuser: target.user,
+            superuser_password: target.password,
+            password,
+        })
+    }
+
+    fn database(&self) -> Option<Database> {
+        let book = self.ledger.book();
+        book.row(&DbName::mydb_admin())
+            .map(|row| row.database.clone())
+    }
+
+    async fn secret(&self, db: &Database, file: &str) -> Option<Secret> {
+        match self.dirs.secret(&self.site, db, file).await {
+            Ok(secret) => Some(secret),
+            Err(error) => {
+                tracing::error!(%error, "a secret of mydb_admin cannot be read");
+                None
+            }
+        }
+    }
+
+    /// Takes in edits, hint by hint; connects again whenever the server goes away.
+    async fn follow_edits(&self, access: &Access, applier: &Applier) {
+        loop {
+            if let Err(why) = self.edits(access, applier).await {
+                tracing::debug!(why, "the tables cannot be followed now");
+            }
+            applier.look_now();
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+
+    async fn edits(&self, access: &Access, applier: &Applier) -> Result<(), String> {
+        // The applier makes roles and tables at its first reach.
+        let mut status = applier.watch();
+        let following = status.wait_for(|s| s.doing == Doing::Following).await;
+        following.map_err(|e| e.to_string())?;
+        if let Some(db) = self.database() {
+            let admitted = bootstrap::admit_person(access, &db.account.user).await;
+            admitted.map_err(|e| e.to_string())?;
+        }
+        let mut feed = Feed::connect(access).await.map_err(|e| e.to_string())?;
+        let mut tables = Tables::connect(access).await.map_err(|e| e.to_string())?;
+        loop {
+            for edit in tables.edits().await.map_err(|e| e.to_string())? {
+                self.intake.row(&edit).await.map_err(|e| e.to_string())?;
+            }
+            // Cancel-safe: a lost hint is made up for by the beat.
+            tokio::select! {
+                hint = feed.next() => { hint.map_err(|e| e.to_string())?; }
+                () = tokio::time::sleep(BEAT) => {}
+            }
+        }
+    }
+}

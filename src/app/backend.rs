@@ -1,0 +1,305 @@
+//! The daemon as the API sees it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+use crate::admin::{Ledger, LedgerError, Query, Row};
+use crate::control::intake::{Admitted, Intake};
+use crate::control::{Board, Queue, Reconciler};
+use crate::engine::{self, USER_SECRET};
+use crate::http::backend::{Applied, AppliedOutcome, Backend, Connection};
+use crate::http::document::Document;
+use crate::http::refusal::{Refusal, RefusalKind};
+use crate::model::view::Snapshot;
+use crate::model::{
+    Change, Class, Clock, Database, DbName, Entry, OverrideState, Problem, Site, Timestamp,
+    WantedState, Who,
+};
+use crate::record::Metrics;
+use crate::runtime::{DataDirs, Runtime};
+use crate::specs;
+
+/// How long a request waits for a look; what is shown by then is shown.
+const LOOK: Duration = Duration::from_secs(3);
+
+/// The daemon, for its API.
+pub(super) struct Daemon {
+    pub(super) intake: Arc<Intake>,
+    pub(super) reconciler: Arc<Reconciler>,
+    pub(super) queue: Arc<Queue>,
+    pub(super) board: Arc<Board>,
+    pub(super) ledger: Ledger,
+    pub(super) head: watch::Receiver<u64>,
+    pub(super) runtime: Arc<dyn Runtime>,
+    pub(super) dirs: Arc<dyn DataDirs>,
+    pub(super) site: Site,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+impl Daemon {
+    fn database(&self, name: &DbName) -> Result<Database, Refusal> {
+        let book = self.ledger.book();
+        book.row(name)
+            .map(|row| row.database.clone())
+            .ok_or_else(|| Refusal::no_database(name))
+    }
+
+    async fn apply_one(
+        &self,
+        who: &Who,
+        document: &Document,
+        dry_run: bool,
+    ) -> Result<Applied, Refusal> {
+        let refused = |problems: Vec<Problem>| Applied {
+            name: problems.iter().find_map(|p| p.name.clone()),
+            outcome: AppliedOutcome::Refused,
+            generation: None,
+            problems,
+            view: None,
+        };
+        let parsed = match specs::parse(&document.text, &document.origin) {
+            Ok(parsed) => parsed,
+            Err(problems) => return Ok(refused(problems)),
+        };
+        let admitted = self
+            .intake
+            .api(who.clone(), &parsed, dry_run)
+            .await
+            .map_err(unavailable)?;
+        let (outcome, database) = match admitted {
+            Admitted::Refused(problems) => return Ok(refused(problems)),
+            Admitted::Created(db) => (AppliedOutcome::Created, db),
+            Admitted::Configured(db) => (AppliedOutcome::Configured, db),
+            Admitted::Unchanged(db) => (AppliedOutcome::Unchanged, db),
+        };
+        let view = if dry_run {
+            Some(Box::new(self.preview(&database).await))
+        } else {
+            None
+        };
+        Ok(Applied {
+            name: Some(database.name.clone()),
+            outcome,
+            generation: Some(database.generation),
+            problems: Vec::new(),
+            view,
+        })
+    }
+
+    /// What would be done, were this the spec.
+    async fn preview(&self, database: &Database) -> crate::model::view::DatabaseView {
+        let row = match self.ledger.book().row(&database.name) {
+            Some(row) => Row {
+                database: database.clone(),
+                refused: None,
+                ..row.clone()
+            },
+            None => Row::new(database.clone(), self.clock.now()),
+        };
+        self.reconciler.preview(&row).await
+    }
+
+    async fn wish(
+        &self,
+        who: Who,
+        name: &DbName,
+        message: String,
+        change: Change,
+    ) -> Result<String, Refusal> {
+        self.database(name)?;
+        self.intake
+            .wish(who, name, message.clone(), change)
+            .await
+            .map_err(unavailable)?;
+        Ok(message)
+    }
+}
+
+fn unavailable(error: LedgerError) -> Refusal {
+    let kind = match error.class() {
+        Class::Permanent => RefusalKind::Conflict,
+        Class::Transient | Class::Cancelled => RefusalKind::Unavailable,
+    };
+    Refusal::new(kind, format!("{error}; nothing was changed"))
+}
+
+fn because(reason: &str) -> String {
+    if reason.is_empty() {
+        String::new()
+    } else {
+        format!(": {reason}")
+    }
+}
+
+#[async_trait]
+impl Backend for Daemon {
+    fn snapshot(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.board.watch()
+    }
+
+    fn head(&self) -> watch::Receiver<u64> {
+        self.head.clone()
+    }
+
+    async fn look(&self, name: &DbName) -> Result<(), Refusal> {
+        // A spec that was just saved may not have been read yet.
+        self.intake.files().await;
+        // A lane under way may take long; its beginning is shown already.
+        let _ = tokio::time::timeout(LOOK, self.queue.look(name)).await;
+        Ok(())
+    }
+
+    async fn apply(
+        &self,
+        who: Who,
+        documents: &[Document],
+        dry_run: bool,
+    ) -> Result<Vec<Applied>, Refusal> {
+        let mut all = Vec::with_capacity(documents.len());
+        for document in documents {
+            all.push(self.apply_one(&who, document, dry_run).await?);
+        }
+        Ok(all)
+    }
+
+    async fn set_override(
+        &self,
+        who: Who,
+        name: &DbName,
+        state: OverrideState,
+        until: Option<Timestamp>,
+        reason: String,
+    ) -> Result<String, Refusal> {
+        let db = self.database(name)?;
+        if name.is_mydb_admin() && state == OverrideState::Stopped {
+            let message = "mydb_admin is DB4Sci's own memory and is not stopped; for work on it: \
+                           db4sci maintenance on mydb_admin";
+            return Err(Refusal::new(RefusalKind::Conflict, message));
+        }
+        let already = match (state, db.state) {
+            (OverrideState::Running, WantedState::Running)
+            | (OverrideState::Stopped, WantedState::Stopped)
+            | (OverrideState::Maintenance, WantedState::Maintenance) => until.is_none(),
+            (OverrideState::Running | OverrideState::Stopped | OverrideState::Maintenance, _) => {
+                false
+            }
+        };
+        if already {
+            // The spec says so by itself; an override in the way is ended.
+            let message = format!("{name}: {state:?}, as its spec says{}", because(&reason));
+            return self.wish(who, name, message, Change::Resumed).await;
+        }
+        self.intake
+            .over(who, name, state, until, reason.clone())
+            .await
+            .map_err(unavailable)?;
+        self.queue.add(name);
+        let end = until.map_or_else(
+            || format!("until `db4sci resume {name}`"),
+            |at| format!("until {}", at.format("%F %T UTC")),
+        );
+        Ok(format!(
+            "{name}: {state:?} {end}, over its spec{}",
+            because(&reason)
+        ))
+    }
+
+    async fn resume(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal> {
+        let message = format!("{name}: its spec is in force again{}", because(&reason));
+        self.wish(who, name, message, Change::Resumed).await
+    }
+
+    async fn restart(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal> {
+        let message = format!("{name}: restart asked for{}", because(&reason));
+        self.wish(who, name, message, Change::RestartAsked).await
+    }
+
+    async fn retry(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal> {
+        let message = format!("{name}: failed attempts are forgotten{}", because(&reason));
+        self.wish(who, name, message, Change::RetryAsked).await
+    }
+
+    async fn connection(
+        &self,
+        _who: Who,
+        name: &DbName,
+        from_job: bool,
+    ) -> Result<Connection, Refusal> {
+        let db = self.database(name)?;
+        let recipe = engine::recipe(db.engine).ok_or_else(|| Refusal::no_database(name))?;
+        let password = self
+            .dirs
+            .secret(&self.site, &db, USER_SECRET)
+            .await
+            .map_err(|error| {
+                Refusal::new(
+                    RefusalKind::Unavailable,
+                    format!("{name} has no password yet: {error}"),
+                )
+            })?;
+        let inner = db.layout.ports.first().copied().unwrap_or(db.port.get());
+        let (host, port) = if from_job {
+            ("127.0.0.1".to_owned(), inner)
+        } else if self.site.publish_ip.is_loopback() {
+            (self.site.publish_ip.to_string(), db.port.get())
+        } else {
+            (self.site.container_host.clone(), db.port.get())
+        };
+        let view = self.board.view(name);
+        Ok(Connection {
+            name: name.clone(),
+            client: recipe.client(&db, &host, port, Connection::PASSFILE),
+            passfile: recipe.passfile(&db, &host, port, &password),
+            image: db.image.pinned.as_ref().map(ToString::to_string),
+            container: view.and_then(|view| view.container.clone()),
+        })
+    }
+
+    async fn logs(&self, name: &DbName, lines: u32) -> Result<String, Refusal> {
+        self.database(name)?;
+        let container = self
+            .board
+            .view(name)
+            .and_then(|view| view.container.clone());
+        let Some(id) = container else {
+            let message = format!("{name} has no container now; see: db4sci describe {name}");
+            return Err(Refusal::new(RefusalKind::Conflict, message));
+        };
+        let id = crate::model::ContainerId(id);
+        self.runtime.logs(&id, lines).await.map_err(|error| {
+            Refusal::new(
+                RefusalKind::Unavailable,
+                format!("the log of {name}: {error}"),
+            )
+        })
+    }
+
+    async fn events(
+        &self,
+        name: Option<&DbName>,
+        after_seq: u64,
+        limit: usize,
+    ) -> Result<Vec<Entry>, Refusal> {
+        let query = Query {
+            after: (after_seq > 0).then_some(after_seq),
+            name: name.cloned(),
+            limit,
+        };
+        self.ledger.entries(&query).await.map_err(unavailable)
+    }
+
+    async fn export(&self, name: &DbName) -> Result<serde_json::Value, Refusal> {
+        Ok(specs::export(&self.database(name)?))
+    }
+
+    fn metrics(&self) -> String {
+        self.metrics.queue_depth(self.queue.depth());
+        self.metrics.journal_entries(self.ledger.book().head().seq);
+        self.metrics.observe(&self.board.watch().borrow());
+        self.metrics.render()
+    }
+}
