@@ -8,4 +8,5 @@
 pub mod engine;
 pub mod model;
 pub mod runtime;
+pub mod settings;
 pub mod specs;
