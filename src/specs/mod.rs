@@ -10,16 +10,20 @@
 
 pub mod admit;
 pub mod catalog;
+pub mod check;
 pub mod document;
 pub mod merge;
 pub mod parse;
 pub mod raw;
 pub mod rows;
 pub mod rules;
+pub mod watch;
+pub mod yaml;
 
 pub use admit::{Request, admit, mydb_admin};
 pub use catalog::Catalog;
-pub use merge::{Candidate, Merged, merge};
+pub use check::{Checked, check};
+pub use merge::{Candidate, FileSeen, FolderSeen, Merged, Renamed, merge};
 pub use parse::{Parsed, parse, schema};
 pub use raw::RawSpec;
 pub use rows::{RowEdit, RowRequest};
