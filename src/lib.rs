@@ -16,4 +16,5 @@ pub mod observe;
 pub mod plan;
 pub mod record;
 pub mod runtime;
+pub mod settings;
 pub mod specs;

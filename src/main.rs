@@ -1,3 +1,9 @@
 //! The `db4sci` program.
 
-fn main() {}
+#[tokio::main]
+async fn main() {
+    if let Err(e) = db4sci::app::run().await {
+        eprintln!("{e}");
+        std::process::exit(1);
+    }
+}

@@ -10,6 +10,7 @@
 
 pub mod admit;
 pub mod catalog;
+pub mod check;
 pub mod document;
 pub mod export;
 pub mod merge;
@@ -17,12 +18,14 @@ pub mod parse;
 pub mod raw;
 pub mod rows;
 pub mod rules;
+pub mod watch;
 pub mod yaml;
 
 pub use admit::{Request, admit, mydb_admin};
 pub use catalog::Catalog;
+pub use check::{Checked, check};
 pub use export::export;
-pub use merge::{Candidate, Merged, merge};
+pub use merge::{Candidate, FileSeen, FolderSeen, Merged, Renamed, merge};
 pub use parse::{Parsed, parse, schema};
 pub use raw::RawSpec;
 pub use rows::{RowEdit, RowRequest};

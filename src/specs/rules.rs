@@ -84,6 +84,8 @@ pub struct ConfigFiles {
     pub folder: PathBuf,
     /// An engine's files: the text, or why it cannot be had.
     pub files: BTreeMap<EngineKind, BTreeMap<String, Result<String, String>>>,
+    /// Engines whose folder could not be read, and why.
+    pub unread: BTreeMap<EngineKind, String>,
 }
 
 impl ConfigFiles {
@@ -96,6 +98,9 @@ impl ConfigFiles {
                 "`{}` is outside {shown}; name a file that lies directly in it",
                 name.escape_debug()
             ));
+        }
+        if let Some(why) = self.unread.get(&engine) {
+            return Err(format!("{shown}: {why}"));
         }
         let files = self.files.get(&engine);
         match files.and_then(|files| files.get(name)) {

@@ -1,0 +1,347 @@
+//! The daemon, from its start to its end.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::admin::{FileStorage, Ledger, NewEntry};
+use crate::control::{Board, Intake, Queue, Reconciler, Triggers};
+use crate::execute::Executor;
+use crate::http::serve::{self, Options};
+use crate::model::{
+    Change, Clock, Cpus, Memory, Outcome, Problem, Site, SystemClock, Who,
+};
+use crate::observe::ports::ThisHost;
+use crate::observe::{Observer, Probes};
+use crate::record::Metrics;
+use crate::runtime::docker::Docker;
+use crate::runtime::host::HostDirs;
+use crate::runtime::servers::SqlServers;
+use crate::runtime::{DataDirs, EngineInfo, Runtime, Servers};
+use crate::settings::Settings;
+use crate::specs::{Catalog, HostSize, Rules, watch as folder, yaml};
+
+use super::admin::Admin;
+use super::backend::Daemon;
+use super::{home, lock};
+
+/// The group whose members may use the socket.
+const GROUP: &str = "db4sci";
+/// The folder of specs is read this often even without a hint.
+const RESCAN: Duration = Duration::from_secs(10);
+/// How long steps under way may go on after the daemon was told to stop. One that is cut off is
+/// taken up again at the next start.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// Runs the daemon until SIGTERM or SIGINT. Databases keep running.
+pub(super) async fn run(settings: Settings) -> Result<(), String> {
+    home::make_folder(&settings.state_dir, 0o700)?;
+    let holder = format!(
+        "db4sci {} process {} on {}",
+        settings.mode.as_str(),
+        std::process::id(),
+        settings.socket.display()
+    );
+    let _lock = lock::take(&settings.state_dir, &holder)?;
+    let site = settings.site(home::instance(&settings.state_dir)?);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let ledger = open_ledger(&settings.state_dir, clock.clone()).await?;
+    let docker = Docker::connect(None);
+    let size = match docker.info().await {
+        Ok(info) => Some(size_of(&info)),
+        Err(error) => {
+            tracing::warn!(%error, "starting without the container engine");
+            None
+        }
+    };
+    // A broken catalog is told at once, not with the first spec.
+    rules(&settings, size).map_err(lines)?;
+    let options = Options {
+        socket: settings.socket.clone(),
+        group: GROUP.to_owned(),
+        http: Some(settings.http),
+    };
+    let bound = serve::bind(&options).await.map_err(|e| chain(&e))?;
+    if let Err(error) = docker.sweep_jobs(&site.instance).await {
+        tracing::warn!(%error, "left-over job containers could not be removed");
+    }
+
+    let stop = CancellationToken::new();
+    let parts = Parts::assemble(settings, size, site, ledger, docker, clock, stop.clone())?;
+    parts.note(&format!("started, version {}", env!("CARGO_PKG_VERSION"))).await;
+    parts.intake.mydb_admin().await?;
+    let mut tasks = JoinSet::new();
+    parts.spawn(&mut tasks);
+    tasks.spawn(bound.serve(parts.backend.clone(), stop.clone()));
+    tracing::info!(socket = %parts.settings.socket.display(), http = %parts.settings.http, "running");
+
+    until_told_to_stop(&mut tasks).await?;
+    tracing::info!("stopping; databases keep running");
+    stop.cancel();
+    let ended = async { while tasks.join_next().await.is_some() {} };
+    if tokio::time::timeout(GRACE, ended).await.is_err() {
+        tracing::warn!("steps under way were cut off; the next start takes them up");
+    }
+    parts.note("stopped; databases keep running").await;
+    Ok(())
+}
+
+/// Waits for a signal; a task that ends by itself before that is a defect, and ends the daemon.
+async fn until_told_to_stop(tasks: &mut JoinSet<()>) -> Result<(), String> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(|e| e.to_string())?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| e.to_string())?;
+    // Cancel-safe: nothing is lost by not waiting any longer.
+    tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+        ended = tasks.join_next() => {
+            let why = match ended {
+                Some(Err(error)) => error.to_string(),
+                Some(Ok(())) | None => "it ended".to_owned(),
+            };
+            Err(format!("a part of the daemon failed ({why}); start it again"))
+        }
+    }
+}
+
+async fn open_ledger(state_dir: &Path, clock: Arc<dyn Clock>) -> Result<Ledger, String> {
+    let storage = FileStorage::open(&state_dir.join("journal"))
+        .map_err(|e| format!("{}: {e}", state_dir.join("journal").display()))?;
+    let (ledger, report) = Ledger::open(storage, clock).await.map_err(|e| chain(&e))?;
+    if let Some(torn) = report.torn {
+        tracing::warn!(?torn, "the journal ended in an entry that was never acknowledged");
+    }
+    Ok(ledger)
+}
+
+/// The rules of this moment: catalog and configuration files are read anew each time.
+pub(super) fn rules(settings: &Settings, size: Option<HostSize>) -> Result<Rules, Vec<Problem>> {
+    let catalog = match yaml::read_catalog(&settings.dbconfig)? {
+        Some(catalog) => catalog,
+        None => Catalog::builtin()?,
+    };
+    Ok(settings.rules(catalog, yaml::read_config_files(&settings.dbconfig), size))
+}
+
+pub(super) fn size_of(info: &EngineInfo) -> HostSize {
+    HostSize {
+        memory: Memory::from_bytes(info.memory),
+        cpus: Cpus::from_milli(info.cpus.saturating_mul(1000)),
+    }
+}
+
+/// Problems as a person reads them.
+pub(super) fn lines(problems: Vec<Problem>) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// An error with its causes, in one line.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
+}
+
+/// The daemon's parts, put together.
+struct Parts {
+    settings: Settings,
+    ledger: Ledger,
+    intake: Arc<Intake>,
+    triggers: Triggers,
+    changed: Option<mpsc::UnboundedReceiver<crate::model::DbName>>,
+    head: watch::Sender<u64>,
+    admin: Option<Admin>,
+    backend: Arc<Daemon>,
+    stop: CancellationToken,
+}
+
+impl Parts {
+    fn assemble(
+        settings: Settings,
+        size: Option<HostSize>,
+        site: Site,
+        ledger: Ledger,
+        docker: Docker,
+        clock: Arc<dyn Clock>,
+        stop: CancellationToken,
+    ) -> Result<Self, String> {
+        let runtime: Arc<dyn Runtime> = Arc::new(docker);
+        let dirs: Arc<dyn DataDirs> = Arc::new(HostDirs::new(&settings.state_dir));
+        let servers: Arc<dyn Servers> = Arc::new(SqlServers::new());
+        let metrics = Arc::new(Metrics::new(settings.mode.as_str()).map_err(|e| e.to_string())?);
+        let board = Arc::new(Board::new(clock.clone(), settings.mode.as_str(), &site.instance));
+        let queue = Arc::new(Queue::default());
+        let (tell, changed) = mpsc::unbounded_channel();
+        let probes = Probes::following(
+            servers.clone(),
+            dirs.clone(),
+            clock.clone(),
+            site.clone(),
+            tell,
+        );
+        let observer = Arc::new(Observer::new(
+            runtime.clone(),
+            dirs.clone(),
+            Arc::new(ThisHost),
+            probes,
+            site.clone(),
+        ));
+        let executor = Executor {
+            runtime: runtime.clone(),
+            dirs: dirs.clone(),
+            servers,
+            ledger: ledger.clone(),
+            site: site.clone(),
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+        };
+        let lanes = settings.limits.lanes;
+        let reconciler =
+            Arc::new(Reconciler::new(observer.clone(), executor, board.clone(), lanes));
+        let for_rules = settings.clone();
+        let intake = Arc::new(Intake::new(
+            ledger.clone(),
+            reconciler.clone(),
+            board.clone(),
+            queue.clone(),
+            clock.clone(),
+            settings.desired_state.clone(),
+            Box::new(move || rules(&for_rules, size)),
+        ));
+        let (head, heads) = watch::channel(ledger.book().head().seq);
+        let admin = Admin {
+            ledger: ledger.clone(),
+            board: board.clone(),
+            intake: intake.clone(),
+            dirs: dirs.clone(),
+            site: site.clone(),
+            stop: stop.clone(),
+        };
+        let backend = Arc::new(Daemon {
+            intake: intake.clone(),
+            reconciler: reconciler.clone(),
+            queue: queue.clone(),
+            board: board.clone(),
+            ledger: ledger.clone(),
+            head: heads,
+            runtime: runtime.clone(),
+            dirs,
+            site: site.clone(),
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+        });
+        let triggers = Triggers {
+            reconciler,
+            observer,
+            runtime,
+            queue,
+            board,
+            ledger: ledger.clone(),
+            site,
+            clock,
+            metrics,
+            stop: stop.clone(),
+        };
+        Ok(Parts {
+            settings,
+            ledger,
+            intake,
+            triggers,
+            changed: Some(changed),
+            head,
+            admin: Some(admin),
+            backend,
+            stop,
+        })
+    }
+
+    /// Starts every task of the daemon.
+    fn spawn(&mut self, tasks: &mut JoinSet<()>) {
+        tasks.spawn(self.triggers.clone().run_queue());
+        tasks.spawn(self.triggers.clone().run_events());
+        let minutes = self.triggers.clone();
+        tasks.spawn(async move {
+            if let Err(error) = minutes.run_minutes().await {
+                tracing::error!(%error, "the minute's tick failed");
+            }
+        });
+        if let Some(changed) = self.changed.take() {
+            tasks.spawn(self.triggers.clone().run_probes(changed));
+        }
+        if let Some(admin) = self.admin.take() {
+            let stop = self.stop.clone();
+            tasks.spawn(async move {
+                admin.run().await;
+                stop.cancelled().await;
+            });
+        }
+        tasks.spawn(follow_folder(
+            self.intake.clone(),
+            self.settings.desired_state.clone(),
+            self.stop.clone(),
+        ));
+        tasks.spawn(follow_head(self.ledger.clone(), self.head.clone(), self.stop.clone()));
+    }
+
+    async fn note(&self, message: &str) {
+        let entry = NewEntry {
+            who: Who::Daemon,
+            name: None,
+            outcome: Outcome::Done,
+            message: message.to_owned(),
+            change: Change::Noted,
+        };
+        if let Err(error) = self.ledger.append(entry).await {
+            tracing::warn!(%error, "could not be recorded");
+        }
+    }
+}
+
+/// Reads the folder of specs at every hint, and now and then without one.
+async fn follow_folder(
+    intake: Arc<Intake>,
+    desired_state: std::path::PathBuf,
+    stop: CancellationToken,
+) {
+    let (tick, mut ticks) = mpsc::channel(1);
+    let watching = folder::watch(desired_state, tick, |why| tracing::warn!(why, "specs"));
+    let reading = async {
+        loop {
+            intake.files().await;
+            // Cancel-safe: the next reading makes up for a lost hint.
+            tokio::select! {
+                _ = ticks.recv() => {}
+                () = tokio::time::sleep(RESCAN) => {}
+            }
+        }
+    };
+    // Cancel-safe: a reading that is cut off is repeated at the next start.
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = watching => {}
+        () = reading => {}
+    }
+}
+
+/// Tells the API how far the ledger is.
+async fn follow_head(ledger: Ledger, head: watch::Sender<u64>, stop: CancellationToken) {
+    let mut books = ledger.watch();
+    loop {
+        let seq = books.borrow_and_update().head().seq;
+        head.send_if_modified(|known| std::mem::replace(known, seq) != seq);
+        tokio::select! {
+            () = stop.cancelled() => return,
+            changed = books.changed() => if changed.is_err() { return },
+        }
+    }
+}

@@ -1,0 +1,370 @@
+//! Reading the file, the environment over it, and the mode's defaults under it.
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::LazyLock;
+
+use serde_json::{Map, Value};
+
+use crate::model::database::ZoneName;
+use crate::model::{EngineKind, ImageRef, Problem};
+use crate::specs::VolumeRule;
+use crate::specs::document::{self, Guide, Places, nearest};
+
+use super::raw::{RawSettings, RawVolume};
+use super::{Limits, Mode, Settings, env};
+
+static GUIDE: LazyLock<Guide> = LazyLock::new(Guide::of::<RawSettings>);
+static MIRRORS: LazyLock<Guide> = LazyLock::new(Guide::of::<BTreeMap<String, String>>);
+
+/// Bytes that a unix socket's path may have (`sun_path` less its end).
+const SOCKET_PATH: usize = 107;
+
+pub(super) fn load(
+    home: &Path,
+    mode: Mode,
+    env: &BTreeMap<String, String>,
+) -> Result<Settings, Vec<Problem>> {
+    let file = match env.get("DB4SCI_CONFIG") {
+        Some(path) => Some(home.join(path)),
+        None => mode.file().map(|path| home.join(path)),
+    };
+    let (raw, places) = match &file {
+        Some(file) => read_file(file)?,
+        None => (RawSettings::default(), Places::default()),
+    };
+    let mut problems = Vec::new();
+    let mut values = match serde_json::to_value(raw) {
+        Ok(Value::Object(values)) => values,
+        Ok(_) | Err(_) => Map::new(),
+    };
+    env::apply(env, &GUIDE, &mut values, &mut problems);
+    let raw: RawSettings = match serde_json::from_value(Value::Object(values)) {
+        Ok(raw) => raw,
+        Err(error) => {
+            problems.push(Problem::new("", error.to_string()));
+            return Err(problems);
+        }
+    };
+    let mut resolve = Resolve {
+        home,
+        mode,
+        env,
+        places,
+        problems,
+    };
+    let settings = resolve.settings(raw, file);
+    match settings {
+        Some(settings) if resolve.problems.is_empty() => Ok(settings),
+        Some(_) | None => Err(resolve.problems),
+    }
+}
+
+fn read_file(file: &Path) -> Result<(RawSettings, Places), Vec<Problem>> {
+    let text = read_text(file, "run `db4sci init` to write one")?;
+    let node = document::parse(&text, file)?;
+    GUIDE.read(&node, file)
+}
+
+fn read_text(file: &Path, missing: &str) -> Result<String, Vec<Problem>> {
+    let problem = |message: String| vec![Problem::new("", message).at(document::whole(file))];
+    let bytes = std::fs::read(file).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => problem(format!("there is no such file; {missing}")),
+        _ => problem(format!("cannot be read: {error}")),
+    })?;
+    let text = document::text(&bytes, file).map_err(|problem| vec![problem])?;
+    Ok(text.to_owned())
+}
+
+struct Resolve<'a> {
+    home: &'a Path,
+    mode: Mode,
+    env: &'a BTreeMap<String, String>,
+    places: Places,
+    problems: Vec<Problem>,
+}
+
+impl Resolve<'_> {
+    fn settings(&mut self, raw: RawSettings, file: Option<PathBuf>) -> Option<Settings> {
+        let mode = self.mode;
+        let host = raw.container_host.or_else(|| mode.container_host());
+        let host = match host {
+            Some(host) => self.host(host),
+            None => self.missing("container_host", "the host name that users connect to"),
+        };
+        let state_dir = raw.state_dir.unwrap_or_else(|| mode.state_dir().to_owned());
+        let state_dir = self.absolute("state_dir", &state_dir);
+        let socket = match raw.socket {
+            Some(path) => self.absolute("socket", &path),
+            None => state_dir.as_ref().map(|dir| mode.socket(dir)),
+        };
+        let data_volumes = self.data_volumes(raw.data_volumes.as_deref(), state_dir.as_deref());
+        let backup_volume = match raw.backup_volume {
+            Some(path) => Some(self.absolute("backupVolume", &path)?),
+            None => None,
+        };
+        let ip = raw.container_ip.as_deref();
+        let ip: Option<IpAddr> = match ip {
+            Some(text) => self.parsed("container_ip", text, "an address such as `127.0.0.1`"),
+            None => Some(mode.container_ip()),
+        };
+        let http = raw.http.as_deref().unwrap_or("127.0.0.1:5000");
+        let http: Option<SocketAddr> =
+            self.parsed("http", http, "an address and a port such as `127.0.0.1:5000`");
+        let mirrors = match raw.image_mirrors {
+            Some(path) => self.mirrors(&self.home.join(path)),
+            None => Some(BTreeMap::new()),
+        };
+        let zone = raw.time_zone.as_deref().unwrap_or("UTC");
+        let zone = match zone.parse::<ZoneName>() {
+            Ok(zone) => Some(zone),
+            Err(message) => self.refuse("time_zone", message),
+        };
+        let prefix = self.prefix(raw.container_prefix.unwrap_or_default());
+        let socket = socket.and_then(|socket| self.short(socket));
+        let folder = |given: Option<String>, default: &str| {
+            self.home.join(given.unwrap_or_else(|| default.to_owned()))
+        };
+        Some(Settings {
+            mode,
+            file,
+            base_port: raw.base_port.unwrap_or(32010),
+            desired_state: folder(raw.desired_state, "desired-state"),
+            dbconfig: folder(raw.dbconfig, "dbconfig"),
+            container_host: host?,
+            container_ip: ip?,
+            state_dir: state_dir?,
+            socket: socket?,
+            http: http?,
+            data_volumes: data_volumes?,
+            backup_volume,
+            container_prefix: prefix?,
+            image_mirrors: mirrors?,
+            admins: raw.admins.unwrap_or_default(),
+            time_zone: zone?,
+            limits: Limits {
+                lanes: usize::from(raw.limits.and_then(|l| l.lanes).unwrap_or(4)),
+            },
+        })
+    }
+
+    fn host(&mut self, host: String) -> Option<String> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || ".-:".contains(c);
+        if host.chars().all(plain) {
+            return Some(host);
+        }
+        let message = format!("`{}` is no host name", host.escape_debug());
+        self.refuse("container_host", message)
+    }
+
+    fn prefix(&mut self, prefix: String) -> Option<String> {
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_.-".contains(c);
+        let first = prefix.chars().next();
+        let starts = first.is_none_or(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+        if starts && prefix.len() <= 20 && prefix.chars().all(plain) {
+            return Some(prefix);
+        }
+        let message = format!(
+            "`{}` cannot begin a container's name; allowed: ^([a-z0-9][a-z0-9_.-]{{0,19}})?$",
+            prefix.escape_debug()
+        );
+        self.refuse("container_prefix", message)
+    }
+
+    fn short(&mut self, socket: PathBuf) -> Option<PathBuf> {
+        let long = socket.as_os_str().len();
+        if long <= SOCKET_PATH {
+            return Some(socket);
+        }
+        let message = format!(
+            "`{}` has {long} bytes; a unix socket's path has at most {SOCKET_PATH}: set a shorter \
+             `socket`",
+            socket.display()
+        );
+        self.refuse("socket", message)
+    }
+
+    fn data_volumes(
+        &mut self,
+        rows: Option<&[RawVolume]>,
+        state_dir: Option<&Path>,
+    ) -> Option<Vec<VolumeRule>> {
+        let standard = |path: PathBuf| {
+            Some(vec![VolumeRule {
+                label: "Standard".to_owned(),
+                path,
+                engines: None,
+                users: None,
+                encrypted: false,
+            }])
+        };
+        if let Some(path) = self.env.get(env::DATA_VOLUME) {
+            return self.absolute(env::DATA_VOLUME, path).and_then(standard);
+        }
+        let Some(rows) = rows else {
+            if self.mode.needs_volumes() {
+                return self.missing("dataVolumes", "the folders for data");
+            }
+            return standard(state_dir?.join("data"));
+        };
+        let mut volumes: Vec<VolumeRule> = Vec::new();
+        for (i, row) in rows.iter().enumerate() {
+            let field = |key: &str| format!("dataVolumes[{i}].{key}");
+            let path = self.absolute(&field("path"), &row.path);
+            let engines = match row.engines.list() {
+                Some(list) => self.engines(&field("engines"), list).map(Some),
+                None => Some(None),
+            };
+            if volumes.iter().any(|v| v.label == row.label) {
+                let message = format!("`{}` stands twice", row.label);
+                self.refuse::<()>(&field("label"), message);
+            }
+            if let Some(twin) = volumes.iter().find(|v| Some(&v.path) == path.as_ref()) {
+                let message = format!("`{}` is `{}`'s, too", row.path, twin.label);
+                self.refuse::<()>(&field("path"), message);
+            }
+            if let (Some(path), Some(engines)) = (path, engines) {
+                volumes.push(VolumeRule {
+                    label: row.label.clone(),
+                    path,
+                    engines,
+                    users: row.users.list().map(<[String]>::to_vec),
+                    encrypted: row.encrypted,
+                });
+            }
+        }
+        Some(volumes)
+    }
+
+    fn engines(&mut self, field: &str, list: &[String]) -> Option<Vec<EngineKind>> {
+        let mut engines = Vec::new();
+        for (i, word) in list.iter().enumerate() {
+            match word.parse() {
+                Ok(engine) => engines.push(engine),
+                Err(message) => {
+                    let all = EngineKind::ALL.map(EngineKind::as_str);
+                    let hint = match nearest(word, all) {
+                        Some(near) => format!("did you mean `{near}`? Allowed"),
+                        None => "allowed".to_owned(),
+                    };
+                    let message = format!("{message}; {hint}: ALL, {}", all.join(", "));
+                    self.refuse::<()>(&format!("{field}[{i}]"), message);
+                }
+            }
+        }
+        (engines.len() == list.len()).then_some(engines)
+    }
+
+    fn mirrors(&mut self, file: &Path) -> Option<BTreeMap<String, ImageRef>> {
+        let read = read_text(file, "set `image_mirrors` to one, or remove it")
+            .and_then(|text| document::parse(&text, file))
+            .and_then(|node| MIRRORS.read::<BTreeMap<String, String>>(&node, file));
+        let (rows, places) = match read {
+            Ok(read) => read,
+            Err(problems) => {
+                self.problems.extend(problems);
+                return None;
+            }
+        };
+        let mut mirrors = BTreeMap::new();
+        for (from, to) in rows {
+            let wrong = |text: &str| text.parse::<ImageRef>().err();
+            for message in [wrong(&from), wrong(&to)].into_iter().flatten() {
+                let problem = places.locate(Problem::new(from.as_str(), message));
+                self.problems.push(problem);
+            }
+            if let Ok(to) = to.parse() {
+                mirrors.insert(from, to);
+            }
+        }
+        Some(mirrors)
+    }
+
+    fn absolute(&mut self, key: &str, text: &str) -> Option<PathBuf> {
+        let path = PathBuf::from(text);
+        if path.is_absolute() && !path.components().any(|c| c.as_os_str() == "..") {
+            return Some(path);
+        }
+        let message = format!(
+            "`{}` is no absolute path; write one, without `..`",
+            text.escape_debug()
+        );
+        self.refuse(key, message)
+    }
+
+    fn parsed<T: FromStr>(&mut self, key: &str, text: &str, wanted: &str) -> Option<T> {
+        match text.parse() {
+            Ok(value) => Some(value),
+            Err(_) => {
+                let message = format!("`{}` is not {wanted}", text.escape_debug());
+                self.refuse(key, message)
+            }
+        }
+    }
+
+    fn missing<T>(&mut self, key: &str, what: &str) -> Option<T> {
+        let mode = self.mode;
+        self.refuse(key, format!("missing; {mode} needs {what}"))
+    }
+
+    fn refuse<T>(&mut self, key: &str, message: String) -> Option<T> {
+        let problem = match env::variable(key, self.env) {
+            Some(variable) => Problem::new(variable, message),
+            None if key == env::DATA_VOLUME => Problem::new(key, message),
+            None => self.places.locate(Problem::new(key, message)),
+        };
+        self.problems.push(problem);
+        None
+    }
+}
+
+/// What a mode takes for granted.
+impl Mode {
+    /// Its settings file, below the home folder.
+    fn file(self) -> Option<&'static str> {
+        match self {
+            Mode::Prod => Some("prod/config.yaml"),
+            Mode::Dev => Some("dev/config.yaml"),
+            Mode::Test | Mode::Demo => None,
+        }
+    }
+
+    fn container_host(self) -> Option<String> {
+        match self {
+            Mode::Prod => None,
+            Mode::Dev | Mode::Test | Mode::Demo => Some("localhost".to_owned()),
+        }
+    }
+
+    fn container_ip(self) -> IpAddr {
+        match self {
+            Mode::Prod => Ipv4Addr::UNSPECIFIED.into(),
+            Mode::Dev | Mode::Test | Mode::Demo => Ipv4Addr::LOCALHOST.into(),
+        }
+    }
+
+    fn state_dir(self) -> &'static str {
+        match self {
+            Mode::Prod | Mode::Dev => "/var/lib/db4sci",
+            Mode::Test => "/var/lib/db4sci-test",
+            Mode::Demo => "/var/lib/db4sci-demo",
+        }
+    }
+
+    fn socket(self, state_dir: &Path) -> PathBuf {
+        match self {
+            Mode::Prod | Mode::Dev => PathBuf::from("/run/db4sci/db4sci.sock"),
+            Mode::Test | Mode::Demo => state_dir.join("db4sci.sock"),
+        }
+    }
+
+    fn needs_volumes(self) -> bool {
+        match self {
+            Mode::Prod | Mode::Dev => true,
+            Mode::Test | Mode::Demo => false,
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! The settings as they are written.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// `config.yaml`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSettings {
+    /// Host name that users connect to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub container_host: Option<String>,
+    /// Address that published ports are bound to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub container_ip: Option<String>,
+    /// Where ports without a wish begin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 2, max = 65535))]
+    pub base_port: Option<u16>,
+    /// Where the daemon keeps its own files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub state_dir: Option<String>,
+    /// The daemon's unix socket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub socket: Option<String>,
+    /// Where pages, API and metrics are served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub http: Option<String>,
+    /// The folder of specs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub desired_state: Option<String>,
+    /// The folder of the catalog.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub dbconfig: Option<String>,
+    /// The data volumes.
+    #[serde(
+        rename = "dataVolumes",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(length(min = 1))]
+    pub data_volumes: Option<Vec<RawVolume>>,
+    /// Where backups of the local store go.
+    #[serde(
+        rename = "backupVolume",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(length(min = 1))]
+    pub backup_volume: Option<String>,
+    /// Goes before every container's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container_prefix: Option<String>,
+    /// A file that maps images of the catalog to others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub image_mirrors: Option<String>,
+    /// Logins and groups that may do everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admins: Option<Vec<String>>,
+    /// The default time zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub time_zone: Option<String>,
+    /// Limits of the daemon's own work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<RawLimits>,
+}
+
+/// A data volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawVolume {
+    /// Its label, as specs name it.
+    #[schemars(length(min = 1, max = 63))]
+    pub label: String,
+    /// Its folder on the host.
+    #[schemars(length(min = 1))]
+    pub path: String,
+    /// The engines that may use it.
+    #[serde(default = "all")]
+    pub engines: AllOr,
+    /// The owners that may use it.
+    #[serde(default = "all")]
+    pub users: AllOr,
+    /// Whether what lies there is encrypted.
+    #[serde(default)]
+    pub encrypted: bool,
+}
+
+fn all() -> AllOr {
+    AllOr::Word(All::All)
+}
+
+/// `ALL`, or a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum AllOr {
+    /// All.
+    Word(All),
+    /// These.
+    List(Vec<String>),
+}
+
+impl AllOr {
+    /// The list, if there is one. `[ALL]` is `ALL`, as the original wrote it.
+    pub(super) fn list(&self) -> Option<&[String]> {
+        match self {
+            AllOr::Word(All::All) => None,
+            AllOr::List(list) if list.iter().any(|word| word == "ALL") => None,
+            AllOr::List(list) => Some(list),
+        }
+    }
+}
+
+/// The word `ALL`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(super) enum All {
+    /// All.
+    #[serde(rename = "ALL")]
+    All,
+}
+
+/// Limits of the daemon's own work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawLimits {
+    /// Databases that are worked on at the same time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 64))]
+    pub lanes: Option<u16>,
+}

@@ -1,0 +1,94 @@
+//! The commented settings file that `db4sci init` writes.
+
+use super::Mode;
+
+/// The text of a mode's settings file, ready to be edited. `prod/config.yaml` and
+/// `dev/config.yaml` hold the same.
+pub fn template(mode: Mode) -> String {
+    let (what, host, ip) = match mode {
+        Mode::Prod => ("production", "databases.example.org", "0.0.0.0"),
+        Mode::Dev => ("development", "localhost", "127.0.0.1"),
+        Mode::Test => ("automatic tests", "localhost", "127.0.0.1"),
+        Mode::Demo => ("the demo", "localhost", "127.0.0.1"),
+    };
+    TEXT.replace("{what}", what)
+        .replace("{host}", host)
+        .replace("{ip}", ip)
+        .replace("{state}", mode_state(mode))
+        .replace("{volume}", mode_volume(mode))
+}
+
+fn mode_state(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Prod | Mode::Dev => "/var/lib/db4sci",
+        Mode::Test => "/var/lib/db4sci-test",
+        Mode::Demo => "/var/lib/db4sci-demo",
+    }
+}
+
+fn mode_volume(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Prod | Mode::Dev => "/srv/db4sci/data",
+        Mode::Test => "/var/lib/db4sci-test/data",
+        Mode::Demo => "/var/lib/db4sci-demo/data",
+    }
+}
+
+const TEXT: &str = r#"# DB4Sci's settings for {what}.
+#
+# Read once, at start. An unknown key is refused. A single value can be overridden by an environment
+# variable: DB4SCI_ and the key in capitals, such as DB4SCI_BASE_PORT=33010. A value with a `#` before
+# it is the default.
+
+# The host name that users connect to.
+container_host: {host}
+
+# The address that the databases' ports are published on.
+container_ip: {ip}
+
+# Databases get ports from here on; mydb_admin, DB4Sci's own database, has the one before it.
+base_port: 32010
+
+# Where DB4Sci keeps its journal, keys and secrets. The same path inside and outside a container.
+state_dir: {state}
+
+# Where the command line finds the daemon.
+# socket: /run/db4sci/db4sci.sock
+
+# Where pages, API and metrics are served.
+# http: 127.0.0.1:5000
+
+# The folders of specs and of the catalog, below the folder that holds prod/ and dev/.
+# desired_state: desired-state
+# dbconfig: dbconfig
+
+# Folders for data, each mounted before the daemon starts. A spec names one by its label; the first
+# one that its engine and owner may use is the default. `engines` and `users` are ALL or a list;
+# the user Admin stands for the admins below.
+dataVolumes:
+  - label: Standard
+    path: {volume}
+    engines: ALL
+    users: ALL
+    encrypted: false
+
+# Where backups go. Nothing is written there yet: this version makes none.
+# backupVolume: /srv/db4sci/backup
+
+# Goes before every container's name, so that two instances can share a host.
+# container_prefix: ""
+
+# A YAML file that maps images of the catalog to those of a registry of your own:
+#   "postgres:17": "registry.example.org/postgres:17"
+# image_mirrors: dbconfig/mirrors.yaml
+
+# Logins and groups that may do everything.
+admins: []
+
+# For windows and schedules of specs that name no zone.
+time_zone: UTC
+
+# Databases that are worked on at the same time.
+# limits:
+#   lanes: 4
+"#;
