@@ -9,6 +9,7 @@ pub mod docker;
 pub(crate) mod fixture;
 pub mod host;
 pub mod servers;
+pub mod sim;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -15,3 +15,4 @@ mod terminal;
 mod verbs;
 
 pub use client::Docker;
+pub use job::{JobSpec, LABEL_JOB, LABEL_JOB_INSTANCE};

@@ -1,0 +1,293 @@
+//! `DataDirs` for the simulated host, by the rules of the real one.
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+
+use super::World;
+use super::disk::SimMarker;
+use super::fault::Part;
+use super::state::State;
+use crate::model::{
+    DataSeen, Database, FilesSeen, FilesWanted, Marker, MarkerState, Secret, Seen, Site, Timestamp,
+};
+use crate::runtime::{DataDirs, DirError};
+
+type Answer<T> = Result<T, DirError>;
+
+#[async_trait]
+impl DataDirs for World {
+    async fn look(&self, db: &Database) -> Seen<DataSeen> {
+        let looked: Answer<Seen<DataSeen>> =
+            World::look(self, Part::Disk, "look", |state| Ok(state.look_at(db))).await;
+        looked.unwrap_or_else(|e| Seen::Unknown(e.to_string()))
+    }
+
+    async fn files(&self, site: &Site, db: &Database, wanted: &FilesWanted) -> Seen<FilesSeen> {
+        let looked: Answer<FilesSeen> = World::look(self, Part::Disk, "files", |state| {
+            let mut seen = state
+                .disk
+                .applied
+                .get(&site.config_dir(&db.name))
+                .cloned()
+                .unwrap_or_default();
+            let secrets = state.disk.secrets.get(&site.secrets_dir(&db.name));
+            seen.complete = seen.complete
+                && state.disk.exists(&db.marker_dir())
+                && state.disk.exists(&site.guard_dir())
+                && wanted
+                    .secrets
+                    .iter()
+                    .all(|s| secrets.is_some_and(|kept| kept.contains_key(&s.name)));
+            Ok(seen)
+        })
+        .await;
+        match looked {
+            Ok(seen) => Seen::Present(seen),
+            Err(e) => Seen::Unknown(e.to_string()),
+        }
+    }
+
+    async fn prepare(&self, db: &Database) -> Answer<()> {
+        self.act(Part::Disk, "prepare", |state| state.prepare(db))
+            .await
+    }
+
+    async fn set_aside_half_made(&self, db: &Database, now: Timestamp) -> Answer<PathBuf> {
+        self.act(Part::Disk, "set aside", |state| state.set_aside(db, now))
+            .await
+    }
+
+    async fn write_files(&self, site: &Site, db: &Database, wanted: &FilesWanted) -> Answer<()> {
+        self.act(Part::Disk, "write files", |state| {
+            state.writable(db)?;
+            if !state.disk.exists(&db.marker_dir()) {
+                return Err(state.io(db, "no marker folder"));
+            }
+            let secrets_dir = site.secrets_dir(&db.name);
+            for folder in [
+                site.guard_dir(),
+                site.config_dir(&db.name),
+                secrets_dir.clone(),
+            ] {
+                state.disk.plain.insert(folder);
+            }
+            for secret in &wanted.secrets {
+                let made = state.rng.hex(32);
+                let kept = state.disk.secrets.entry(secrets_dir.clone()).or_default();
+                kept.entry(secret.name.clone()).or_insert(made);
+            }
+            state.disk.applied.insert(
+                site.config_dir(&db.name),
+                FilesSeen {
+                    complete: true,
+                    settings: wanted.settings.clone(),
+                    config: wanted.config_text.clone(),
+                },
+            );
+            state.journal.push(format!("write_files {}", db.name));
+            Ok(())
+        })
+        .await
+    }
+
+    async fn mark_initialised(&self, db: &Database) -> Answer<()> {
+        self.act(Part::Disk, "mark", |state| state.mark_initialised(db))
+            .await
+    }
+
+    async fn secret(&self, site: &Site, db: &Database, file: &str) -> Answer<Secret> {
+        World::look(self, Part::Disk, "secret", |state| {
+            let kept = state.disk.secrets.get(&site.secrets_dir(&db.name));
+            match kept.and_then(|files| files.get(file)) {
+                Some(text) => Ok(Secret::new(text.clone())),
+                None => Err(state.io(db, "there is no such secret")),
+            }
+        })
+        .await
+    }
+
+    async fn keep_evidence(
+        &self,
+        site: &Site,
+        db: &Database,
+        now: Timestamp,
+        files: &[(String, String)],
+    ) -> Answer<PathBuf> {
+        self.act(Part::Disk, "keep evidence", |state| {
+            let folder = site
+                .state_dir
+                .join("quarantine")
+                .join(db.name.as_str())
+                .join(now.format("%Y%m%dT%H%M%S%.3fZ").to_string());
+            state.disk.evidence.insert(folder.clone(), files.to_vec());
+            state.journal.push(format!("evidence {}", db.name));
+            Ok(folder)
+        })
+        .await
+    }
+}
+
+impl State {
+    fn look_at(&self, db: &Database) -> Seen<DataSeen> {
+        let volume = &db.volume.path;
+        if !self.disk.mounted(volume) {
+            return Seen::Unknown(format!(
+                "{} is not there: is the volume mounted?",
+                volume.display()
+            ));
+        }
+        let marker = self.disk.markers.get(&db.marker_dir()).map(|m| Marker {
+            uid: m.uid,
+            state: m.state,
+        });
+        let data = self
+            .disk
+            .dirs
+            .get(&db.data_dir())
+            .and_then(|inode| self.disk.data.get(inode));
+        if marker.is_none() && data.is_none() {
+            return Seen::Absent;
+        }
+        Seen::Present(DataSeen {
+            marker,
+            dirs_exist: data.is_some(),
+            empty: data.is_none_or(|d| !d.sentinel && !d.strange),
+            sentinel: data.is_some_and(|d| d.sentinel),
+            inner_uid: data.and_then(|d| d.inner),
+        })
+    }
+
+    /// What lies there, known for sure.
+    fn known(&self, db: &Database) -> Answer<Option<DataSeen>> {
+        match self.look_at(db) {
+            Seen::Absent => Ok(None),
+            Seen::Present(seen) => Ok(Some(seen)),
+            Seen::Unknown(why) => Err(self.io(db, &why)),
+        }
+    }
+
+    fn writable(&self, db: &Database) -> Answer<()> {
+        if self.disk.full {
+            return Err(DirError::DiskFull(db.data_dir().display().to_string()));
+        }
+        Ok(())
+    }
+
+    fn io(&self, db: &Database, message: &str) -> DirError {
+        DirError::Io {
+            path: db.data_dir().display().to_string(),
+            message: message.to_owned(),
+        }
+    }
+
+    fn prepare(&mut self, db: &Database) -> Answer<()> {
+        self.accounts.insert(db.uid, db.account.user.clone());
+        let seen = self.known(db)?.unwrap_or(DataSeen {
+            empty: true,
+            ..DataSeen::default()
+        });
+        self.writable(db)?;
+        match &seen.marker {
+            Some(marker) if marker.uid != db.uid => {
+                return refused(format!("marked as the place of {}", marker.uid));
+            }
+            Some(marker) if marker.state == MarkerState::Initialised => {
+                return if seen.dirs_exist {
+                    Ok(())
+                } else {
+                    refused("initialised, and its data folders are gone".to_owned())
+                };
+            }
+            Some(_) => {}
+            None if !seen.empty => {
+                return refused("holds something already, and no marker".to_owned());
+            }
+            None => self.mark_place(db),
+        }
+        if !seen.dirs_exist {
+            self.disk.make_data(&db.data_dir());
+        }
+        self.journal.push(format!("prepare {}", db.name));
+        Ok(())
+    }
+
+    fn mark_place(&mut self, db: &Database) {
+        let inode = self.disk.inode();
+        self.disk.markers.insert(
+            db.marker_dir(),
+            SimMarker {
+                inode,
+                uid: db.uid,
+                state: MarkerState::Initialising,
+            },
+        );
+    }
+
+    fn set_aside(&mut self, db: &Database, now: Timestamp) -> Answer<PathBuf> {
+        let seen = self.known(db)?.unwrap_or_default();
+        match &seen.marker {
+            Some(m) if m.uid == db.uid && m.state == MarkerState::Initialising => {}
+            Some(_) | None => return refused("no half-made folder of this database".to_owned()),
+        }
+        if seen.inner_uid.is_some() {
+            return refused("its first start had ended well".to_owned());
+        }
+        let lock = self.disk.markers.get(&db.marker_dir()).map(|m| m.inode);
+        if self
+            .containers
+            .values()
+            .any(|c| c.server().is_some_and(|s| s.lock == lock))
+        {
+            return refused("a server runs on it".to_owned());
+        }
+        let to = db.volume.path.join(".db4sci/.aside").join(format!(
+            "{}-{}",
+            db.name,
+            now.format("%Y%m%dT%H%M%S%.3fZ")
+        ));
+        if let Some(inode) = self.disk.dirs.remove(&db.data_dir()) {
+            if self.disk.data.get(&inode).is_some_and(|d| d.rows > 0) {
+                self.violation(format!("data of {} with rows was set aside", db.name));
+            }
+            self.disk.aside.push((to.clone(), inode));
+            self.journal.push(format!("set_aside {}", db.name));
+        }
+        Ok(to)
+    }
+
+    fn mark_initialised(&mut self, db: &Database) -> Answer<()> {
+        let seen = self.known(db)?.unwrap_or_default();
+        self.writable(db)?;
+        if !seen.sentinel {
+            return refused("no initialised data".to_owned());
+        }
+        if seen.inner_uid.is_some_and(|uid| uid != db.uid) {
+            return refused("holds another database's data".to_owned());
+        }
+        let proven = seen.inner_uid == Some(db.uid);
+        match &seen.marker {
+            Some(m) if m.uid != db.uid => return refused(format!("marked for {}", m.uid)),
+            Some(m) if m.state == MarkerState::Initialised && !proven => {
+                return refused("marked as initialised, and lacks the uid".to_owned());
+            }
+            Some(_) => {}
+            None if proven => self.mark_place(db),
+            None => return refused("holds no marker".to_owned()),
+        }
+        if let Some(marker) = self.disk.markers.get_mut(&db.marker_dir()) {
+            marker.state = MarkerState::Initialised;
+        }
+        let inode = self.disk.dirs.get(&db.data_dir()).copied();
+        if let Some(data) = inode.and_then(|i| self.disk.data.get_mut(&i)) {
+            data.inner = Some(db.uid);
+        }
+        self.began.insert(db.uid);
+        self.journal.push(format!("mark_initialised {}", db.name));
+        Ok(())
+    }
+}
+
+fn refused<T>(why: String) -> Answer<T> {
+    Err(DirError::Refused(format!("{why}; nothing was changed")))
+}

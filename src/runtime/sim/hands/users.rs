@@ -1,0 +1,77 @@
+//! The databases' users.
+
+use chrono::TimeDelta;
+
+use crate::model::{Status, Uid};
+use crate::runtime::sim::World;
+use crate::runtime::sim::container::Work;
+use crate::runtime::sim::state::State;
+
+/// Users of the databases.
+impl World {
+    /// A user commits a row; whether that was accepted. From then on, a server of this database
+    /// that runs without the row is a violation.
+    pub fn write(&self, uid: Uid) -> bool {
+        self.with(|state| {
+            let Some(inode) = state.ready_server(uid) else {
+                return false;
+            };
+            let Some(data) = state.disk.data.get_mut(&inode) else {
+                return false;
+            };
+            data.rows += 1;
+            *state.accepted.entry(uid).or_default() += 1;
+            true
+        })
+    }
+
+    /// Rows that a user can read now; `None`: no server of this database is ready.
+    pub fn rows(&self, uid: Uid) -> Option<u64> {
+        self.with(|state| {
+            let inode = state.ready_server(uid)?;
+            Some(state.disk.data.get(&inode)?.rows)
+        })
+    }
+
+    /// So many clients are connected.
+    pub fn set_connections(&self, uid: Uid, connections: u32) {
+        self.with(|state| state.connections.insert(uid, connections));
+    }
+
+    /// A person changes the passwords inside the server: ours are refused.
+    pub fn change_passwords(&self, uid: Uid) {
+        self.with(|state| {
+            let inode = state.ready_server(uid);
+            if let Some(data) = inode.and_then(|i| state.disk.data.get_mut(&i)) {
+                data.passwords.clear();
+            }
+        });
+    }
+
+    /// How long a first start, and every start, takes.
+    pub fn set_timing(&self, init: TimeDelta, boot: TimeDelta) {
+        self.with(|state| {
+            state.init_time = init;
+            state.boot_time = boot;
+        });
+    }
+}
+
+impl State {
+    /// The data behind this database's server, if one is ready.
+    fn ready_server(&self, uid: Uid) -> Option<u64> {
+        self.containers.values().find_map(|c| {
+            let process = c.process.as_ref().filter(|p| !p.hung)?;
+            match &process.work {
+                Work::Server(s)
+                    if s.uid == Some(uid)
+                        && s.ready_at <= self.now
+                        && c.status == Status::Running =>
+                {
+                    Some(s.data)
+                }
+                Work::Server(_) | Work::Idle => None,
+            }
+        })
+    }
+}

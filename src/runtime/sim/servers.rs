@@ -1,0 +1,93 @@
+//! `Servers` for the simulated host.
+
+use async_trait::async_trait;
+
+use super::World;
+use super::fault::Part;
+use super::state::State;
+use crate::model::server::{Answer, Statement, Target};
+use crate::model::{Status, Uid};
+use crate::runtime::{ServerError, Servers};
+
+#[async_trait]
+impl Servers for World {
+    async fn ask(&self, target: &Target, _query: &str) -> Result<Answer, ServerError> {
+        self.look(Part::Server, "ask", |state| {
+            let (inode, version) = state.reach(target)?;
+            Ok(Answer {
+                version,
+                connections: state.connections.get(&target.uid).copied().unwrap_or(0),
+                account: state.disk.data.get(&inode).is_some_and(|d| d.account),
+            })
+        })
+        .await
+    }
+
+    async fn run(&self, target: &Target, _statements: &[Statement]) -> Result<(), ServerError> {
+        self.act(Part::Server, "run", |state| {
+            let (inode, _) = state.reach(target)?;
+            if let Some(data) = state.disk.data.get_mut(&inode) {
+                data.account = true;
+            }
+            state.journal.push(format!("run {}", target.uid));
+            Ok(())
+        })
+        .await
+    }
+
+    async fn login(&self, target: &Target) -> Result<(), ServerError> {
+        self.look(Part::Server, "login", |state| state.reach(target).map(drop))
+            .await
+    }
+
+    async fn forget(&self, _uid: Uid) {}
+}
+
+impl State {
+    /// The data behind a server that answers this login, and the server's version.
+    fn reach(&self, target: &Target) -> Result<(u64, String), ServerError> {
+        let unreachable = |why: &str| Err(ServerError::Unreachable(why.to_owned()));
+        let container = self
+            .containers
+            .values()
+            .find(|c| c.has_process() && c.spec.ports.iter().any(|p| p.host == target.port));
+        let Some(container) = container else {
+            return unreachable("connection refused");
+        };
+        let hung = container.process.as_ref().is_some_and(|p| p.hung);
+        if hung || container.status == Status::Paused {
+            return unreachable("no answer within 3 s");
+        }
+        let image = self
+            .images
+            .values()
+            .find(|i| i.seen.id == container.spec.image);
+        let version = match image {
+            Some(image) if image.protocol == Some(target.protocol) => image.version.clone(),
+            Some(_) => return unreachable("unexpected data"),
+            // The tag moved, and the image of the running container has no name any more.
+            None => String::new(),
+        };
+        let Some(server) = container.server() else {
+            return unreachable("unexpected data");
+        };
+        if self.now < server.ready_at {
+            return Err(ServerError::NotReady(
+                "the database system is starting up (57P03)".to_owned(),
+            ));
+        }
+        let refused = || {
+            Err(ServerError::LoginRefused(
+                "password authentication failed".to_owned(),
+            ))
+        };
+        let Some(data) = self.disk.data.get(&server.data) else {
+            return unreachable("unexpected data");
+        };
+        let is_account = self.accounts.get(&target.uid) == Some(&target.user);
+        if !data.passwords.contains(target.password.expose()) || (is_account && !data.account) {
+            return refused();
+        }
+        Ok((server.data, version))
+    }
+}

@@ -1,0 +1,127 @@
+//! All of the world, and how time passes in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, TimeDelta};
+
+use super::container::Container;
+use super::disk::{Disk, SimImage};
+use super::fault::FaultState;
+use super::rng::Rng;
+use crate::model::{ContainerId, Timestamp, Uid};
+use crate::runtime::{RuntimeError, RuntimeEvent};
+
+/// The world behind the lock.
+pub(super) struct State {
+    pub(super) rng: Rng,
+    pub(super) now: Timestamp,
+    /// Time that passed by `advance`.
+    pub(super) offset: TimeDelta,
+    /// How wrong the wall clock is.
+    pub(super) skew: TimeDelta,
+    pub(super) fault: FaultState,
+    pub(super) containers: BTreeMap<String, Container>,
+    /// Images on this host, by reference.
+    pub(super) images: BTreeMap<String, SimImage>,
+    /// Images that can be pulled; a registry that does not answer has none.
+    pub(super) registry: Option<BTreeMap<String, SimImage>>,
+    pub(super) disk: Disk,
+    pub(super) events: Vec<RuntimeEvent>,
+    /// Counts breaks of the event stream.
+    pub(super) streams_broken: u64,
+    /// Rows that users of each database were told are safe.
+    pub(super) accepted: BTreeMap<Uid, u64>,
+    /// Databases that were ready once, and must never be begun anew.
+    pub(super) began: BTreeSet<Uid>,
+    /// The account's login name of each database.
+    pub(super) accounts: BTreeMap<Uid, String>,
+    /// Open connections of clients.
+    pub(super) connections: BTreeMap<Uid, u32>,
+    pub(super) violations: Vec<String>,
+    pub(super) journal: Vec<String>,
+    pub(super) ledger_writable: bool,
+    /// Time that a server's first start takes.
+    pub(super) init_time: TimeDelta,
+    /// Time from the process' start until a server answers.
+    pub(super) boot_time: TimeDelta,
+}
+
+impl State {
+    /// The first instant of every world.
+    pub(super) fn beginning() -> Timestamp {
+        // 2026-01-05, a Monday, 12:00 UTC.
+        DateTime::from_timestamp(1_767_614_400, 0).unwrap_or_default()
+    }
+
+    pub(super) fn new(seed: u64) -> Self {
+        State {
+            rng: Rng::new(seed),
+            now: State::beginning(),
+            offset: TimeDelta::zero(),
+            skew: TimeDelta::zero(),
+            fault: FaultState::default(),
+            containers: BTreeMap::new(),
+            images: BTreeMap::new(),
+            registry: Some(BTreeMap::new()),
+            disk: Disk::default(),
+            events: Vec::new(),
+            streams_broken: 0,
+            accepted: BTreeMap::new(),
+            began: BTreeSet::new(),
+            accounts: BTreeMap::new(),
+            connections: BTreeMap::new(),
+            violations: Vec::new(),
+            journal: Vec::new(),
+            ledger_writable: true,
+            init_time: TimeDelta::seconds(2),
+            boot_time: TimeDelta::seconds(1),
+        }
+    }
+
+    /// Lets everything happen that is due until now, each at its own instant.
+    pub(super) fn catch_up(&mut self, now: Timestamp) {
+        while let Some((due, id)) = self
+            .containers
+            .values()
+            .filter_map(|c| Some((c.due()?, c.id.clone())))
+            .min()
+            .filter(|(due, _)| *due <= now)
+        {
+            self.now = self.now.max(due);
+            self.happen(&id);
+        }
+        self.now = self.now.max(now);
+    }
+
+    pub(super) fn violation(&mut self, text: String) {
+        self.violations
+            .push(format!("{}: {text}", self.now.format("%T%.3f")));
+    }
+
+    /// A container by id or name.
+    pub(super) fn find(&self, id_or_name: &str) -> Option<&Container> {
+        self.containers
+            .get(id_or_name)
+            .or_else(|| self.containers.values().find(|c| c.name == id_or_name))
+    }
+
+    /// A container that a call names.
+    pub(super) fn container(&mut self, id: &ContainerId) -> Result<&mut Container, RuntimeError> {
+        let key = self.find(id.as_str()).map(|c| c.id.clone());
+        key.and_then(|key| self.containers.get_mut(&key))
+            .ok_or_else(|| RuntimeError::NotFound(format!("No such container: {id}")))
+    }
+
+    /// Tells watchers of a container.
+    pub(super) fn tell(&mut self, id: &str, action: &str) {
+        if let Some(container) = self.containers.get(id) {
+            self.events.push(RuntimeEvent {
+                id: ContainerId(container.id.clone()),
+                action: action.to_owned(),
+                labels: container.spec.labels.clone(),
+                name: container.name.clone(),
+                at: self.now,
+            });
+        }
+    }
+}
