@@ -67,7 +67,7 @@ pub(super) async fn run(settings: Settings) -> Result<(), String> {
         http: Some(settings.http),
     };
     let bound = serve::bind(&options).await.map_err(|e| chain(&e))?;
-    if let Err(error) = docker.sweep_jobs(&site.instance).await {
+    if let Err(error) = docker.sweep_jobs(&site.instance, clock.now()).await {
         tracing::warn!(%error, "left-over job containers could not be removed");
     }
 
