@@ -72,7 +72,7 @@ pub(super) async fn run(settings: Settings) -> Result<(), String> {
     }
 
     let stop = CancellationToken::new();
-    let parts = Parts::assemble(settings, size, site, ledger, docker, clock, stop.clone())?;
+    let mut parts = Parts::assemble(settings, size, site, ledger, docker, clock, stop.clone())?;
     parts.note(&format!("started, version {}", env!("CARGO_PKG_VERSION"))).await;
     parts.intake.mydb_admin().await?;
     let mut tasks = JoinSet::new();
