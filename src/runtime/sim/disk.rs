@@ -31,8 +31,8 @@ impl SimImage {
         }
     }
 
-    /// An image without a server, whose containers do as their command says: `sim sleep`,
-    /// `sim stubborn` (does not heed the stop signal), `sim exit CODE`, `sim print LINE`.
+    /// An image without a server, whose containers do as their words say: `sim wait`, `sim resist`
+    /// (does not heed the stop signal), `sim exit CODE`, `sim say LINE…`.
     pub fn plain(name: &str, volumes: &[&str]) -> Self {
         SimImage {
             seen: ImageSeen {

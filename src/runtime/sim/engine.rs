@@ -10,8 +10,20 @@ use crate::runtime::RuntimeError;
 
 /// Docker's exit code of a start that failed.
 const START_FAILED: i64 = 128;
+/// The exit code of a process that ends at once, and what it says.
+type Refusal = (i64, Vec<String>);
+
 /// Killed by signal 9.
 pub(super) const KILLED: i64 = 137;
+
+/// Who starts a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum By {
+    /// A call, which hears what goes wrong.
+    Call,
+    /// dockerd itself, after a death or its own restart.
+    Dockerd,
+}
 
 impl State {
     /// Something was due for a container.
@@ -24,7 +36,7 @@ impl State {
             container.restart_at = None;
             container.restart_count += 1;
             // dockerd tries once; what went wrong is only in the container's error.
-            if self.start_process(id).is_err()
+            if self.start_process(id, By::Dockerd).is_err()
                 && let Some(container) = self.containers.get_mut(id)
             {
                 container.status = Status::Exited;
@@ -48,15 +60,23 @@ impl State {
     }
 
     /// Starts a container's process, or says why that is impossible.
-    pub(super) fn start_process(&mut self, id: &str) -> Result<(), RuntimeError> {
+    pub(super) fn start_process(&mut self, id: &str, by: By) -> Result<(), RuntimeError> {
         let Some(container) = self.containers.get(id) else {
             return Err(RuntimeError::NotFound(format!("No such container: {id}")));
         };
         let spec = container.spec.clone();
         if let Err(error) = self.startable(id, &spec) {
+            let known_before = matches!(error, RuntimeError::MountMissing(_));
             if let Some(container) = self.containers.get_mut(id) {
-                container.error = error.to_string();
-                container.exit_code = START_FAILED;
+                match (by, known_before) {
+                    // The mounts of a call are checked before anything is touched.
+                    (By::Call, true) => {}
+                    (By::Dockerd, true) => container.error = error.to_string(),
+                    (By::Call | By::Dockerd, false) => {
+                        container.error = error.to_string();
+                        container.exit_code = START_FAILED;
+                    }
+                }
             }
             return Err(error);
         }
@@ -78,9 +98,9 @@ impl State {
                 }
                 self.check_servers(id);
             }
-            Err((code, line)) => {
+            Err((code, lines)) => {
                 if let Some(container) = self.containers.get_mut(id) {
-                    container.log.extend(line);
+                    container.log.extend(lines);
                 }
                 self.die(id, code, false);
             }
@@ -114,12 +134,8 @@ impl State {
         Ok(())
     }
 
-    /// The first process, or the exit code it ends with at once and its last line.
-    fn begin_work(
-        &mut self,
-        id: &str,
-        spec: &ContainerSpec,
-    ) -> Result<Process, (i64, Option<String>)> {
+    /// The first process, or how it ends at once.
+    fn begin_work(&mut self, id: &str, spec: &ContainerSpec) -> Result<Process, Refusal> {
         let idle = |ends| Process {
             work: Work::Idle,
             ends,
@@ -132,13 +148,16 @@ impl State {
             .map(String::as_str)
             .collect();
         match words.as_slice() {
-            ["sim", "exit", code] => return Err((code.parse().unwrap_or(1), None)),
-            ["sim", "print", line] => return Err((0, Some((*line).to_owned()))),
-            ["sim", "stubborn"] => {
-                return Ok(Process {
-                    hung: true,
-                    ..idle(None)
-                });
+            ["sim", "exit", code] => return Err((code.parse().unwrap_or(1), Vec::new())),
+            ["sim", "say", lines @ ..] => {
+                return Err((0, lines.iter().map(|line| (*line).to_owned()).collect()));
+            }
+            ["sim", doing @ ("wait" | "resist")] => {
+                let hung = *doing == "resist";
+                if let Some(container) = self.containers.get_mut(id) {
+                    container.log.push("ready".to_owned());
+                }
+                return Ok(Process { hung, ..idle(None) });
             }
             _ => {}
         }
@@ -152,14 +171,14 @@ impl State {
         let (uid, inode, lock) = if guarded(spec) {
             let passed = self
                 .guard(spec)
-                .map_err(|(code, line)| (code, Some(line)))?;
+                .map_err(|(code, line)| (code, vec![line]))?;
             (Some(passed.uid), passed.data, Some(passed.lock))
         } else {
             let data = spec
                 .mounts
                 .iter()
                 .find_map(|m| self.disk.data_at(&m.source));
-            (None, data.ok_or((1, None))?, None)
+            (None, data.ok_or((1, Vec::new()))?, None)
         };
         self.begin_server(id, uid, inode, lock)
     }
@@ -170,14 +189,14 @@ impl State {
         uid: Option<crate::model::Uid>,
         inode: u64,
         lock: Option<u64>,
-    ) -> Result<Process, (i64, Option<String>)> {
+    ) -> Result<Process, Refusal> {
         let now = self.now;
         let Some(data) = self.disk.data.get_mut(&inode) else {
-            return Err((1, None));
+            return Err((1, Vec::new()));
         };
         if data.strange || data.half_made {
             let line = "initdb: error: directory exists but is not empty";
-            return Err((1, Some(line.to_owned())));
+            return Err((1, vec![line.to_owned()]));
         }
         let first = !data.sentinel;
         if first {

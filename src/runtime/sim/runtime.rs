@@ -5,6 +5,7 @@ use futures_util::stream::{BoxStream, StreamExt, try_unfold};
 
 use super::World;
 use super::container::{Container, FIRST_DELAY};
+use super::engine::By;
 use super::fault::{Part, Simulated};
 use super::state::State;
 use crate::model::action::{Limits, StopHow};
@@ -286,7 +287,7 @@ impl State {
                 container.restart_count = 0;
                 container.delay = FIRST_DELAY;
                 self.touch("start", &key);
-                self.start_process(&key)
+                self.start_process(&key, By::Call)
             }
         }
     }

@@ -8,7 +8,7 @@ use crate::model::{
 use crate::runtime::sim::World;
 use crate::runtime::sim::container::Container;
 use crate::runtime::sim::disk::SimImage;
-use crate::runtime::sim::engine::KILLED;
+use crate::runtime::sim::engine::{By, KILLED};
 use crate::runtime::sim::state::State;
 
 /// Images.
@@ -149,7 +149,7 @@ impl World {
                 container.foreign = true;
                 state.containers.insert(id.clone(), container);
                 // Nothing stands in its way: it has no mounts, and tests choose its ports.
-                let _ = state.start_process(&id);
+                let _ = state.start_process(&id, By::Call);
             }
             ContainerId(id)
         })
@@ -178,7 +178,7 @@ impl World {
                 });
                 if again {
                     // What cannot start shows its error.
-                    let _ = state.start_process(id);
+                    let _ = state.start_process(id, By::Dockerd);
                 }
             }
             state.streams_broken += 1;
