@@ -656,6 +656,7 @@ async fn one_row_that_makes_no_sense_stops_no_other() {
 #[tokio::test]
 async fn a_bootstrap_can_be_repeated_and_heals_a_lost_password() {
     let server = Server::start_with("postgres:17", &["-c", "log_statement=all"]).await;
+    let (log, _guard) = support_admin::capture_log();
     let Err(error) = Tables::connect(&server.access).await else {
         panic!("nothing is there")
     };
@@ -689,6 +690,8 @@ async fn a_bootstrap_can_be_repeated_and_heals_a_lost_password() {
     let logs = server.docker("logs");
     assert!(logs.contains("create role"), "statements are logged");
     assert!(!logs.contains("a secret"), "no password is");
+    let own = log.text();
+    assert!(!own.contains("a secret"), "nor in our own log: {own}");
 }
 
 #[tokio::test]
@@ -750,6 +753,27 @@ async fn what_was_done_to_the_tables_behind_our_back_is_harm() {
         assert!(error.to_string().contains(expected), "{harm}: {error}");
         run(&mut root, undo).await.unwrap();
     }
+    run(&mut root, "alter table backup_log rename to old")
+        .await
+        .unwrap();
+    let mut tables = server.tables().await;
+    let error = tables.applied().await.unwrap_err();
+    assert!(error.to_string().contains("no table backup_log"), "{error}");
+    run(
+        &mut root,
+        "alter table old rename to backup_log; alter table db4sci.steps rename to old",
+    )
+    .await
+    .unwrap();
+    let access = server.access.clone();
+    let error = MydbAdmin::new(move || Some(access.clone())).tables().await;
+    assert!(matches!(error, Err(TablesError::Harm(_))), "{error:?}");
+    run(
+        &mut root,
+        "drop table db4sci.steps; alter table db4sci.old rename to steps",
+    )
+    .await
+    .unwrap();
     let mut tables = server.tables().await;
     tables.apply(&records, &book).await.unwrap();
     run(
