@@ -203,7 +203,7 @@ pub fn encode(
 /// Whether an entry can be put into a record.
 ///
 /// # Errors
-/// As [`encode`].
+/// When it cannot be put into JSON, or its line would be longer than [`MAX_LINE`].
 pub fn fits(entry: &Entry) -> Result<(), String> {
     // Room for the checksums and numbers around it.
     const AROUND: usize = 512;

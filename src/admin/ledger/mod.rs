@@ -36,7 +36,7 @@ pub enum LedgerError {
     #[error("refused: {0}")]
     Refused(String),
     /// The journal failed. Nothing of the entry was accepted.
-    #[error("the ledger cannot be used: {0}")]
+    #[error(transparent)]
     Journal(Arc<JournalError>),
     /// The ledger was closed.
     #[error("the ledger is closed; the entry was not written")]

@@ -88,8 +88,8 @@ comment on table public.backup_log is 'Every backup that was tried. Kept by db4s
 
 -- One row: how much of the ledger is in these tables.
 create table db4sci.applied (
-    only boolean primary key default true check (only),
-    seq  bigint not null,
+    single boolean primary key default true check (single),
+    seq    bigint not null,
     hash text not null
 );
 insert into db4sci.applied (seq, hash) values (0, repeat('0', 64));

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use sqlx::Connection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
+use sqlx::{ConnectOptions, Connection};
 
 use super::error::TablesError;
 use crate::model::Secret;
@@ -64,6 +64,8 @@ impl Access {
             .database(database)
             .ssl_mode(PgSslMode::Prefer)
             .application_name("db4sci")
+            // The bootstrap's statements hold a password; sqlx would write them to our own log.
+            .disable_statement_logging()
             // A server that hangs ends its own side too, and a lock held by a person is given up on.
             .options([
                 ("search_path", "public"),

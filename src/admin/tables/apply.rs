@@ -88,14 +88,15 @@ impl Tables {
 struct Touch {
     /// Number and time of the first entry that spoke of it.
     first: Option<(u64, Timestamp)>,
-    /// Its spec was admitted.
-    admitted: bool,
-    /// What it should be changed: by a spec, an override, or the end of one.
+    /// The newest edit of the row that any entry answers; 0: none.
+    answered: u64,
+    /// The same up to its last admission, if there is one: what was written into the row after
+    /// that edit, and perhaps refused, is not written over.
+    admitted: Option<u64>,
+    /// It has a new spec or override, or an override ended.
     steered: bool,
     /// Who steered it last, and when, unless that was the row's own editor.
     by: Option<(String, Timestamp)>,
-    /// The edit of the row that was answered.
-    answered: Option<u64>,
     /// The container as last inspected.
     inspected: Option<serde_json::Value>,
 }
@@ -110,15 +111,19 @@ fn touches(records: &[Record]) -> BTreeMap<DbName, Touch> {
             Who::Sql { generation, .. } => Some(*generation),
             Who::Daemon | Who::Socket { .. } | Who::File(_) => None,
         };
-        let mut answered = by_row;
+        touch.answered = touch.answered.max(by_row.unwrap_or(0));
         match &entry.change {
             Change::Admitted { .. } | Change::Overridden { .. } | Change::Resumed => {
-                touch.admitted |= matches!(entry.change, Change::Admitted { .. });
+                if matches!(entry.change, Change::Admitted { .. }) {
+                    touch.admitted = Some(touch.answered);
+                }
                 touch.steered = true;
                 let other = (text(&entry.who.to_string()), entry.at);
                 touch.by = by_row.is_none().then_some(other);
             }
-            Change::SpecRefused { row_generation, .. } => answered = answered.max(*row_generation),
+            Change::SpecRefused { row_generation, .. } => {
+                touch.answered = touch.answered.max(row_generation.unwrap_or(0));
+            }
             Change::Inspected { container, .. } => touch.inspected = Some(json(container)),
             Change::ImagePinned { .. }
             | Change::Initialised { .. }
@@ -130,7 +135,6 @@ fn touches(records: &[Record]) -> BTreeMap<DbName, Touch> {
             | Change::Acted { .. }
             | Change::Noted => {}
         }
-        touch.answered = touch.answered.max(answered);
     }
     touches
 }
@@ -197,12 +201,13 @@ async fn write_container(
 
 async fn write_state(conn: &mut PgConnection, row: &Row, touch: &Touch) -> Result<(), sqlx::Error> {
     let database = &row.database;
-    let answered = touch.answered;
     // The answer to an edit of a file's spec is that the file's own stands there again.
-    let own_spec = match &database.source {
-        Source::File(_) | Source::Builtin => touch.admitted || answered.is_some(),
-        Source::Row | Source::Api => touch.admitted,
+    let spec = match &database.source {
+        Source::File(_) | Source::Builtin if touch.answered > 0 => Some(touch.answered),
+        Source::File(_) | Source::Builtin | Source::Row | Source::Api => touch.admitted,
     };
+    // Whatever the answer to an edit was, the row then shows the state that is in force.
+    let steered = (touch.steered || touch.answered > 0).then_some(touch.answered);
     let given = match json(&database.given) {
         object @ serde_json::Value::Object(_) => object,
         _ => serde_json::json!({}),
@@ -220,31 +225,37 @@ async fn write_state(conn: &mut PgConnection, row: &Row, touch: &Touch) -> Resul
          values ($1, $2, $3, $4, $5, (select id from public.container where uid = $6), $7, $8, $9,
                  $10, $11, $11, coalesce($12, ''), coalesce($13, now()))
          on conflict (name) do update set
-             spec  = case when $14 and not (s.generation > greatest(s.observed_generation, $16))
+             spec  = case when $14::bigint is not null
+                          and s.generation <= greatest(s.observed_generation, $14)
                      then excluded.spec else s.spec end,
-             state = case when $15 and not (s.generation > greatest(s.observed_generation, $16))
+             state = case when $15::bigint is not null
+                          and s.generation <= greatest(s.observed_generation, $15)
                      then excluded.state else s.state end,
-             until = case when $15 and not (s.generation > greatest(s.observed_generation, $16))
+             until = case when $15::bigint is not null
+                          and s.generation <= greatest(s.observed_generation, $15)
                      then excluded.until else s.until end,
-             note  = case when $15 and not (s.generation > greatest(s.observed_generation, $16))
+             note  = case when $15::bigint is not null
+                          and s.generation <= greatest(s.observed_generation, $15)
                           and (excluded.note is not null or $12 is not null)
                      then excluded.note else s.note end,
+             changed_by = case when $15::bigint is not null
+                          and s.generation <= greatest(s.observed_generation, $15)
+                     then coalesce($12, s.changed_by) else s.changed_by end,
+             ts    = case when $15::bigint is not null
+                          and s.generation <= greatest(s.observed_generation, $15)
+                     then coalesce($13, s.ts) else s.ts end,
              c_id = excluded.c_id,
              source = excluded.source,
              last_state = case when s.observed is distinct from excluded.observed
-                          then s.observed else s.last_state end,
+                     then s.observed else s.last_state end,
              observed = excluded.observed,
              reason = excluded.reason,
              message = excluded.message,
              generation = case when s.generation > greatest(s.observed_generation, $16)
-                          then s.generation else greatest(s.generation, excluded.generation) end,
+                     then s.generation else greatest(s.generation, excluded.generation) end,
              observed_generation = case when s.generation > greatest(s.observed_generation, $16)
-                          then greatest(s.observed_generation, $16)
-                          else greatest(s.generation, excluded.generation) end,
-             changed_by = case when s.generation > greatest(s.observed_generation, $16)
-                          then s.changed_by else coalesce($12, s.changed_by) end,
-             ts = case when s.generation > greatest(s.observed_generation, $16)
-                          then s.ts else coalesce($13, s.ts) end",
+                     then greatest(s.observed_generation, $16)
+                     else greatest(s.generation, excluded.generation) end",
     )
     .bind(database.name.as_str())
     .bind(given)
@@ -259,9 +270,9 @@ async fn write_state(conn: &mut PgConnection, row: &Row, touch: &Touch) -> Resul
     .bind(number(database.generation))
     .bind(by)
     .bind(at)
-    .bind(own_spec)
-    .bind(touch.steered)
-    .bind(answered.map_or(0, number))
+    .bind(spec.map(number))
+    .bind(steered.map(number))
+    .bind(number(touch.answered))
     .execute(conn)
     .await
     .map(|_| ())
@@ -282,7 +293,7 @@ async fn write_unborn(
     .bind(name.as_str())
     .bind(problems.map(|_| INVALID_SPEC))
     .bind(problems.map(|problems| text(&problems.join("\n"))))
-    .bind(touch.answered.map_or(0, number))
+    .bind(number(touch.answered))
     .execute(conn)
     .await
     .map(|_| ())

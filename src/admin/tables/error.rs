@@ -119,8 +119,7 @@ impl TablesError {
 
     /// Sorts what sqlx says by what can be done about it.
     pub(in crate::admin) fn sql(what: &'static str, error: sqlx::Error) -> Self {
-        let code = match &error {
-            sqlx::Error::Database(db) => db.code().map(|c| c.into_owned()).unwrap_or_default(),
+        match &error {
             sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => {
                 let source = Box::new(error);
                 return TablesError::Unreachable { what, source };
@@ -129,9 +128,9 @@ impl TablesError {
                 return TablesHarm::Missing(format!("{what}: no row")).into();
             }
             // sqlx's enum is not ours and grows.
-            _ => String::new(),
-        };
-        match code.as_str() {
+            _ => {}
+        }
+        match code(&error).as_str() {
             // Invalid authorization, invalid password, no such database.
             "28000" | "28P01" | "3D000" => TablesError::Login {
                 what,
@@ -161,9 +160,21 @@ impl TablesError {
             {
                 TablesError::sql("make the tables", error)
             }
+            // A table is there already, and nobody knows by whom.
+            MigrateError::ExecuteMigration(error, _) if code(&error) == "42P07" => {
+                TablesHarm::Missing(format!("the list of steps is gone: {}", said(&error))).into()
+            }
             // sqlx's enum is not ours and grows.
             other => TablesError::Migrate(Box::new(other)),
         }
+    }
+}
+
+/// The server's code for an error of its own.
+fn code(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Database(db) => db.code().map(|c| c.into_owned()).unwrap_or_default(),
+        _ => String::new(),
     }
 }
 

@@ -75,14 +75,23 @@ impl Tables {
     /// The last entry of the ledger that is in the tables.
     ///
     /// # Errors
-    /// See [`TablesError`]; harm when the row that says it is gone.
+    /// See [`TablesError`]; harm when the row that says it is gone, or one of the four tables.
     pub async fn applied(&mut self) -> Result<Head, TablesError> {
         const WHAT: &str = "read what is applied";
         in_time(WHAT, async {
-            let row = sqlx::query("select seq, hash from db4sci.applied")
-                .fetch_one(&mut self.conn)
-                .await
-                .map_err(|e| TablesError::sql(WHAT, e))?;
+            let row = sqlx::query(
+                "select seq, hash, array(
+                     select t from unnest(array['container', 'state', 'log', 'backup_log']) t
+                     where to_regclass('public.' || t) is null)
+                 from db4sci.applied",
+            )
+            .fetch_one(&mut self.conn)
+            .await
+            .map_err(|e| TablesError::sql(WHAT, e))?;
+            let gone: Vec<String> = row.try_get(2).map_err(|e| TablesError::sql(WHAT, e))?;
+            if !gone.is_empty() {
+                return Err(TablesHarm::Missing(format!("no table {}", gone.join(", "))).into());
+            }
             head_of(&row)
         })
         .await
