@@ -65,7 +65,7 @@ pub(super) fn load(
 
 fn read_file(file: &Path) -> Result<(RawSettings, Places), Vec<Problem>> {
     let text = read_text(file, "run `db4sci init` to write one")?;
-    let node = document::parse(&text, file)?;
+    let node = document::parse_whole(&text, file)?;
     GUIDE.read(&node, file)
 }
 
@@ -260,7 +260,7 @@ impl Resolve<'_> {
 
     fn mirrors(&mut self, file: &Path) -> Option<BTreeMap<String, ImageRef>> {
         let read = read_text(file, "set `image_mirrors` to one, or remove it")
-            .and_then(|text| document::parse(&text, file))
+            .and_then(|text| document::parse_whole(&text, file))
             .and_then(|node| MIRRORS.read::<BTreeMap<String, String>>(&node, file));
         let (rows, places) = match read {
             Ok(read) => read,

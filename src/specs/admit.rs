@@ -9,7 +9,7 @@
 
 use crate::engine::{self, Recipe};
 use crate::model::database::{Account, ConfigFile, Source, ZoneName};
-use crate::model::{Database, DbName, Problem, Uid};
+use crate::model::{Database, DbName, EngineKind, Problem, Uid};
 
 use super::document;
 use super::parse::Parsed;
@@ -18,6 +18,7 @@ use super::rules::Rules;
 
 mod admin;
 mod backup;
+mod every;
 mod facts;
 mod history;
 mod image;
@@ -29,6 +30,7 @@ mod window;
 mod tests;
 
 pub use admin::mydb_admin;
+pub use every::{Verdict, admit_every};
 use history::History;
 
 /// A wish: a spec, and where it comes from.
@@ -59,8 +61,18 @@ pub fn admit(
     let database = check.database(fresh);
     match database {
         Some(database) if check.problems.is_empty() => Ok(database),
-        Some(_) | None => Err(check.problems),
+        Some(_) | None => {
+            check.problems.sort();
+            Err(check.problems)
+        }
     }
+}
+
+/// An engine that this program can run.
+#[derive(Clone, Copy)]
+struct Engine {
+    kind: EngineKind,
+    recipe: &'static dyn Recipe,
 }
 
 /// A check under way: the wish, the rules, and what was found wrong so far.
@@ -88,12 +100,14 @@ impl<'a> Check<'a> {
     /// The database; `None` when a problem leaves nothing to put in some field.
     fn database(&mut self, fresh: Uid) -> Option<Database> {
         let metadata = &self.request.parsed.raw.metadata;
-        let name = self.name()?;
+        self.flaws();
+        let name = self.name();
         self.labels();
         self.ownership();
         let given = serde_json::to_value(self.spec).unwrap_or_default();
-        let config = self.config();
-        if let (Some(earlier), Some(config)) = (self.before.0, &config)
+        let config = self.spec.engine.and_then(|kind| self.config(kind));
+        if let (Some(earlier), Some(config), true) =
+            (self.before.0, &config, self.problems.is_empty())
             && earlier.given == given
             && earlier.config == *config
         {
@@ -103,31 +117,34 @@ impl<'a> Check<'a> {
                 ..earlier.clone()
             });
         }
-        let recipe = self.recipe()?;
+        let engine = self.engine();
         let owner = self.line("spec.owner", &self.spec.owner);
         let contact = self.contact();
         self.access();
-        let volume = self.volume();
-        let image = self.image();
-        let layout = image.as_ref().map(|(_, layout)| layout.clone());
-        let port = layout.as_ref().and_then(|l| self.port(l.ports.len()));
-        let database = self.inner_name(&name);
-        let account = self.account(recipe, &name);
-        let resources = self.resources(recipe);
-        let settings = self.settings(recipe, resources.as_ref());
+        let volume = self.spec.engine.and_then(|kind| self.volume(kind));
+        let image = engine.and_then(|engine| self.image(engine.kind));
+        let ports = image.as_ref().map(|(_, layout)| layout.ports.len());
+        let port = self.port(ports.unwrap_or(1));
+        let database = self.inner_name(name.as_ref());
+        let account = engine.and_then(|engine| self.account(engine.recipe, name.as_ref()));
+        let resources = self.resources(engine);
+        let memory = resources.as_ref().map(|r| r.memory);
+        let settings = engine.and_then(|engine| self.settings(engine.recipe, memory));
         let time_zone = self.time_zone();
         let maintenance_window = self.maintenance_window();
         self.protections(volume.as_ref());
         self.backup();
+        let (image, layout) = image?;
         Some(Database {
+            name: name?,
             uid: self.before.0.map_or(fresh, |db| db.uid),
             generation: self.before.0.map_or(1, |db| db.generation + 1),
             source: self.request.source.clone(),
             given,
             labels: metadata.labels.clone(),
             state: self.spec.state.unwrap_or_default(),
-            engine: self.spec.engine,
-            image: image?.0,
+            engine: engine?.kind,
+            image,
             database: database?,
             owner: owner?,
             contact: contact?,
@@ -145,8 +162,26 @@ impl<'a> Check<'a> {
                 let kept = self.before.kept("/onLost");
                 kept.map(|db| db.on_lost).unwrap_or_default()
             }),
-            layout: layout?,
-            name,
+            layout,
+        })
+    }
+
+    /// What reading found wrong already.
+    fn flaws(&mut self) {
+        for flaw in &self.request.parsed.flaws {
+            let flaw = flaw.clone();
+            self.problems.push(match &self.name {
+                Some(name) => flaw.of(name),
+                None => flaw,
+            });
+        }
+    }
+
+    /// Whether reading refused a field, or something around it.
+    fn flawed(&self, field: &str) -> bool {
+        self.request.parsed.flaws.iter().any(|flaw| {
+            let inside = field.strip_prefix(flaw.field.as_str());
+            inside.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
         })
     }
 
@@ -200,43 +235,43 @@ impl<'a> Check<'a> {
         }
     }
 
-    fn recipe(&mut self) -> Option<&'static dyn Recipe> {
-        let engine = self.spec.engine;
-        if let Some(earlier) = self.before.0.filter(|db| db.engine != engine) {
+    fn engine(&mut self) -> Option<Engine> {
+        let kind = self.spec.engine?;
+        if let Some(earlier) = self.before.0.filter(|db| db.engine != kind) {
             self.refuse(
                 "spec.engine",
                 format!(
-                    "`{}` is {} and holds data that {engine} cannot read; set the engine back, and \
-                     make a new database to move the data to",
+                    "`{}` is {} and holds data that {kind} cannot read; set the engine back, or \
+                     make a new database and move the data there",
                     earlier.name, earlier.engine
                 ),
             );
             return None;
         }
-        let recipe = engine::recipe(engine);
+        let recipe = engine::recipe(kind);
         if recipe.is_none() {
-            let able: Vec<&str> = crate::model::EngineKind::ALL
+            let able: Vec<&str> = EngineKind::ALL
                 .into_iter()
-                .filter(|k| engine::recipe(*k).is_some())
-                .map(|k| k.as_str())
+                .filter(|kind| engine::recipe(*kind).is_some())
+                .map(EngineKind::as_str)
                 .collect();
             self.refuse(
                 "spec.engine",
                 format!(
-                    "this version of db4sci cannot run {engine} yet; it runs {}",
+                    "this version of db4sci cannot run {kind} yet; it runs {}",
                     able.join(", ")
                 ),
             );
         }
-        recipe
+        recipe.map(|recipe| Engine { kind, recipe })
     }
 
     /// The configuration file; the outer `None` is a problem, the inner one no file.
-    fn config(&mut self) -> Option<Option<ConfigFile>> {
+    fn config(&mut self, kind: EngineKind) -> Option<Option<ConfigFile>> {
         let Some(file) = &self.spec.config else {
             return Some(None);
         };
-        let text = self.rules.config_files.find(self.spec.engine, file);
+        let text = self.rules.config_files.find(kind, file);
         let text = self.take("spec.config", text)?;
         Some(Some(ConfigFile {
             file: file.clone(),
@@ -291,10 +326,10 @@ impl<'a> Check<'a> {
     }
 
     /// The database's own name inside the server.
-    fn inner_name(&mut self, name: &DbName) -> Option<String> {
+    fn inner_name(&mut self, name: Option<&DbName>) -> Option<String> {
         let field = "spec.database";
         let given = self.spec.database.as_deref();
-        let wanted = given.unwrap_or(name.as_str());
+        let wanted = given.or(name.map(DbName::as_str))?;
         if let Some(earlier) = self.before.0 {
             if given.is_some() && wanted != earlier.database {
                 self.refuse(
@@ -336,7 +371,7 @@ impl<'a> Check<'a> {
         Some(wanted.to_owned())
     }
 
-    fn account(&mut self, recipe: &dyn Recipe, name: &DbName) -> Option<Account> {
+    fn account(&mut self, recipe: &dyn Recipe, name: Option<&DbName>) -> Option<Account> {
         let given = self.spec.account.as_ref();
         let user = given.and_then(|a| a.user.clone());
         let role = given.and_then(|a| a.role);
@@ -382,7 +417,8 @@ impl<'a> Check<'a> {
                 password_file: old_file.clone(),
             });
         }
-        let user = user.unwrap_or_else(|| name.as_str().replace('-', "_"));
+        let default = name.map(|name| name.as_str().replace('-', "_"));
+        let user = user.or(default)?;
         let allowed = recipe.check_user(&user);
         let user = self.take("spec.account.user", allowed.map(|()| user));
         let file = match file {
@@ -444,7 +480,11 @@ impl<'a> Check<'a> {
         }
     }
 
+    /// Notes a problem. A field that reading refused has been spoken of.
     fn refuse(&mut self, field: &str, message: impl Into<String>) {
+        if self.flawed(field) {
+            return;
+        }
         let mut problem = Problem::new(field, message);
         if let Some(name) = &self.name {
             problem = problem.of(name);
@@ -455,7 +495,7 @@ impl<'a> Check<'a> {
 }
 
 /// What is wrong with a name, with the name where that helps.
-pub(super) fn name_message(name: &str, message: &str) -> String {
+fn name_message(name: &str, message: &str) -> String {
     if name.is_empty() || message.starts_with(char::is_numeric) {
         message.to_owned()
     } else {

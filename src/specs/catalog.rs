@@ -57,7 +57,7 @@ impl Catalog {
 
     /// Reads a catalog's text.
     pub fn parse(text: &str, file: &Path) -> Result<Self, Vec<Problem>> {
-        let node = document::parse(text, file)?;
+        let node = document::parse_whole(text, file)?;
         let (raw, places) = GUIDE.read::<RawCatalog>(&node, file)?;
         let mut reader = Reader {
             places,

@@ -5,10 +5,9 @@ use std::path::PathBuf;
 
 use uuid::Uuid;
 
-use crate::model::database::Source;
 use crate::model::{Problem, Uid};
 
-use super::admit::{Request, admit};
+use super::admit::admit_every;
 use super::merge::{FolderSeen, merge};
 use super::rules::Rules;
 use super::yaml;
@@ -41,20 +40,14 @@ pub fn check(paths: &[PathBuf], rules: &Rules) -> Checked {
             checked.files += files.len();
         }
         let merged = merge(&seen, path, &BTreeMap::new());
-        checked.problems.extend(merged.problems);
-        for candidate in merged.candidates {
-            let request = Request {
-                parsed: &candidate.parsed,
-                source: Source::File(candidate.path),
-            };
-            match admit(&request, None, &rules, Uid(Uuid::nil())) {
-                Ok(database) => {
-                    checked.good += 1;
-                    rules.take_ports(&database);
-                }
+        let nobody = || Uid(Uuid::nil());
+        for verdict in admit_every(&merged, &BTreeMap::new(), &mut rules, nobody) {
+            match verdict.result {
+                Ok(_) => checked.good += 1,
                 Err(problems) => checked.problems.extend(problems),
             }
         }
+        checked.problems.extend(merged.problems);
     }
     checked.problems.sort();
     checked

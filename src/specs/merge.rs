@@ -48,6 +48,17 @@ pub struct Candidate {
     pub parsed: Parsed,
 }
 
+/// A spec without a usable name. `admit` refuses it, and says all that is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Nameless {
+    /// The database that the file held before, if any.
+    pub was: Option<DbName>,
+    /// The file, by its path below the folder.
+    pub path: PathBuf,
+    /// The spec.
+    pub parsed: Parsed,
+}
+
 /// A file that says another name than before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Renamed {
@@ -65,7 +76,9 @@ pub struct Merged {
     /// Specs to admit, those that name a port first: a default port must not take what another
     /// file asks for. Then by name.
     pub candidates: Vec<Candidate>,
-    /// What is wrong.
+    /// Specs without a usable name.
+    pub nameless: Vec<Nameless>,
+    /// What is wrong besides what `admit` will say.
     pub problems: Vec<Problem>,
     /// Databases whose file is surely gone. Their last good spec stays in force.
     pub orphans: BTreeSet<DbName>,
@@ -107,7 +120,11 @@ pub fn merge(seen: &FolderSeen, folder: &Path, accepted: &BTreeMap<DbName, Sourc
         match spec {
             Ok(parsed) => match parsed.raw.metadata.name.parse::<DbName>() {
                 Ok(name) => claims.entry(name).or_default().push((path, parsed)),
-                Err(_) => merged.problems.extend(bad_name(parsed, owner(path))),
+                Err(_) => merged.nameless.push(Nameless {
+                    was: owner(path).cloned(),
+                    path: path.clone(),
+                    parsed: parsed.clone(),
+                }),
             },
             Err(problems) => {
                 broken.extend(problems.iter().filter_map(|p| p.name.clone()));
@@ -160,17 +177,6 @@ pub fn merge(seen: &FolderSeen, folder: &Path, accepted: &BTreeMap<DbName, Sourc
         }
     }
     merged
-}
-
-fn bad_name(parsed: &Parsed, owner: Option<&DbName>) -> Option<Problem> {
-    let text = &parsed.raw.metadata.name;
-    let message = text.parse::<DbName>().err()?;
-    let problem = Problem::new("metadata.name", super::admit::name_message(text, &message));
-    let problem = parsed.places.locate(problem);
-    Some(match owner {
-        Some(name) => problem.of(name),
-        None => problem,
-    })
 }
 
 fn duplicate(name: &DbName, files: &[(&Path, &Parsed)]) -> Problem {

@@ -21,11 +21,11 @@ pub mod rules;
 pub mod watch;
 pub mod yaml;
 
-pub use admit::{Request, admit, mydb_admin};
+pub use admit::{Request, Verdict, admit, admit_every, mydb_admin};
 pub use catalog::Catalog;
 pub use check::{Checked, check};
 pub use export::export;
-pub use merge::{Candidate, FileSeen, FolderSeen, Merged, Renamed, merge};
+pub use merge::{Candidate, FileSeen, FolderSeen, Merged, Nameless, Renamed, merge};
 pub use parse::{Parsed, parse, schema};
 pub use raw::RawSpec;
 pub use rows::{RowEdit, RowRequest};

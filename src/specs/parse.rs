@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::model::{DbName, Problem};
 
 use super::document::{self, Guide, Node, Places};
-use super::raw::{ApiVersion, DocumentKind, Ignored, Metadata, RawSpec, Spec};
+use super::raw::{Metadata, RawSpec, Spec};
 
 static GUIDE: LazyLock<Guide> = LazyLock::new(Guide::of::<RawSpec>);
 
@@ -19,36 +19,54 @@ pub struct Parsed {
     pub raw: RawSpec,
     /// The places of its fields.
     pub places: Places,
+    /// What is wrong with its shape; what these name is left out of `raw`. A spec with a flaw is
+    /// never admitted: it goes that far only to have all of its problems found at once.
+    pub flaws: Vec<Problem>,
 }
 
-/// Reads the text of a spec file. All problems of the file are found at once; each carries the
-/// database's name where that much could be read.
+/// Reads the text of a spec file. An error means that nothing can be made of it; anything less is
+/// a flaw. Problems carry the database's name where that much could be read.
 pub fn parse(text: &str, file: &Path) -> Result<Parsed, Vec<Problem>> {
-    let node = document::parse(text, file)?;
-    GUIDE
-        .read::<RawSpec>(&node, file)
-        .map(|(raw, places)| Parsed { raw, places })
-        .map_err(|problems| match name_in(&node) {
-            Some(name) => problems.into_iter().map(|p| p.of(&name)).collect(),
+    let document = document::parse(text, file).map_err(|problem| vec![problem])?;
+    let name = name_in(&document.root);
+    let named = |problems: Vec<Problem>| -> Vec<Problem> {
+        match &name {
+            Some(name) => problems.into_iter().map(|p| p.of(name)).collect(),
             None => problems,
-        })
+        }
+    };
+    let mut flaws = document.problems;
+    match GUIDE.read_partly::<RawSpec>(&document.root, file) {
+        Ok(reading) => {
+            flaws.extend(reading.problems);
+            Ok(Parsed {
+                raw: reading.value,
+                places: reading.places,
+                flaws: named(flaws),
+            })
+        }
+        Err(problems) => {
+            flaws.extend(problems);
+            Err(named(flaws))
+        }
+    }
 }
 
 /// Reads a spec from the JSON of a row. Problems have `origin` in place of a file.
 pub fn from_json(name: &str, spec: &Value, origin: &Path) -> Result<Parsed, Vec<Problem>> {
-    let (spec, places) = GUIDE.read_field::<Spec>("spec", &Node::from_json(spec), origin)?;
+    let node = Node::from_json(spec);
+    let reading = GUIDE.read_field_partly::<Spec>("spec", &node, origin)?;
     Ok(Parsed {
         raw: RawSpec {
-            api_version: ApiVersion::V1,
-            kind: DocumentKind::Database,
             metadata: Metadata {
                 name: name.to_owned(),
-                labels: Default::default(),
+                ..Metadata::default()
             },
-            spec,
-            status: Ignored,
+            spec: reading.value,
+            ..RawSpec::default()
         },
-        places,
+        places: reading.places,
+        flaws: reading.problems,
     })
 }
 

@@ -3,6 +3,10 @@
 //! These types are the format. The JSON Schema that editors get is made from them, the guide that
 //! names every mistake walks along it, and what was written is kept as their JSON. Nothing here is
 //! resolved or checked beyond its shape: that is `admit`'s.
+//!
+//! A required field whose value was refused is empty here, so that the rest of a spec can still be
+//! looked at and all its problems be told at once. Such a spec carries its flaws along (see
+//! [`Parsed`](super::Parsed)) and is never admitted.
 
 use std::collections::BTreeMap;
 
@@ -19,8 +23,9 @@ pub use backup::{Backup, BackupWindow, Retention, Verify};
 pub use scalar::{Ignored, Scalar};
 
 /// One database that should be. One document a file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(extend("required" = ["apiVersion", "kind", "metadata", "spec"]))]
 pub struct RawSpec {
     /// The version of this format. It only grows.
     pub api_version: ApiVersion,
@@ -31,56 +36,61 @@ pub struct RawSpec {
     /// What the database should be.
     pub spec: Spec,
     /// Ignored, so that the output of `db4sci get -o yaml` can be applied again.
-    #[serde(default, skip_serializing)]
+    #[serde(skip_serializing)]
     pub status: Ignored,
 }
 
 /// Versions of the format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ApiVersion {
     /// The first one.
+    #[default]
     #[serde(rename = "db4sci/v1")]
     V1,
 }
 
 /// Kinds of documents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum DocumentKind {
     /// A database.
+    #[default]
     Database,
 }
 
 /// What the database is called.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(extend("required" = ["name"]))]
 pub struct Metadata {
     /// The database's name, also its container's. It changes only by `db4sci rename`;
     /// `mydb_admin` is reserved.
     #[schemars(regex(pattern = DbName::PATTERN))]
     pub name: String,
     /// Labels of your own, to find and group databases.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
 }
 
 /// What the database should be. Required: engine, owner, contact. What is left out gets a default
 /// on the day of creation and keeps it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[schemars(extend("required" = ["engine", "owner", "contact"]))]
 pub struct Spec {
     /// The engine.
-    pub engine: EngineKind,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub engine: Option<EngineKind>,
     /// The image, by its name in the catalog. Default: the catalog's first row of the engine on
     /// the day of creation, then kept.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1), extend("examples" = ["PostgreSQL 17"]))]
     pub image: Option<String>,
     /// The database's own name inside the server. Default: the name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(pattern = r"^[A-Za-z_][A-Za-z0-9_-]{0,62}$"))]
     pub database: Option<String>,
     /// What should be the case. Default: Running.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<WantedState>,
     /// The login or group it belongs to.
     #[schemars(length(min = 1, max = 100))]
@@ -89,66 +99,64 @@ pub struct Spec {
     #[schemars(length(min = 1, max = 200), extend("format" = "email"))]
     pub contact: String,
     /// Who may use it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub access: Option<Vec<Access>>,
     /// What it is for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1000))]
     pub description: Option<String>,
     /// The application that uses it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub application: Option<Application>,
     /// How much help its owner expects. Default: Basic.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub support: Option<Support>,
     /// How long it is expected to be needed. Default: Long. Nothing is stopped when it is over.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub life: Option<Life>,
     /// Whether it holds protected health information. `true` demands protections.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub phi: Option<bool>,
     /// Whether connections must be encrypted. Default: Preferred.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
     /// The data volume, by its label in the settings. Default: the first one that is allowed,
     /// then kept.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
     pub volume: Option<String>,
     /// The first host port. Default: the next free one from `base_port`, then kept.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 65535))]
     pub port: Option<u16>,
     /// The account inside the database that its user gets.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<Account>,
     /// Limits of the container.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
     /// A configuration file of `dbconfig/<Engine>/`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
     pub config: Option<String>,
     /// Settings of the server, over those that follow from its memory.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub parameters: Option<BTreeMap<String, Scalar>>,
     /// IANA time zone, for windows and schedules. Default: the settings' one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1), extend("examples" = ["America/Los_Angeles"]))]
     pub time_zone: Option<String>,
     /// When planned disruption may happen: `Any`, `OfficeHours` (Monday to Friday, 08:00 to 18:00),
     /// `AfterHours` (22:00 to 05:00), or one span a week such as `Sat 00:00-04:00`. Default:
     /// AfterHours.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(
-        pattern = r"^(Any|OfficeHours|AfterHours|(Mon|Tue|Wed|Thu|Fri|Sat|Sun) \d\d:\d\d-\d\d:\d\d)$"
-    ))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^(Any|OfficeHours|AfterHours|(Mon|Tue|Wed|Thu|Fri|Sat|Sun) \d\d:\d\d-\d\d:\d\d)$"))]
     pub maintenance_window: Option<String>,
     /// Backups.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub backup: Option<Backup>,
     /// What to do when the data is lost. Default: Hold, since a restore discards writes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub on_lost: Option<OnLost>,
 }
 

@@ -47,7 +47,8 @@ impl Check<'_> {
         if let Some(list) = stores {
             self.stores(list);
         }
-        if let (Some(rpo), Some(longest)) = (rpo, longest) {
+        let known = !self.flawed("spec.backup.schedule");
+        if let (Some(rpo), Some(longest), true) = (rpo, longest, known) {
             self.rpo(rpo, text, longest);
         }
     }

@@ -1,5 +1,6 @@
 //! The image, and with it how the container is laid out.
 
+use crate::model::EngineKind;
 use crate::model::database::{Image, Layout};
 
 use super::super::catalog::Offer;
@@ -8,10 +9,10 @@ use super::{Check, hint};
 impl<'a> Check<'a> {
     /// The image and its layout. Data that exists keeps its layout whatever the catalog says: a
     /// mount at another path would show the server an empty folder.
-    pub(super) fn image(&mut self) -> Option<(Image, Layout)> {
+    pub(super) fn image(&mut self, engine: EngineKind) -> Option<(Image, Layout)> {
         let given = self.spec.image.as_deref();
         let Some(earlier) = self.before.0 else {
-            let offer = self.offer(given)?;
+            let offer = self.offer(engine, given)?;
             return Some((self.image_of(offer), offer.layout.clone()));
         };
         let same = |wanted: &str| {
@@ -20,7 +21,7 @@ impl<'a> Check<'a> {
         let Some(wanted) = given.filter(|wanted| !same(wanted)) else {
             return Some((earlier.image.clone(), earlier.layout.clone()));
         };
-        let offer = self.offer(Some(wanted))?;
+        let offer = self.offer(engine, Some(wanted))?;
         if offer.series != earlier.image.series {
             let (from, to) = (&earlier.image.series, &offer.series);
             let direction = if newer(to, from) {
@@ -31,9 +32,9 @@ impl<'a> Check<'a> {
             self.refuse(
                 "spec.image",
                 format!(
-                    "{} {direction}; set the image back to `{}`, make a new database, and move the \
+                    "{engine} {direction}; set the image back to `{}`, make a new database, and move the \
                      data with a dump",
-                    self.spec.engine, earlier.image.display
+                    earlier.image.display
                 ),
             );
             return None;
@@ -64,9 +65,8 @@ impl<'a> Check<'a> {
     }
 
     /// The catalog's row; the first one where none is named.
-    fn offer(&mut self, wanted: Option<&str>) -> Option<&'a Offer> {
+    fn offer(&mut self, engine: EngineKind, wanted: Option<&str>) -> Option<&'a Offer> {
         let rules = self.rules;
-        let engine = self.spec.engine;
         let offers = rules.catalog.offers(engine);
         let rows: Vec<&str> = offers.iter().map(|o| o.display.as_str()).collect();
         let found = match wanted {

@@ -6,7 +6,7 @@ use crate::engine::Recipe;
 use crate::model::database::Resources;
 use crate::model::{Cpus, Memory};
 
-use super::Check;
+use super::{Check, Engine};
 
 /// Shared memory where a spec names none: parallel queries of PostgreSQL need more than Docker's
 /// 64 MiB.
@@ -15,13 +15,14 @@ const SHM: Memory = Memory::mebibytes(256);
 const MIN_SHM: Memory = Memory::mebibytes(1);
 
 impl Check<'_> {
-    pub(super) fn resources(&mut self, recipe: &dyn Recipe) -> Option<Resources> {
+    pub(super) fn resources(&mut self, engine: Option<Engine>) -> Option<Resources> {
         let given = self.spec.resources.as_ref();
         let memory = match given.and_then(|r| r.memory.as_deref()) {
-            Some(text) => self.memory(recipe, text),
+            Some(text) => self.memory(engine, text),
             None => {
                 let kept = self.before.kept("/resources/memory");
-                Some(kept.map_or(recipe.defaults().memory, |db| db.resources.memory))
+                let default = engine.map(|engine| engine.recipe.defaults().memory);
+                kept.map(|db| db.resources.memory).or(default)
             }
         };
         let cpus = match given.and_then(|r| r.cpus.as_ref()) {
@@ -51,7 +52,7 @@ impl Check<'_> {
         })
     }
 
-    fn memory(&mut self, recipe: &dyn Recipe, text: &str) -> Option<Memory> {
+    fn memory(&mut self, engine: Option<Engine>, text: &str) -> Option<Memory> {
         let field = "spec.resources.memory";
         let memory: Memory = self.take(field, text.parse())?;
         if self
@@ -61,14 +62,15 @@ impl Check<'_> {
         {
             return Some(memory);
         }
-        let least = recipe.defaults().min_memory;
-        if memory < least {
-            let engine = self.spec.engine;
-            self.refuse(
-                field,
-                format!("`{text}` is too little for {engine}; at least {least}"),
-            );
-            return None;
+        if let Some(Engine { kind, recipe }) = engine {
+            let least = recipe.defaults().min_memory;
+            if memory < least {
+                self.refuse(
+                    field,
+                    format!("`{text}` is too little for {kind}; at least {least}"),
+                );
+                return None;
+            }
         }
         if let Some(host) = self.rules.host.filter(|host| memory > host.memory) {
             self.refuse(
@@ -124,7 +126,7 @@ impl Check<'_> {
     pub(super) fn settings(
         &mut self,
         recipe: &dyn Recipe,
-        resources: Option<&Resources>,
+        memory: Option<Memory>,
     ) -> Option<BTreeMap<String, String>> {
         let mut parameters = BTreeMap::new();
         for (name, value) in self.spec.parameters.iter().flatten() {
@@ -136,7 +138,7 @@ impl Check<'_> {
                 parameters.insert(name.clone(), value.0.clone());
             }
         }
-        let memory = resources?.memory;
+        let memory = memory?;
         let mut settings = recipe.settings(memory);
         if let Some(earlier) = self.before.0.filter(|db| db.resources.memory == memory) {
             let wrote = |name: &str| {

@@ -1,13 +1,13 @@
 //! Where a database lies and where it is reached: volume and port.
 
-use crate::model::HostPort;
+use crate::model::{EngineKind, HostPort};
 use crate::model::database::Volume;
 
 use super::super::rules::VolumeRule;
 use super::{Check, hint};
 
 impl Check<'_> {
-    pub(super) fn volume(&mut self) -> Option<Volume> {
+    pub(super) fn volume(&mut self, engine: EngineKind) -> Option<Volume> {
         let given = self.spec.volume.as_deref();
         if let Some(earlier) = self.before.0 {
             let label = &earlier.volume.label;
@@ -26,7 +26,7 @@ impl Check<'_> {
             }
             return Some(earlier.volume.clone());
         }
-        let (engine, owner) = (self.spec.engine, &self.spec.owner);
+        let owner = &self.spec.owner;
         let allowed = |v: &&VolumeRule| v.allows(engine, owner, &self.rules.admins);
         let labels: Vec<&str> = self
             .rules

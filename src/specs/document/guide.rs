@@ -21,6 +21,17 @@ pub struct Guide {
     root: Value,
 }
 
+/// What was read, where its fields stand, and what is wrong. A part that is wrong is left out.
+#[derive(Debug, Clone)]
+pub struct Reading<T> {
+    /// The value.
+    pub value: T,
+    /// The places of its fields.
+    pub places: Places,
+    /// What is wrong.
+    pub problems: Vec<Problem>,
+}
+
 impl Guide {
     /// The schema of a type, without `null` for fields that may be left out.
     pub fn of<T: JsonSchema>() -> Self {
@@ -34,13 +45,13 @@ impl Guide {
         &self.root
     }
 
-    /// Reads a whole document.
+    /// Reads a whole document in which nothing may be wrong.
     pub fn read<T: DeserializeOwned>(
         &self,
         node: &Node,
         origin: &Path,
     ) -> Result<(T, Places), Vec<Problem>> {
-        self.read_part(&self.root, node, "", origin)
+        strict(self.read_partly(node, origin)?)
     }
 
     /// Reads a document that holds only what stands at `field` of the type.
@@ -50,6 +61,26 @@ impl Guide {
         node: &Node,
         origin: &Path,
     ) -> Result<(T, Places), Vec<Problem>> {
+        strict(self.read_field_partly(field, node, origin)?)
+    }
+
+    /// Reads as much of a document as is right. For types that can do without their parts, even
+    /// required ones; where too much is missing, only the problems come back.
+    pub fn read_partly<T: DeserializeOwned>(
+        &self,
+        node: &Node,
+        origin: &Path,
+    ) -> Result<Reading<T>, Vec<Problem>> {
+        self.read_part(&self.root, node, "", origin)
+    }
+
+    /// [`Guide::read_partly`] of what stands at `field` of the type.
+    pub fn read_field_partly<T: DeserializeOwned>(
+        &self,
+        field: &str,
+        node: &Node,
+        origin: &Path,
+    ) -> Result<Reading<T>, Vec<Problem>> {
         let schema = &self.root["properties"][field];
         self.read_part(schema, node, field, origin)
     }
@@ -60,26 +91,40 @@ impl Guide {
         node: &Node,
         field: &str,
         origin: &Path,
-    ) -> Result<(T, Places), Vec<Problem>> {
+    ) -> Result<Reading<T>, Vec<Problem>> {
         let mut walk = Walk {
             root: &self.root,
             places: Places::new(origin),
             problems: Vec::new(),
         };
-        let value = walk.value(schema, node, field, node.at);
-        if !walk.problems.is_empty() {
-            return Err(walk.problems);
-        }
-        match serde_json::from_value(value) {
-            Ok(read) => Ok((read, walk.places)),
+        let slot = Slot {
+            field,
+            key: node.at,
+            required: true,
+        };
+        let value = walk.value(schema, node, slot);
+        match value.map(serde_json::from_value) {
+            Some(Ok(value)) => Ok(Reading {
+                value,
+                places: walk.places,
+                problems: walk.problems,
+            }),
+            Some(Err(_)) | None if !walk.problems.is_empty() => Err(walk.problems),
             // The schema comes from the type, so this is a gap between the two.
-            Err(error) => {
-                Err(vec![walk.places.locate(Problem::new(
-                    field,
-                    format!("not readable: {error}"),
-                ))])
+            Some(Err(error)) => {
+                let problem = Problem::new(field, format!("not readable: {error}"));
+                Err(vec![walk.places.locate(problem)])
             }
+            None => Err(vec![walk.places.locate(Problem::new(field, "not readable"))]),
         }
+    }
+}
+
+fn strict<T>(reading: Reading<T>) -> Result<(T, Places), Vec<Problem>> {
+    if reading.problems.is_empty() {
+        Ok((reading.value, reading.places))
+    } else {
+        Err(reading.problems)
     }
 }
 
@@ -122,12 +167,23 @@ struct Walk<'a> {
     problems: Vec<Problem>,
 }
 
+/// Where in the document a node stands.
+#[derive(Clone, Copy)]
+struct Slot<'s> {
+    /// The field's path.
+    field: &'s str,
+    /// The place of its key, which stands for a mapping or list as a whole.
+    key: Position,
+    /// Whether what is around it cannot do without it: then what is right of it is kept.
+    required: bool,
+}
+
 impl<'a> Walk<'a> {
-    /// Reads a node; `key` is the place of the key it belongs to, which stands for a mapping or
-    /// list as a whole.
-    fn value(&mut self, schema: &'a Value, node: &Node, field: &str, key: Position) -> Value {
+    /// Reads a node; `None` after a refusal.
+    fn value(&mut self, schema: &'a Value, node: &Node, slot: Slot<'_>) -> Option<Value> {
+        let field = slot.field;
         let anchor = match &node.kind {
-            Kind::List(_) | Kind::Map(_) => key,
+            Kind::List(_) | Kind::Map(_) => slot.key,
             Kind::Null | Kind::Bool(_) | Kind::Number(_) | Kind::Text(_) => node.at,
         };
         if anchor != Position::default() {
@@ -137,7 +193,7 @@ impl<'a> Walk<'a> {
         if let Some(branches) = schema["anyOf"].as_array() {
             let fits = branches.iter().find(|b| self.fits(b, &node.kind));
             return match fits {
-                Some(branch) => self.value(branch, node, field, key),
+                Some(branch) => self.value(branch, node, slot),
                 None => {
                     let wanted: Vec<String> = branches.iter().map(|b| self.wanted(b)).collect();
                     self.mismatch(node, field, &wanted.join(" or "))
@@ -148,7 +204,7 @@ impl<'a> Walk<'a> {
             return self.word(&words, node, field);
         }
         match (&node.kind, schema["type"].as_str()) {
-            (Kind::Map(entries), Some("object")) => self.object(schema, entries, anchor, field),
+            (Kind::Map(entries), Some("object")) => self.object(schema, entries, anchor, slot),
             (Kind::List(items), Some("array")) => self.list(schema, items, node, field),
             (Kind::Text(text), Some("boolean")) => {
                 let message = format!("`{}` is not true or false", shown(text));
@@ -178,9 +234,15 @@ impl<'a> Walk<'a> {
         schema: &'a Value,
         entries: &[(Key, Node)],
         anchor: Position,
-        field: &str,
-    ) -> Value {
+        slot: Slot<'_>,
+    ) -> Option<Value> {
         let known = schema["properties"].as_object();
+        let required: Vec<&str> = schema["required"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
         let others = match &schema["additionalProperties"] {
             Value::Object(_) | Value::Bool(true) => Some(&schema["additionalProperties"]),
             Value::Null | Value::Bool(false) => None,
@@ -188,29 +250,38 @@ impl<'a> Walk<'a> {
         };
         let mut read = Map::new();
         for (key, value) in entries {
-            let path = join(field, &key.text);
+            let path = join(slot.field, &key.text);
             let Some(part) = known.and_then(|k| k.get(&key.text)).or(others) else {
                 let message = unknown(&key.text, known);
-                self.refuse(key.at, &path, message);
+                self.refuse::<()>(key.at, &path, message);
                 continue;
             };
-            let part = self.value(part, value, &path, key.at);
-            read.insert(key.text.clone(), part);
-        }
-        let required = schema["required"].as_array().into_iter().flatten();
-        for name in required.filter_map(Value::as_str) {
-            if !entries.iter().any(|(key, _)| key.text == name) {
-                self.refuse(
-                    anchor,
-                    &join(field, name),
-                    "missing; it is required".to_owned(),
-                );
+            let inner = Slot {
+                field: &path,
+                key: key.at,
+                required: required.contains(&key.text.as_str()),
+            };
+            if let Some(part) = self.value(part, value, inner) {
+                read.insert(key.text.clone(), part);
             }
         }
-        Value::Object(read)
+        for name in &required {
+            if !entries.iter().any(|(key, _)| key.text == *name) {
+                let message = "missing; it is required".to_owned();
+                self.refuse::<()>(anchor, &join(slot.field, name), message);
+            }
+        }
+        let whole = required.iter().all(|name| read.contains_key(*name));
+        (whole || slot.required).then_some(Value::Object(read))
     }
 
-    fn list(&mut self, schema: &'a Value, items: &[Node], node: &Node, field: &str) -> Value {
+    fn list(
+        &mut self,
+        schema: &'a Value,
+        items: &[Node],
+        node: &Node,
+        field: &str,
+    ) -> Option<Value> {
         let fixed = schema["prefixItems"].as_array();
         let count = items.len() as u64;
         let least = schema["minItems"].as_u64().unwrap_or(0);
@@ -228,37 +299,55 @@ impl<'a> Walk<'a> {
                 format!("has {count} entries; expected {wanted}"),
             );
         }
-        let read = items.iter().enumerate().map(|(i, item)| {
-            let part = fixed.and_then(|f| f.get(i)).unwrap_or(&schema["items"]);
-            self.value(part, item, &format!("{field}[{i}]"), item.at)
-        });
-        Value::Array(read.collect())
+        let read: Vec<Value> = items
+            .iter()
+            .enumerate()
+            .filter_map(|(i, item)| {
+                let part = fixed.and_then(|f| f.get(i)).unwrap_or(&schema["items"]);
+                let path = format!("{field}[{i}]");
+                let slot = Slot {
+                    field: &path,
+                    key: item.at,
+                    required: false,
+                };
+                self.value(part, item, slot)
+            })
+            .collect();
+        // A tuple cannot do without a part; another list can.
+        let whole = fixed.is_none() || read.len() == items.len();
+        whole.then_some(Value::Array(read))
     }
 
-    fn word(&mut self, words: &[&str], node: &Node, field: &str) -> Value {
+    fn word(&mut self, words: &[&str], node: &Node, field: &str) -> Option<Value> {
         let Some(text) = plain(&node.kind) else {
             return self.mismatch(node, field, &format!("one of {}", words.join(", ")));
         };
         if words.contains(&text.as_str()) {
-            return Value::String(text);
+            return Some(Value::String(text));
         }
-        let hint = nearest(&text, words.iter().copied())
-            .map(|near| format!("; did you mean `{near}`?"))
-            .unwrap_or_default();
+        let hint = match nearest(&text, words.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`? Allowed"),
+            None => "allowed".to_owned(),
+        };
         let message = format!(
-            "`{}` is not allowed{hint}; allowed: {}",
+            "`{}` is not allowed; {hint}: {}",
             shown(&text),
             words.join(", ")
         );
-        let message = message.replace("?; ", "? ");
         self.refuse(node.at, field, message)
     }
 
-    fn integer(&mut self, schema: &Value, written: &str, at: Position, field: &str) -> Value {
+    fn integer(
+        &mut self,
+        schema: &Value,
+        written: &str,
+        at: Position,
+        field: &str,
+    ) -> Option<Value> {
         let least = schema["minimum"].as_i64().unwrap_or(i64::MIN);
         let most = schema["maximum"].as_i64().unwrap_or(i64::MAX);
         match written.parse::<i64>() {
-            Ok(n) if (least..=most).contains(&n) => Value::from(n),
+            Ok(n) if (least..=most).contains(&n) => Some(Value::from(n)),
             Ok(_) | Err(_) => {
                 let message = format!("`{}` is not allowed; {}", shown(written), range(schema));
                 self.refuse(at, field, message)
@@ -266,9 +355,9 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn scalar(&mut self, schema: &Value, node: &Node, field: &str) -> Value {
+    fn scalar(&mut self, schema: &Value, node: &Node, field: &str) -> Option<Value> {
         match (&node.kind, plain(&node.kind)) {
-            (Kind::Bool(b), _) if !allows(schema, "string") => Value::Bool(*b),
+            (Kind::Bool(b), _) if !allows(schema, "string") => Some(Value::Bool(*b)),
             (_, Some(text)) => {
                 let least = schema["minLength"].as_u64().unwrap_or(0);
                 let most = schema["maxLength"].as_u64().unwrap_or(u64::MAX);
@@ -280,9 +369,9 @@ impl<'a> Walk<'a> {
                     let message = format!("{long} characters; at most {most} are allowed");
                     return self.refuse(node.at, field, message);
                 }
-                Value::String(text)
+                Some(Value::String(text))
             }
-            (_, None) => json(node),
+            (_, None) => Some(json(node)),
         }
     }
 
@@ -323,7 +412,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn mismatch(&mut self, node: &Node, field: &str, wanted: &str) -> Value {
+    fn mismatch<T>(&mut self, node: &Node, field: &str, wanted: &str) -> Option<T> {
         let message = if node.kind == Kind::Null {
             if field.is_empty() {
                 "the document is empty".to_owned()
@@ -336,14 +425,14 @@ impl<'a> Walk<'a> {
         self.refuse(node.at, field, message)
     }
 
-    fn refuse(&mut self, at: Position, field: &str, message: String) -> Value {
+    fn refuse<T>(&mut self, at: Position, field: &str, message: String) -> Option<T> {
         let place = if at == Position::default() {
             self.places.place(field)
         } else {
             at.of(&self.places.origin)
         };
         self.problems.push(Problem::new(field, message).at(place));
-        Value::Null
+        None
     }
 }
 
@@ -409,11 +498,7 @@ fn range(schema: &Value) -> String {
 }
 
 fn unknown(key: &str, known: Option<&Map<String, Value>>) -> String {
-    let names: Vec<&str> = known
-        .into_iter()
-        .flatten()
-        .map(|(k, _)| k.as_str())
-        .collect();
+    let names: Vec<&str> = known.into_iter().flatten().map(|(k, _)| k.as_str()).collect();
     match nearest(key, names.iter().copied()) {
         Some(near) => format!("unknown field; did you mean `{near}`?"),
         None => format!("unknown field; allowed: {}", names.join(", ")),

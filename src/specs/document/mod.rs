@@ -14,7 +14,7 @@ mod near;
 mod node;
 mod places;
 
-pub use guide::Guide;
+pub use guide::{Guide, Reading};
 pub use near::nearest;
 pub use node::{Key, Kind, Node, Position};
 pub use places::Places;
@@ -28,15 +28,40 @@ use crate::model::{Place, Problem};
 /// The most bytes a document may have.
 pub const MAX_BYTES: usize = 1 << 20;
 
-/// Reads the one document of a file.
-pub fn parse(text: &str, file: &Path) -> Result<Node, Vec<Problem>> {
+/// A document: its tree, and what is wrong with it so far.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// The tree, without what is wrong.
+    pub root: Node,
+    /// Keys that stand twice and the like.
+    pub problems: Vec<Problem>,
+}
+
+impl Document {
+    /// The tree of a document with which nothing is wrong.
+    pub fn whole(self) -> Result<Node, Vec<Problem>> {
+        if self.problems.is_empty() {
+            Ok(self.root)
+        } else {
+            Err(self.problems)
+        }
+    }
+}
+
+/// Reads the one document of a file. An error: it is not readable as YAML, or too large.
+pub fn parse(text: &str, file: &Path) -> Result<Document, Problem> {
     if text.len() > MAX_BYTES {
-        return Err(vec![too_large(file, text.len() as u64)]);
+        return Err(too_large(file, text.len() as u64));
     }
     match serde_yaml::from_str_with_options(text, strict()) {
-        Ok(tree) => node::from_tree(tree, text, file),
-        Err(error) => Err(vec![errors::problem(&error, file)]),
+        Ok(tree) => Ok(node::from_tree(tree, text, file)),
+        Err(error) => Err(errors::problem(&error, file)),
     }
+}
+
+/// Reads a document in which nothing may be wrong.
+pub fn parse_whole(text: &str, file: &Path) -> Result<Node, Vec<Problem>> {
+    parse(text, file).map_err(|problem| vec![problem])?.whole()
 }
 
 /// The text of a file's bytes; the problem names line and column of the first bad byte.

@@ -10,6 +10,8 @@ use serde_yaml::Spanned;
 
 use crate::model::{Place, Problem};
 
+use super::Document;
+
 /// Where something stands in a text. Lines and columns count from 1; 0 is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Position {
@@ -192,23 +194,22 @@ impl<'de> Visitor<'de> for TreeVisitor {
     }
 }
 
-/// Gives every part its place and refuses repeated keys, keys that are no text, and control
+/// Gives every part its place and leaves out repeated keys, keys that are no text, and control
 /// characters, which have no business in a name, a label or a configuration value.
 pub(super) fn from_tree(
     tree: Spanned<Tree>,
     source: &str,
     file: &Path,
-) -> Result<Node, Vec<Problem>> {
+) -> Document {
     let mut reader = Reader {
         source,
         file,
         problems: Vec::new(),
     };
-    let node = reader.node(tree, "");
-    if reader.problems.is_empty() {
-        Ok(node)
-    } else {
-        Err(reader.problems)
+    let root = reader.node(tree, "");
+    Document {
+        root,
+        problems: reader.problems,
     }
 }
 
