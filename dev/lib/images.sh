@@ -64,9 +64,14 @@ registry_answers() {
   fi
 }
 
+# load_tarballs FILE…: into the engine of DOCKER_HOST, two at a time.
+load_tarballs() {
+  (($# == 0)) || printf '%s\0' "$@" | sort -zu | xargs -0 -P 2 -n 1 docker load --quiet --input
+}
+
 # ensure_images: every image is in the engine, and mirrors.yaml says which one stands for which.
 ensure_images() {
-  local name tag twin map='' official=() wanted=() built=()
+  local name tag twin map='' official=() wanted=() built=() tarballs=()
   twin=$(standin_tag "$TWIN")
   mkdir -p "$LAB/images"
   for name in $(standin_names); do
@@ -89,7 +94,8 @@ ensure_images() {
     # Two at a time: each waits as much for the disk and the mirror as for a core.
     printf '%s\n' "${built[@]}" | tr ':' ' ' | xargs -P 2 -L 1 "$DEV/images/build"
   fi
-  for name in "${wanted[@]}"; do docker load --input "$(standin_tarball "$name")"; done
+  for name in "${wanted[@]}"; do tarballs+=("$(standin_tarball "$name")"); done
+  load_tarballs "${tarballs[@]}"
   # What the new ones replaced is of no use, unless a container still runs from it.
   if ((${#wanted[@]})); then docker image prune --force --filter label=db4sci.recipe; fi
   printf %s "$map" >"$LAB/mirrors.yaml.new"
