@@ -64,11 +64,36 @@ registry_answers() {
   fi
 }
 
+# load_tarballs FILE…: into the engine of DOCKER_HOST, two at a time.
+load_tarballs() {
+  (($# == 0)) || printf '%s\0' "$@" | sort -zu | xargs -0 -P 2 -n 1 docker load --quiet --input
+}
+
+# What a build that was killed left behind.
+sweep_builds() {
+  local dir
+  for dir in "$LAB"/images/build.*; do
+    [[ -d $dir ]] || continue
+    if mountpoint -q "$dir"; then umount --recursive --lazy "$dir"; fi
+    rm -rf --one-file-system "$dir"
+  done
+}
+
+# builds_missing: will a stand-in have to be built?
+builds_missing() {
+  local name
+  for name in $(standin_names); do
+    [[ -f $(standin_tarball "$name") || $(image_label "$(standin_tag "$name")" db4sci.recipe) == "$(standin_recipe "$name")" ]] || return 0
+  done
+  return 1
+}
+
 # ensure_images: every image is in the engine, and mirrors.yaml says which one stands for which.
 ensure_images() {
-  local name tag twin map='' official=() wanted=() built=()
+  local name tag twin map='' official=() wanted=() built=() tarballs=()
   twin=$(standin_tag "$TWIN")
   mkdir -p "$LAB/images"
+  sweep_builds
   for name in $(standin_names); do
     tag=$(standin_tag "$name")
     if official_present "$name"; then
@@ -87,9 +112,13 @@ ensure_images() {
   map+="\"$TWIN\": \"$twin\""$'\n'
   if ((${#built[@]})); then
     # Two at a time: each waits as much for the disk and the mirror as for a core.
-    printf '%s\n' "${built[@]}" | tr ':' ' ' | xargs -P 2 -L 1 "$DEV/images/build"
+    printf '%s\n' "${built[@]}" | tr ':' ' ' | xargs -P 2 -L 1 "$DEV/images/build" ||
+      die "could not build every stand-in image (${built[*]})" \
+        'The reason stands above. They are made from Debian packages: its mirror must be reachable, and 3 GB free.' \
+        'Run dev/setup again: what was built is kept.'
   fi
-  for name in "${wanted[@]}"; do docker load --input "$(standin_tarball "$name")"; done
+  for name in "${wanted[@]}"; do tarballs+=("$(standin_tarball "$name")"); done
+  load_tarballs "${tarballs[@]}"
   # What the new ones replaced is of no use, unless a container still runs from it.
   if ((${#wanted[@]})); then docker image prune --force --filter label=db4sci.recipe; fi
   printf %s "$map" >"$LAB/mirrors.yaml.new"
