@@ -141,7 +141,14 @@ impl Recipe for MariaDb {
     }
 
     fn user_target(&self, db: &Database, site: &Site, password: Secret) -> Target {
-        login(db, site, Protocol::MySql, &db.account.user, &db.database, password)
+        login(
+            db,
+            site,
+            Protocol::MySql,
+            &db.account.user,
+            &db.database,
+            password,
+        )
     }
 
     fn probe_query(&self, db: &Database) -> String {

@@ -168,7 +168,14 @@ impl Recipe for Postgres {
     }
 
     fn user_target(&self, db: &Database, site: &Site, password: Secret) -> Target {
-        login(db, site, Protocol::Postgres, &db.account.user, &db.database, password)
+        login(
+            db,
+            site,
+            Protocol::Postgres,
+            &db.account.user,
+            &db.database,
+            password,
+        )
     }
 
     fn probe_query(&self, db: &Database) -> String {
