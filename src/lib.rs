@@ -5,6 +5,7 @@
 //! database goes through the modules in this order: `specs` (what should be), `observe` (what is),
 //! `plan` (what to do, purely), `execute` (doing it), `record` (telling it).
 
+pub mod cli;
 pub mod engine;
 pub mod http;
 pub mod model;

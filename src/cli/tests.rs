@@ -1,0 +1,6 @@
+//! Verbs against a daemon in memory behind a real socket.
+
+mod fake;
+mod offline;
+mod shown;
+mod verbs;
