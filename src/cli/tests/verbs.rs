@@ -268,3 +268,14 @@ async fn the_rest_of_the_verbs() {
     assert_eq!(world.run("frobnicate").await.exit, 2);
     assert_eq!(world.run("stop genomics --for 2").await.exit, 2);
 }
+
+#[test]
+fn the_command_line_is_sound_and_explains_itself() {
+    use clap::CommandFactory;
+    let mut command = crate::cli::args::Cli::command();
+    command.clone().debug_assert();
+    let help = command.render_help().to_string();
+    for verb in ["status", "plan", "connect", "maintenance"] {
+        assert!(help.contains(&format!("\n  {verb} ")), "{help}");
+    }
+}
