@@ -1,8 +1,9 @@
 //! What the verbs that change something have in common.
 
+use super::args::Format;
 use super::context::Context;
 use super::error::{CliError, Exit};
-use super::ui::duration;
+use super::ui::{documents, duration};
 use crate::http::api::act::{Accepted, ActRequest, OverrideRequest};
 use crate::model::{DbName, OverrideState};
 
@@ -49,6 +50,10 @@ pub async fn act(context: &Context, verb: &str, why: Why) -> Result<Exit, CliErr
 }
 
 fn say(context: &Context, accepted: Accepted) -> Result<Exit, CliError> {
-    context.line(&accepted.message)?;
+    match context.format {
+        Format::Json => documents::json(context, &accepted)?,
+        Format::Yaml => documents::yaml(context, &accepted)?,
+        Format::Table | Format::Wide | Format::Name => context.line(&accepted.message)?,
+    }
     Ok(Exit::OK)
 }

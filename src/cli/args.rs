@@ -20,7 +20,14 @@ pub struct Cli {
     #[command(flatten)]
     pub globals: Globals,
     /// How to show it.
-    #[arg(short, long, global = true, value_enum, default_value_t)]
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        help_heading = "Everywhere"
+    )]
     pub output: Format,
     /// What to do.
     #[command(subcommand)]

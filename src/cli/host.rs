@@ -11,6 +11,7 @@ use crate::model::{DbName, Entry, Problem, Secret};
 
 /// Where everything is, as far as somebody said so.
 #[derive(Debug, Clone, PartialEq, Eq, Default, clap::Args)]
+#[command(next_help_heading = "Everywhere")]
 pub struct Globals {
     /// The mode: prod, dev, test or demo
     #[arg(long, global = true, env = "DB4SCI_MODE", value_name = "MODE")]

@@ -50,12 +50,12 @@ pub async fn run(context: &Context) -> Result<Exit, CliError> {
         }
         Format::Table | Format::Wide => {
             let paint = context.paint();
-            let (word, colour) = if well {
-                ("all well: ", Colour::Good)
+            let first = if well {
+                format!("{}: {summary}", paint.text(Colour::Good, "all well"))
             } else {
-                ("", Colour::Bad)
+                summary
             };
-            context.line(&format!("{}{summary}", paint.text(colour, word)))?;
+            context.line(&first)?;
             for item in &items {
                 let colour = item.phase.map_or(Colour::Bad, of_phase);
                 let about = paint.text(colour, &item.about);

@@ -4,3 +4,4 @@ mod fake;
 mod offline;
 mod shown;
 mod verbs;
+mod waits;

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use hyper::StatusCode;
 use tokio::time::Instant;
 
 use super::args::Format;
 use super::context::Context;
 use super::error::{CliError, Exit};
 use super::ui::{documents, duration};
+use crate::http::client::ClientError;
 use crate::http::wait::{LONGEST, Target, WaitAnswer, WaitFor, WaitRequest, WaitState};
 use crate::model::DbName;
 
@@ -56,7 +58,6 @@ pub async fn until(
     timeout: Duration,
 ) -> Result<Exit, CliError> {
     let deadline = Instant::now() + timeout;
-    let mut told = false;
     let answer = loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let request = WaitRequest {
@@ -69,11 +70,8 @@ pub async fn until(
         match answer {
             Ok(answer) if answer.reached || left <= LONGEST => break answer,
             Ok(_) => {}
-            Err(error) if error.is_down() && left > KNOCK => {
-                if !told {
-                    context.warn(&format!("{error}; waiting for it"));
-                    told = true;
-                }
+            Err(error) if may_come_back(&error) && left > KNOCK => {
+                context.warn_once(&format!("{error}; waiting for it"));
                 tokio::time::sleep(KNOCK).await;
             }
             Err(error) => return Err(error.into()),
@@ -85,6 +83,15 @@ pub async fn until(
     } else {
         Exit::ERROR
     })
+}
+
+/// Whether the daemon is not there, or is going: it may come back, and to ask again changes nothing.
+fn may_come_back(error: &ClientError) -> bool {
+    match error {
+        ClientError::Down { .. } | ClientError::Broken { .. } => true,
+        ClientError::Problem(problem) => problem.status == StatusCode::SERVICE_UNAVAILABLE,
+        ClientError::Denied { .. } | ClientError::Garbled { .. } => false,
+    }
 }
 
 fn show(

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use clap::Parser;
+use tokio::task::JoinHandle;
 
 use crate::cli::args::Cli;
 use crate::cli::context::{Context, Io};
@@ -125,8 +126,9 @@ pub struct Said {
     pub err: String,
 }
 
+/// Where words go; others can look.
 #[derive(Clone, Default)]
-struct Sink(Arc<Mutex<Vec<u8>>>);
+pub struct Sink(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -140,37 +142,66 @@ impl Write for Sink {
 }
 
 impl Sink {
-    fn text(&self) -> String {
+    /// Returns once it holds a text.
+    pub async fn holds(&self, text: &str) {
+        while !self.text().contains(text) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    pub fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 }
 
-/// Runs a command line; words are separated by blanks.
-pub async fn run_on(host: Arc<FakeHost>, line: &str) -> Said {
+/// A command line that is running, and what it has said so far.
+pub struct Running {
+    pub out: Sink,
+    pub err: Sink,
+    task: JoinHandle<Exit>,
+}
+
+/// Starts a command line; words are separated by blanks.
+pub fn start(host: Arc<FakeHost>, line: &str) -> Running {
     let words = std::iter::once("db4sci").chain(line.split(' ').filter(|word| !word.is_empty()));
+    let parsed = Cli::try_parse_from(words);
     let (out, err) = (Sink::default(), Sink::default());
     let io = Io::to(Box::new(out.clone()), Box::new(err.clone()));
-    let exit = match Cli::try_parse_from(words) {
-        Ok(cli) => {
-            let context = Context::new(cli.globals, cli.output, host, io, Arc::new(Still));
-            dispatch(cli.verb, &context).await
+    let task = tokio::spawn(async move {
+        match parsed {
+            Ok(cli) => {
+                let context = Context::new(cli.globals, cli.output, host, io, Arc::new(Still));
+                dispatch(cli.verb, &context).await
+            }
+            Err(error) => {
+                io.say(false, &error.to_string());
+                Exit::of(u8::try_from(error.exit_code()).unwrap())
+            }
         }
-        Err(error) => {
-            io.say(false, &error.to_string());
-            Exit::of(u8::try_from(error.exit_code()).unwrap())
+    });
+    Running { out, err, task }
+}
+
+impl Running {
+    /// What it said by its end.
+    pub async fn end(self) -> Said {
+        Said {
+            exit: self.task.await.unwrap().code(),
+            out: self.out.text(),
+            err: self.err.text(),
         }
-    };
-    Said {
-        exit: exit.code(),
-        out: out.text(),
-        err: err.text(),
     }
+}
+
+/// Runs a command line.
+pub async fn run_on(host: Arc<FakeHost>, line: &str) -> Said {
+    start(host, line).end().await
 }
 
 /// A daemon, and the program beside it.
 pub struct World {
     pub daemon: Arc<Fake>,
-    _served: Served,
+    pub served: Served,
     pub host: Arc<FakeHost>,
 }
 
@@ -184,7 +215,7 @@ pub async fn world(databases: Vec<DatabaseView>) -> World {
     });
     World {
         daemon,
-        _served: served,
+        served,
         host,
     }
 }

@@ -2,9 +2,8 @@
 
 use super::fake::{out, world};
 use crate::http::fake::PASSWORD;
-use crate::model::view::Phase;
-use crate::model::{Outcome, Override, OverrideState, Reason, Who};
-use crate::plan::render::sample::{at, held, now, ready};
+use crate::model::{Outcome, Override, OverrideState, Who};
+use crate::plan::render::sample::{at, now, ready};
 
 fn me() -> String {
     let uid = rustix::process::geteuid().as_raw();
@@ -134,42 +133,6 @@ async fn plan_of_a_file_shows_what_it_would_change() {
     let said = world.run(&format!("plan -f {}", path.display())).await;
     assert_eq!(said.exit, 1);
     assert!(said.out.contains("x -  refused"), "{}", said.out);
-}
-
-#[tokio::test]
-async fn wait_names_the_phase_and_the_reason_when_time_is_up() {
-    let world = world(vec![
-        ready("genomics", "Postgres", "17.5", 32011),
-        held("proteomics", "MariaDB", 32012, Reason::DataLost),
-    ])
-    .await;
-    assert_eq!(world.run("wait genomics").await, out("genomics is Ready\n"));
-    let late = world.run("wait proteomics genomics --timeout 1s").await;
-    assert_eq!((late.exit, late.out.as_str()), (1, ""));
-    assert_eq!(
-        late.err,
-        "proteomics is not ready within 1s: Held (DataLost): the data directory is empty; it held \
-         data before; db4sci describe proteomics\n"
-    );
-    let nobody = world.run("wait assays --timeout 1s").await;
-    assert_eq!(nobody.exit, 1);
-    assert!(
-        nobody.err.contains("there is no such database"),
-        "{}",
-        nobody.err
-    );
-    assert_eq!(world.run("wait").await.exit, 2);
-    assert_eq!(world.run("wait --all --for stopped").await.exit, 2);
-}
-
-#[tokio::test]
-async fn wait_for_all_takes_what_is_stopped_on_purpose_for_settled() {
-    let mut stopped = ready("assays", "Postgres", "17.5", 32013);
-    stopped.phase = Phase::Stopped;
-    stopped.ready = false;
-    let world = world(vec![ready("genomics", "Postgres", "17.5", 32011), stopped]).await;
-    let said = world.run("wait --all").await;
-    assert_eq!(said, out("genomics is Ready\nassays is Stopped\n"));
 }
 
 #[tokio::test]
