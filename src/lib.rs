@@ -7,6 +7,7 @@
 
 pub mod admin;
 pub mod app;
+pub mod cli;
 pub mod control;
 pub mod engine;
 pub mod execute;

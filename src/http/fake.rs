@@ -265,13 +265,21 @@ pub(crate) struct Served {
     pub(crate) address: std::net::SocketAddr,
     pub(crate) stop: CancellationToken,
     _stop: DropGuard,
-    _dir: tempfile::TempDir,
+    _dir: Option<tempfile::TempDir>,
 }
 
 /// Serves it.
 pub(crate) async fn serve(fake: &Arc<Fake>) -> Served {
     let dir = tempfile::tempdir().unwrap();
-    let socket = dir.path().join("db4sci.sock");
+    let served = serve_at(fake, dir.path().join("db4sci.sock")).await;
+    Served {
+        _dir: Some(dir),
+        ..served
+    }
+}
+
+/// Serves it at a place.
+pub(crate) async fn serve_at(fake: &Arc<Fake>, socket: PathBuf) -> Served {
     let bound = bind(&Options {
         socket: socket.clone(),
         group: "db4sci".to_owned(),
@@ -287,6 +295,6 @@ pub(crate) async fn serve(fake: &Arc<Fake>) -> Served {
         address,
         _stop: stop.clone().drop_guard(),
         stop,
-        _dir: dir,
+        _dir: None,
     }
 }

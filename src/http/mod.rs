@@ -8,6 +8,7 @@
 pub mod accounts;
 pub mod api;
 pub mod backend;
+pub mod capped;
 pub mod client;
 pub mod document;
 #[cfg(test)]

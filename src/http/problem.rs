@@ -76,6 +76,12 @@ impl From<Refusal> for ProblemDetails {
     }
 }
 
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        ProblemDetails::from(self).into_response()
+    }
+}
+
 /// Turns every error that the web framework itself answers (404, 405, 413, 415, 400, 422) into
 /// problem details; headers such as `Allow` stay.
 pub async fn tidy(request: Request, next: Next) -> Response {

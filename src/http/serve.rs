@@ -11,12 +11,16 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
 
 use super::backend::Backend;
+use super::capped::Capped;
 use super::peer::{Admission, Door, Peer};
 use super::socket::{self, SocketError};
 use super::{accounts, api, public};
 
 /// How long requests under way may take after the daemon was told to stop.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// Connections that TCP keeps open at once: Prometheus, nginx and a few people.
+const TCP_PLACES: usize = 64;
 
 /// Where to listen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,7 +112,7 @@ impl Bound {
         let tcp_stop = stop.clone();
         let tcp = async move {
             if let Some(tcp) = tcp {
-                axum::serve(tcp, public)
+                axum::serve(Capped::new(tcp, TCP_PLACES), public)
                     .with_graceful_shutdown(tcp_stop.cancelled_owned())
                     .await
             } else {

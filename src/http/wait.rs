@@ -24,16 +24,8 @@ pub enum WaitFor {
     Ready,
     /// It is down as wanted.
     Stopped,
-}
-
-impl WaitFor {
-    /// The phase that ends the wait.
-    fn phase(self) -> Phase {
-        match self {
-            WaitFor::Ready => Phase::Ready,
-            WaitFor::Stopped => Phase::Stopped,
-        }
-    }
+    /// It answers, or is down or left alone as somebody wants it.
+    Settled,
 }
 
 impl fmt::Display for WaitFor {
@@ -41,6 +33,7 @@ impl fmt::Display for WaitFor {
         f.pad(match self {
             WaitFor::Ready => "ready",
             WaitFor::Stopped => "stopped",
+            WaitFor::Settled => "settled",
         })
     }
 }
@@ -52,7 +45,8 @@ impl FromStr for WaitFor {
         match s {
             "ready" => Ok(WaitFor::Ready),
             "stopped" => Ok(WaitFor::Stopped),
-            _ => Err("allowed: ready, stopped".to_owned()),
+            "settled" => Ok(WaitFor::Settled),
+            _ => Err("allowed: ready, stopped, settled".to_owned()),
         }
     }
 }
@@ -64,8 +58,7 @@ pub struct WaitRequest {
     /// What is waited for.
     #[serde(rename = "for")]
     pub what: WaitFor,
-    /// Which databases; empty: all, where one that is stopped or left alone on purpose counts as
-    /// settled.
+    /// Which databases; empty: all, after the first pass over them.
     #[serde(default)]
     pub targets: Vec<Target>,
     /// How long, in seconds; at most an hour.
@@ -172,7 +165,7 @@ fn evaluate(snapshot: &Snapshot, request: &WaitRequest) -> WaitAnswer {
         let databases: Vec<WaitState> = snapshot
             .databases
             .iter()
-            .map(|view| state(view, settled(view, request.what)))
+            .map(|view| state(view, reached(view, request.what, None)))
             .collect();
         return WaitAnswer {
             reached: snapshot.first_pass_done && databases.iter().all(|d| d.reached),
@@ -220,20 +213,24 @@ fn reached(view: &DatabaseView, what: WaitFor, generation: Option<u64>) -> bool 
         let held_back = view.lane.is_none() && view.held.iter().any(|h| h.would.is_some());
         view.generation >= wanted && (view.observed_generation >= wanted || held_back)
     });
-    let answers = match what {
-        WaitFor::Ready => view.ready,
-        WaitFor::Stopped => true,
-    };
-    in_force && answers && view.phase == what.phase()
+    let answers = view.phase == Phase::Ready && view.ready;
+    in_force
+        && match what {
+            WaitFor::Ready => answers,
+            WaitFor::Stopped => view.phase == Phase::Stopped,
+            WaitFor::Settled => answers || at_rest(view.phase),
+        }
 }
 
-/// Whether one of all databases keeps nobody waiting.
-fn settled(view: &DatabaseView, what: WaitFor) -> bool {
-    match view.phase {
-        Phase::Ready => reached(view, what, None),
+/// Whether it is down, or left alone, because somebody wants it so.
+fn at_rest(phase: Phase) -> bool {
+    match phase {
         Phase::Stopped | Phase::Maintenance | Phase::Retired => true,
-        Phase::Pending | Phase::Creating | Phase::Degraded | Phase::Restoring | Phase::Held => {
-            false
-        }
+        Phase::Ready
+        | Phase::Pending
+        | Phase::Creating
+        | Phase::Degraded
+        | Phase::Restoring
+        | Phase::Held => false,
     }
 }

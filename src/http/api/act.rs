@@ -5,7 +5,7 @@ use axum::extract::{Extension, State};
 use serde::{Deserialize, Serialize};
 
 use super::{Api, Name};
-use crate::http::problem::ProblemDetails;
+use crate::http::refusal::Refusal;
 use crate::model::{OverrideState, Timestamp, Who};
 
 /// A person's word over the spec.
@@ -39,7 +39,7 @@ pub struct Accepted {
     pub message: String,
 }
 
-type Answer = Result<Json<Accepted>, ProblemDetails>;
+type Answer = Result<Json<Accepted>, Refusal>;
 
 fn accepted(message: String) -> Answer {
     Ok(Json(Accepted { message }))

@@ -6,12 +6,14 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Extension, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
 use super::Api;
-use crate::http::backend::{Applied, AppliedOutcome};
+use crate::http::backend::AppliedOutcome;
 use crate::http::document::{self, Document};
 use crate::http::problem::ProblemDetails;
+use crate::http::refusal::{Refusal, RefusalKind};
 use crate::model::Who;
 
 /// The most documents that one request holds.
@@ -41,7 +43,7 @@ pub async fn apply(
     Query(query): Query<ApplyQuery>,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Json<Vec<Applied>>, ProblemDetails> {
+) -> Result<Response, Refusal> {
     let documents = documents(&headers, &body)?;
     let mut results = api.backend.apply(who, &documents, query.dry_run).await?;
     document::place(&documents, &mut results);
@@ -50,7 +52,7 @@ pub async fn apply(
         .filter(|result| result.outcome == AppliedOutcome::Refused);
     let count = refused.clone().count();
     if count == 0 {
-        return Ok(Json(results));
+        return Ok(Json(results).into_response());
     }
     let problems = refused.flat_map(|r| r.problems.iter().cloned()).collect();
     let detail = if count == results.len() {
@@ -61,20 +63,17 @@ pub async fn apply(
             results.len()
         )
     };
-    Err(ProblemDetails {
+    let problem = ProblemDetails {
         problems,
         results,
         ..ProblemDetails::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
-    })
+    };
+    Ok(problem.into_response())
 }
 
-fn documents(headers: &HeaderMap, body: &[u8]) -> Result<Vec<Document>, ProblemDetails> {
-    let invalid = |why: String| {
-        ProblemDetails::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            format!("{why}; nothing was changed"),
-        )
-    };
+fn documents(headers: &HeaderMap, body: &[u8]) -> Result<Vec<Document>, Refusal> {
+    let invalid =
+        |why: String| Refusal::new(RefusalKind::Invalid, format!("{why}; nothing was changed"));
     let is_json = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())

@@ -17,6 +17,7 @@ use super::backend::Backend;
 use super::peer::{self, Door};
 use super::problem::{ProblemDetails, tidy};
 use super::public;
+use super::refusal::{Refusal, RefusalKind};
 use crate::model::DbName;
 
 /// Bytes that a request's body may have: the limit of a spec, and room for its wrapping.
@@ -72,20 +73,18 @@ async fn elsewhere(uri: axum::http::Uri) -> ProblemDetails {
 pub struct Name(pub DbName);
 
 impl<S: Send + Sync> FromRequestParts<S> for Name {
-    type Rejection = ProblemDetails;
+    type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let invalid = |why: String| Refusal::new(RefusalKind::Invalid, why);
         let text = axum::extract::Path::<String>::from_request_parts(parts, state)
             .await
-            .map_err(|error| ProblemDetails::new(StatusCode::BAD_REQUEST, error.to_string()))?;
+            .map_err(|error| invalid(format!("{error}; nothing was changed")))?;
         text.parse().map(Name).map_err(|why| {
-            ProblemDetails::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                format!(
-                    "`{}` is no database's name: {why}; nothing was changed",
-                    text.0
-                ),
-            )
+            invalid(format!(
+                "`{}` is no database's name: {why}; nothing was changed",
+                text.0
+            ))
         })
     }
 }

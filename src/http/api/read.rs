@@ -11,7 +11,6 @@ use tokio::time::Instant;
 
 use super::{Api, Name};
 use crate::http::backend::Connection;
-use crate::http::problem::ProblemDetails;
 use crate::http::refusal::Refusal;
 use crate::http::wait::{self, LONGEST, WaitAnswer, WaitRequest};
 use crate::model::view::{DatabaseView, Snapshot};
@@ -38,14 +37,14 @@ pub async fn databases(State(api): State<Api>) -> Json<Vec<DatabaseView>> {
 pub async fn database(
     State(api): State<Api>,
     Name(name): Name,
-) -> Result<Json<DatabaseView>, ProblemDetails> {
+) -> Result<Json<DatabaseView>, Refusal> {
     let snapshot = Arc::clone(&api.backend.snapshot().borrow());
     snapshot
         .databases
         .iter()
         .find(|view| view.name == name)
         .map(|view| Json(view.clone()))
-        .ok_or_else(|| Refusal::no_database(&name).into())
+        .ok_or_else(|| Refusal::no_database(&name))
 }
 
 /// The query of `connection`.
@@ -63,7 +62,7 @@ pub async fn connection(
     Extension(who): Extension<Who>,
     Name(name): Name,
     Query(query): Query<ConnectionQuery>,
-) -> Result<(HeaderMap, Json<Connection>), ProblemDetails> {
+) -> Result<(HeaderMap, Json<Connection>), Refusal> {
     let connection = api.backend.connection(who, &name, query.from_job).await?;
     let mut headers = HeaderMap::new();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -96,7 +95,7 @@ pub async fn logs(
     State(api): State<Api>,
     Name(name): Name,
     Query(query): Query<LogsQuery>,
-) -> Result<Json<Logs>, ProblemDetails> {
+) -> Result<Json<Logs>, Refusal> {
     let text = api.backend.logs(&name, query.lines.min(MOST_LINES)).await?;
     Ok(Json(Logs { text }))
 }
@@ -105,7 +104,7 @@ pub async fn logs(
 pub async fn export(
     State(api): State<Api>,
     Name(name): Name,
-) -> Result<Json<serde_json::Value>, ProblemDetails> {
+) -> Result<Json<serde_json::Value>, Refusal> {
     Ok(Json(api.backend.export(&name).await?))
 }
 
@@ -134,7 +133,7 @@ fn a_hundred() -> usize {
 pub async fn events(
     State(api): State<Api>,
     Query(query): Query<EventsQuery>,
-) -> Result<Json<Vec<Entry>>, ProblemDetails> {
+) -> Result<Json<Vec<Entry>>, Refusal> {
     let deadline = Instant::now() + Duration::from_secs(query.wait_seconds).min(LONGEST);
     let limit = query.limit.min(MOST_EVENTS);
     let mut head = api.backend.head();
@@ -152,11 +151,11 @@ pub async fn events(
         tokio::select! {
             changed = head.changed() => {
                 if changed.is_err() {
-                    return Err(wait::stopping().into());
+                    return Err(wait::stopping());
                 }
             }
             () = tokio::time::sleep_until(deadline) => return Ok(Json(entries)),
-            () = api.stop.cancelled() => return Err(wait::stopping().into()),
+            () = api.stop.cancelled() => return Err(wait::stopping()),
         }
     }
 }
@@ -165,8 +164,7 @@ pub async fn events(
 pub async fn wait(
     State(api): State<Api>,
     Json(request): Json<WaitRequest>,
-) -> Result<Json<WaitAnswer>, ProblemDetails> {
-    Ok(Json(
-        wait::wait(api.backend.as_ref(), &api.stop, &request).await?,
-    ))
+) -> Result<Json<WaitAnswer>, Refusal> {
+    let answer = wait::wait(api.backend.as_ref(), &api.stop, &request).await?;
+    Ok(Json(answer))
 }

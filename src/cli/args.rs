@@ -1,0 +1,100 @@
+//! What can be typed.
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use super::host::Globals;
+use super::{
+    apply, check, completions, connect, describe, events, export, get, logs, maintenance, plan,
+    restart, resume, retry, start, stop, wait,
+};
+
+/// Database servers for research groups, each in a container of its own.
+#[derive(Debug, Parser)]
+#[command(name = "db4sci", version, max_term_width = 100)]
+#[command(
+    after_help = "Without a command: what is wrong, and the next command for it.\n\
+    Exit codes: 0 ok, 1 error, 2 wrong usage; `plan`: 3 when there is something to do."
+)]
+pub struct Cli {
+    /// Where everything is.
+    #[command(flatten)]
+    pub globals: Globals,
+    /// How to show it.
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        help_heading = "Everywhere"
+    )]
+    pub output: Format,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+}
+
+/// How an answer is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Table,
+    /// For people with wide terminals.
+    Wide,
+    /// For programs.
+    Json,
+    /// For programs, and to edit.
+    Yaml,
+    /// Names only, one a line.
+    Name,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// What is wrong, and the next command for each (also without a command)
+    Status,
+    /// Write commented settings, the keys and the folders
+    Init,
+    /// Run the daemon
+    Run,
+    /// Check specs and settings without a daemon
+    Check(check::Args),
+    /// Show what would happen, when, and what it costs
+    Plan(plan::Args),
+    /// Hand in specs
+    Apply(apply::Args),
+    /// List databases
+    Get(get::Args),
+    /// Everything about one database: why is nothing happening?
+    Describe(describe::Args),
+    /// What happened
+    Events(events::Args),
+    /// What a database's server wrote
+    Logs(logs::Args),
+    /// Wait until a database is ready or stopped
+    Wait(wait::Args),
+    /// Open a database with its own client
+    Connect(connect::Args),
+    /// Run a database although its spec says otherwise
+    Start(start::Args),
+    /// Stop a database although its spec says otherwise; its data stays
+    Stop(stop::Args),
+    /// Restart a database's server once
+    Restart(restart::Args),
+    /// Keep db4sci's hands off a database
+    Maintenance(maintenance::Args),
+    /// End `start`, `stop` and `maintenance`: the spec is in force again
+    Resume(resume::Args),
+    /// Forget failed attempts, quarantine included, and try again
+    Retry(retry::Args),
+    /// A database's spec as a document that can be applied
+    Export(export::Args),
+    /// The JSON Schema of specs
+    Schema,
+    /// Look for what is wrong with this host
+    Doctor,
+    /// A shell's completions
+    Completions(completions::Args),
+}

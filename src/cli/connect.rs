@@ -1,0 +1,190 @@
+//! `db4sci connect`
+
+use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::ExitStatus;
+
+use tokio::process::Command;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::context::Context;
+use super::error::{CliError, Exit};
+use super::host::JobRequest;
+use crate::engine::Client;
+use crate::http::Connection;
+use crate::model::{DbName, Secret};
+
+/// What it takes.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The database
+    pub name: DbName,
+    /// Print the URL, without password, and the password file's text
+    #[arg(long)]
+    pub print: bool,
+    /// Run the client in a container of the database's own image
+    #[arg(long, conflicts_with = "print")]
+    pub as_job: bool,
+    /// Arguments for the client: -- -Atc 'select 1'
+    #[arg(last = true, value_name = "ARGS")]
+    pub args: Vec<String>,
+}
+
+/// Runs it: the client's exit code is passed on.
+pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
+    if !args.as_job {
+        let connection = ask(context, &args.name, false).await?;
+        if args.print {
+            context.line(&connection.client.url)?;
+            context.print(connection.passfile.expose())?;
+            return Ok(Exit::OK);
+        }
+        if let Some(program) = on_path(&connection.client.program) {
+            return here(program, &connection, &args.args).await;
+        }
+    }
+    let connection = ask(context, &args.name, true).await?;
+    as_job(context, connection, args.args).await
+}
+
+async fn ask(context: &Context, name: &DbName, from_job: bool) -> Result<Connection, CliError> {
+    let path = format!("/databases/{name}/connection?fromJob={from_job}");
+    Ok(context.client.get(&path).await?)
+}
+
+/// Where this host has a program.
+fn on_path(program: &str) -> Option<PathBuf> {
+    use std::os::unix::fs::PermissionsExt;
+    std::env::split_paths(&std::env::var_os("PATH")?)
+        .map(|folder| folder.join(program))
+        .find(|path| {
+            std::fs::metadata(path)
+                .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+        })
+}
+
+/// Runs this host's own client.
+async fn here(
+    program: PathBuf,
+    connection: &Connection,
+    args: &[String],
+) -> Result<Exit, CliError> {
+    let fails = |path: &std::path::Path, what: &'static str| {
+        let path = path.to_owned();
+        move |source| CliError::File { path, what, source }
+    };
+    let passfile = write_passfile(&connection.passfile)?;
+    let client = connection.client_with(&passfile.path().to_string_lossy());
+    // From here on an interrupt is the client's to handle (it cancels a query), and an end from
+    // outside must not leave the password file behind.
+    let signals = |kind: SignalKind| signal(kind).map_err(fails(&program, "setting it up"));
+    let _interrupts = signals(SignalKind::interrupt())?;
+    let mut terminations = signals(SignalKind::terminate())?;
+    let mut hangups = signals(SignalKind::hangup())?;
+    let mut child = Command::new(&program)
+        .args(&client.args)
+        .args(args)
+        .envs(&client.env)
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(fails(&program, "starting it"))?;
+    // `wait` is safe to cancel; a client that is left behind is killed by its drop.
+    tokio::select! {
+        ended = child.wait() => ended.map(code).map_err(fails(&program, "waiting for it")),
+        _ = terminations.recv() => Ok(Exit::of(128 + 15)),
+        _ = hangups.recv() => Ok(Exit::of(128 + 1)),
+    }
+}
+
+/// A file that only this user can read, and that goes when it is dropped.
+fn write_passfile(text: &Secret) -> Result<tempfile::NamedTempFile, CliError> {
+    let folder = std::env::temp_dir();
+    let fails = |source| CliError::File {
+        path: folder.clone(),
+        what: "writing the password file",
+        source,
+    };
+    // Made with mode 0600.
+    let mut file = tempfile::Builder::new()
+        .prefix(".db4sci-")
+        .tempfile_in(&folder)
+        .map_err(fails)?;
+    file.write_all(text.expose().as_bytes()).map_err(fails)?;
+    file.flush().map_err(fails)?;
+    Ok(file)
+}
+
+/// A process' exit code, as a shell would pass it on.
+fn code(status: ExitStatus) -> Exit {
+    let code = status
+        .code()
+        .unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+    Exit::of(u8::try_from(code).unwrap_or(1))
+}
+
+/// Runs the client in a container of the database's own image.
+async fn as_job(
+    context: &Context,
+    connection: Connection,
+    args: Vec<String>,
+) -> Result<Exit, CliError> {
+    let name = connection.name.clone();
+    let mut client: Client = connection.client_with(JobRequest::PASSFILE);
+    client.args.extend(args);
+    let (Some(image), Some(container)) = (connection.image, connection.container) else {
+        return Err(CliError::Said(format!(
+            "`{name}` has no container to connect to; nothing was changed; why: db4sci describe \
+             {name}"
+        )));
+    };
+    let job = JobRequest {
+        name,
+        image,
+        container,
+        client,
+        passfile: connection.passfile,
+        terminal: context.terminal(),
+    };
+    let code = context.host.run_job(&context.globals, job).await;
+    let code = code.map_err(CliError::Said)?;
+    Ok(Exit::of(u8::try_from(code).unwrap_or(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::render::sample;
+
+    #[tokio::test]
+    async fn the_hosts_client_finds_a_private_passfile_that_is_gone_afterwards() {
+        let dir = tempfile::tempdir().unwrap();
+        let seen = dir.path().join("seen");
+        let args = ["-c", "stat -c %a $P >$0; cat $P >>$0; echo $P >>$0; exit 7"];
+        let connection = Connection {
+            name: sample::name("genomics"),
+            client: Client {
+                program: "sh".to_owned(),
+                args: args.map(str::to_owned).to_vec(),
+                env: [("P".to_owned(), Connection::PASSFILE.to_owned())].into(),
+                url: String::new(),
+            },
+            passfile: Secret::new("word\n"),
+            image: None,
+            container: None,
+        };
+        let more = [seen.display().to_string()];
+        let exit = here("/bin/sh".into(), &connection, &more).await.unwrap();
+        assert_eq!(exit, Exit::of(7));
+        let text = std::fs::read_to_string(&seen).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[..2], ["600", "word"]);
+        assert!(!std::path::Path::new(lines[2]).exists(), "{text}");
+    }
+
+    #[test]
+    fn a_program_is_found_on_the_path_or_not() {
+        assert!(on_path("sh").is_some());
+        assert_eq!(on_path("db4sci-test-client"), None);
+    }
+}

@@ -1,0 +1,135 @@
+//! What the command line needs of the whole program.
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use serde::Serialize;
+
+use crate::engine::Client;
+use crate::model::view::Snapshot;
+use crate::model::{DbName, Entry, Problem, Secret};
+
+/// Where everything is, as far as somebody said so.
+#[derive(Debug, Clone, PartialEq, Eq, Default, clap::Args)]
+#[command(next_help_heading = "Everywhere")]
+pub struct Globals {
+    /// The mode: prod, dev, test or demo
+    #[arg(long, global = true, env = "DB4SCI_MODE", value_name = "MODE")]
+    pub mode: Option<String>,
+    /// The folder with prod/, dev/, desired-state/ and dbconfig/
+    #[arg(
+        long = "config",
+        global = true,
+        env = "DB4SCI_HOME",
+        value_name = "FOLDER"
+    )]
+    pub home: Option<PathBuf>,
+    /// The daemon's socket
+    #[arg(long, global = true, env = "DB4SCI_SOCKET", value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+}
+
+/// The whole program, as the command line sees it.
+///
+/// Errors are for a person: what, where, that nothing was changed (or what was), the next command.
+#[async_trait]
+pub trait Host: Send + Sync + 'static {
+    /// The daemon's socket: as given, or from the settings, or the default. Never fails: without
+    /// settings there is the default.
+    fn socket(&self, globals: &Globals) -> PathBuf;
+
+    /// Runs the daemon until it is told to stop.
+    async fn run_daemon(&self, globals: &Globals) -> Result<(), String>;
+
+    /// Writes commented settings, the keys and the folders; what exists is left alone. Gives what
+    /// was done, one line each.
+    async fn init(&self, globals: &Globals) -> Result<Vec<String>, String>;
+
+    /// Checks specs and settings: these files and folders, or (none given) all of the home folder.
+    async fn check(&self, globals: &Globals, paths: &[PathBuf]) -> Result<Checked, String>;
+
+    /// The JSON Schema of specs.
+    fn schema(&self) -> serde_json::Value;
+
+    /// Looks for what is wrong with this host; works without the daemon.
+    async fn doctor(&self, globals: &Globals) -> Vec<Finding>;
+
+    /// What Docker and the journal say, without the daemon, read-only.
+    async fn offline_snapshot(&self, globals: &Globals) -> Result<Snapshot, String>;
+
+    /// The journal's newest `limit` entries (of one database), oldest first, read-only.
+    async fn offline_events(
+        &self,
+        globals: &Globals,
+        name: Option<&DbName>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, String>;
+
+    /// The last lines that a server wrote, from Docker, read-only.
+    async fn offline_logs(
+        &self,
+        globals: &Globals,
+        name: &DbName,
+        lines: u32,
+    ) -> Result<String, String>;
+
+    /// Runs a client in a job container that goes with it; gives the client's exit code.
+    async fn run_job(&self, globals: &Globals, job: JobRequest) -> Result<i32, String>;
+}
+
+/// What a check found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Checked {
+    /// Files that were read.
+    pub files: usize,
+    /// What is wrong with them.
+    pub problems: Vec<Problem>,
+}
+
+/// One thing that `doctor` looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    /// What was looked at: `docker`, `state_dir`.
+    pub what: String,
+    /// How it is.
+    pub health: Health,
+    /// What was found; one line.
+    pub message: String,
+    /// What to do about it.
+    pub next: Option<String>,
+}
+
+/// How something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Health {
+    /// As it should be.
+    Ok,
+    /// It works, and should be looked at.
+    Warn,
+    /// Something does not work because of it.
+    Bad,
+}
+
+/// A client to run in a job container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobRequest {
+    /// The database.
+    pub name: DbName,
+    /// The id of the image that holds the client.
+    pub image: String,
+    /// The id of the container whose network namespace it joins.
+    pub container: String,
+    /// The client with all its arguments; they name [`JobRequest::PASSFILE`].
+    pub client: Client,
+    /// The password file's text, to be mounted read-only at [`JobRequest::PASSFILE`] with mode 0600.
+    pub passfile: Secret,
+    /// Whether both ends are a terminal, so that the job gets one, too.
+    pub terminal: bool,
+}
+
+impl JobRequest {
+    /// Where the job finds its password file.
+    pub const PASSFILE: &'static str = "/db4sci/passfile";
+}

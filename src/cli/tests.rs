@@ -1,0 +1,7 @@
+//! Verbs against a daemon in memory behind a real socket.
+
+mod fake;
+mod offline;
+mod shown;
+mod verbs;
+mod waits;

@@ -1,0 +1,237 @@
+//! The whole program in memory, and a command line that is run against it.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use clap::Parser;
+use tokio::task::JoinHandle;
+
+use crate::cli::args::Cli;
+use crate::cli::context::{Context, Io};
+use crate::cli::{Checked, Exit, Finding, Globals, Health, Host, JobRequest, dispatch};
+use crate::http::fake::{Fake, Served, serve};
+use crate::model::view::{DatabaseView, Snapshot};
+use crate::model::{Change, Clock, DbName, Entry, Outcome, Place, Problem, Timestamp, Who};
+use crate::plan::render::sample;
+
+/// A clock that stands still.
+struct Still;
+
+impl Clock for Still {
+    fn now(&self) -> Timestamp {
+        sample::now()
+    }
+}
+
+/// The whole program.
+#[derive(Default)]
+pub struct FakeHost {
+    pub socket: PathBuf,
+    pub jobs: Mutex<Vec<JobRequest>>,
+    pub offline: Vec<DatabaseView>,
+}
+
+#[async_trait]
+impl Host for FakeHost {
+    fn socket(&self, globals: &Globals) -> PathBuf {
+        globals
+            .socket
+            .clone()
+            .unwrap_or_else(|| self.socket.clone())
+    }
+
+    async fn run_daemon(&self, _: &Globals) -> Result<(), String> {
+        Err("DB4SCI_MODE is not set; write prod, dev, test or demo".to_owned())
+    }
+
+    async fn init(&self, _: &Globals) -> Result<Vec<String>, String> {
+        Ok(vec!["prod/config.yaml written".to_owned()])
+    }
+
+    async fn check(&self, _: &Globals, paths: &[PathBuf]) -> Result<Checked, String> {
+        let place = |file: &PathBuf| Place {
+            file: file.clone(),
+            line: 2,
+            column: 3,
+        };
+        let problem = |file: &PathBuf| Problem::new("spec", "wrong").at(place(file));
+        Ok(Checked {
+            files: paths.len(),
+            problems: (paths.iter())
+                .filter(|path| path.to_string_lossy().contains("bad"))
+                .map(problem)
+                .collect(),
+        })
+    }
+
+    fn schema(&self) -> serde_json::Value {
+        serde_json::json!({"title": "Database"})
+    }
+
+    async fn doctor(&self, _: &Globals) -> Vec<Finding> {
+        vec![Finding {
+            what: "docker".to_owned(),
+            health: Health::Warn,
+            message: "version 20.10 is old".to_owned(),
+            next: Some("apt-get upgrade".to_owned()),
+        }]
+    }
+
+    async fn offline_snapshot(&self, _: &Globals) -> Result<Snapshot, String> {
+        if self.offline.is_empty() {
+            return Err("the journal cannot be read".to_owned());
+        }
+        Ok(Snapshot {
+            databases: self.offline.clone(),
+            first_pass_done: true,
+            mode: "test".to_owned(),
+            ..Snapshot::default()
+        })
+    }
+
+    async fn offline_events(
+        &self,
+        _: &Globals,
+        name: Option<&DbName>,
+        _: usize,
+    ) -> Result<Vec<Entry>, String> {
+        Ok(vec![Entry {
+            seq: 1,
+            at: sample::at(19, 30),
+            who: Who::Daemon,
+            name: name.cloned(),
+            outcome: Outcome::Failed,
+            message: "from the journal".to_owned(),
+            change: Change::Noted,
+        }])
+    }
+
+    async fn offline_logs(&self, _: &Globals, _: &DbName, _: u32) -> Result<String, String> {
+        Ok("from Docker".to_owned())
+    }
+
+    async fn run_job(&self, _: &Globals, job: JobRequest) -> Result<i32, String> {
+        self.jobs.lock().unwrap().push(job);
+        Ok(3)
+    }
+}
+
+/// What a command line said.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Said {
+    pub exit: u8,
+    pub out: String,
+    pub err: String,
+}
+
+/// Where words go; others can look.
+#[derive(Clone, Default)]
+pub struct Sink(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Sink {
+    /// Returns once it holds a text.
+    pub async fn holds(&self, text: &str) {
+        while !self.text().contains(text) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+/// A command line that is running, and what it has said so far.
+pub struct Running {
+    pub out: Sink,
+    pub err: Sink,
+    task: JoinHandle<Exit>,
+}
+
+/// Starts a command line; words are separated by blanks.
+pub fn start(host: Arc<FakeHost>, line: &str) -> Running {
+    let words = std::iter::once("db4sci").chain(line.split(' ').filter(|word| !word.is_empty()));
+    let parsed = Cli::try_parse_from(words);
+    let (out, err) = (Sink::default(), Sink::default());
+    let io = Io::to(Box::new(out.clone()), Box::new(err.clone()));
+    let task = tokio::spawn(async move {
+        match parsed {
+            Ok(cli) => {
+                let context = Context::new(cli.globals, cli.output, host, io, Arc::new(Still));
+                dispatch(cli.verb, &context).await
+            }
+            Err(error) => {
+                io.say(false, &error.to_string());
+                Exit::of(u8::try_from(error.exit_code()).unwrap())
+            }
+        }
+    });
+    Running { out, err, task }
+}
+
+impl Running {
+    /// What it said by its end.
+    pub async fn end(self) -> Said {
+        Said {
+            exit: self.task.await.unwrap().code(),
+            out: self.out.text(),
+            err: self.err.text(),
+        }
+    }
+}
+
+/// Runs a command line.
+pub async fn run_on(host: Arc<FakeHost>, line: &str) -> Said {
+    start(host, line).end().await
+}
+
+/// A daemon, and the program beside it.
+pub struct World {
+    pub daemon: Arc<Fake>,
+    pub served: Served,
+    pub host: Arc<FakeHost>,
+}
+
+/// A world with these databases.
+pub async fn world(databases: Vec<DatabaseView>) -> World {
+    let daemon = Fake::new(databases);
+    let served = serve(&daemon).await;
+    let host = Arc::new(FakeHost {
+        socket: served.socket.clone(),
+        ..FakeHost::default()
+    });
+    World {
+        daemon,
+        served,
+        host,
+    }
+}
+
+impl World {
+    /// Runs a command line in it.
+    pub async fn run(&self, line: &str) -> Said {
+        run_on(Arc::clone(&self.host), line).await
+    }
+}
+
+/// Said on standard output, with exit code 0 and nothing on standard error.
+pub fn out(text: &str) -> Said {
+    Said {
+        exit: 0,
+        out: text.to_owned(),
+        err: String::new(),
+    }
+}

@@ -1,0 +1,241 @@
+//! What verbs that only look say, word for word.
+
+use super::fake::{out, world};
+use crate::model::view::DatabaseView;
+use crate::model::{Cost, Outcome, Override, OverrideState, Problem, Reason, Who};
+use crate::plan::render::sample::{at, held, hold, lane, ready};
+
+/// The design's own example.
+fn three() -> Vec<DatabaseView> {
+    let mut genomics = ready("genomics", "Postgres", "17.5", 32011);
+    let restart = lane(
+        "genomics",
+        Cost::Restart,
+        &["shared_buffers 512MB -> 1GB"],
+        vec![],
+    );
+    genomics.reason = Some(Reason::OutsideWindow);
+    let message = "waits for its window";
+    genomics.held = vec![hold(
+        Reason::OutsideWindow,
+        message,
+        Some(at(22, 0)),
+        Some(restart),
+    )];
+    genomics.generation = 4;
+    let mut admin = ready("mydb_admin", "Postgres", "17.5", 32009);
+    admin.owner = String::new();
+    vec![
+        genomics,
+        held("proteomics", "MariaDB", 32012, Reason::DataLost),
+        admin,
+    ]
+}
+
+#[tokio::test]
+async fn get_shows_a_table_and_who_needs_a_person() {
+    let world = world(three()).await;
+    assert_eq!(
+        world.run("get").await,
+        out("\
+NAME        ENGINE         PHASE  PORT   MEM  OWNER           REASON
+genomics    Postgres 17.5  Ready  32011  2Gi  genomics-lab    OutsideWindow 22:00
+proteomics  MariaDB 11.8   Held   32012  2Gi  proteomics-lab  DataLost
+mydb_admin  Postgres 17.5  Ready  32009  2Gi  -               -
+3 databases, 1 needs you: db4sci describe proteomics
+")
+    );
+    assert_eq!(
+        world.run("get -o name").await,
+        out("genomics\nproteomics\nmydb_admin\n")
+    );
+    let wide = world.run("get genomics -o wide").await.out;
+    for word in [
+        "IMAGE ID",
+        "4 (3 in force)",
+        "file:genomics.yaml",
+        "db.example.org",
+    ] {
+        assert!(
+            wide.contains(word),
+            "{word}
+{wide}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn get_gives_programs_a_list_in_camel_case() {
+    let world = world(three()).await;
+    for line in ["get genomics -o json", "get genomics -o yaml"] {
+        let said = world.run(line).await;
+        let list: Vec<DatabaseView> = serde_yaml::from_str(&said.out).unwrap();
+        assert_eq!(list, three()[..1], "{line}");
+        assert!(said.out.contains("observedGeneration"));
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_database_is_an_error_with_the_next_command() {
+    let world = world(three()).await;
+    let why = "there is no database `assays`; nothing was changed; all names: db4sci get\n";
+    for line in [
+        "get assays",
+        "describe assays",
+        "plan assays",
+        "stop assays",
+        "logs assays",
+    ] {
+        let said = world.run(line).await;
+        assert_eq!((said.exit, said.err.as_str()), (1, why), "{line}");
+    }
+    let said = world.run("get Assays").await;
+    assert_eq!(said.exit, 2);
+    assert!(said.err.contains("^[a-z]"), "{}", said.err);
+}
+
+#[tokio::test]
+async fn status_says_what_is_wrong_with_one_next_command_each() {
+    let mut databases = three();
+    databases[2].overridden = Some(Override {
+        state: OverrideState::Running,
+        until: Some(at(22, 0)),
+        reason: "INC-812".to_owned(),
+        who: Who::Socket {
+            uid: 1000,
+            user: "jane".to_owned(),
+        },
+        since: at(19, 0),
+    });
+    let world = world(databases).await;
+    world.daemon.change(|snapshot| {
+        snapshot.tables_behind = 3;
+        snapshot.problems = vec![Problem::new("spec.engine", "`x` is not an engine")];
+    });
+    let expected = out("\
+3 databases: 2 Ready, 1 Held (mode test)
+mydb_admin: 3 accepted changes are not yet in its tables; they are safe in the journal
+  -> db4sci describe mydb_admin
+spec: spec.engine: `x` is not an engine
+  -> db4sci check
+proteomics: Held (DataLost): the data directory is empty; it held data before
+  -> db4sci describe proteomics
+mydb_admin: running until 22:00 (in 2 h), by jane(1000): INC-812
+  -> db4sci resume mydb_admin
+");
+    assert_eq!(world.run("status").await, expected);
+    assert_eq!(world.run("").await, expected, "bare is status");
+}
+
+#[tokio::test]
+async fn status_says_that_all_is_well() {
+    let world = world(vec![ready("genomics", "Postgres", "17.5", 32011)]).await;
+    let said = world.run("").await;
+    assert_eq!(said, out("all well: 1 database: 1 Ready (mode test)\n"));
+}
+
+#[tokio::test]
+async fn describe_answers_why_nothing_happens() {
+    let world = world(three()).await;
+    world
+        .daemon
+        .record(at(18, 0), Some("genomics"), Outcome::Done, "another one's");
+    world.daemon.record(
+        at(19, 0),
+        Some("proteomics"),
+        Outcome::Failed,
+        "start refused",
+    );
+    assert_eq!(
+        world.run("describe proteomics").await,
+        out("\
+Name:        proteomics
+Phase:       Held (DataLost)
+             the data directory is empty; it held data before
+Engine:      MariaDB 11.8
+Image:       MariaDB 11.8 (mariadb:11.8, id 000000000000)
+Address:     db.example.org:32012
+Connections: not known
+Memory:      2Gi
+Owner:       proteomics-lab
+Spec:        file:proteomics.yaml, generation 3, in force 3
+Uid:         00000000-0000-0000-0000-000000007d0c
+Container:   000000000000
+Data:        /data/proteomics
+
+Conditions
+  Ready  False  DataLost  60 min ago  the data directory is empty; it held data before
+
+Held back
+  DataLost  until something changes  the data directory is empty; it held data before
+
+Doing now
+  nothing
+
+Last seen
+  container: running, healthy
+  data: marker initialised, sentinel there
+
+Events
+  2026-11-22 19:00:00  failed  db4sci  start refused
+
+Next: bring its data back to its place (nothing here deletes or overwrites any), then: db4sci wait proteomics --for ready
+")
+    );
+    let waits = world.run("describe genomics").await.out;
+    assert!(
+        waits.contains(
+            "OutsideWindow  until 22:00 (in 2 h)  waits for its window; would: shared_buffers"
+        ),
+        "{waits}"
+    );
+}
+
+#[tokio::test]
+async fn events_are_shown_by_name_and_span() {
+    let world = world(three()).await;
+    world
+        .daemon
+        .record(at(12, 0), Some("genomics"), Outcome::Done, "created");
+    world.daemon.record(
+        at(19, 30),
+        Some("genomics"),
+        Outcome::Failed,
+        "start failed",
+    );
+    world
+        .daemon
+        .record(at(19, 40), None, Outcome::Done, "daemon started");
+    assert_eq!(
+        world.run("events --since 1h").await,
+        out("\
+2026-11-22 19:30:00  genomics  failed  db4sci  start failed
+2026-11-22 19:40:00  -         done    db4sci  daemon started
+")
+    );
+    let one = world.run("events genomics -o json").await.out;
+    let list: Vec<serde_json::Value> = serde_json::from_str(&one).unwrap();
+    assert_eq!(list.len(), 2);
+}
+
+#[tokio::test]
+async fn plan_tells_by_its_exit_code_whether_there_is_something_to_do() {
+    let world = world(three()).await;
+    let said = world.run("plan genomics").await;
+    assert_eq!(said.exit, 3);
+    assert!(
+        said.out
+            .contains("22:00  restart: shared_buffers 512MB -> 1GB  about 10 s"),
+        "{}",
+        said.out
+    );
+    let said = world.run("plan mydb_admin").await;
+    assert_eq!(
+        said,
+        out("nothing to do, 1 unchanged. Nothing is deleted.\n")
+    );
+    let json = world.run("plan -o json").await.out;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["version"], 1);
+    assert_eq!(world.run("plan -o name").await.out, "genomics\n");
+}

@@ -1,0 +1,192 @@
+use super::sample::{at, first_start, held, hold, lane, now, ready};
+use super::{Preview, When};
+use crate::model::view::{DatabaseView, Phase};
+use crate::model::{Cost, Place, Problem, Reason, Timestamp};
+
+/// The design's own example.
+fn example() -> Vec<DatabaseView> {
+    let mut genomics = ready("genomics", "Postgres", "17.5", 32011);
+    genomics.lane = Some(lane("genomics", Cost::None, &["memory 2Gi -> 4Gi"], vec![]));
+    let restart = lane(
+        "genomics",
+        Cost::Restart,
+        &["shared_buffers 512MB -> 1GB"],
+        vec![],
+    );
+    genomics.held = vec![hold(
+        Reason::OutsideWindow,
+        "waits",
+        Some(at(22, 0)),
+        Some(restart),
+    )];
+    let mut chembank = ready("chembank", "Neo4j", "5.26", 32014);
+    let message = "Neo4j 5 -> 4 over data; set the image back";
+    chembank.held = vec![hold(Reason::Incompatible, message, None, None)];
+    let mut assays = ready("assays", "MongoDB", "7.0", 32015);
+    assays.phase = Phase::Pending;
+    assays.ready = false;
+    assays.lane = Some(lane(
+        "assays",
+        Cost::None,
+        &["create MongoDB 7.0, port 32015"],
+        first_start(),
+    ));
+    let mut quiet = ready("mydb_admin", "Postgres", "17.5", 32009);
+    // As somebody wants it: no row.
+    quiet.held = vec![hold(
+        Reason::Overridden,
+        "running by jane",
+        Some(at(23, 0)),
+        None,
+    )];
+    vec![genomics, chembank, assays, quiet]
+}
+
+fn text(databases: &[DatabaseView]) -> String {
+    Preview::of(databases, &[]).text(now(), &|t: Timestamp| t.naive_utc())
+}
+
+#[test]
+fn a_plan_says_what_when_and_what_it_costs() {
+    let preview = Preview::of(&example(), &[]);
+    let expected = format!(
+        "plan {}\n{}",
+        preview.hash,
+        "\
+~ genomics  now      memory 2Gi -> 4Gi                     no downtime
+            22:00    restart: shared_buffers 512MB -> 1GB  about 10 s, 12 connections now
+x chembank  refused  Incompatible: Neo4j 5 -> 4 over data; set the image back
++ assays    now      create MongoDB 7.0, port 32015        about 20 s
+2 act now, 1 waits, 1 refused, 1 unchanged. Nothing is deleted.
+"
+    );
+    assert_eq!(text(&example()), expected);
+    assert_eq!(preview.exit_code(), 3);
+}
+
+#[test]
+fn an_empty_plan_is_one_line_and_exit_code_0() {
+    let all_well = vec![ready("genomics", "Postgres", "17.5", 32011)];
+    assert_eq!(
+        text(&all_well),
+        "nothing to do, 1 unchanged. Nothing is deleted.\n"
+    );
+    assert_eq!(Preview::of(&all_well, &[]).exit_code(), 0);
+}
+
+#[test]
+fn repairs_stops_recreations_and_other_days_have_words_of_their_own() {
+    let mut down = ready("a", "Postgres", "17.5", 32011);
+    down.phase = Phase::Degraded;
+    down.ready = false;
+    down.lane = Some(lane(
+        "a",
+        Cost::None,
+        &["it exited (137); started again"],
+        vec![],
+    ));
+    let mut moved = ready("b", "MariaDB", "11.8", 32012);
+    moved.connections = None;
+    let recreate = lane("b", Cost::Recreate, &["port 32012 -> 32020"], vec![]);
+    let monday = at(22, 0) + chrono::TimeDelta::days(1);
+    moved.held = vec![hold(
+        Reason::OutsideWindow,
+        "",
+        Some(monday),
+        Some(recreate),
+    )];
+    let mut stopping = ready("c", "Postgres", "15.8", 32013);
+    stopping.connections = Some(1);
+    stopping.lane = Some(lane(
+        "c",
+        Cost::Stop,
+        &["stop, as jane(1000) wants"],
+        vec![],
+    ));
+    let mut backing_off = held("d", "Postgres", 32014, Reason::Backoff);
+    backing_off.held[0].until = Some(at(20, 3));
+    let lost = held("e", "MariaDB", 32016, Reason::DataLost);
+    let message = "the data directory is empty; it held data before";
+    assert_eq!(
+        text(&[down, moved, stopping, backing_off, lost])
+            .split_once('\n')
+            .unwrap()
+            .1,
+        format!(
+            "\
+~ a  now        it exited (137); started again                  it is down now
+~ b  Mon 22:00  recreate on the same data: port 32012 -> 32020  about 15 s, connections are cut
+- c  now        stop, as jane(1000) wants                       down until started, 1 connection now
+! d  20:03      Backoff: {message}
+! e  held       DataLost: {message}
+2 act now, 1 waits, 2 held, 0 unchanged. Nothing is deleted.
+"
+        )
+    );
+}
+
+#[test]
+fn the_hash_names_the_steps_and_neither_times_nor_connections() {
+    let hash = |change: &dyn Fn(&mut DatabaseView)| {
+        let mut databases = example();
+        change(&mut databases[0]);
+        Preview::of(&databases, &[]).hash
+    };
+    let same = hash(&|_| {});
+    assert_eq!(same.len(), 6);
+    assert_eq!(hash(&|db| db.held[0].until = Some(at(23, 30))), same);
+    assert_eq!(hash(&|db| db.connections = Some(3)), same);
+    assert_ne!(hash(&|db| db.lane = None), same);
+    let other = |db: &mut DatabaseView| {
+        db.lane = Some(lane("genomics", Cost::None, &["memory 2Gi -> 8Gi"], vec![]));
+    };
+    assert_ne!(hash(&other), same);
+}
+
+#[test]
+fn a_problem_is_told_once() {
+    let place = Place {
+        file: "lab.yaml".into(),
+        line: 4,
+        column: 3,
+    };
+    let of_none = Problem::new("spec.engine", "`postgress` is not an engine").at(place);
+    let mut refused = ready("genomics", "Postgres", "17.5", 32011);
+    refused.held = vec![hold(
+        Reason::InvalidSpec,
+        "memory `12` has no unit",
+        None,
+        None,
+    )];
+    let of_db = Problem::new("spec.resources.memory", "`12` has no unit").of(&refused.name);
+    let preview = Preview::of(&[refused], &[of_none, of_db]);
+    let lines: Vec<_> = preview
+        .rows
+        .iter()
+        .map(|r| (r.name.as_str(), r.what.as_str()))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            ("genomics", "InvalidSpec: memory `12` has no unit"),
+            (
+                "-",
+                "lab.yaml:4:3: spec.engine: `postgress` is not an engine"
+            ),
+        ]
+    );
+}
+
+#[test]
+fn the_form_for_programs_is_versioned() {
+    let json = Preview::of(&example(), &[]).json();
+    assert_eq!(json["version"], 1);
+    assert_eq!(json["counts"]["now"], 2);
+    let row = &json["changes"][1];
+    assert_eq!(row["when"], "waits");
+    assert_eq!(row["until"], "2026-11-22T22:00:00Z");
+    assert_eq!(row["cost"], "restart");
+    assert_eq!(row["connections"], 12);
+    assert_eq!(json["changes"][3]["steps"][0], "pull");
+    assert_eq!(Preview::of(&example(), &[]).count(When::Waits), 1);
+}
