@@ -1,9 +1,8 @@
 //! The `db4sci` program.
 
-#[tokio::main]
-async fn main() {
-    if let Err(e) = db4sci::app::run().await {
-        eprintln!("{e}");
-        std::process::exit(1);
-    }
+use std::process::ExitCode;
+use std::sync::Arc;
+
+fn main() -> ExitCode {
+    db4sci::cli::main(Arc::new(db4sci::app::Program))
 }

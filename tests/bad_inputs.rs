@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use db4sci::model::{Cpus, DbName, EngineKind, Memory, Problem, Uid};
 use db4sci::model::database::Source;
+use db4sci::model::{Cpus, DbName, EngineKind, Memory, Problem, Uid};
 use db4sci::settings::{Mode, Settings};
 use db4sci::specs::{self, Catalog, ConfigFiles, HostSize, Request, Rules, VolumeRule};
 
@@ -28,17 +28,49 @@ fn rules() -> Rules {
         folder: "dbconfig".into(),
         ..ConfigFiles::default()
     };
-    files.files.entry(EngineKind::Postgres).or_default().extend([
-        ("tuned.conf".to_owned(), Ok("work_mem = 1GB\n".to_owned())),
-        ("away.conf".to_owned(), Err("a link that leaves its folder, to /etc/passwd; put the file itself here".to_owned())),
-    ]);
-    let mut rules = settings.unwrap().rules(Catalog::builtin().unwrap(), files, Some(host));
+    files
+        .files
+        .entry(EngineKind::Postgres)
+        .or_default()
+        .extend([
+            ("tuned.conf".to_owned(), Ok("work_mem = 1GB\n".to_owned())),
+            (
+                "away.conf".to_owned(),
+                Err(
+                    "a link that leaves its folder, to /etc/passwd; put the file itself here"
+                        .to_owned(),
+                ),
+            ),
+        ]);
+    let mut rules = settings
+        .unwrap()
+        .rules(Catalog::builtin().unwrap(), files, Some(host));
     rules.volumes = vec![
-        VolumeRule { label: "Standard".into(), path: "/srv/standard".into(), engines: None, users: None, encrypted: false },
-        VolumeRule { label: "Fast".into(), path: "/srv/fast".into(), engines: Some(vec![EngineKind::MariaDB]), users: None, encrypted: false },
-        VolumeRule { label: "Private".into(), path: "/srv/private".into(), engines: None, users: Some(vec!["chem-lab".into()]), encrypted: true },
+        VolumeRule {
+            label: "Standard".into(),
+            path: "/srv/standard".into(),
+            engines: None,
+            users: None,
+            encrypted: false,
+        },
+        VolumeRule {
+            label: "Fast".into(),
+            path: "/srv/fast".into(),
+            engines: Some(vec![EngineKind::MariaDB]),
+            users: None,
+            encrypted: false,
+        },
+        VolumeRule {
+            label: "Private".into(),
+            path: "/srv/private".into(),
+            engines: None,
+            users: Some(vec!["chem-lab".into()]),
+            encrypted: true,
+        },
     ];
-    rules.taken.insert(32011, "proteomics".parse::<DbName>().unwrap());
+    rules
+        .taken
+        .insert(32011, "proteomics".parse::<DbName>().unwrap());
     rules
 }
 
@@ -49,11 +81,17 @@ fn shown(problems: &[Problem]) -> Vec<String> {
 /// What a spec file's text gets, without the file's name.
 fn errors(text: &str) -> Vec<String> {
     let found = specs::parse(text, Path::new(FILE)).and_then(|parsed| {
-        let request = Request { parsed: &parsed, source: Source::File("genomics.yaml".into()) };
+        let request = Request {
+            parsed: &parsed,
+            source: Source::File("genomics.yaml".into()),
+        };
         specs::admit(&request, None, &rules(), Uid(uuid::Uuid::nil()))
     });
     let problems = found.expect_err("this should have been refused");
-    shown(&problems).iter().map(|line| line.replace("desired-state/genomics.yaml", "FILE")).collect()
+    shown(&problems)
+        .iter()
+        .map(|line| line.replace("desired-state/genomics.yaml", "FILE"))
+        .collect()
 }
 
 #[test]
@@ -83,6 +121,8 @@ fn probe() {
     ];
     for (n, t) in cases {
         println!("== {n}");
-        for l in errors(&t) { println!("   {l}"); }
+        for l in errors(&t) {
+            println!("   {l}");
+        }
     }
 }

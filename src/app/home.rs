@@ -11,15 +11,19 @@ pub(super) fn make_folder(path: &Path, mode: u32) -> Result<(), String> {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(told)
 }
 
+/// The instance's id, which the daemon has made.
+pub(super) fn instance_of(state_dir: &Path) -> Result<String, String> {
+    let path = state_dir.join("instance");
+    let read = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+    Ok(read.trim().to_owned())
+}
+
 /// The instance's id, made at the first start. It marks the containers of this daemon for ever.
 pub(super) fn instance(state_dir: &Path) -> Result<String, String> {
     let path = state_dir.join("instance");
     let told = |e: std::io::Error| format!("{}: {e}", path.display());
-    match fs::read_to_string(&path) {
-        Ok(text) if !text.trim().is_empty() => return Ok(text.trim().to_owned()),
-        Ok(_) => {}
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-        Err(e) => return Err(told(e)),
+    if path.exists() {
+        return instance_of(state_dir);
     }
     let id = uuid::Uuid::new_v4().simple().to_string()[..12].to_owned();
     let new = path.with_extension("new");

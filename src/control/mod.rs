@@ -14,6 +14,6 @@ pub use board::Board;
 pub use intake::Intake;
 pub use queue::Queue;
 pub use reconciler::Reconciler;
+pub use reconciler::view_of;
 pub use triggers::Triggers;
-#[cfg(test)]
-mod smoke;
+

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use crate::admin::book::Row;
 use crate::admin::{Ledger, NewEntry};
 use crate::execute::{Executor, LaneEnd};
-use crate::model::view::Phase;
+use crate::model::view::{DatabaseView, Phase};
 use crate::model::{
     Action, Attempts, Change, Clock, ContainerSeen, Database, DbName, ImageId, Outcome,
     SeenDatabase, Site, Timestamp, Who,
@@ -195,7 +195,7 @@ impl Reconciler {
     }
 
     /// What the planner would say of a database as it would be; nothing is done.
-    pub async fn preview(&self, row: &Row) -> crate::model::view::DatabaseView {
+    pub async fn preview(&self, row: &Row) -> DatabaseView {
         let db = &row.database;
         let mut seen = self
             .observer
@@ -272,6 +272,13 @@ impl Reconciler {
         }
         result.is_ok()
     }
+}
+
+/// How a database looks to somebody who only looks.
+pub fn view_of(row: &Row, seen: &SeenDatabase, site: &Site, now: Timestamp) -> DatabaseView {
+    let wanted = wanted(row, None);
+    let verdict = plan::plan(&wanted, seen, site, now);
+    view(&wanted, seen, &verdict, site, None, now)
 }
 
 /// What is wanted of a database, from its row and its file.

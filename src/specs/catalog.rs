@@ -21,8 +21,6 @@ mod tests;
 use raw::{RawCatalog, RawEngine, RawImage, RawVolume};
 
 /// The catalog that this program brings along.
-const BUILTIN: &str = include_str!("../../dbconfig/catalog.yaml");
-
 /// Where data of a volume row lies: on a data volume of the settings.
 const DATA: &str = "DBVOL";
 /// A volume row for backups. Kept, and unused until there are backups.
@@ -50,9 +48,12 @@ pub struct Offer {
 }
 
 impl Catalog {
+    /// The text of the catalog that this program brings along.
+    pub const BUILTIN: &'static str = include_str!("../../dbconfig/catalog.yaml");
+
     /// The catalog that this program brings along, for the demo and for tests.
     pub fn builtin() -> Result<Self, Vec<Problem>> {
-        Catalog::parse(BUILTIN, Path::new("catalog.yaml (built in)"))
+        Catalog::parse(Catalog::BUILTIN, Path::new("catalog.yaml (built in)"))
     }
 
     /// Reads a catalog's text.
@@ -78,6 +79,11 @@ impl Catalog {
     /// The images of an engine; the first is the default.
     pub fn offers(&self, engine: EngineKind) -> &[Offer] {
         self.engines.get(&engine).map_or(&[], Vec::as_slice)
+    }
+
+    /// Every image that is offered.
+    pub fn images(&self) -> impl Iterator<Item = &ImageRef> {
+        self.engines.values().flatten().map(|offer| &offer.image)
     }
 
     /// The image that a spec names, by its display name or its reference.

@@ -1,0 +1,158 @@
+//! `db4sci doctor`: what is wrong with this host, with or without the daemon.
+
+use std::path::Path;
+
+use crate::cli::{Finding, Globals, Health};
+use crate::http::accounts;
+use crate::model::{ImageRef, Memory};
+use crate::runtime::Runtime;
+use crate::runtime::docker::Docker;
+use crate::settings::Settings;
+use crate::specs::{self, Rules};
+
+use super::daemon;
+use super::program::Program;
+
+/// Below this, a volume counts as nearly full.
+const LITTLE: u64 = 5 << 30;
+/// Below this, nothing can be relied on.
+const NOTHING: u64 = 256 << 20;
+
+/// Looks at everything that a working daemon needs.
+pub(super) async fn look(globals: &Globals) -> Vec<Finding> {
+    let settings = match Program::settings(globals) {
+        Ok(settings) => settings,
+        Err(why) => {
+            let next = "set DB4SCI_MODE, or run: db4sci init";
+            return vec![finding("settings", Health::Bad, why, Some(next))];
+        }
+    };
+    let from = settings.file.as_ref().map_or("built in".to_owned(), |f| f.display().to_string());
+    let mut all = vec![finding(
+        "settings",
+        Health::Ok,
+        format!("mode {}, {from}", settings.mode.as_str()),
+        None,
+    )];
+    all.push(daemon_answers(&settings).await);
+    let docker = Docker::connect(None);
+    let size = match docker.info().await {
+        Ok(info) => {
+            let message = format!("engine {}, API {}, at {}", info.version, info.api, docker.host());
+            all.push(finding("docker", Health::Ok, message, None));
+            Some(daemon::size_of(&info))
+        }
+        Err(error) => {
+            let next = "start it: systemctl start docker";
+            all.push(finding("docker", Health::Bad, error.to_string(), Some(next)));
+            None
+        }
+    };
+    all.push(room("state_dir", &settings.state_dir));
+    for volume in &settings.data_volumes {
+        all.push(room(&format!("volume {}", volume.label), &volume.path));
+    }
+    all.push(group().await);
+    match daemon::rules(&settings, size) {
+        Ok(rules) => {
+            all.push(folder(&settings, &rules));
+            all.extend(images(&docker, &rules).await);
+        }
+        Err(problems) => {
+            let next = "mend the catalog; running databases are not affected";
+            all.push(finding("catalog", Health::Bad, daemon::lines(problems), Some(next)));
+        }
+    }
+    all
+}
+
+fn finding(what: &str, health: Health, message: impl Into<String>, next: Option<&str>) -> Finding {
+    Finding {
+        what: what.to_owned(),
+        health,
+        message: message.into(),
+        next: next.map(str::to_owned),
+    }
+}
+
+async fn daemon_answers(settings: &Settings) -> Finding {
+    let shown = settings.socket.display();
+    match tokio::net::UnixStream::connect(&settings.socket).await {
+        Ok(_) => finding("daemon", Health::Ok, format!("answers on {shown}"), None),
+        Err(error) => {
+            let next = "start it: systemctl start db4sci, or db4sci run";
+            finding("daemon", Health::Bad, format!("{shown}: {error}"), Some(next))
+        }
+    }
+}
+
+/// Whether a folder is there, writable, and has room.
+fn room(what: &str, path: &Path) -> Finding {
+    let shown = path.display();
+    if !path.is_dir() {
+        let next = "mount it, or make it with: db4sci init";
+        return finding(what, Health::Bad, format!("{shown} is not there"), Some(next));
+    }
+    let free = match rustix::fs::statvfs(path) {
+        Ok(fs) => fs.f_bavail.saturating_mul(fs.f_frsize),
+        Err(error) => return finding(what, Health::Bad, format!("{shown}: {error}"), None),
+    };
+    if rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_err() {
+        let next = "run this as the daemon's user";
+        return finding(what, Health::Warn, format!("{shown} cannot be written by you"), Some(next));
+    }
+    let message = format!("{shown}, {} free", Memory::from_bytes(free >> 20 << 20));
+    let next = Some("free space there");
+    if free < NOTHING {
+        finding(what, Health::Bad, message, next)
+    } else if free < LITTLE {
+        finding(what, Health::Warn, message, next)
+    } else {
+        finding(what, Health::Ok, message, None)
+    }
+}
+
+async fn group() -> Finding {
+    match accounts::group_id("db4sci").await {
+        Some(id) => finding("group db4sci", Health::Ok, format!("id {id}"), None),
+        None => {
+            let next = "for people who are not root: groupadd --system db4sci";
+            finding("group db4sci", Health::Warn, "there is none: only root may talk to the daemon", Some(next))
+        }
+    }
+}
+
+fn folder(settings: &Settings, rules: &Rules) -> Finding {
+    let shown = settings.desired_state.display();
+    if !settings.desired_state.is_dir() {
+        let next = "make it; databases that were admitted before go on running";
+        return finding("specs", Health::Bad, format!("{shown} is not there"), Some(next));
+    }
+    let checked = specs::check(std::slice::from_ref(&settings.desired_state), rules);
+    if checked.problems.is_empty() {
+        finding("specs", Health::Ok, format!("{} files in {shown}", checked.files), None)
+    } else {
+        let count = checked.problems.len();
+        finding("specs", Health::Warn, format!("{count} problems in {shown}"), Some("see: db4sci check"))
+    }
+}
+
+/// Whether the images of the catalog are on this host: without a registry they must be.
+async fn images(docker: &Docker, rules: &Rules) -> Vec<Finding> {
+    let mut missing = Vec::new();
+    let mut there = 0;
+    for offered in rules.catalog.images() {
+        let image: &ImageRef = rules.mirrors.get(offered.as_str()).unwrap_or(offered);
+        match docker.image(image.as_str()).await {
+            Ok(Some(_)) => there += 1,
+            Ok(None) => missing.push(image.to_string()),
+            Err(_) => return Vec::new(),
+        }
+    }
+    let message = if missing.is_empty() {
+        format!("all {there} of the catalog are on this host")
+    } else {
+        format!("{there} on this host; pulled when first needed: {}", missing.join(", "))
+    };
+    vec![finding("images", Health::Ok, message, None)]
+}

@@ -1,0 +1,172 @@
+//! The program as its command line sees it.
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+
+use crate::admin::read_offline;
+use crate::cli::{Checked, Finding, Globals, Host, JobRequest};
+use crate::model::view::Snapshot;
+use crate::model::{
+    ContainerId, DbName, Entry, ImageId, Memory, Mount, SystemClock,
+};
+use crate::record::tracing::{self as log, LogFormat};
+use crate::runtime::Runtime;
+use crate::runtime::docker::{Docker, JobSpec};
+use crate::settings::{Mode, Settings};
+use crate::specs;
+
+use super::{daemon, doctor, home, init, offline};
+
+/// Where the socket is when no settings say otherwise.
+const SOCKET: &str = "/run/db4sci/db4sci.sock";
+
+/// The program with its real backends.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Program;
+
+impl Program {
+    fn env(globals: &Globals) -> BTreeMap<String, String> {
+        let mut env: BTreeMap<String, String> = std::env::vars().collect();
+        if let Some(mode) = &globals.mode {
+            env.insert("DB4SCI_MODE".to_owned(), mode.clone());
+        }
+        env
+    }
+
+    fn home(globals: &Globals) -> PathBuf {
+        globals.home.clone().unwrap_or_else(|| PathBuf::from("."))
+    }
+
+    /// The settings of this call: mode, file, environment.
+    pub(super) fn settings(globals: &Globals) -> Result<Settings, String> {
+        let env = Program::env(globals);
+        let mode = Mode::from_env(&env).map_err(|problem| problem.to_string())?;
+        let mut settings =
+            Settings::load(&Program::home(globals), mode, &env).map_err(daemon::lines)?;
+        if let Some(socket) = &globals.socket {
+            settings.socket.clone_from(socket);
+        }
+        Ok(settings)
+    }
+}
+
+#[async_trait]
+impl Host for Program {
+    fn socket(&self, globals: &Globals) -> PathBuf {
+        globals.socket.clone().unwrap_or_else(|| {
+            Program::settings(globals).map_or_else(|_| PathBuf::from(SOCKET), |s| s.socket)
+        })
+    }
+
+    async fn run_daemon(&self, globals: &Globals) -> Result<(), String> {
+        let settings = Program::settings(globals)?;
+        let filter = std::env::var("DB4SCI_LOG").ok();
+        let colours = std::io::stderr().is_terminal();
+        log::init(filter.as_deref(), LogFormat::Text, colours).map_err(|e| daemon::chain(&e))?;
+        daemon::run(settings).await
+    }
+
+    async fn init(&self, globals: &Globals) -> Result<Vec<String>, String> {
+        let env = Program::env(globals);
+        let mode = Mode::from_env(&env).map_err(|problem| problem.to_string())?;
+        let home = Program::home(globals);
+        init::write_files(&home, mode)?;
+        init::make_folders(&home, &Program::settings(globals)?)
+    }
+
+    async fn check(&self, globals: &Globals, paths: &[PathBuf]) -> Result<Checked, String> {
+        let settings = Program::settings(globals)?;
+        let size = Docker::connect(None).info().await.ok().map(|info| daemon::size_of(&info));
+        let paths =
+            if paths.is_empty() { vec![settings.desired_state.clone()] } else { paths.to_vec() };
+        let work = move || match daemon::rules(&settings, size) {
+            Ok(rules) => specs::check(&paths, &rules),
+            Err(problems) => specs::Checked { problems, ..specs::Checked::default() },
+        };
+        let checked = tokio::task::spawn_blocking(work).await.map_err(|e| e.to_string())?;
+        Ok(Checked { files: checked.files, problems: checked.problems })
+    }
+
+    fn schema(&self) -> serde_json::Value {
+        specs::schema()
+    }
+
+    async fn doctor(&self, globals: &Globals) -> Vec<Finding> {
+        doctor::look(globals).await
+    }
+
+    async fn offline_snapshot(&self, globals: &Globals) -> Result<Snapshot, String> {
+        offline::snapshot(&Program::settings(globals)?, &SystemClock).await
+    }
+
+    async fn offline_events(
+        &self,
+        globals: &Globals,
+        name: Option<&DbName>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, String> {
+        let folder = Program::settings(globals)?.state_dir.join("journal");
+        let name = name.cloned();
+        let read = move || match name {
+            None => read_offline(&folder, limit).map(|(_, entries)| entries),
+            Some(name) => read_offline(&folder, usize::MAX).map(|(_, entries)| {
+                let of: Vec<_> =
+                    entries.into_iter().filter(|e| e.name.as_ref() == Some(&name)).collect();
+                let skip = of.len().saturating_sub(limit);
+                of.into_iter().skip(skip).collect()
+            }),
+        };
+        let read = tokio::task::spawn_blocking(read).await.map_err(|e| e.to_string())?;
+        read.map_err(|e| daemon::chain(&e))
+    }
+
+    async fn offline_logs(
+        &self,
+        globals: &Globals,
+        name: &DbName,
+        lines: u32,
+    ) -> Result<String, String> {
+        let settings = Program::settings(globals)?;
+        let site = settings.site(home::instance_of(&settings.state_dir)?);
+        let docker = Docker::connect(None);
+        let container = site.container_name(name);
+        let found = docker.inspect(&container).await.map_err(|e| e.to_string())?;
+        let found = found.ok_or_else(|| format!("there is no container {container}"))?;
+        docker.logs(&found.id, lines).await.map_err(|e| e.to_string())
+    }
+
+    async fn run_job(&self, globals: &Globals, job: JobRequest) -> Result<i32, String> {
+        let settings = Program::settings(globals)?;
+        let passfile = passfile(job.passfile.expose())?;
+        let spec = JobSpec {
+            name: format!("connect {}", job.name),
+            instance: home::instance_of(&settings.state_dir)?,
+            image: ImageId(job.image),
+            network_of: ContainerId(job.container),
+            mounts: vec![Mount {
+                source: passfile.path().to_owned(),
+                target: JobRequest::PASSFILE.to_owned(),
+                read_only: true,
+            }],
+            entrypoint: vec![job.client.program],
+            command: job.client.args,
+            env: job.client.env,
+            tty: job.terminal,
+            memory: Memory::mebibytes(512).bytes(),
+        };
+        let code = Docker::connect(None).run_attached(&spec).await.map_err(|e| e.to_string())?;
+        Ok(i32::try_from(code).unwrap_or(1))
+    }
+}
+
+/// A file that only its owner can read, gone with this process' use of it.
+fn passfile(text: &str) -> Result<tempfile::NamedTempFile, String> {
+    let told = |e: std::io::Error| format!("the password file cannot be written: {e}");
+    let mut file = tempfile::NamedTempFile::new().map_err(told)?;
+    file.write_all(text.as_bytes()).map_err(told)?;
+    Ok(file)
+}
+
