@@ -160,7 +160,9 @@ pub fn merge(seen: &FolderSeen, folder: &Path, accepted: &BTreeMap<DbName, Sourc
             }),
         }
     }
-    merged.candidates.sort_by_key(|c| c.parsed.raw.spec.port.is_none());
+    merged
+        .candidates
+        .sort_by_key(|c| c.parsed.raw.spec.port.is_none());
     for (name, source) in accepted {
         let Source::File(path) = source else { continue };
         let there = files.iter().any(|f| f.path == *path);

@@ -107,7 +107,11 @@ impl ConfigFiles {
             Some(Ok(text)) => Ok(text),
             Some(Err(why)) => Err(format!("{shown}/{name}: {why}")),
             None => {
-                let all: Vec<&str> = files.into_iter().flatten().map(|(f, _)| f.as_str()).collect();
+                let all: Vec<&str> = files
+                    .into_iter()
+                    .flatten()
+                    .map(|(f, _)| f.as_str())
+                    .collect();
                 let all = if all.is_empty() {
                     "it has none".to_owned()
                 } else {

@@ -36,9 +36,13 @@ impl Check<'_> {
         let shm = match given.and_then(|r| r.shm.as_deref()) {
             Some(text) => self.shm(text, memory)?,
             None => {
-                let kept = self.before.kept("/resources/shm").map(|db| db.resources.shm);
+                let kept = self
+                    .before
+                    .kept("/resources/shm")
+                    .map(|db| db.resources.shm);
                 let quarter = Memory::from_bytes((memory.bytes() / 4).max(MIN_SHM.bytes()));
-                kept.filter(|shm| *shm <= memory).unwrap_or(SHM.min(quarter))
+                kept.filter(|shm| *shm <= memory)
+                    .unwrap_or(SHM.min(quarter))
             }
         };
         Some(Resources {
@@ -51,7 +55,11 @@ impl Check<'_> {
     fn memory(&mut self, engine: Option<Engine>, text: &str) -> Option<Memory> {
         let field = "spec.resources.memory";
         let memory: Memory = self.take(field, text.parse())?;
-        if self.before.0.is_some_and(|db| db.resources.memory == memory) {
+        if self
+            .before
+            .0
+            .is_some_and(|db| db.resources.memory == memory)
+        {
             return Some(memory);
         }
         if let Some(Engine { kind, recipe }) = engine {
@@ -67,7 +75,10 @@ impl Check<'_> {
         if let Some(host) = self.rules.host.filter(|host| memory > host.memory) {
             self.refuse(
                 field,
-                format!("`{text}` is more than this host has; it has {}", host.memory),
+                format!(
+                    "`{text}` is more than this host has; it has {}",
+                    host.memory
+                ),
             );
             return None;
         }
@@ -77,7 +88,11 @@ impl Check<'_> {
     fn cpus(&mut self, text: &str) -> Option<Cpus> {
         let field = "spec.resources.cpus";
         let cpus: Cpus = self.take(field, text.parse())?;
-        if self.before.0.is_some_and(|db| db.resources.cpus == Some(cpus)) {
+        if self
+            .before
+            .0
+            .is_some_and(|db| db.resources.cpus == Some(cpus))
+        {
             return Some(cpus);
         }
         if let Some(host) = self.rules.host.filter(|host| cpus > host.cpus) {
@@ -96,7 +111,9 @@ impl Check<'_> {
         if shm > memory || shm < MIN_SHM {
             self.refuse(
                 field,
-                format!("`{text}` is not allowed; shared memory counts as memory: {MIN_SHM} to {memory}"),
+                format!(
+                    "`{text}` is not allowed; shared memory counts as memory: {MIN_SHM} to {memory}"
+                ),
             );
             return None;
         }

@@ -42,7 +42,9 @@ fn read(text: &str) -> Result<Window, String> {
     let from = minutes(from).filter(|m| *m < DAY).ok_or_else(bad)?;
     let until = minutes(until).ok_or_else(bad)?;
     if from == until {
-        return Err(format!("`{text}` has no length; nothing could be done in it"));
+        return Err(format!(
+            "`{text}` has no length; nothing could be done in it"
+        ));
     }
     Ok(Window::Weekly {
         day: u8::try_from(day).unwrap_or_default(),
@@ -73,7 +75,15 @@ mod tests {
         assert_eq!(read("Sat 00:00-04:00"), weekly(5, 0, 240));
         assert_eq!(read("Sun 22:00-02:30"), weekly(6, 1320, 1590));
         assert_eq!(read("Mon 20:00-24:00"), weekly(0, 1200, 1440));
-        for bad in ["", "Sat", "Sat 1:00-2:00", "Sat 10:00-10:00", "Sat 24:00-25:00", "sat 01:00-02:00", "Sat 01:60-02:00"] {
+        for bad in [
+            "",
+            "Sat",
+            "Sat 1:00-2:00",
+            "Sat 10:00-10:00",
+            "Sat 24:00-25:00",
+            "sat 01:00-02:00",
+            "Sat 01:60-02:00",
+        ] {
             assert!(read(bad).is_err(), "{bad}");
         }
     }

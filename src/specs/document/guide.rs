@@ -115,7 +115,9 @@ impl Guide {
                 let problem = Problem::new(field, format!("not readable: {error}"));
                 Err(vec![walk.places.locate(problem)])
             }
-            None => Err(vec![walk.places.locate(Problem::new(field, "not readable"))]),
+            None => Err(vec![
+                walk.places.locate(Problem::new(field, "not readable")),
+            ]),
         }
     }
 }
@@ -498,7 +500,11 @@ fn range(schema: &Value) -> String {
 }
 
 fn unknown(key: &str, known: Option<&Map<String, Value>>) -> String {
-    let names: Vec<&str> = known.into_iter().flatten().map(|(k, _)| k.as_str()).collect();
+    let names: Vec<&str> = known
+        .into_iter()
+        .flatten()
+        .map(|(k, _)| k.as_str())
+        .collect();
     match nearest(key, names.iter().copied()) {
         Some(near) => format!("unknown field; did you mean `{near}`?"),
         None => format!("unknown field; allowed: {}", names.join(", ")),
