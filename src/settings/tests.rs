@@ -50,6 +50,44 @@ fn what_init_writes_says_the_defaults() {
 }
 
 #[test]
+fn what_stands_behind_a_hash_is_the_default() {
+    for mode in Mode::ALL {
+        let home = home(mode);
+        let file = home.path().join(mode.as_str()).join("config.yaml");
+        let hidden: String = template(mode)
+            .lines()
+            .map(|line| match line.strip_prefix("# ") {
+                // Not the two that name no default.
+                Some(key) if key.starts_with("image_mirrors") => line,
+                Some(key) if key.starts_with("backupVolume") => line,
+                Some(key) if key.split(':').next().is_some_and(is_key) => key,
+                Some(_) | None => line,
+            })
+            .flat_map(|line| [line, "\n"])
+            .collect();
+        fs::write(&file, &hidden).unwrap();
+        let pairs = env(&[("DB4SCI_CONFIG", file.to_str().unwrap())]);
+        let shown = Settings::load(home.path(), mode, &pairs).unwrap();
+        fs::write(&file, template(mode)).unwrap();
+        let default = Settings::load(home.path(), mode, &pairs).unwrap();
+        assert_eq!(shown, default, "{hidden}");
+    }
+}
+
+fn is_key(word: &str) -> bool {
+    [
+        "socket",
+        "http",
+        "desired_state",
+        "dbconfig",
+        "container_prefix",
+        "limits",
+        "  lanes",
+    ]
+    .contains(&word)
+}
+
+#[test]
 fn test_and_demo_need_no_file() {
     let home = Path::new("/nowhere");
     let demo = Settings::load(home, Mode::Demo, &env(&[])).unwrap();

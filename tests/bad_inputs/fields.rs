@@ -44,7 +44,7 @@ fn ports() {
         (
             "  port: 32009\n",
             &[
-                "9:9: spec.port: 32009 belongs to `mydb_admin` (`base_port` - 1) and cannot be `genomics`'s, too; choose another, or leave `port` out",
+                "9:9: spec.port: 32009 belongs to `mydb_admin` and cannot be `genomics`'s, too; choose another, or leave `port` out",
             ][..],
         ),
         (
