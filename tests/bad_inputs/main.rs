@@ -1,6 +1,8 @@
 //! Bad inputs of specs, catalog and settings, and the error each gets: whole messages, as a person reads them, each with
 //! line and column, or with what stands for a file.
 
+#![allow(clippy::unwrap_used, reason = "what helps a test may fail it")]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 

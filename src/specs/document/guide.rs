@@ -36,7 +36,7 @@ impl Guide {
     /// The schema of a type, without `null` for fields that may be left out.
     pub fn of<T: JsonSchema>() -> Self {
         let mut root = schemars::schema_for!(T).to_value();
-        drop_null(&mut root);
+        tidy(&mut root);
         Guide { root }
     }
 
@@ -130,10 +130,12 @@ fn strict<T>(reading: Reading<T>) -> Result<(T, Places), Vec<Problem>> {
     }
 }
 
-/// Takes `null` out of what a schema allows.
-fn drop_null(schema: &mut Value) {
+/// Takes `null` out of what a schema allows, and `default` out of what it says: the types' empty
+/// values are not what a field that is left out means.
+fn tidy(schema: &mut Value) {
     match schema {
         Value::Object(map) => {
+            map.remove("default");
             if let Some(Value::Array(types)) = map.get_mut("type") {
                 types.retain(|t| t != "null");
                 if let [one] = types.as_slice() {
@@ -153,12 +155,17 @@ fn drop_null(schema: &mut Value) {
                     }
                 }
             }
-            if map.get("default").is_some_and(Value::is_null) {
-                map.remove("default");
+            for (key, part) in map {
+                match (key.as_str(), part) {
+                    // Names of fields and types, not words of a schema.
+                    ("properties" | "$defs", Value::Object(parts)) => {
+                        parts.values_mut().for_each(tidy);
+                    }
+                    (_, part) => tidy(part),
+                }
             }
-            map.values_mut().for_each(drop_null);
         }
-        Value::Array(items) => items.iter_mut().for_each(drop_null),
+        Value::Array(items) => items.iter_mut().for_each(tidy),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }

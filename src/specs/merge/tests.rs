@@ -30,7 +30,9 @@ fn file(path: &str) -> Source {
 }
 
 /// Names of candidates, orphans, renamed (old and new), and the number of problems.
-fn told(merged: &Merged) -> (Vec<&str>, Vec<&str>, Vec<(&str, &str)>, usize) {
+type Told<'a> = (Vec<&'a str>, Vec<&'a str>, Vec<(&'a str, &'a str)>, usize);
+
+fn told(merged: &Merged) -> Told<'_> {
     let renamed = merged.renamed.iter();
     (
         merged.candidates.iter().map(|c| c.name.as_str()).collect(),

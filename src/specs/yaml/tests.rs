@@ -137,7 +137,7 @@ fn what_cannot_be_read_is_unknown_and_not_absent() {
     let locked = dir.path().join("lab");
     fs::create_dir(&locked).unwrap();
     fs::write(locked.join("a.yaml"), "").unwrap();
-    fs::set_permissions(&locked, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&locked, fs::Permissions::from_mode(0o000)).unwrap();
     let (files, unread) = read(dir.path());
     fs::set_permissions(&locked, fs::Permissions::from_mode(0o700)).unwrap();
     assert!(files.is_empty());
