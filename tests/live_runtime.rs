@@ -395,3 +395,27 @@ async fn a_frozen_server_is_given_up_at_the_deadline_and_asked_anew() {
     host.docker.unpause(&id).await.unwrap();
     host.answer().await;
 }
+
+/// The daemon keeps a connection a database; a hundred must stay small.
+#[tokio::test]
+async fn kept_connections_are_small() {
+    const CONNECTIONS: u64 = 80;
+    let (host, _) = Host::ready(EngineKind::Postgres, "postgres:15").await;
+    let (mut target, query) = (host.target().await, host.recipe.probe_query(&host.db));
+    host.answer().await;
+    let before = resident_kib();
+    for _ in 0..CONNECTIONS {
+        target.uid = db4sci::model::Uid(uuid::Uuid::new_v4());
+        host.servers.ask(&target, &query).await.unwrap();
+    }
+    assert!(host.answer().await.connections >= u32::try_from(CONNECTIONS).unwrap());
+    let each = resident_kib().saturating_sub(before) / CONNECTIONS;
+    println!("{each} KiB a connection, {before} KiB before");
+    assert!(each < 128, "{each} KiB a connection");
+}
+
+fn resident_kib() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|l| l.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
