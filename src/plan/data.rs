@@ -72,6 +72,8 @@ pub(super) fn gate(db: &Database, initialised: bool, seen: &Seen<DataSeen>) -> G
                     }
                 ),
             )
+        } else if proven && initialised && state == Some(MarkerState::Initialised) {
+            Gate::Ours
         } else if proven {
             // The daemon was killed between inner file, marker and ledger, in that order.
             Gate::OursUnmarked
