@@ -139,7 +139,10 @@ impl Intake {
                         }
                     }
                 }
-                self.refuse_broken(&merged).await;
+                let nameless = merged.nameless.iter().flat_map(|n| n.problems(&rules));
+                let nameless: Vec<Problem> = nameless.collect();
+                self.refuse_broken(&merged, &nameless).await;
+                problems.extend(nameless);
             }
             Err(found) => problems.extend(found),
         }
@@ -150,9 +153,9 @@ impl Intake {
     }
 
     /// Files that cannot be read as specs: their databases go on with the last good one, and say so.
-    async fn refuse_broken(&self, merged: &Merged) {
+    async fn refuse_broken(&self, merged: &Merged, nameless: &[Problem]) {
         let mut by_name: BTreeMap<&DbName, Vec<String>> = BTreeMap::new();
-        for problem in &merged.problems {
+        for problem in merged.problems.iter().chain(nameless) {
             if let Some(name) = &problem.name
                 && !merged.renamed.iter().any(|r| r.old == *name)
             {
