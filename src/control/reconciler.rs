@@ -150,6 +150,11 @@ impl Reconciler {
         self.board.show(shown);
         if (row.phase, row.reason) != (phase, reason) {
             let change = Change::Observed { phase, reason };
+            let message = match (reason, message.is_empty()) {
+                (Some(reason), false) => format!("{phase} ({}): {message}", reason.as_str()),
+                (None, false) => format!("{phase}: {message}"),
+                (Some(_) | None, true) => phase.to_string(),
+            };
             self.note(name, Outcome::Done, message, change).await;
         }
         if phase == Phase::Ready {

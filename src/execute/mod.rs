@@ -99,15 +99,11 @@ impl StepError {
 impl Executor {
     /// Carries out a lane for a database, step by step, and writes what became of it.
     pub async fn run(&self, db: &Database, lane: &Lane) -> LaneEnd {
-        let actions = lane.actions.iter().map(|a| a.kind().to_owned()).collect();
+        let actions: Vec<String> = lane.actions.iter().map(|a| a.kind().to_owned()).collect();
         let why = lane.why.join(", ");
+        let intent = format!("going to {}: {why}", actions.join(", "));
         failpoint("intent.before");
-        let intent = self.entry(
-            lane,
-            Outcome::Done,
-            why.clone(),
-            Change::Intended { actions },
-        );
+        let intent = self.entry(lane, Outcome::Done, intent, Change::Intended { actions });
         if let Err(error) = self.ledger.append(intent).await {
             return LaneEnd::Failed(self.failure(lane, "intent", &error.into()));
         }

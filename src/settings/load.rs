@@ -59,7 +59,10 @@ pub(super) fn load(
     let settings = resolve.settings(raw, file);
     match settings {
         Some(settings) if resolve.problems.is_empty() => Ok(settings),
-        Some(_) | None => Err(resolve.problems),
+        Some(_) | None => {
+            resolve.problems.sort();
+            Err(resolve.problems)
+        }
     }
 }
 
@@ -112,8 +115,11 @@ impl Resolve<'_> {
             None => Some(mode.container_ip()),
         };
         let http = raw.http.as_deref().unwrap_or("127.0.0.1:5000");
-        let http: Option<SocketAddr> =
-            self.parsed("http", http, "an address and a port such as `127.0.0.1:5000`");
+        let http: Option<SocketAddr> = self.parsed(
+            "http",
+            http,
+            "an address and a port such as `127.0.0.1:5000`",
+        );
         let mirrors = match raw.image_mirrors {
             Some(path) => self.mirrors(&self.home.join(path)),
             None => Some(BTreeMap::new()),
@@ -218,11 +224,11 @@ impl Resolve<'_> {
                 Some(list) => self.engines(&field("engines"), list).map(Some),
                 None => Some(None),
             };
-            if volumes.iter().any(|v| v.label == row.label) {
+            if rows[..i].iter().any(|r| r.label == row.label) {
                 let message = format!("`{}` stands twice", row.label);
                 self.refuse::<()>(&field("label"), message);
             }
-            if let Some(twin) = volumes.iter().find(|v| Some(&v.path) == path.as_ref()) {
+            if let Some(twin) = rows[..i].iter().find(|r| r.path == row.path) {
                 let message = format!("`{}` is `{}`'s, too", row.path, twin.label);
                 self.refuse::<()>(&field("path"), message);
             }

@@ -5,14 +5,15 @@
 //! an environment variable, `DB4SCI_` and the key in capitals. The settings are read once, at
 //! start. What is written wrong is told with file, line and column, all of it at once.
 //!
-//! A key that nothing uses is unknown here: a setting that has no effect is a false promise.
+//! A key that nothing uses is unknown here, since a setting without effect is a false promise;
+//! `backupVolume` alone is known ahead of its use.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use crate::model::database::ZoneName;
-use crate::model::{ImageRef, Problem, Site};
+use crate::model::{DbName, ImageRef, Problem, Site};
 use crate::specs::{Catalog, ConfigFiles, HostSize, Rules, VolumeRule};
 
 mod env;
@@ -99,7 +100,8 @@ impl Settings {
         }
     }
 
-    /// What specs are measured against. Ports of admitted databases are not in it yet.
+    /// What specs are measured against. Ports of admitted databases are not in it yet, but for
+    /// `mydb_admin`'s.
     pub fn rules(
         &self,
         catalog: Catalog,
@@ -113,14 +115,8 @@ impl Settings {
             admins: self.admins.clone(),
             host,
             base_port: self.base_port,
-            reserved: BTreeMap::from([
-                (self.http.port(), "db4sci's own pages (`http`)".to_owned()),
-                (
-                    self.base_port.saturating_sub(1),
-                    "`mydb_admin` (`base_port` - 1)".to_owned(),
-                ),
-            ]),
-            taken: BTreeMap::new(),
+            reserved: [(self.http.port(), "db4sci's own pages (`http`)".to_owned())].into(),
+            taken: [(self.base_port.saturating_sub(1), DbName::mydb_admin())].into(),
             stores: ["local".to_owned()].into(),
             time_zone: self.time_zone,
             config_files,

@@ -15,6 +15,7 @@ pub fn template(mode: Mode) -> String {
         .replace("{host}", host)
         .replace("{ip}", ip)
         .replace("{state}", mode_state(mode))
+        .replace("{socket}", mode_socket(mode))
         .replace("{volume}", mode_volume(mode))
 }
 
@@ -23,6 +24,14 @@ fn mode_state(mode: Mode) -> &'static str {
         Mode::Prod | Mode::Dev => "/var/lib/db4sci",
         Mode::Test => "/var/lib/db4sci-test",
         Mode::Demo => "/var/lib/db4sci-demo",
+    }
+}
+
+fn mode_socket(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Prod | Mode::Dev => "/run/db4sci/db4sci.sock",
+        Mode::Test => "/var/lib/db4sci-test/db4sci.sock",
+        Mode::Demo => "/var/lib/db4sci-demo/db4sci.sock",
     }
 }
 
@@ -53,7 +62,7 @@ base_port: 32010
 state_dir: {state}
 
 # Where the command line finds the daemon.
-# socket: /run/db4sci/db4sci.sock
+# socket: {socket}
 
 # Where pages, API and metrics are served.
 # http: 127.0.0.1:5000

@@ -226,7 +226,7 @@ impl<'a> Check<'a> {
         if let (Some(Source::File(path)), Source::Row | Source::Api) = (owner, &self.request.source)
         {
             let message = format!(
-                "the spec of `{}` is the file {} of desired-state/; change it there (`db4sci stop`, \
+                "the spec of `{}` is the file {} of desired-state; change it there (`db4sci stop`, \
                  `start` and `maintenance` work without it)",
                 self.request.parsed.raw.metadata.name,
                 path.display()
@@ -336,7 +336,7 @@ impl<'a> Check<'a> {
                     field,
                     format!(
                         "the database inside the server is `{}` and is not renamed by db4sci; set \
-                         it back, or rename it with SQL in a new database",
+                         it back",
                         earlier.database
                     ),
                 );
@@ -382,13 +382,12 @@ impl<'a> Check<'a> {
             password_file: old_file,
         }) = self.before.0.map(|db| &db.account)
         {
-            let instead = "make another one with SQL, or a new database";
             if let Some(user) = user.filter(|u| u != old_user) {
                 self.refuse(
                     "spec.account.user",
                     format!(
                         "the account is `{old_user}` and is not renamed to `{}`; set it back, and \
-                         {instead}",
+                         make another one with SQL",
                         user.escape_debug()
                     ),
                 );

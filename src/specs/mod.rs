@@ -21,6 +21,9 @@ pub mod rules;
 pub mod watch;
 pub mod yaml;
 
+#[cfg(test)]
+mod testing;
+
 pub use admit::{Request, Verdict, admit, admit_every, mydb_admin};
 pub use catalog::Catalog;
 pub use check::{Checked, check};

@@ -83,3 +83,6 @@ pub fn schema() -> Value {
 fn name_in(node: &Node) -> Option<DbName> {
     node.get("metadata")?.get("name")?.text()?.parse().ok()
 }
+
+#[cfg(test)]
+mod tests;

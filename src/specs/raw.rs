@@ -150,7 +150,9 @@ pub struct Spec {
     /// `AfterHours` (22:00 to 05:00), or one span a week such as `Sat 00:00-04:00`. Default:
     /// AfterHours.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^(Any|OfficeHours|AfterHours|(Mon|Tue|Wed|Thu|Fri|Sat|Sun) \d\d:\d\d-\d\d:\d\d)$"))]
+    #[schemars(regex(
+        pattern = r"^(Any|OfficeHours|AfterHours|(Mon|Tue|Wed|Thu|Fri|Sat|Sun) \d\d:\d\d-\d\d:\d\d)$"
+    ))]
     pub maintenance_window: Option<String>,
     /// Backups.
     #[serde(skip_serializing_if = "Option::is_none")]

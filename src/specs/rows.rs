@@ -12,7 +12,7 @@ use crate::model::database::Source;
 use crate::model::{OverrideState, Problem, Timestamp, WantedState};
 
 use super::admit::Request;
-use super::document::nearest;
+use super::document::{nearest, whole};
 use super::parse::{Parsed, from_json};
 
 /// What a person wrote into a row.
@@ -49,58 +49,51 @@ impl RowRequest {
     }
 }
 
-/// Reads a row. Problems have `state row NAME` in place of a file.
+/// Reads a row. Problems have `state row NAME` in place of a file; those of the columns are flaws,
+/// like those of the spec's shape. An error means that nothing can be made of the spec.
 pub fn read(edit: &RowEdit) -> Result<RowRequest, Vec<Problem>> {
     let origin = PathBuf::from(format!("state row {}", edit.name));
-    let parsed = from_json(&edit.name, &edit.spec, &origin);
+    let mut parsed = from_json(&edit.name, &edit.spec, &origin)?;
     let state = edit.state.as_deref().map(state).transpose();
-    match (parsed, state) {
-        (Ok(parsed), Ok(state)) => resolve(parsed, state, edit),
-        (parsed, state) => {
-            let mut problems = parsed.err().unwrap_or_default();
-            problems.extend(state.err());
-            Err(finish(problems, edit, &origin))
+    let overriding = match (state, edit.until) {
+        (Err(problem), _) => {
+            parsed.flaws.push(problem.at(whole(&origin)));
+            None
         }
-    }
+        (Ok(None), None) => None,
+        (Ok(None), Some(_)) => {
+            let problem = Problem::new("until", "ends a state, and no state is given");
+            parsed.flaws.push(problem.at(whole(&origin)));
+            None
+        }
+        (Ok(Some(state)), Some(until)) => match overridden(state) {
+            Some(state) => Some((state, until, edit.note.clone().unwrap_or_default())),
+            None => {
+                let message = "Retired does not end; remove `until`, or set the state to Stopped";
+                parsed
+                    .flaws
+                    .push(Problem::new("until", message).at(whole(&origin)));
+                None
+            }
+        },
+        // `Running` is the default: left out in the spec, it stays left out.
+        (Ok(Some(WantedState::Running)), None) if parsed.raw.spec.state.is_none() => None,
+        (Ok(Some(state)), None) => {
+            parsed.raw.spec.state = Some(state);
+            None
+        }
+    };
+    Ok(RowRequest { parsed, overriding })
 }
 
-fn resolve(
-    mut parsed: Parsed,
-    state: Option<WantedState>,
-    edit: &RowEdit,
-) -> Result<RowRequest, Vec<Problem>> {
-    let mut overriding = None;
-    match (state, edit.until) {
-        (None, None) => {}
-        (None, Some(_)) => {
-            let problem = Problem::new("until", "ends a state, and no state is given");
-            return Err(finish(vec![problem], edit, &parsed.places.origin));
-        }
-        (Some(WantedState::Retired), Some(_)) => {
-            let problem = Problem::new(
-                "until",
-                "Retired does not end; remove `until`, or set the state to Stopped",
-            );
-            return Err(finish(vec![problem], edit, &parsed.places.origin));
-        }
-        (Some(WantedState::Running), Some(until)) => {
-            overriding = Some((OverrideState::Running, until));
-        }
-        (Some(WantedState::Stopped), Some(until)) => {
-            overriding = Some((OverrideState::Stopped, until));
-        }
-        (Some(WantedState::Maintenance), Some(until)) => {
-            overriding = Some((OverrideState::Maintenance, until));
-        }
-        // `Running` is the default: left out in the spec, it stays left out.
-        (Some(WantedState::Running), None) if parsed.raw.spec.state.is_none() => {}
-        (Some(state), None) => parsed.raw.spec.state = Some(state),
+/// A state that can be put over a spec for a while.
+fn overridden(state: WantedState) -> Option<OverrideState> {
+    match state {
+        WantedState::Running => Some(OverrideState::Running),
+        WantedState::Stopped => Some(OverrideState::Stopped),
+        WantedState::Maintenance => Some(OverrideState::Maintenance),
+        WantedState::Retired => None,
     }
-    let note = edit.note.clone().unwrap_or_default();
-    Ok(RowRequest {
-        parsed,
-        overriding: overriding.map(|(state, until)| (state, until, note)),
-    })
 }
 
 fn state(text: &str) -> Result<WantedState, Problem> {
@@ -126,25 +119,6 @@ fn state(text: &str) -> Result<WantedState, Problem> {
             ),
         )
     })
-}
-
-/// Gives problems the row's name and place.
-fn finish(problems: Vec<Problem>, edit: &RowEdit, origin: &std::path::Path) -> Vec<Problem> {
-    let name = edit.name.parse().ok();
-    problems
-        .into_iter()
-        .map(|problem| {
-            let problem = match &name {
-                Some(name) => problem.of(name),
-                None => problem,
-            };
-            if problem.place.is_some() {
-                problem
-            } else {
-                problem.at(super::document::whole(origin))
-            }
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -48,7 +48,8 @@ pub struct ApplierStatus {
     pub doing: Doing,
 }
 
-/// The running applier; it ends when this is dropped.
+/// The running applier; it ends when this is dropped. It holds a handle on the ledger, so the ledger
+/// ends only after it.
 #[derive(Debug)]
 pub struct Applier {
     status: watch::Receiver<ApplierStatus>,

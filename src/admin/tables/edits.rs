@@ -13,8 +13,9 @@ const WHAT: &str = "read edits";
 ///
 /// It is answered by any entry of its name with `Who::Sql` of this generation, or by a
 /// `Change::SpecRefused` with this `row_generation` (empty problems where nothing is to be done).
-/// An admission takes the larger of this generation and the book's next one. Until then it is
-/// given out again.
+/// The first answer is the answer to all of it: an edit of both spec and state is answered with one
+/// `Ledger::append_all`. An admission takes the larger of this generation and the book's next one.
+/// Until it is answered, it is given out again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Edit {
     /// The database.

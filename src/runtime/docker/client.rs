@@ -128,3 +128,44 @@ pub(super) async fn within<T>(
         ))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ContainerId;
+    use crate::runtime::Runtime;
+
+    /// A dockerd that was stopped with a signal: the kernel accepts for it, and nobody answers.
+    #[tokio::test(start_paused = true)]
+    async fn an_engine_that_says_nothing_is_given_up_at_the_deadline() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("docker.sock");
+        let _silent = tokio::net::UnixListener::bind(&socket).unwrap();
+        let docker = Docker::connect(Some(&format!("unix://{}", socket.display())));
+        let begun = tokio::time::Instant::now();
+        let id = ContainerId("x".to_owned());
+        let (list, start) = tokio::join!(docker.list(), docker.start(&id));
+        for error in [list.map(drop).unwrap_err(), start.unwrap_err()] {
+            assert!(matches!(error, RuntimeError::Unavailable(_)), "{error:?}");
+        }
+        assert!(begun.elapsed() <= CALL * 3, "{:?}", begun.elapsed());
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_is_down_is_found_when_it_is_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("docker.sock");
+        let docker = Docker::connect(Some(&format!("unix://{}", socket.display())));
+        for _ in 0..2 {
+            let error = docker.info().await.unwrap_err();
+            assert!(matches!(error, RuntimeError::Unavailable(_)), "{error:?}");
+            assert!(error.to_string().contains("docker.sock"), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_address_that_is_none_is_refused_with_the_right_spelling() {
+        let error = Docker::connect(Some("localhost")).info().await.unwrap_err();
+        assert!(error.to_string().contains("unix:///"), "{error}");
+    }
+}

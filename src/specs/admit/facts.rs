@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::WantedState;
 use crate::model::database::Volume;
 
 use super::super::raw::{BackupWindow, Life, Support, Tls};
@@ -70,6 +71,13 @@ impl Check<'_> {
     /// none.
     pub(super) fn protections(&mut self, volume: Option<&Volume>) {
         let spec = self.spec;
+        if spec.state == Some(WantedState::Retired) {
+            self.refuse(
+                "spec.state",
+                "`Retired` takes a final verified backup first, and this version of db4sci makes \
+                 no backups yet; write Stopped, and nothing is lost",
+            );
+        }
         if spec.tls == Some(Tls::Required) {
             self.refuse(
                 "spec.tls",

@@ -1,7 +1,7 @@
 //! Where a database lies and where it is reached: volume and port.
 
-use crate::model::{EngineKind, HostPort};
 use crate::model::database::Volume;
+use crate::model::{EngineKind, HostPort};
 
 use super::super::rules::VolumeRule;
 use super::{Check, hint};

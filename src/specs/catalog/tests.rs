@@ -1,1 +1,68 @@
+use std::path::Path;
 
+use super::Catalog;
+use crate::model::EngineKind;
+
+fn kind(name: &str) -> EngineKind {
+    name.parse().unwrap()
+}
+
+#[test]
+fn the_built_in_catalog_is_good_and_begins_with_the_defaults() {
+    let catalog = Catalog::builtin().unwrap();
+    for (engine, display, image, series, target) in [
+        (
+            "Postgres",
+            "PostgreSQL 17",
+            "postgres:17",
+            "17",
+            "/var/lib/postgresql/data",
+        ),
+        (
+            "MariaDB",
+            "MariaDB 11.8",
+            "mariadb:11.8",
+            "11.8",
+            "/var/lib/mysql",
+        ),
+    ] {
+        let first = &catalog.offers(kind(engine))[0];
+        assert_eq!(first.display, display);
+        assert_eq!(first.image.as_str(), image);
+        assert_eq!(first.series, series);
+        assert_eq!(first.layout.data, [("/".to_owned(), target.to_owned())]);
+        assert_eq!(first.layout.uid, 999);
+    }
+    assert!(catalog.offers(kind("MongoDB")).is_empty());
+}
+
+#[test]
+fn an_image_is_found_by_its_name_or_its_reference() {
+    let catalog = Catalog::builtin().unwrap();
+    let postgres = kind("Postgres");
+    for name in ["PostgreSQL 15", "postgres:15"] {
+        let found = catalog.find(postgres, name).unwrap();
+        assert_eq!(found.series, "15");
+    }
+    assert_eq!(catalog.find(postgres, "MariaDB 11.8"), None);
+}
+
+#[test]
+fn an_image_may_have_folders_of_its_own() {
+    let catalog = Catalog::builtin().unwrap();
+    let eighteen = catalog.find(kind("Postgres"), "PostgreSQL 18").unwrap();
+    let data = [("/".to_owned(), "/var/lib/postgresql".to_owned())];
+    assert_eq!(eighteen.layout.data, data);
+    let text = "Postgres:\n  pub_ports: [5432, 5433]\n  volumes: [[DBVOL, /a/, /data]]\n  \
+        command: [postgres, -c, a b]\n  images:\n    - {display: Own, image: \"lab/pg:spring\", \
+        series: \"17\", sentinel: base/1, uid: 70}\n";
+    let catalog = Catalog::parse(text, Path::new("c")).unwrap();
+    let own = &catalog.offers(kind("Postgres"))[0];
+    assert_eq!(own.series, "17");
+    assert_eq!(own.layout.ports, [5432, 5433]);
+    assert_eq!(own.layout.command, ["postgres", "-c", "a b"]);
+    assert_eq!(
+        (own.layout.sentinel.as_str(), own.layout.uid),
+        ("base/1", 70)
+    );
+}

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use serde_yaml::Error;
+use serde_yaml::granit_parser::ErrorKind;
+use serde_yaml::{Error, ExternalMessageSource};
 
 use crate::model::Problem;
 
@@ -17,10 +18,20 @@ pub(super) fn problem(error: &Error, file: &Path) -> Problem {
     Problem::new("", message(error)).at(at.of(file))
 }
 
+const TOO_DEEP: &str = "document too large: at most 50,000 parts, 32 levels deep, 200 aliases";
+
 fn message(error: &Error) -> String {
     match error {
         Error::WithSnippet { error, .. } | Error::AliasError { error, .. } => message(error),
-        Error::ExternalMessage { msg, .. } => format!("not readable as YAML: {msg}"),
+        Error::ExternalMessage { source, msg, .. } => match source.as_ref() {
+            ExternalMessageSource::Parser(error)
+                if *error.kind() == ErrorKind::RecursionLimitExceeded =>
+            {
+                TOO_DEEP.to_owned()
+            }
+            // What else the parser says, in its words.
+            _ => format!("not readable as YAML: {msg}"),
+        },
         Error::Eof { .. } => "not readable as YAML: it ends too early".to_owned(),
         Error::MultipleDocuments { .. } => {
             "a second document begins here; write one a file".to_owned()
@@ -41,9 +52,7 @@ fn message(error: &Error) -> String {
         | Error::AliasReplayStackDepthExceeded { .. } => {
             "document too large: its aliases stand for more than 5,000 parts".to_owned()
         }
-        Error::Budget { .. } => {
-            "document too large: at most 50,000 parts, 32 levels deep, 200 aliases".to_owned()
-        }
+        Error::Budget { .. } => TOO_DEEP.to_owned(),
         // The library's list is open; what is not named above keeps its words.
         other => {
             let text = other.to_string();

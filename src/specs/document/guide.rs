@@ -36,7 +36,7 @@ impl Guide {
     /// The schema of a type, without `null` for fields that may be left out.
     pub fn of<T: JsonSchema>() -> Self {
         let mut root = schemars::schema_for!(T).to_value();
-        drop_null(&mut root);
+        tidy(&mut root);
         Guide { root }
     }
 
@@ -115,7 +115,9 @@ impl Guide {
                 let problem = Problem::new(field, format!("not readable: {error}"));
                 Err(vec![walk.places.locate(problem)])
             }
-            None => Err(vec![walk.places.locate(Problem::new(field, "not readable"))]),
+            None => Err(vec![
+                walk.places.locate(Problem::new(field, "not readable")),
+            ]),
         }
     }
 }
@@ -128,10 +130,12 @@ fn strict<T>(reading: Reading<T>) -> Result<(T, Places), Vec<Problem>> {
     }
 }
 
-/// Takes `null` out of what a schema allows.
-fn drop_null(schema: &mut Value) {
+/// Takes `null` out of what a schema allows, and `default` out of what it says: the types' empty
+/// values are not what a field that is left out means.
+fn tidy(schema: &mut Value) {
     match schema {
         Value::Object(map) => {
+            map.remove("default");
             if let Some(Value::Array(types)) = map.get_mut("type") {
                 types.retain(|t| t != "null");
                 if let [one] = types.as_slice() {
@@ -151,12 +155,17 @@ fn drop_null(schema: &mut Value) {
                     }
                 }
             }
-            if map.get("default").is_some_and(Value::is_null) {
-                map.remove("default");
+            for (key, part) in map {
+                match (key.as_str(), part) {
+                    // Names of fields and types, not words of a schema.
+                    ("properties" | "$defs", Value::Object(parts)) => {
+                        parts.values_mut().for_each(tidy);
+                    }
+                    (_, part) => tidy(part),
+                }
             }
-            map.values_mut().for_each(drop_null);
         }
-        Value::Array(items) => items.iter_mut().for_each(drop_null),
+        Value::Array(items) => items.iter_mut().for_each(tidy),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
@@ -498,7 +507,11 @@ fn range(schema: &Value) -> String {
 }
 
 fn unknown(key: &str, known: Option<&Map<String, Value>>) -> String {
-    let names: Vec<&str> = known.into_iter().flatten().map(|(k, _)| k.as_str()).collect();
+    let names: Vec<&str> = known
+        .into_iter()
+        .flatten()
+        .map(|(k, _)| k.as_str())
+        .collect();
     match nearest(key, names.iter().copied()) {
         Some(near) => format!("unknown field; did you mean `{near}`?"),
         None => format!("unknown field; allowed: {}", names.join(", ")),

@@ -120,3 +120,6 @@ fn strict() -> Options {
         with_snippet: false
     }
 }
+
+#[cfg(test)]
+mod tests;

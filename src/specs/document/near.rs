@@ -14,7 +14,7 @@ pub fn nearest<'a>(given: &str, words: impl IntoIterator<Item = &'a str>) -> Opt
         .into_iter()
         .map(|word| {
             let plain = plain(word);
-            let limit = (plain.len().max(wanted.len()) / 3).max(1);
+            let limit = (plain.len().max(wanted.len()) / 4).max(1);
             (distance(&wanted, &plain), limit, word)
         })
         .filter(|(distance, limit, _)| distance <= limit)
@@ -61,6 +61,7 @@ mod tests {
             ("x", None),
             ("", None),
             ("replicas", None),
+            ("imagine", None),
         ] {
             assert_eq!(nearest(given, words), meant, "{given}");
         }

@@ -196,11 +196,7 @@ impl<'de> Visitor<'de> for TreeVisitor {
 
 /// Gives every part its place and leaves out repeated keys, keys that are no text, and control
 /// characters, which have no business in a name, a label or a configuration value.
-pub(super) fn from_tree(
-    tree: Spanned<Tree>,
-    source: &str,
-    file: &Path,
-) -> Document {
+pub(super) fn from_tree(tree: Spanned<Tree>, source: &str, file: &Path) -> Document {
     let mut reader = Reader {
         source,
         file,

@@ -1,0 +1,208 @@
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+use super::super::testing::named;
+use super::*;
+
+fn read(dir: &Path) -> (Vec<FileSeen>, Vec<(PathBuf, String)>) {
+    match read_folder(dir) {
+        FolderSeen::Read { files, unread } => (files, unread),
+        FolderSeen::Unknown(why) => panic!("{why}"),
+    }
+}
+
+fn paths(files: &[FileSeen]) -> Vec<&str> {
+    files.iter().map(|f| f.path.to_str().unwrap()).collect()
+}
+
+/// The one problem of a file, without the folder's name.
+fn problem(file: &FileSeen, dir: &Path) -> String {
+    let problems = file.spec.as_ref().unwrap_err();
+    assert_eq!(problems.len(), 1);
+    let root = format!("{}/", dir.canonicalize().unwrap().display());
+    let dir = format!("{}/", dir.display());
+    problems[0]
+        .to_string()
+        .replace(&dir, "")
+        .replace(&root, "ROOT/")
+}
+
+#[test]
+fn yaml_files_are_read_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let put = |name: &str| {
+        let path = dir.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, named("a", "")).unwrap();
+    };
+    for name in [
+        "b.yaml",
+        "a.yml",
+        "lab/c.yaml",
+        "lab/deep/d.YAML",
+        "README.md",
+        ".hidden.yaml",
+        "e.yaml~",
+        "#f.yaml#",
+        ".#g.yaml",
+        ".h.yaml.swp",
+        "i.yaml.bak",
+        ".git/j.yaml",
+        "noextension",
+    ] {
+        put(name);
+    }
+    let (files, unread) = read(dir.path());
+    assert_eq!(
+        paths(&files),
+        ["a.yml", "b.yaml", "lab/c.yaml", "lab/deep/d.YAML"]
+    );
+    assert!(files.iter().all(|f| f.spec.is_ok()));
+    assert!(unread.is_empty());
+}
+
+#[test]
+fn the_hash_follows_the_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.yaml");
+    fs::write(&path, "abc").unwrap();
+    let before = read(dir.path()).0[0].hash.clone();
+    assert_eq!(
+        before,
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    );
+    fs::write(&path, "abd").unwrap();
+    assert_ne!(read(dir.path()).0[0].hash, before);
+}
+
+#[test]
+fn a_link_is_followed_within_the_folder_only() {
+    let outside = tempfile::NamedTempFile::new().unwrap();
+    fs::write(outside.path(), named("out", "")).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    // As a mounted ConfigMap looks.
+    fs::create_dir(dir.path().join("..2026")).unwrap();
+    fs::write(dir.path().join("..2026/a.yaml"), named("a", "")).unwrap();
+    symlink("..2026", dir.path().join("..data")).unwrap();
+    symlink("..data/a.yaml", dir.path().join("a.yaml")).unwrap();
+    symlink(outside.path(), dir.path().join("b.yaml")).unwrap();
+    symlink("nowhere", dir.path().join("c.yaml")).unwrap();
+    symlink(".", dir.path().join("d")).unwrap();
+    let (files, _) = read(dir.path());
+    assert_eq!(paths(&files), ["a.yaml", "b.yaml", "c.yaml", "d"]);
+    assert!(files[0].spec.is_ok());
+    assert_eq!(
+        problem(&files[1], dir.path()),
+        format!(
+            "b.yaml: a link that leaves its folder, to {}; put the file itself here",
+            outside.path().canonicalize().unwrap().display()
+        )
+    );
+    assert!(problem(&files[2], dir.path()).starts_with("c.yaml: a link that leads nowhere"));
+    assert_eq!(
+        problem(&files[3], dir.path()),
+        "d: a link to a folder is not followed; put the folder itself here"
+    );
+}
+
+#[test]
+fn a_pipe_is_never_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.yaml");
+    mknodat(CWD, &path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+    symlink("a.yaml", dir.path().join("b.yaml")).unwrap();
+    let (files, _) = read(dir.path());
+    for (file, name) in files.iter().zip(["a.yaml", "b.yaml"]) {
+        let expected = format!("{name}: a pipe, not a file; it was not opened");
+        assert_eq!(problem(file, dir.path()), expected);
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_unknown_and_not_absent() {
+    let dir = tempfile::tempdir().unwrap();
+    let gone = dir.path().join("gone");
+    assert_eq!(
+        read_folder(&gone),
+        FolderSeen::Unknown("there is no such folder".into())
+    );
+    let file = dir.path().join("file");
+    fs::write(&file, "").unwrap();
+    assert!(matches!(read_folder(&file), FolderSeen::Unknown(_)));
+    if rustix::process::geteuid().is_root() {
+        return; // Root may read everything.
+    }
+    let locked = dir.path().join("lab");
+    fs::create_dir(&locked).unwrap();
+    fs::write(locked.join("a.yaml"), "").unwrap();
+    fs::set_permissions(&locked, fs::Permissions::from_mode(0o000)).unwrap();
+    let (files, unread) = read(dir.path());
+    fs::set_permissions(&locked, fs::Permissions::from_mode(0o700)).unwrap();
+    assert!(files.is_empty());
+    assert_eq!(unread[0].0, Path::new("lab"));
+}
+
+#[test]
+fn a_folder_too_deep_is_unknown() {
+    let dir = tempfile::tempdir().unwrap();
+    let deep = dir.path().join("1/2/3/4/5/6/7/8/9");
+    fs::create_dir_all(&deep).unwrap();
+    fs::write(deep.join("a.yaml"), named("a", "")).unwrap();
+    let (files, unread) = read(dir.path());
+    assert!(files.is_empty());
+    assert_eq!(unread.len(), 1);
+}
+
+#[test]
+fn one_file_is_read_wherever_it_lies() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("any.txt");
+    fs::write(&path, named("a", "")).unwrap();
+    assert!(read_file(&path).spec.is_ok());
+    assert!(read_file(&dir.path().join("none")).spec.is_err());
+}
+
+#[test]
+fn configuration_files_are_regular_files_of_their_engines_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let postgres = dir.path().join("Postgres");
+    fs::create_dir(&postgres).unwrap();
+    fs::write(postgres.join("a.conf"), "work_mem = 1GB\n").unwrap();
+    fs::write(postgres.join("bad.conf"), b"\xff").unwrap();
+    fs::write(postgres.join(".hidden"), "").unwrap();
+    fs::create_dir(postgres.join("folder")).unwrap();
+    symlink("/etc/passwd", postgres.join("away.conf")).unwrap();
+    symlink("a.conf", postgres.join("link.conf")).unwrap();
+    let files = read_config_files(dir.path());
+    let postgres = "Postgres".parse().unwrap();
+    let names: Vec<&str> = files.files[&postgres].keys().map(String::as_str).collect();
+    assert_eq!(names, ["a.conf", "away.conf", "bad.conf", "link.conf"]);
+    assert_eq!(files.find(postgres, "link.conf"), Ok("work_mem = 1GB\n"));
+    for (name, word) in [
+        ("away.conf", "a link that leaves its folder, to /etc/passwd"),
+        ("bad.conf", "not UTF-8"),
+        ("folder", "there is no file `folder`"),
+        ("../Postgres/a.conf", "is outside"),
+    ] {
+        let error = files.find(postgres, name).unwrap_err();
+        assert!(error.contains(word), "{error}");
+    }
+    let mariadb = "MariaDB".parse().unwrap();
+    let error = files.find(mariadb, "a.cnf").unwrap_err();
+    assert!(error.ends_with("it has none"), "{error}");
+}
+
+#[test]
+fn a_catalog_that_is_not_there_is_none() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(read_catalog(dir.path()), Ok(None));
+    fs::write(dir.path().join("catalog.yaml"), "Postgres: 1\n").unwrap();
+    let problems = read_catalog(dir.path()).unwrap_err();
+    assert!(
+        problems[0]
+            .to_string()
+            .ends_with("expected a mapping, found a number")
+    );
+}

@@ -1,0 +1,158 @@
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::specs::testing::spec;
+
+const FILE: &str = "a.yaml";
+
+fn read(text: &str) -> Result<crate::specs::Parsed, Vec<Problem>> {
+    crate::specs::parse(text, Path::new(FILE))
+}
+
+#[test]
+fn a_number_stays_as_it_was_written() {
+    let text =
+        spec("  parameters: {a: 1.10, b: 0x1F, c: 017, d: 1_000, e: true, f: yes, g: 1e3}\n");
+    let parameters = read(&text).unwrap().raw.spec.parameters.unwrap();
+    let values: Vec<&str> = parameters.values().map(|v| v.0.as_str()).collect();
+    assert_eq!(
+        values,
+        ["1.10", "0x1F", "017", "1_000", "true", "yes", "1e3"]
+    );
+}
+
+#[test]
+fn a_byte_order_mark_and_windows_line_ends_do_no_harm() {
+    let text = format!("\u{feff}{}", spec("").replace('\n', "\r\n"));
+    assert_eq!(read(&text).unwrap().raw.metadata.name, "genomics");
+}
+
+#[test]
+fn the_status_is_not_looked_at() {
+    let text = format!(
+        "{}status: {{phase: Ready, list: [1, {{a: b}}]}}\n",
+        spec("")
+    );
+    assert!(read(&text).unwrap().flaws.is_empty());
+}
+
+#[test]
+fn an_alias_stands_for_its_anchor() {
+    let text = spec("  description: &d calls\n  application: {name: *d}\n");
+    let application = read(&text).unwrap().raw.spec.application.unwrap();
+    assert_eq!(application.name, "calls");
+}
+
+#[test]
+fn deep_nesting_is_refused_in_no_time() {
+    let text = format!("a: {}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let problem = parse(&text, Path::new(FILE)).unwrap_err();
+    assert!(
+        problem.message.starts_with("document too large"),
+        "{problem}"
+    );
+}
+
+#[test]
+fn no_message_shows_a_line_of_the_file() {
+    for text in [
+        "a: [hunter2\n",
+        "hunter2: hunter2: x\n",
+        "a: \"hunter2\n",
+        "@hunter2",
+    ] {
+        let problem = parse(text, Path::new(FILE)).unwrap_err();
+        assert!(!problem.to_string().contains("hunter2"), "{problem}");
+        assert!(!problem.to_string().contains('\n'), "{problem}");
+    }
+}
+
+#[test]
+fn what_is_said_of_a_part_is_found_by_its_field() {
+    let parsed = read(&spec("  resources:\n    memory: 2Gi\n")).unwrap();
+    for (field, line, column) in [
+        ("spec.resources.memory", 10, 13),
+        ("spec.resources.cpus", 9, 3),
+        ("spec.image", 5, 1),
+        ("metadata.name", 4, 9),
+        ("", 1, 1),
+    ] {
+        let place = parsed.places.place(field);
+        assert_eq!((place.line, place.column), (line, column), "{field}");
+    }
+}
+
+/// Pieces that make broken YAML more likely than random bytes do.
+fn pieces() -> impl Strategy<Value = String> {
+    let piece = prop::sample::select(vec![
+        "apiVersion: db4sci/v1\n",
+        "kind: Database\n",
+        "metadata:\n",
+        "  name: a\n",
+        "spec:\n",
+        "  engine: Postgres\n",
+        "  owner: o\n",
+        "  port: ",
+        "  - ",
+        "[",
+        "]",
+        "{",
+        "}",
+        ": ",
+        "\n",
+        "\t",
+        "&a ",
+        "*a",
+        "<<: ",
+        "!x ",
+        "'",
+        "\"",
+        "|\n",
+        ">-\n",
+        "---\n",
+        "...\n",
+        "? ",
+        "#",
+        "%TAG ! x\n",
+        "\u{feff}",
+        "\0",
+        "é",
+        "99999999999999999999",
+        "0x",
+        ".nan",
+        "~",
+        "1_0",
+        ",",
+    ]);
+    prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        if let Ok(text) = text(&bytes, Path::new(FILE)) {
+            let _ = read(text);
+        }
+    }
+
+    #[test]
+    fn no_text_makes_it_panic_and_every_refusal_has_a_place(text in pieces()) {
+        if let Err(problems) = read(&text) {
+            prop_assert!(!problems.is_empty());
+            for problem in problems {
+                prop_assert!(problem.place.is_some());
+            }
+        }
+    }
+
+    #[test]
+    fn no_change_of_a_good_spec_makes_admission_panic(at in 0usize..140, piece in pieces()) {
+        let mut text = spec("  image: PostgreSQL 17\n  port: 32012\n");
+        let at = (0..=at.min(text.len())).rev().find(|i| text.is_char_boundary(*i)).unwrap();
+        text.insert_str(at, &piece);
+        let rules = crate::specs::testing::rules();
+        let _ = crate::specs::testing::admit_text(&text, None, &rules);
+    }
+}
