@@ -10,4 +10,5 @@ mod host;
 mod support;
 
 mod control;
+mod crashes;
 mod hands;

@@ -29,7 +29,7 @@ impl Host {
                 panic!("the daemon ended: {ended}\n{}", self.log_tail());
             }
             match self.db4sci(&["get", "-o", "name"]) {
-                said if said.code == 0 && !said.err.contains("offline") => Ok(()),
+                said if said.code == 0 && !said.err.contains("does not answer") => Ok(()),
                 said => Err(said.all()),
             }
         });

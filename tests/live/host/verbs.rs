@@ -42,7 +42,7 @@ impl Host {
     #[track_caller]
     pub fn view(&self, name: &str) -> Option<DatabaseView> {
         let said = self.db4sci(&["get", "-o", "json"]);
-        assert_eq!(said.code, 0, "get: {}", said.all());
+        assert!(said.code == 0 && said.err.is_empty(), "get: {}", said.all());
         let all: Vec<DatabaseView> = serde_json::from_str(&said.out).unwrap();
         all.into_iter().find(|view| view.name.as_str() == name)
     }
