@@ -2,6 +2,7 @@
 //!
 //! `run_attached` takes the whole of a process' stdin, stdout and signals, so each test runs this
 //! binary again as the process that works in the job.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod support;
 

@@ -1,9 +1,10 @@
 //! Real servers on a real Docker Engine: folders, guard and protocols together.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod support;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono::DateTime;
@@ -17,7 +18,7 @@ use db4sci::model::{
 use db4sci::runtime::docker::Docker;
 use db4sci::runtime::host::HostDirs;
 use db4sci::runtime::servers::SqlServers;
-use db4sci::runtime::{DataDirs, Runtime, ServerError, Servers};
+use db4sci::runtime::{DataDirs, Runtime, RuntimeError, ServerError, Servers};
 
 use support::{Corner, until};
 
@@ -133,9 +134,9 @@ impl Host {
 }
 
 /// Everything that a folder holds, names and sizes, for "nothing was changed".
-fn listing(folder: &PathBuf) -> Vec<(PathBuf, u64)> {
+fn listing(folder: &Path) -> Vec<(PathBuf, u64)> {
     let mut found = Vec::new();
-    let mut folders = vec![folder.clone()];
+    let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let entry = entry.unwrap();
@@ -326,6 +327,36 @@ async fn signals_reach_the_server_through_the_guard() {
 }
 
 #[tokio::test]
+async fn a_killed_server_comes_back_through_the_guard() {
+    let (host, id) = Host::ready(EngineKind::Postgres, "postgres:15").await;
+    for times in 1..=3 {
+        let before = host.docker.inspect(id.as_str()).await.unwrap().unwrap();
+        let pid = i32::try_from(before.pid.unwrap()).unwrap();
+        let pid = rustix::process::Pid::from_raw(pid).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        let after = until("the restart", START, async || {
+            let seen = host.docker.inspect(id.as_str()).await.unwrap().unwrap();
+            (seen.started_at > before.started_at).then_some(seen)
+        })
+        .await;
+        // Not once more: the lock was free when dockerd started it.
+        assert_eq!(after.restart_count, times);
+        host.answer().await;
+    }
+}
+
+#[tokio::test]
+async fn a_registry_that_does_not_answer_is_no_unknown_image() {
+    let reference = "registry.invalid/postgres:17";
+    let error = Docker::connect(None).pull(reference).await.unwrap_err();
+    assert!(
+        matches!(error, RuntimeError::Pull { unknown: false, .. }),
+        "{error:?}"
+    );
+    assert!(error.to_string().contains(reference), "{error}");
+}
+
+#[tokio::test]
 async fn no_volume_of_the_image_is_left_uncovered() {
     for (engine, reference) in [
         (EngineKind::Postgres, "postgres:15"),
@@ -396,6 +427,26 @@ async fn a_frozen_server_is_given_up_at_the_deadline_and_asked_anew() {
     host.answer().await;
 }
 
+#[tokio::test]
+async fn a_kill_for_the_memory_limit_is_seen_as_one() {
+    let host = Host::postgres();
+    host.dirs.prepare(&host.db).await.unwrap();
+    let mut spec = host.spec(&host.db).await;
+    spec.mounts.clear();
+    spec.memory = 16 << 20;
+    spec.restart = RestartPolicy::No;
+    spec.entrypoint = vec!["tail".to_owned()];
+    spec.command = vec!["/dev/zero".to_owned()];
+    let id = host.docker.create(&spec).await.unwrap();
+    host.docker.start(&id).await.unwrap();
+    let seen = until("the kill", START, async || {
+        let seen = host.docker.inspect(id.as_str()).await.unwrap().unwrap();
+        (seen.status == Status::Exited).then_some(seen)
+    })
+    .await;
+    assert_eq!((seen.exit_code, seen.oom_killed), (137, true));
+}
+
 /// The daemon keeps a connection a database; a hundred must stay small.
 #[tokio::test]
 async fn kept_connections_are_small() {
@@ -410,7 +461,6 @@ async fn kept_connections_are_small() {
     }
     assert!(host.answer().await.connections >= u32::try_from(CONNECTIONS).unwrap());
     let each = resident_kib().saturating_sub(before) / CONNECTIONS;
-    println!("{each} KiB a connection, {before} KiB before");
     assert!(each < 128, "{each} KiB a connection");
 }
 

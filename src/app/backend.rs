@@ -197,7 +197,6 @@ impl Backend for Daemon {
             .over(who, name, state, until, reason.clone())
             .await
             .map_err(unavailable)?;
-        self.queue.add(name);
         let end = until.map_or_else(
             || format!("until `db4sci resume {name}`"),
             |at| format!("until {}", at.format("%F %T UTC")),

@@ -108,8 +108,10 @@ impl Triggers {
     pub async fn run_events(self) {
         let mut last: Option<Timestamp> = None;
         while !self.stop.is_cancelled() {
-            // Subscribed before the list: nothing falls between the two.
-            let mut events = self.runtime.events(last);
+            // From before the list on: nothing falls between the two.
+            let mut events = self
+                .runtime
+                .events(Some(last.unwrap_or_else(|| self.clock.now())));
             if self.relist().await {
                 loop {
                     let event = tokio::select! {

@@ -72,15 +72,10 @@ pub(super) fn gate(db: &Database, initialised: bool, seen: &Seen<DataSeen>) -> G
                     }
                 ),
             )
-        } else if proven && state == Some(MarkerState::Initialised) {
-            if initialised {
-                Gate::Ours
-            } else {
-                Gate::OursUnmarked
-            }
-        } else if proven || (state == Some(MarkerState::Initialised) && !initialised) {
-            // Either the inner file proves it, or the daemon was killed between marker, inner file
-            // and ledger, in that order, at the end of the first start.
+        } else if proven && initialised && state == Some(MarkerState::Initialised) {
+            Gate::Ours
+        } else if proven {
+            // The daemon was killed between inner file, marker and ledger, in that order.
             Gate::OursUnmarked
         } else {
             refused(

@@ -136,7 +136,10 @@ fn limits(db: &Database, c: &ContainerSeen, drift: &mut Drift) {
         });
         drift.limits_at_restart = c.memory == 0 || memory < c.memory;
     }
-    if c.nano_cpus != nano_cpus {
+    if nano_cpus == 0 && c.nano_cpus != 0 {
+        // Docker reads 0 as "leave it": a limit cannot be taken away in place.
+        drift.recreate.push("cpus -> unlimited".to_owned());
+    } else if c.nano_cpus != nano_cpus {
         let cores = |nano: i64| {
             if nano == 0 {
                 "unlimited".to_owned()

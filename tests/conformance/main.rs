@@ -1,4 +1,5 @@
 //! What every `Runtime` must do, asked of the simulated one and of a real Docker Engine.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod bench;
 mod docker;
@@ -25,6 +26,7 @@ conformance! {
     a_name_is_given_once,
     every_verb_may_be_repeated,
     what_is_not_there_is_said_to_be_not_there,
+    the_beginning_of_an_id_names_nothing,
     a_missing_source_is_refused_at_creation,
     a_source_that_vanished_is_refused_at_start,
     a_source_that_vanished_under_a_container_is_tried_once_by_the_engine,

@@ -183,6 +183,16 @@ pub async fn what_is_not_there_is_said_to_be_not_there(bench: &dyn Bench) {
     assert!(matches!(error, RuntimeError::NotFound(_)), "{error:?}");
 }
 
+pub async fn the_beginning_of_an_id_names_nothing(bench: &dyn Bench) {
+    let spec = bench.spec("whole", Does::Wait).await;
+    let id = bench.runtime().create(&spec).await.unwrap();
+    // A database may well be called `db1`: that is no container's id.
+    for length in [4, 12, 63] {
+        let beginning = &id.as_str()[..length];
+        assert_eq!(bench.runtime().inspect(beginning).await.unwrap(), None);
+    }
+}
+
 pub async fn a_missing_source_is_refused_at_creation(bench: &dyn Bench) {
     let mut spec = bench.spec("sourceless", Does::Wait).await;
     let source = bench.folder("gone");

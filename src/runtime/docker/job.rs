@@ -72,7 +72,7 @@ impl Docker {
         let result = tokio::select! {
             // Either way the container is removed below; nothing else is lost by being cut off.
             result = attach::attached(self, &id, job.tty) => result,
-            number = told.to_end() => Ok(128 + number),
+            number = told.wait() => Ok(128 + number),
         };
         let removed = tokio::time::timeout(LAST_WISH, self.remove_job(&id)).await;
         if !matches!(removed, Ok(Ok(()))) {
@@ -227,7 +227,7 @@ impl Told {
     }
 
     /// Waits for one of them and gives its number. Safe to cancel.
-    async fn to_end(&mut self) -> i64 {
+    async fn wait(&mut self) -> i64 {
         let kind = tokio::select! {
             _ = self.interrupt.recv() => SignalKind::interrupt(),
             _ = self.terminate.recv() => SignalKind::terminate(),

@@ -53,7 +53,17 @@ impl Runtime for Docker {
         let answer = self
             .call(&what, CALL, |d| d.inspect_container(id_or_name, None))
             .await;
-        absent_is_none(answer)?.map(seen::container).transpose()
+        let found = match answer {
+            // The beginning of several ids.
+            Err(RuntimeError::Refused(words) | RuntimeError::Engine(words))
+                if words.to_lowercase().contains("multiple ids found") =>
+            {
+                None
+            }
+            other => absent_is_none(other)?.map(seen::container).transpose()?,
+        };
+        // Docker also takes the beginning of an id, and a database may be called `db1`.
+        Ok(found.filter(|c| c.name == id_or_name || c.id.as_str() == id_or_name))
     }
 
     async fn image(&self, reference_or_id: &str) -> Result<Option<ImageSeen>, RuntimeError> {
@@ -94,13 +104,13 @@ impl Runtime for Docker {
     }
 
     async fn start(&self, id: &ContainerId) -> Result<(), RuntimeError> {
-        let what = format!("start {id}");
+        let what = format!("start {}", short(id));
         self.call(&what, WORK, |d| d.start_container(id.as_str(), None))
             .await
     }
 
     async fn stop(&self, id: &ContainerId, how: &StopHow) -> Result<(), RuntimeError> {
-        let what = format!("stop {id}");
+        let what = format!("stop {}", short(id));
         let options = StopContainerOptions {
             signal: None,
             t: Some(i32::try_from(how.deadline).unwrap_or(i32::MAX)),
@@ -117,7 +127,7 @@ impl Runtime for Docker {
     }
 
     async fn unpause(&self, id: &ContainerId) -> Result<(), RuntimeError> {
-        let what = format!("unpause {id}");
+        let what = format!("unpause {}", short(id));
         let answer = self
             .call(&what, CALL, |d| d.unpause_container(id.as_str()))
             .await;
@@ -130,7 +140,7 @@ impl Runtime for Docker {
     }
 
     async fn rename(&self, id: &ContainerId, name: &str) -> Result<(), RuntimeError> {
-        let what = format!("rename {id} to {name}");
+        let what = format!("rename {} to {name}", short(id));
         let options = RenameContainerOptions {
             name: name.to_owned(),
         };
@@ -148,7 +158,7 @@ impl Runtime for Docker {
     }
 
     async fn update(&self, id: &ContainerId, limits: Limits) -> Result<(), RuntimeError> {
-        let what = format!("update {id}");
+        let what = format!("update {}", short(id));
         let Limits { memory, nano_cpus } = limits;
         // Docker reads 0 as "leave it": a processor limit cannot be taken away from a container.
         if nano_cpus == 0
@@ -177,7 +187,7 @@ impl Runtime for Docker {
         id: &ContainerId,
         policy: RestartPolicy,
     ) -> Result<(), RuntimeError> {
-        let what = format!("set the restart policy of {id}");
+        let what = format!("set the restart policy of {}", short(id));
         let body = ContainerUpdateBody {
             restart_policy: Some(create::policy(policy)?),
             ..ContainerUpdateBody::default()
@@ -187,7 +197,7 @@ impl Runtime for Docker {
     }
 
     async fn remove(&self, id: &ContainerId) -> Result<(), RuntimeError> {
-        let what = format!("remove {id}");
+        let what = format!("remove {}", short(id));
         let options = RemoveContainerOptions {
             v: true,
             force: false,
@@ -208,7 +218,7 @@ impl Runtime for Docker {
             tail: lines.to_string(),
             ..LogsOptions::default()
         };
-        let what = format!("logs of {id}");
+        let what = format!("logs of {}", short(id));
         self.call(&what, CALL, |d| {
             logs::collect(d.logs(id.as_str(), Some(options)))
         })
@@ -263,6 +273,11 @@ impl Docker {
             None => Err(error),
         }
     }
+}
+
+/// An id as `docker ps` shows it.
+fn short(id: &ContainerId) -> &str {
+    id.as_str().get(..12).unwrap_or(id.as_str())
 }
 
 /// Whether nobody knows what happened: then there is no point in asking again at once.

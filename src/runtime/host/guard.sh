@@ -48,7 +48,8 @@ fi
 
 # The lock is on descriptor 9, which the server inherits: it is held as long as the server lives.
 command -v flock >/dev/null 2>&1 || refuse 86 "the image has no flock program"
-exec 9<"$marker/lock" || refuse 86 "$marker/lock cannot be opened"
+[ -r "$marker/lock" ] || refuse 86 "$marker/lock cannot be read"
+exec 9<"$marker/lock"
 flock -n 9 || refuse 82 "another server holds the lock of $data"
 
 inside=$(word_of "$data/db4sci-uid")

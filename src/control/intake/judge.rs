@@ -1,0 +1,137 @@
+//! From an admission's result to the entries that write it down. Pure.
+
+use crate::admin::{Book, NewEntry};
+use crate::model::{Change, Database, DbName, Outcome, Problem, Who};
+
+/// What became of a wish.
+#[derive(Debug)]
+pub enum Admitted {
+    /// A database that was not there before.
+    Created(Box<Database>),
+    /// Its spec is another one now.
+    Configured(Box<Database>),
+    /// Its spec was this already.
+    Unchanged(Box<Database>),
+    /// Nothing was changed.
+    Refused(Vec<Problem>),
+}
+
+/// An entry about a database.
+pub(super) fn entry(
+    who: &Who,
+    name: &DbName,
+    outcome: Outcome,
+    message: String,
+    change: Change,
+) -> NewEntry {
+    NewEntry {
+        who: who.clone(),
+        name: Some(name.clone()),
+        outcome,
+        message,
+        change,
+    }
+}
+
+/// The generation of the `state` row that an entry answers, for wishes made with SQL.
+fn row_generation(who: &Who) -> Option<u64> {
+    match who {
+        Who::Sql { generation, .. } => Some(*generation),
+        Who::Daemon | Who::Socket { .. } | Who::File(_) => None,
+    }
+}
+
+/// What an admission comes to, and the entries for it: none where nothing is new.
+pub(super) fn judge(
+    book: &Book,
+    who: &Who,
+    name: &DbName,
+    result: Result<Database, Vec<Problem>>,
+) -> (Vec<NewEntry>, Admitted) {
+    let row = book.row(name);
+    let earlier = row.map(|row| &row.database);
+    let mut database = match result {
+        Ok(database) => database,
+        Err(problems) => {
+            let lines = problems.iter().map(ToString::to_string).collect();
+            return (refusal(book, who, name, lines), Admitted::Refused(problems));
+        }
+    };
+    let Some(earlier) = earlier else {
+        database.generation = database.generation.max(row_generation(who).unwrap_or(1));
+        let message = format!("{} on port {}", database.image.display, database.port);
+        let entries = vec![admission(who, name, message, &database)];
+        return (entries, Admitted::Created(Box::new(database)));
+    };
+    if *earlier == database {
+        let mended = row.is_some_and(|row| row.refused.is_some());
+        let entries = match (mended, row_generation(who)) {
+            (false, None) => Vec::new(),
+            (_, answered) => {
+                let change = Change::SpecRefused {
+                    row_generation: answered,
+                    problems: Vec::new(),
+                };
+                let message = "the spec says what is in force".to_owned();
+                vec![entry(who, name, Outcome::Done, message, change)]
+            }
+        };
+        return (entries, Admitted::Unchanged(Box::new(database)));
+    }
+    // Where labels or source alone changed, or the row's own count is ahead of ours.
+    let least = (earlier.generation + 1).max(row_generation(who).unwrap_or(0));
+    database.generation = database.generation.max(least);
+    let message = format!("spec changed, generation {}", database.generation);
+    let entries = vec![admission(who, name, message, &database)];
+    (entries, Admitted::Configured(Box::new(database)))
+}
+
+fn admission(who: &Who, name: &DbName, message: String, database: &Database) -> NewEntry {
+    let change = Change::Admitted {
+        database: Box::new(database.clone()),
+    };
+    entry(who, name, Outcome::Done, message, change)
+}
+
+/// A refusal; none where the same one stands already, except in answer to a row.
+pub(super) fn refusal(
+    book: &Book,
+    who: &Who,
+    name: &DbName,
+    problems: Vec<String>,
+) -> Vec<NewEntry> {
+    let row_generation = row_generation(who);
+    let unborn = || {
+        book.unborn()
+            .find(|(unborn, _)| *unborn == name)
+            .map(|(_, known)| known)
+    };
+    let known = book
+        .row(name)
+        .and_then(|row| row.refused.as_deref())
+        .or_else(unborn);
+    if row_generation.is_none() && known == Some(problems.as_slice()) {
+        return Vec::new();
+    }
+    let message = problems.join("; ");
+    let change = Change::SpecRefused {
+        row_generation,
+        problems,
+    };
+    vec![entry(who, name, Outcome::Refused, message, change)]
+}
+
+/// The end of an override, where one is in force.
+pub(super) fn resumption(book: &Book, who: &Who, name: &DbName, message: &str) -> Vec<NewEntry> {
+    let in_force = book.row(name).is_some_and(|row| row.over.is_some());
+    let resumed = || {
+        entry(
+            who,
+            name,
+            Outcome::Done,
+            message.to_owned(),
+            Change::Resumed,
+        )
+    };
+    in_force.then(resumed).into_iter().collect()
+}

@@ -1,0 +1,321 @@
+//! The way in: specs from files, rows and the API become entries of the ledger, one at a time.
+//!
+//! What is refused changes nothing: the last good spec stays, and the refusal is written once.
+
+mod judge;
+mod rows;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+
+use crate::admin::{Book, Ledger, LedgerError, NewEntry};
+use crate::model::database::Source;
+use crate::model::{
+    Change, Clock, Database, DbName, Outcome, Override, OverrideState, Problem, Timestamp, Uid, Who,
+};
+use crate::specs::{self, FolderSeen, Merged, Parsed, Request, Rules, admit_every, merge, yaml};
+
+use super::reconciler::FileStanding;
+use super::{Board, Queue, Reconciler};
+
+pub use judge::Admitted;
+use judge::{entry, judge, refusal};
+
+/// Reads the rules of this host anew: catalog, settings, configuration files.
+pub type RulesNow = dyn Fn() -> Result<Rules, Vec<Problem>> + Send + Sync;
+
+/// The way in.
+pub struct Intake {
+    ledger: Ledger,
+    reconciler: Arc<Reconciler>,
+    board: Arc<Board>,
+    queue: Arc<Queue>,
+    clock: Arc<dyn Clock>,
+    folder: PathBuf,
+    rules: Box<RulesNow>,
+    /// One admission at a time: two at once could choose the same port.
+    one: Mutex<()>,
+}
+
+impl Intake {
+    /// The way in for one instance; `folder` is `desired-state/`.
+    pub fn new(
+        ledger: Ledger,
+        reconciler: Arc<Reconciler>,
+        board: Arc<Board>,
+        queue: Arc<Queue>,
+        clock: Arc<dyn Clock>,
+        folder: PathBuf,
+        rules: Box<RulesNow>,
+    ) -> Self {
+        Intake {
+            ledger,
+            reconciler,
+            board,
+            queue,
+            clock,
+            folder,
+            rules,
+            one: Mutex::default(),
+        }
+    }
+
+    /// The rules of this moment, with the ports of all databases taken.
+    fn rules(&self) -> Result<Rules, Vec<Problem>> {
+        let mut rules = (self.rules)()?;
+        for (_, row) in self.ledger.book().rows() {
+            rules.take_ports(&row.database);
+        }
+        Ok(rules)
+    }
+
+    /// Makes sure that `mydb_admin` is desired.
+    ///
+    /// # Errors
+    /// What is wrong with catalog or settings, or with the ledger; for a person.
+    pub async fn mydb_admin(&self) -> Result<(), String> {
+        let _one = self.one.lock().await;
+        let name = DbName::mydb_admin();
+        let book = self.ledger.book();
+        if book.row(&name).is_some() {
+            return Ok(());
+        }
+        let lines = |problems: Vec<Problem>| {
+            problems
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("\n")
+        };
+        let rules = self.rules().map_err(lines)?;
+        let database = specs::mydb_admin(&rules, None, fresh()).map_err(lines)?;
+        let (entries, _) = judge(&book, &Who::Daemon, &name, Ok(database));
+        self.write(&name, entries).await.map_err(|e| e.to_string())
+    }
+
+    /// Reads `desired-state/` and admits what changed there.
+    pub async fn files(&self) {
+        let _one = self.one.lock().await;
+        let folder = self.folder.clone();
+        let seen = tokio::task::spawn_blocking(move || yaml::read_folder(&folder)).await;
+        let seen = seen.unwrap_or_else(|e| FolderSeen::Unknown(e.to_string()));
+        let book = self.ledger.book();
+        let sources: BTreeMap<DbName, Source> = book
+            .rows()
+            .map(|(name, row)| (name.clone(), row.database.source.clone()))
+            .collect();
+        let merged = merge(&seen, &self.folder, &sources);
+        let mut problems = merged.problems.clone();
+        match self.rules() {
+            Ok(mut rules) => {
+                problems.extend(self.admit_files(&book, &merged, &mut rules).await);
+                self.refuse_broken(&merged).await;
+            }
+            Err(found) => problems.extend(found),
+        }
+        if !matches!(seen, FolderSeen::Unknown(_)) {
+            self.stand(&merged);
+        }
+        self.board.problems(problems);
+    }
+
+    /// Admits what the files say; gives what is wrong with them.
+    async fn admit_files(&self, book: &Book, merged: &Merged, rules: &mut Rules) -> Vec<Problem> {
+        let accepted: BTreeMap<DbName, Database> = book
+            .rows()
+            .map(|(name, row)| (name.clone(), row.database.clone()))
+            .collect();
+        let mut problems = Vec::new();
+        for verdict in admit_every(merged, &accepted, rules, fresh) {
+            let Some(name) = verdict.name else {
+                problems.extend(verdict.result.err().unwrap_or_default());
+                continue;
+            };
+            let who = Who::File(verdict.path);
+            let (entries, admitted) = judge(book, &who, &name, verdict.result);
+            if let Admitted::Refused(found) = admitted {
+                problems.extend(found);
+            }
+            if let Err(error) = self.write(&name, entries).await {
+                problems.push(Problem::new("", error.to_string()).of(&name));
+            }
+        }
+        problems
+    }
+
+    /// Files that cannot be read as specs: their databases go on with the last good one, and say so.
+    async fn refuse_broken(&self, merged: &Merged) {
+        let mut by_name: BTreeMap<&DbName, Vec<String>> = BTreeMap::new();
+        for problem in &merged.problems {
+            if let Some(name) = &problem.name
+                && !merged.renamed.iter().any(|r| r.old == *name)
+                && !merged.candidates.iter().any(|c| c.name == *name)
+            {
+                by_name.entry(name).or_default().push(problem.to_string());
+            }
+        }
+        let book = self.ledger.book();
+        for (name, lines) in by_name {
+            let Some(Source::File(path)) = book.row(name).map(|row| &row.database.source) else {
+                continue;
+            };
+            let entries = refusal(&book, &Who::File(path.clone()), name, lines);
+            if let Err(error) = self.write(name, entries).await {
+                tracing::warn!(%name, %error, "a refusal could not be recorded");
+            }
+        }
+    }
+
+    /// Tells the reconciler about vanished and renamed files.
+    fn stand(&self, merged: &Merged) {
+        let orphans = merged
+            .orphans
+            .iter()
+            .map(|name| (name.clone(), FileStanding::Orphan));
+        let renamed = merged
+            .renamed
+            .iter()
+            .map(|r| (r.old.clone(), FileStanding::RenamedTo(r.new.clone())));
+        for name in self.reconciler.set_files(orphans.chain(renamed).collect()) {
+            self.queue.add(&name);
+        }
+    }
+
+    /// Admits a spec from the API; with `dry_run` nothing is written.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written.
+    pub async fn api(
+        &self,
+        who: Who,
+        parsed: &Parsed,
+        dry_run: bool,
+    ) -> Result<Admitted, LedgerError> {
+        let _one = self.one.lock().await;
+        let rules = match self.rules() {
+            Ok(rules) => rules,
+            Err(problems) => return Ok(Admitted::Refused(problems)),
+        };
+        let book = self.ledger.book();
+        let name: Option<DbName> = parsed.raw.metadata.name.parse().ok();
+        let earlier = name
+            .as_ref()
+            .and_then(|n| book.row(n))
+            .map(|row| &row.database);
+        let source = match earlier.map(|db| &db.source) {
+            Some(Source::File(path)) if !dry_run => {
+                return Ok(Admitted::Refused(vec![self.described_by(path, parsed)]));
+            }
+            Some(source @ Source::File(_)) => source.clone(),
+            Some(Source::Builtin | Source::Row | Source::Api) | None => Source::Api,
+        };
+        let result = specs::admit(&Request { parsed, source }, earlier, &rules, fresh());
+        let Some(name) = name else {
+            // Admission says what is wrong with the name, together with all else.
+            return Ok(Admitted::Refused(result.err().unwrap_or_default()));
+        };
+        let (entries, admitted) = judge(&book, &who, &name, result);
+        // A refused document is answered to its sender; it is nobody's spec.
+        let refused = matches!(admitted, Admitted::Refused(_));
+        if !dry_run && !refused {
+            self.write(&name, entries).await?;
+        }
+        Ok(admitted)
+    }
+
+    /// Files win over the API.
+    fn described_by(&self, path: &std::path::Path, parsed: &Parsed) -> Problem {
+        let name = &parsed.raw.metadata.name;
+        let file = self.folder.join(path);
+        let message = format!(
+            "`{name}` is described by {}, and files win; edit that file, nothing was changed",
+            file.display()
+        );
+        parsed.places.locate(Problem::new("metadata.name", message))
+    }
+
+    /// Puts a person's word over a spec.
+    ///
+    /// # Errors
+    /// When the ledger refuses it, or cannot be written.
+    pub async fn over(
+        &self,
+        who: Who,
+        name: &DbName,
+        state: OverrideState,
+        until: Option<Timestamp>,
+        reason: String,
+    ) -> Result<(), LedgerError> {
+        let word = self.word(who, name, state, until, reason);
+        self.write(name, vec![word]).await
+    }
+
+    fn word(
+        &self,
+        who: Who,
+        name: &DbName,
+        state: OverrideState,
+        until: Option<Timestamp>,
+        reason: String,
+    ) -> NewEntry {
+        let end = until.map_or("until resumed".to_owned(), |at| {
+            format!("until {}", at.format("%F %T UTC"))
+        });
+        let why = if reason.is_empty() {
+            "no reason given"
+        } else {
+            &reason
+        };
+        let message = format!("{state:?} {end}: {why}");
+        let since = self.clock.now();
+        let by = Override {
+            state,
+            until,
+            reason,
+            who: who.clone(),
+            since,
+        };
+        entry(
+            &who,
+            name,
+            Outcome::Done,
+            message,
+            Change::Overridden { by },
+        )
+    }
+
+    /// Writes any other wish of a person.
+    ///
+    /// # Errors
+    /// When the ledger refuses it, or cannot be written.
+    pub async fn wish(
+        &self,
+        who: Who,
+        name: &DbName,
+        message: String,
+        change: Change,
+    ) -> Result<(), LedgerError> {
+        self.write(
+            name,
+            vec![entry(&who, name, Outcome::Done, message, change)],
+        )
+        .await
+    }
+
+    /// Writes entries about a database, if there are any, and asks for a look at it.
+    async fn write(&self, name: &DbName, entries: Vec<NewEntry>) -> Result<(), LedgerError> {
+        if !entries.is_empty() {
+            self.ledger.append_all(entries).await?;
+            self.queue.add(name);
+        }
+        Ok(())
+    }
+}
+
+/// A new identity; its first half is the time, so that identities sort by age.
+fn fresh() -> Uid {
+    Uid(uuid::Uuid::now_v7())
+}

@@ -1,0 +1,109 @@
+//! Edits of the `state` table.
+
+use crate::admin::tables::Edit;
+use crate::admin::{LedgerError, NewEntry, Row};
+use crate::model::database::Source;
+use crate::model::{Change, Outcome, OverrideState, Problem, WantedState, Who};
+use crate::specs::rows::{self, RowRequest};
+use crate::specs::{self, RowEdit};
+
+use super::judge::{Admitted, entry, judge, refusal, resumption};
+use super::{Intake, fresh};
+
+impl Intake {
+    /// Takes in a row that a person wrote with SQL. All that follows from it is one append: the
+    /// first entry answers the edit, so the others must not be lost.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written; the edit is given out again.
+    pub async fn row(&self, edit: &Edit) -> Result<(), LedgerError> {
+        let _one = self.one.lock().await;
+        let who = Who::Sql {
+            user: edit.changed_by.clone(),
+            generation: edit.generation,
+        };
+        let book = self.ledger.book();
+        let row = book.row(&edit.name);
+        let entries = match row.map(|row| &row.database.source) {
+            Some(Source::File(_) | Source::Builtin) => self.over_a_file(&who, edit, row),
+            Some(Source::Row | Source::Api) | None => self.spec_of_a_row(&who, edit),
+        };
+        self.write(&edit.name, entries).await
+    }
+
+    /// A row that is the spec itself.
+    fn spec_of_a_row(&self, who: &Who, edit: &Edit) -> Vec<NewEntry> {
+        let book = self.ledger.book();
+        let name = &edit.name;
+        let request = match read(edit) {
+            Ok(request) => request,
+            Err(lines) => return refusal(&book, who, name, lines),
+        };
+        let result = self.rules().and_then(|rules| {
+            let earlier = book.row(name).map(|row| &row.database);
+            specs::admit(&request.request(), earlier, &rules, fresh())
+        });
+        let (mut entries, admitted) = judge(&book, who, name, result);
+        match (admitted, request.overriding) {
+            (Admitted::Refused(_), _) => {}
+            (_, Some((state, until, reason))) => {
+                entries.push(self.word(who.clone(), name, state, Some(until), reason));
+            }
+            (_, None) => entries.extend(resumption(
+                &book,
+                who,
+                name,
+                "the override ended: the row's own state is in force",
+            )),
+        }
+        entries
+    }
+
+    /// A file's row takes a person's word over the state, and nothing else.
+    fn over_a_file(&self, who: &Who, edit: &Edit, row: Option<&Row>) -> Vec<NewEntry> {
+        let book = self.ledger.book();
+        let name = &edit.name;
+        let (state, wanted) = match edit.state.as_str() {
+            "Running" => (OverrideState::Running, WantedState::Running),
+            "Stopped" => (OverrideState::Stopped, WantedState::Stopped),
+            "Maintenance" => (OverrideState::Maintenance, WantedState::Maintenance),
+            other => {
+                let line = format!(
+                    "`{other}` cannot be set over a file's spec; allowed: Running, Stopped, \
+                     Maintenance"
+                );
+                return refusal(&book, who, name, vec![line]);
+            }
+        };
+        if row.is_some_and(|row| row.database.state == wanted) && edit.until.is_none() {
+            let message = "the override ended; the spec is in force again";
+            let ended = resumption(&book, who, name, message);
+            if !ended.is_empty() {
+                return ended;
+            }
+            // Nothing changes; the edit is answered all the same.
+            let change = Change::SpecRefused {
+                row_generation: Some(edit.generation),
+                problems: Vec::new(),
+            };
+            let message = "the row says what was in force already".to_owned();
+            return vec![entry(who, name, Outcome::Done, message, change)];
+        }
+        let reason = edit.note.clone().unwrap_or_default();
+        vec![self.word(who.clone(), name, state, edit.until, reason)]
+    }
+}
+
+/// Reads an edit as a spec.
+fn read(edit: &Edit) -> Result<RowRequest, Vec<String>> {
+    let spec = edit.spec.clone().map_err(|why| vec![why])?;
+    let row = RowEdit {
+        name: edit.name.to_string(),
+        spec,
+        state: Some(edit.state.clone()),
+        until: edit.until,
+        note: edit.note.clone(),
+    };
+    let lines = |problems: Vec<Problem>| problems.iter().map(ToString::to_string).collect();
+    rows::read(&row).map_err(lines)
+}

@@ -1,0 +1,282 @@
+//! What the daemon costs and how soon it acts, against a real Docker Engine with real servers.
+//!
+//! `dev/bench` runs it. Figures: a saved spec until the engine begins to create the container; an
+//! engine's event until the plan for it is written down; processor time and memory while nothing
+//! happens. `DB4SCI_BENCH_DATABASES` says how many databases run meanwhile (100).
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use db4sci::model::view::{Phase, Snapshot};
+use db4sci::model::{Change, Clock, Entry, SystemClock, Timestamp};
+use db4sci::runtime::Runtime;
+use db4sci::runtime::docker::Docker;
+use futures_util::StreamExt;
+
+type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// How long nothing happens while the daemon is watched.
+const IDLE: Duration = Duration::from_secs(120);
+/// How often each latency is measured.
+const ROUNDS: usize = 15;
+
+struct Host {
+    home: tempfile::TempDir,
+    daemon: Child,
+    client: db4sci::http::Client,
+    prefix: String,
+}
+
+impl Host {
+    fn start() -> Result<Self, Error> {
+        let home = tempfile::Builder::new()
+            .prefix("db4sci-bench-")
+            .tempdir_in("/var/tmp")?;
+        let at = |name: &str| home.path().join(name);
+        for folder in ["desired-state", "data"] {
+            fs::create_dir_all(at(folder))?;
+        }
+        let prefix = format!("bench{}-", std::process::id());
+        let socket = at("db4sci.sock");
+        let lab = std::env::var("DB4SCI_LAB").unwrap_or("/var/cache/db4sci-lab".to_owned());
+        let mirrors = PathBuf::from(lab).join("mirrors.yaml");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_db4sci"));
+        command
+            .arg("run")
+            .envs([
+                ("DB4SCI_MODE", "test"),
+                ("DB4SCI_LOG", "warn"),
+                ("DB4SCI_BASE_PORT", "42010"),
+            ])
+            .envs([
+                ("DB4SCI_CONTAINER_PREFIX", prefix.as_str()),
+                ("DB4SCI_HTTP", "127.0.0.1:42008"),
+            ])
+            .env("DB4SCI_HOME", home.path())
+            .env("DB4SCI_STATE_DIR", at("state"))
+            .env("DB4SCI_DATA_VOLUME", at("data"))
+            .env("DB4SCI_SOCKET", &socket)
+            .stdout(Stdio::null());
+        if mirrors.exists() {
+            command.env("DB4SCI_IMAGE_MIRRORS", mirrors);
+        }
+        let daemon = command.spawn()?;
+        Ok(Host {
+            client: db4sci::http::Client::new(socket),
+            home,
+            daemon,
+            prefix,
+        })
+    }
+
+    /// Saves a spec as a careful editor does: beside it, then renamed over it.
+    fn save(&self, name: &str) -> Result<Timestamp, Error> {
+        let text = format!(
+            "apiVersion: db4sci/v1\nkind: Database\nmetadata: {{name: {name}}}\nspec:\n  \
+             engine: Postgres\n  owner: bench\n  contact: bench@example.org\n  \
+             resources: {{memory: 128Mi, shm: 64Mi}}\n"
+        );
+        let folder = self.home.path().join("desired-state");
+        let draft = folder.join(format!(".{name}"));
+        fs::write(&draft, text)?;
+        let now = SystemClock.now();
+        fs::rename(&draft, folder.join(format!("{name}.yaml")))?;
+        Ok(now)
+    }
+
+    /// Waits until so many databases are ready and nothing is being done.
+    async fn ready(&self, count: usize, patience: Duration) -> Result<(), Error> {
+        let deadline = Instant::now() + patience;
+        loop {
+            let snapshot: Result<Snapshot, _> = self.client.get("/snapshot").await;
+            let ready = snapshot.map_or(0, |s| {
+                s.databases
+                    .iter()
+                    .filter(|d| d.phase == Phase::Ready && d.lane.is_none())
+                    .count()
+            });
+            if ready >= count {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                return Err(format!("{ready} of {count} were ready in {patience:?}").into());
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    async fn entries(&self, name: &str) -> Result<Vec<Entry>, Error> {
+        Ok(self
+            .client
+            .get(&format!("/events?name={name}&limit=20"))
+            .await?)
+    }
+
+    /// Processor time used so far and resident memory in MiB (proc(5): fields 14, 15; VmRSS).
+    fn cost(&self) -> Result<(Duration, f64), Error> {
+        let proc = Path::new("/proc").join(self.daemon.id().to_string());
+        let stat = fs::read_to_string(proc.join("stat"))?;
+        let fields: Vec<&str> = stat
+            .rsplit_once(')')
+            .ok_or("stat")?
+            .1
+            .split_whitespace()
+            .collect();
+        let ticks: u64 = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
+        let status = fs::read_to_string(proc.join("status"))?;
+        let rss = status
+            .lines()
+            .find_map(|l| l.strip_prefix("VmRSS:"))
+            .ok_or("VmRSS")?;
+        let kib: f64 = rss.trim().trim_end_matches("kB").trim().parse()?;
+        Ok((Duration::from_millis(ticks * 10), kib / 1024.0))
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        // Whatever fails here leaves a container behind, and its name says whose it is.
+        let _ = self.daemon.kill();
+        let _ = self.daemon.wait();
+        let list = Command::new("docker")
+            .args(["ps", "-aq", "--filter", &format!("name=^/{}", self.prefix)])
+            .output();
+        let ids = list
+            .map(|o| String::from_utf8_lossy(&o.stdout).into_owned())
+            .unwrap_or_default();
+        let ids: Vec<&str> = ids.split_whitespace().collect();
+        for some in ids.chunks(20) {
+            let _ = Command::new("docker")
+                .args(["rm", "-f", "-v"])
+                .args(some)
+                .stdout(Stdio::null())
+                .status();
+        }
+    }
+}
+
+/// Median, and the worst, of some figures.
+fn told(what: &str, unit: &str, mut figures: Vec<f64>) {
+    figures.sort_by(f64::total_cmp);
+    let (Some(first), Some(last)) = (figures.first(), figures.last()) else {
+        return;
+    };
+    let median = figures[figures.len() / 2];
+    println!(
+        "{what:<52} median {median:>7.1} {unit}, best {first:.1}, worst {last:.1} ({} rounds)",
+        figures.len()
+    );
+}
+
+fn milliseconds(from: Timestamp, to: Timestamp) -> f64 {
+    (to - from).num_microseconds().unwrap_or(i64::MAX) as f64 / 1000.0
+}
+
+async fn spec_to_create(host: &Host, before: usize) -> Result<(), Error> {
+    let mut figures = Vec::new();
+    for round in 0..ROUNDS {
+        let name = format!("fresh{round}");
+        let saved = host.save(&name)?;
+        host.ready(before + round + 1, Duration::from_secs(120))
+            .await?;
+        let output = Command::new("docker")
+            .args([
+                "inspect",
+                "-f",
+                "{{.Created}}",
+                &format!("{}{name}", host.prefix),
+            ])
+            .output()?;
+        // The engine takes this instant when the call arrives.
+        let created: Timestamp = String::from_utf8(output.stdout)?.trim().parse()?;
+        figures.push(milliseconds(saved, created));
+    }
+    told("spec saved -> create call", "ms", figures);
+    Ok(())
+}
+
+async fn event_to_plan(host: &Host, count: usize) -> Result<(), Error> {
+    let docker = Docker::connect(None);
+    let mut figures = Vec::new();
+    for round in 0..ROUNDS {
+        let name = format!("bench{round:03}");
+        let container = format!("{}{name}", host.prefix);
+        let mut events = docker.events(None);
+        let killed = Command::new("docker")
+            .args(["kill", &container])
+            .stdout(Stdio::null())
+            .status()?;
+        if !killed.success() {
+            return Err(format!("{container} could not be killed").into());
+        }
+        let died = loop {
+            let event = events.next().await.ok_or("the events ended")??;
+            if event.name == container && event.action == "die" {
+                break event.at;
+            }
+        };
+        host.ready(count, Duration::from_secs(60)).await?;
+        let entries = host.entries(&name).await?;
+        let planned = entries
+            .iter()
+            .find(|e| e.at >= died && matches!(e.change, Change::Intended { .. }))
+            .ok_or("no plan was written")?;
+        figures.push(milliseconds(died, planned.at));
+    }
+    told(&format!("event -> plan, {count} databases"), "ms", figures);
+    Ok(())
+}
+
+async fn idle(host: &Host, count: usize) -> Result<(), Error> {
+    // Readiness is judged once more ten seconds after it began; let that pass.
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    let (before, _) = host.cost()?;
+    tokio::time::sleep(IDLE).await;
+    let (after, rss) = host.cost()?;
+    let share = (after - before).as_secs_f64() / IDLE.as_secs_f64() * 100.0;
+    println!(
+        "{:<52} {share:.2} % of one core over {} s",
+        format!("idle, {count} databases"),
+        IDLE.as_secs()
+    );
+    println!(
+        "{:<52} {rss:.1} MiB",
+        format!("resident memory, {count} databases")
+    );
+    Ok(())
+}
+
+async fn run() -> Result<(), Error> {
+    let variables: BTreeMap<String, String> = std::env::vars().collect();
+    let databases: usize = match variables.get("DB4SCI_BENCH_DATABASES") {
+        Some(text) => text.parse()?,
+        None => 100,
+    };
+    let host = Host::start()?;
+    host.ready(1, Duration::from_secs(120)).await?;
+    spec_to_create(&host, 1).await?;
+    let started = Instant::now();
+    let more = databases.saturating_sub(ROUNDS);
+    for number in 0..more {
+        host.save(&format!("bench{number:03}"))?;
+    }
+    let count = 1 + ROUNDS + more;
+    host.ready(count, Duration::from_secs(1800)).await?;
+    println!(
+        "{:<52} {:.0} s",
+        format!("{more} specs at once until all are ready"),
+        started.elapsed().as_secs_f64()
+    );
+    event_to_plan(&host, count).await?;
+    idle(&host, count).await
+}
+
+fn main() -> Result<(), Error> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(run())
+}
