@@ -162,7 +162,10 @@ impl Observer {
     async fn port_owner(&self, db: &Database) -> Option<(u16, String)> {
         for (_, port) in db.published() {
             if let Some(owner) = self.ports.owner(self.site.publish_ip, port).await {
-                let owner = match self.index.holder_of(port) {
+                // The last list may know of a container that is gone, or not of one that came since.
+                // Without an answer, the process's name has to do.
+                let listed = self.relist().await.is_ok();
+                let owner = match self.index.holder_of(port).filter(|_| listed) {
                     Some(container) => format!("container {container}"),
                     None => owner,
                 };

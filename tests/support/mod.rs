@@ -23,15 +23,26 @@ const MIRRORS: &str = "/var/cache/db4sci-lab/mirrors.yaml";
 /// The image that stands in for an official one on this host.
 #[track_caller]
 pub fn image(reference: &str) -> String {
-    let path = std::env::var("DB4SCI_IMAGE_MIRRORS").unwrap_or_else(|_| MIRRORS.to_owned());
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| {
-        panic!("{path}: {e}; run dev/setup first, or set DB4SCI_IMAGE_MIRRORS")
-    });
+    let path = mirrors();
+    let text = std::fs::read_to_string(&path).unwrap();
     let mirrors: BTreeMap<String, String> = serde_yaml::from_str(&text).unwrap();
     mirrors
         .get(reference)
-        .unwrap_or_else(|| panic!("{path} has no {reference}"))
+        .unwrap_or_else(|| panic!("{} has no {reference}", path.display()))
         .clone()
+}
+
+/// The file that says which image stands in for which; fails where there is none.
+#[track_caller]
+pub fn mirrors() -> PathBuf {
+    let path = std::env::var_os("DB4SCI_IMAGE_MIRRORS").unwrap_or_else(|| MIRRORS.into());
+    let path = PathBuf::from(path);
+    assert!(
+        path.is_file(),
+        "{} is not there; run dev/setup first, or set DB4SCI_IMAGE_MIRRORS",
+        path.display()
+    );
+    path
 }
 
 /// A host port that nobody uses now, below those that the kernel hands out.

@@ -1,12 +1,13 @@
 //! `Runtime` for a Docker Engine: each verb one call, and what makes it safe to repeat.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bollard::models::ContainerUpdateBody;
 use bollard::query_parameters::{
-    CreateContainerOptions, CreateImageOptions, ListContainersOptions, LogsOptions,
-    RemoveContainerOptions, RenameContainerOptions, StopContainerOptions,
+    CreateContainerOptions, CreateImageOptions, KillContainerOptions, ListContainersOptions,
+    LogsOptions, RemoveContainerOptions, RenameContainerOptions, StopContainerOptions,
 };
 use futures_util::stream::{BoxStream, TryStreamExt};
 
@@ -18,6 +19,9 @@ use crate::model::{
     ContainerId, ContainerSeen, ContainerSpec, ImageSeen, RestartPolicy, Status, Timestamp,
 };
 use crate::runtime::{ContainerBrief, EngineInfo, Runtime, RuntimeError, RuntimeEvent};
+
+/// Between two stop signals to a container that is being stopped.
+const SIGNAL_AGAIN: Duration = Duration::from_secs(3);
 
 #[async_trait]
 impl Runtime for Docker {
@@ -112,10 +116,14 @@ impl Runtime for Docker {
             t: Some(i32::try_from(how.deadline).unwrap_or(i32::MAX)),
         };
         let deadline = Duration::from_secs(u64::from(how.deadline)) + WORK;
-        self.call(&what, deadline, |d| {
+        let stopped = self.call(&what, deadline, |d| {
             d.stop_container(id.as_str(), Some(options))
-        })
-        .await
+        });
+        // Safe to cut off: a signal more or less is no harm.
+        tokio::select! {
+            ended = stopped => ended,
+            never = self.repeat_stop_signal(id) => match never {},
+        }
     }
 
     async fn unpause(&self, id: &ContainerId) -> Result<(), RuntimeError> {
@@ -226,6 +234,34 @@ impl Runtime for Docker {
 }
 
 impl Docker {
+    /// Sends a container its stop signal again and again. Docker sends it once, and the kernel
+    /// drops a signal that a container's first process has no handler for: a shell has none, so a
+    /// server whose image's script was still at work would not hear of it, and be killed at the
+    /// deadline.
+    async fn repeat_stop_signal(&self, id: &ContainerId) -> Infallible {
+        loop {
+            tokio::time::sleep(SIGNAL_AGAIN).await;
+            let what = format!("signal {id}");
+            let seen = self
+                .call(&what, CALL, |d| d.inspect_container(id.as_str(), None))
+                .await;
+            let config = seen.ok().and_then(|seen| seen.config);
+            // Without a name, Docker's call would be SIGKILL.
+            let Some(signal) = config.and_then(|c| c.stop_signal).filter(|s| !s.is_empty()) else {
+                continue;
+            };
+            let options = KillContainerOptions { signal };
+            let sent = self
+                .call(&what, CALL, |d| {
+                    d.kill_container(id.as_str(), Some(options))
+                })
+                .await;
+            if let Err(error) = sent {
+                tracing::debug!(%error, "the stop signal could not be repeated");
+            }
+        }
+    }
+
     async fn status(&self, id: &ContainerId) -> Result<Option<Status>, RuntimeError> {
         Ok(self.inspect(id.as_str()).await?.map(|seen| seen.status))
     }

@@ -1,0 +1,195 @@
+//! Faults of the daemon's own side: a second one, `mydb_admin`, the folder of specs.
+
+use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use db4sci::model::{Change, Entry, Reason};
+
+use crate::host::{Host, LONG, MariaDB, Postgres, SOON, eventually, run};
+
+#[test]
+fn a_second_daemon_names_the_holder_and_does_nothing() {
+    let mut host = Host::new();
+    host.start();
+    host.ready(&["mydb_admin"]);
+    let (before, admin) = (host.events("").len(), host.run_of("mydb_admin"));
+    let said = run(host.another_daemon(), SOON);
+    assert_eq!(said.code, 1, "{}", said.all());
+    assert!(
+        said.err.contains(&format!("process {}", host.pid())),
+        "{}",
+        said.err
+    );
+    assert!(said.err.contains("did nothing"), "{}", said.err);
+    // The first one's socket and pages are as they were.
+    host.ready(&["mydb_admin"]);
+    assert_eq!(host.events("").len(), before);
+    assert_eq!(host.run_of("mydb_admin"), admin);
+    // A holder that was killed holds nothing.
+    host.kill();
+    host.start();
+    host.ready(&["mydb_admin"]);
+    assert_eq!(host.run_of("mydb_admin"), admin);
+}
+
+/// How much of the ledger is in the tables.
+fn in_tables(host: &Host) -> Result<(usize, String), String> {
+    let log = host.try_sql("mydb_admin", "select count(*) from log")?;
+    let described = "select spec->>'description' from state where name = 'genomics'";
+    let count = log.parse().map_err(|_| log)?;
+    Ok((count, host.try_sql("mydb_admin", described)?))
+}
+
+#[test]
+fn what_is_written_while_mydb_admin_restarts_arrives_in_its_tables() {
+    let mut host = Host::new();
+    host.spec("genomics", Postgres, &[]);
+    host.spec("proteomics", MariaDB, &[]);
+    host.start();
+    host.ready(&["genomics", "proteomics", "mydb_admin"]);
+    let users = [host.run_of("genomics"), host.run_of("proteomics")];
+    let admin = host.name("mydb_admin");
+    let done = AtomicBool::new(false);
+    let mut last = 0;
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            host.docker(&["restart", &admin]);
+            host.ready(&["mydb_admin"]);
+            host.docker(&["kill", &admin]);
+            host.ready(&["mydb_admin"]);
+            done.store(true, Ordering::Relaxed);
+        });
+        // Each of them is accepted at once, whatever mydb_admin does.
+        while !done.load(Ordering::Relaxed) || last < 20 {
+            last += 1;
+            host.ok(&[
+                "maintenance",
+                "on",
+                "genomics",
+                "--reason",
+                &format!("change {last}"),
+            ]);
+            host.ok(&["maintenance", "off", "genomics"]);
+        }
+    });
+    let accepted = host.events("");
+    let overridden = |e: &&Entry| matches!(e.change, Change::Overridden { .. });
+    assert_eq!(accepted.iter().filter(overridden).count(), last);
+    eventually(SOON, "all of it is in the tables", || {
+        let sql = "select count(*) from log where action = 'overridden'";
+        let found = host.try_sql("mydb_admin", sql)?;
+        (found == last.to_string()).then_some(()).ok_or(found)
+    });
+    // Nothing twice, no gap, and the same as the ledger says.
+    let sql = "select count(*) = max(id) and min(id) = 1 from log";
+    assert_eq!(host.sql("mydb_admin", sql), "t");
+    host.spec("genomics", Postgres, &["description: the last one"]);
+    eventually(SOON, "the tables follow again", || {
+        match in_tables(&host)? {
+            (_, text) if text == "the last one" => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    });
+    assert_eq!([host.run_of("genomics"), host.run_of("proteomics")], users);
+}
+
+#[test]
+fn mydb_admin_without_its_container_gets_another_one_on_the_same_volume() {
+    let mut host = Host::new();
+    host.spec("genomics", Postgres, &[]);
+    host.start();
+    host.ready(&["genomics", "mydb_admin"]);
+    eventually(SOON, "tables", || in_tables(&host));
+    let genomics = host.run_of("genomics");
+    let before = host.run_of("mydb_admin");
+    let inode = fs::metadata(host.data("mydb_admin").join("PG_VERSION")).unwrap();
+    let accepted = host.events("").len();
+
+    host.docker(&["rm", "-f", &host.name("mydb_admin")]);
+    host.ready(&["mydb_admin"]);
+    assert_ne!(host.run_of("mydb_admin").id, before.id);
+    assert_eq!(host.containers_of("mydb_admin").len(), 1);
+    // The very same files: nothing was restored, nothing made anew.
+    let after = fs::metadata(host.data("mydb_admin").join("PG_VERSION")).unwrap();
+    assert_eq!(after.modified().unwrap(), inode.modified().unwrap());
+    eventually(
+        LONG,
+        "the tables hold what they held, and what came later",
+        || {
+            let (rows, _) = in_tables(&host)?;
+            (rows > accepted).then_some(()).ok_or(rows.to_string())
+        },
+    );
+    assert_eq!(host.run_of("genomics"), genomics);
+}
+
+#[test]
+fn specs_that_vanish_remove_nothing() {
+    let mut host = Host::new();
+    host.spec("genomics", Postgres, &[]);
+    host.spec("chembank", Postgres, &[]);
+    host.start();
+    host.ready(&["genomics", "chembank", "mydb_admin"]);
+    let runs = |host: &Host| ["genomics", "chembank", "mydb_admin"].map(|name| host.run_of(name));
+    let before = runs(&host);
+    let (folder, away) = (host.path("desired-state"), host.path("away"));
+
+    // Emptied: each is shown as an orphan, and its last spec stays in force.
+    fs::rename(&folder, &away).unwrap();
+    fs::create_dir(&folder).unwrap();
+    for name in ["genomics", "chembank"] {
+        let said = host.told(name, Reason::Orphan, SOON);
+        assert!(said.contains("nothing is removed"), "{said}");
+    }
+    assert!(host.ok(&["get"]).contains("Orphan"));
+    let plan = host.db4sci(&["plan"]);
+    assert!(plan.out.contains("Nothing is deleted"), "{}", plan.out);
+    host.docker(&["rm", "-f", &host.name("chembank")]);
+    host.shows("chembank", LONG, "healed although an orphan", |v| {
+        v.ready && v.container.is_some()
+    });
+    let before = [
+        before[0].clone(),
+        host.run_of("chembank"),
+        before[2].clone(),
+    ];
+
+    // Back again.
+    fs::remove_dir(&folder).unwrap();
+    fs::rename(&away, &folder).unwrap();
+    for name in ["genomics", "chembank"] {
+        host.shows(name, SOON, "no orphan any more", |v| {
+            v.held.iter().all(|held| held.reason != Reason::Orphan)
+        });
+    }
+
+    // Not there, and no folder at all: unreadable is not empty, so nobody is an orphan.
+    fs::rename(&folder, &away).unwrap();
+    for file_in_its_place in [false, true] {
+        if file_in_its_place {
+            fs::write(&folder, "not a folder").unwrap();
+        }
+        eventually(SOON, "it is said that the folder cannot be read", || {
+            let status = host.ok(&["status"]);
+            status
+                .contains(&*folder.to_string_lossy())
+                .then_some(())
+                .ok_or(status)
+        });
+        let view = host.view("genomics").unwrap();
+        assert!(view.held.is_empty() && view.ready, "{view:?}");
+        // A daemon that starts then knows no more, and does no more.
+        host.kill();
+        host.start();
+        host.ready(&["genomics", "chembank", "mydb_admin"]);
+    }
+    assert_eq!(runs(&host), before);
+    fs::remove_file(&folder).unwrap();
+    fs::rename(&away, &folder).unwrap();
+    host.spec("genomics", Postgres, &["description: seen again"]);
+    host.shows("genomics", SOON, "its file is read again", |v| {
+        v.generation == 2
+    });
+    assert_eq!(runs(&host), before);
+}

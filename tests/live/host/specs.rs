@@ -1,0 +1,53 @@
+//! Files in `desired-state/`.
+
+use std::fs;
+
+use super::Host;
+
+pub use Server::{MariaDB, Postgres};
+
+/// An engine of the lab.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Server {
+    Postgres,
+    MariaDB,
+}
+
+impl Server {
+    /// Enough for a test, and no more: several run side by side.
+    fn memory(self) -> &'static str {
+        match self {
+            Postgres => "192Mi",
+            MariaDB => "256Mi",
+        }
+    }
+}
+
+impl Host {
+    /// Writes a spec, or another one in its place; `more` are further lines below `spec:`, one
+    /// level in. Memory is small unless `more` says otherwise.
+    #[track_caller]
+    pub fn spec(&mut self, name: &str, server: Server, more: &[&str]) {
+        self.servers.insert(name.to_owned(), server);
+        let mut text = format!(
+            "apiVersion: db4sci/v1\nkind: Database\nmetadata:\n  name: {name}\nspec:\n  \
+             engine: {server:?}\n  owner: {name}-lab\n  contact: {name}@example.org\n"
+        );
+        if !more.iter().any(|line| line.starts_with("resources:")) {
+            text.push_str(&format!("  resources: {{memory: {}}}\n", server.memory()));
+        }
+        for line in more {
+            text.push_str(&format!("  {line}\n"));
+        }
+        self.spec_text(name, &text);
+    }
+
+    /// Writes a spec's text as it is, in one step, as an editor does.
+    #[track_caller]
+    pub fn spec_text(&self, file: &str, text: &str) {
+        let folder = self.path("desired-state");
+        let new = folder.join(format!(".{file}.new"));
+        fs::write(&new, text).unwrap();
+        fs::rename(&new, folder.join(format!("{file}.yaml"))).unwrap();
+    }
+}

@@ -1,0 +1,146 @@
+//! The command line, as a person uses it.
+
+use std::time::Duration;
+
+use db4sci::model::view::DatabaseView;
+use db4sci::model::{Entry, Reason};
+
+use super::{Host, LONG, MariaDB, Postgres, Said, eventually, run};
+
+/// No verb takes longer, `wait` aside.
+const VERB: Duration = Duration::from_secs(60);
+
+impl Host {
+    /// Runs a verb to its end.
+    #[track_caller]
+    pub fn db4sci(&self, args: &[&str]) -> Said {
+        let mut command = self.program();
+        command.args(args);
+        run(command, VERB + LONG)
+    }
+
+    /// Runs a verb that must go well, and gives what it printed.
+    #[track_caller]
+    pub fn ok(&self, args: &[&str]) -> String {
+        let said = self.db4sci(args);
+        assert_eq!(said.code, 0, "db4sci {args:?}: {}", said.all());
+        said.out
+    }
+
+    /// Waits until all of these answer.
+    #[track_caller]
+    pub fn ready(&self, names: &[&str]) {
+        let timeout = format!("{}s", LONG.as_secs());
+        let args: Vec<&str> = ["wait", "--timeout", &timeout]
+            .into_iter()
+            .chain(names.iter().copied())
+            .collect();
+        self.ok(&args);
+    }
+
+    /// One database as the daemon shows it; `None` when it knows none of that name.
+    #[track_caller]
+    pub fn view(&self, name: &str) -> Option<DatabaseView> {
+        let said = self.db4sci(&["get", "-o", "json"]);
+        assert!(said.code == 0 && said.err.is_empty(), "get: {}", said.all());
+        let all: Vec<DatabaseView> = serde_json::from_str(&said.out).unwrap();
+        all.into_iter().find(|view| view.name.as_str() == name)
+    }
+
+    /// Waits until a database is shown in some way.
+    #[track_caller]
+    pub fn shows(
+        &self,
+        name: &str,
+        deadline: Duration,
+        what: &str,
+        mut is_so: impl FnMut(&DatabaseView) -> bool,
+    ) -> DatabaseView {
+        eventually(deadline, &format!("{name}: {what}"), || {
+            match self.view(name) {
+                Some(view) if is_so(&view) => Ok(view),
+                Some(view) => {
+                    let held: Vec<_> = view
+                        .held
+                        .iter()
+                        .map(|h| format!("{:?}: {}", h.reason, h.message))
+                        .collect();
+                    Err(format!(
+                        "{} {:?} {}; held {held:?}",
+                        view.phase, view.reason, view.message
+                    ))
+                }
+                None => Err("there is no such database".to_owned()),
+            }
+        })
+    }
+
+    /// Waits until a reason is told for a database; gives its message.
+    #[track_caller]
+    pub fn told(&self, name: &str, reason: Reason, deadline: Duration) -> String {
+        let view = self.shows(name, deadline, &format!("{reason:?}"), |view| {
+            view.held.iter().any(|held| held.reason == reason)
+        });
+        let held = view.held.into_iter().find(|held| held.reason == reason);
+        held.map(|held| held.message).unwrap_or_default()
+    }
+
+    /// Everything that happened to a database (to all with ""), oldest first.
+    #[track_caller]
+    pub fn events(&self, name: &str) -> Vec<Entry> {
+        let mut args = vec!["events", "--since", "1h", "-o", "json"];
+        args.extend((!name.is_empty()).then_some(name));
+        serde_json::from_str(&self.ok(&args)).unwrap()
+    }
+
+    /// The messages of all events of a database, one a line.
+    #[track_caller]
+    pub fn told_events(&self, name: &str) -> String {
+        let lines: Vec<_> = self.events(name).into_iter().map(|e| e.message).collect();
+        lines.join("\n")
+    }
+
+    /// Runs SQL as the database's own account, through `db4sci connect`.
+    #[track_caller]
+    pub fn try_sql(&self, name: &str, sql: &str) -> Result<String, String> {
+        let server = self.servers.get(name).copied().unwrap_or(Postgres);
+        let args: &[&str] = match server {
+            Postgres => &["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", sql],
+            MariaDB => &["-N", "-B", "-e", sql],
+        };
+        let args: Vec<&str> = ["connect", name, "--"]
+            .iter()
+            .chain(args)
+            .copied()
+            .collect();
+        let said = self.db4sci(&args);
+        if said.code == 0 {
+            Ok(said.out.trim().to_owned())
+        } else {
+            Err(said.err.trim().to_owned())
+        }
+    }
+
+    /// Runs SQL that must go well.
+    #[track_caller]
+    pub fn sql(&self, name: &str, sql: &str) -> String {
+        self.try_sql(name, sql)
+            .unwrap_or_else(|e| panic!("{name}: {sql}: {e}"))
+    }
+
+    /// Writes a row that has to be there ever after.
+    #[track_caller]
+    pub fn write(&self, name: &str, n: u32) {
+        let sql = format!(
+            "create table if not exists kept (n int primary key); insert into kept values ({n})"
+        );
+        self.sql(name, &sql);
+    }
+
+    /// The rows that were written, in order.
+    #[track_caller]
+    pub fn rows(&self, name: &str) -> Vec<u32> {
+        let rows = self.sql(name, "select n from kept order by n");
+        rows.lines().map(|line| line.parse().unwrap()).collect()
+    }
+}

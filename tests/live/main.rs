@@ -1,0 +1,14 @@
+//! The real daemon on a real Docker Engine, with real servers: each test does what a fault of
+//! `docs/` does, and looks at what must follow.
+//!
+//! `cargo test --test live` needs root, a Docker Engine and the images of `dev/setup`, and fails
+//! without them. Every test has an instance of its own (state, data, ports, names, labels) and
+//! touches nothing else.
+
+mod host;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod control;
+mod crashes;
+mod hands;
