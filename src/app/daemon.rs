@@ -13,9 +13,7 @@ use crate::admin::{FileStorage, Ledger, NewEntry};
 use crate::control::{Board, Intake, Queue, Reconciler, Triggers};
 use crate::execute::Executor;
 use crate::http::serve::{self, Options};
-use crate::model::{
-    Change, Clock, Cpus, Memory, Outcome, Problem, Site, SystemClock, Who,
-};
+use crate::model::{Change, Clock, Cpus, Memory, Outcome, Problem, Site, SystemClock, Who};
 use crate::observe::ports::ThisHost;
 use crate::observe::{Observer, Probes};
 use crate::record::Metrics;
@@ -73,7 +71,9 @@ pub(super) async fn run(settings: Settings) -> Result<(), String> {
 
     let stop = CancellationToken::new();
     let mut parts = Parts::assemble(settings, size, site, ledger, docker, clock, stop.clone())?;
-    parts.note(&format!("started, version {}", env!("CARGO_PKG_VERSION"))).await;
+    parts
+        .note(&format!("started, version {}", env!("CARGO_PKG_VERSION")))
+        .await;
     parts.intake.mydb_admin().await?;
     let mut tasks = JoinSet::new();
     parts.spawn(&mut tasks);
@@ -114,7 +114,10 @@ async fn open_ledger(state_dir: &Path, clock: Arc<dyn Clock>) -> Result<Ledger, 
         .map_err(|e| format!("{}: {e}", state_dir.join("journal").display()))?;
     let (ledger, report) = Ledger::open(storage, clock).await.map_err(|e| chain(&e))?;
     if let Some(torn) = report.torn {
-        tracing::warn!(?torn, "the journal ended in an entry that was never acknowledged");
+        tracing::warn!(
+            ?torn,
+            "the journal ended in an entry that was never acknowledged"
+        );
     }
     Ok(ledger)
 }
@@ -137,7 +140,11 @@ pub(super) fn size_of(info: &EngineInfo) -> HostSize {
 
 /// Problems as a person reads them.
 pub(super) fn lines(problems: Vec<Problem>) -> String {
-    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    problems
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// An error with its causes, in one line.
@@ -179,7 +186,11 @@ impl Parts {
         let dirs: Arc<dyn DataDirs> = Arc::new(HostDirs::new(&settings.state_dir));
         let servers: Arc<dyn Servers> = Arc::new(SqlServers::new());
         let metrics = Arc::new(Metrics::new(settings.mode.as_str()).map_err(|e| e.to_string())?);
-        let board = Arc::new(Board::new(clock.clone(), settings.mode.as_str(), &site.instance));
+        let board = Arc::new(Board::new(
+            clock.clone(),
+            settings.mode.as_str(),
+            &site.instance,
+        ));
         let queue = Arc::new(Queue::default());
         let (tell, changed) = mpsc::unbounded_channel();
         let probes = Probes::following(
@@ -206,8 +217,12 @@ impl Parts {
             metrics: metrics.clone(),
         };
         let lanes = settings.limits.lanes;
-        let reconciler =
-            Arc::new(Reconciler::new(observer.clone(), executor, board.clone(), lanes));
+        let reconciler = Arc::new(Reconciler::new(
+            observer.clone(),
+            executor,
+            board.clone(),
+            lanes,
+        ));
         let for_rules = settings.clone();
         let intake = Arc::new(Intake::new(
             ledger.clone(),
@@ -290,7 +305,11 @@ impl Parts {
             self.settings.desired_state.clone(),
             self.stop.clone(),
         ));
-        tasks.spawn(follow_head(self.ledger.clone(), self.head.clone(), self.stop.clone()));
+        tasks.spawn(follow_head(
+            self.ledger.clone(),
+            self.head.clone(),
+            self.stop.clone(),
+        ));
     }
 
     async fn note(&self, message: &str) {

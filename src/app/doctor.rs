@@ -27,7 +27,10 @@ pub(super) async fn look(globals: &Globals) -> Vec<Finding> {
             return vec![finding("settings", Health::Bad, why, Some(next))];
         }
     };
-    let from = settings.file.as_ref().map_or("built in".to_owned(), |f| f.display().to_string());
+    let from = settings
+        .file
+        .as_ref()
+        .map_or("built in".to_owned(), |f| f.display().to_string());
     let mut all = vec![finding(
         "settings",
         Health::Ok,
@@ -38,13 +41,23 @@ pub(super) async fn look(globals: &Globals) -> Vec<Finding> {
     let docker = Docker::connect(None);
     let size = match docker.info().await {
         Ok(info) => {
-            let message = format!("engine {}, API {}, at {}", info.version, info.api, docker.host());
+            let message = format!(
+                "engine {}, API {}, at {}",
+                info.version,
+                info.api,
+                docker.host()
+            );
             all.push(finding("docker", Health::Ok, message, None));
             Some(daemon::size_of(&info))
         }
         Err(error) => {
             let next = "start it: systemctl start docker";
-            all.push(finding("docker", Health::Bad, error.to_string(), Some(next)));
+            all.push(finding(
+                "docker",
+                Health::Bad,
+                error.to_string(),
+                Some(next),
+            ));
             None
         }
     };
@@ -60,7 +73,12 @@ pub(super) async fn look(globals: &Globals) -> Vec<Finding> {
         }
         Err(problems) => {
             let next = "mend the catalog; running databases are not affected";
-            all.push(finding("catalog", Health::Bad, daemon::lines(problems), Some(next)));
+            all.push(finding(
+                "catalog",
+                Health::Bad,
+                daemon::lines(problems),
+                Some(next),
+            ));
         }
     }
     all
@@ -81,7 +99,12 @@ async fn daemon_answers(settings: &Settings) -> Finding {
         Ok(_) => finding("daemon", Health::Ok, format!("answers on {shown}"), None),
         Err(error) => {
             let next = "start it: systemctl start db4sci, or db4sci run";
-            finding("daemon", Health::Bad, format!("{shown}: {error}"), Some(next))
+            finding(
+                "daemon",
+                Health::Bad,
+                format!("{shown}: {error}"),
+                Some(next),
+            )
         }
     }
 }
@@ -91,7 +114,12 @@ fn room(what: &str, path: &Path) -> Finding {
     let shown = path.display();
     if !path.is_dir() {
         let next = "mount it, or make it with: db4sci init";
-        return finding(what, Health::Bad, format!("{shown} is not there"), Some(next));
+        return finding(
+            what,
+            Health::Bad,
+            format!("{shown} is not there"),
+            Some(next),
+        );
     }
     let free = match rustix::fs::statvfs(path) {
         Ok(fs) => fs.f_bavail.saturating_mul(fs.f_frsize),
@@ -99,7 +127,12 @@ fn room(what: &str, path: &Path) -> Finding {
     };
     if rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_err() {
         let next = "run this as the daemon's user";
-        return finding(what, Health::Warn, format!("{shown} cannot be written by you"), Some(next));
+        return finding(
+            what,
+            Health::Warn,
+            format!("{shown} cannot be written by you"),
+            Some(next),
+        );
     }
     let message = format!("{shown}, {} free", Memory::from_bytes(free >> 20 << 20));
     let next = Some("free space there");
@@ -117,7 +150,12 @@ async fn group() -> Finding {
         Some(id) => finding("group db4sci", Health::Ok, format!("id {id}"), None),
         None => {
             let next = "for people who are not root: groupadd --system db4sci";
-            finding("group db4sci", Health::Warn, "there is none: only root may talk to the daemon", Some(next))
+            finding(
+                "group db4sci",
+                Health::Warn,
+                "there is none: only root may talk to the daemon",
+                Some(next),
+            )
         }
     }
 }
@@ -126,14 +164,29 @@ fn folder(settings: &Settings, rules: &Rules) -> Finding {
     let shown = settings.desired_state.display();
     if !settings.desired_state.is_dir() {
         let next = "make it; databases that were admitted before go on running";
-        return finding("specs", Health::Bad, format!("{shown} is not there"), Some(next));
+        return finding(
+            "specs",
+            Health::Bad,
+            format!("{shown} is not there"),
+            Some(next),
+        );
     }
     let checked = specs::check(std::slice::from_ref(&settings.desired_state), rules);
     if checked.problems.is_empty() {
-        finding("specs", Health::Ok, format!("{} files in {shown}", checked.files), None)
+        finding(
+            "specs",
+            Health::Ok,
+            format!("{} files in {shown}", checked.files),
+            None,
+        )
     } else {
         let count = checked.problems.len();
-        finding("specs", Health::Warn, format!("{count} problems in {shown}"), Some("see: db4sci check"))
+        finding(
+            "specs",
+            Health::Warn,
+            format!("{count} problems in {shown}"),
+            Some("see: db4sci check"),
+        )
     }
 }
 
@@ -152,7 +205,10 @@ async fn images(docker: &Docker, rules: &Rules) -> Vec<Finding> {
     let message = if missing.is_empty() {
         format!("all {there} of the catalog are on this host")
     } else {
-        format!("{there} on this host; pulled when first needed: {}", missing.join(", "))
+        format!(
+            "{there} on this host; pulled when first needed: {}",
+            missing.join(", ")
+        )
     };
     vec![finding("images", Health::Ok, message, None)]
 }

@@ -7,7 +7,11 @@ use std::path::Path;
 /// Makes a folder with its parents; one that is there keeps what it has, except its mode.
 pub(super) fn make_folder(path: &Path, mode: u32) -> Result<(), String> {
     let told = |e: std::io::Error| format!("{}: {e}", path.display());
-    fs::DirBuilder::new().recursive(true).mode(mode).create(path).map_err(told)?;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(path)
+        .map_err(told)?;
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(told)
 }
 
@@ -28,7 +32,9 @@ pub(super) fn instance(state_dir: &Path) -> Result<String, String> {
     let id = uuid::Uuid::new_v4().simple().to_string()[..12].to_owned();
     let new = path.with_extension("new");
     fs::write(&new, format!("{id}\n")).map_err(told)?;
-    fs::File::open(&new).and_then(|file| file.sync_all()).map_err(told)?;
+    fs::File::open(&new)
+        .and_then(|file| file.sync_all())
+        .map_err(told)?;
     fs::rename(&new, &path).map_err(told)?;
     Ok(id)
 }

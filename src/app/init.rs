@@ -28,14 +28,24 @@ pub(super) fn make_folders(home: &Path, settings: &Settings) -> Result<Vec<Strin
     }
     home::make_folder(&settings.state_dir, 0o700)?;
     let instance = home::instance(&settings.state_dir)?;
-    done.push(format!("state: {} (instance {instance})", settings.state_dir.display()));
+    done.push(format!(
+        "state: {} (instance {instance})",
+        settings.state_dir.display()
+    ));
     for volume in &settings.data_volumes {
         if !volume.path.is_dir() {
             home::make_folder(&volume.path, 0o711)?;
         }
-        done.push(format!("data volume {}: {}", volume.label, volume.path.display()));
+        done.push(format!(
+            "data volume {}: {}",
+            volume.label,
+            volume.path.display()
+        ));
     }
-    for (what, folder) in [("specs", &settings.desired_state), ("dbconfig", &settings.dbconfig)] {
+    for (what, folder) in [
+        ("specs", &settings.desired_state),
+        ("dbconfig", &settings.dbconfig),
+    ] {
         if !folder.is_dir() {
             home::make_folder(folder, 0o755)?;
         }
@@ -45,7 +55,10 @@ pub(super) fn make_folders(home: &Path, settings: &Settings) -> Result<Vec<Strin
     write_new(&catalog, Catalog::BUILTIN)?;
     done.push(format!("catalog: {}", catalog.display()));
     let home = home.display();
-    done.push(format!("next: put a spec into {}, then: db4sci --config {home} run", settings.desired_state.display()));
+    done.push(format!(
+        "next: put a spec into {}, then: db4sci --config {home} run",
+        settings.desired_state.display()
+    ));
     Ok(done)
 }
 

@@ -16,7 +16,13 @@ pub(super) struct Lock {
 /// Takes the lock of a state directory, and writes into it who holds it.
 pub(super) fn take(state_dir: &Path, holder: &str) -> Result<Lock, String> {
     let path = state_dir.join("lock");
-    let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
+    let open = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path);
     let mut file = open.map_err(|e| format!("{}: {e}", path.display()))?;
     if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
         let mut other = String::new();

@@ -20,7 +20,9 @@ use super::{daemon, home};
 pub(super) async fn snapshot(settings: &Settings, clock: &dyn Clock) -> Result<Snapshot, String> {
     let folder = settings.state_dir.join("journal");
     let read = tokio::task::spawn_blocking(move || read_offline(&folder, 0)).await;
-    let (book, _) = read.map_err(|e| e.to_string())?.map_err(|e| daemon::chain(&e))?;
+    let (book, _) = read
+        .map_err(|e| e.to_string())?
+        .map_err(|e| daemon::chain(&e))?;
     let site = settings.site(home::instance_of(&settings.state_dir)?);
     let runtime: Arc<dyn Runtime> = Arc::new(Docker::connect(None));
     let dirs: Arc<dyn DataDirs> = Arc::new(HostDirs::new(&settings.state_dir));
@@ -36,7 +38,9 @@ pub(super) async fn snapshot(settings: &Settings, clock: &dyn Clock) -> Result<S
     rows.sort_by_key(|(name, _)| name.is_mydb_admin());
     let mut databases = Vec::with_capacity(rows.len());
     for (_, row) in rows {
-        let seen = observer.look(&row.database, Attempts::default(), true).await;
+        let seen = observer
+            .look(&row.database, Attempts::default(), true)
+            .await;
         let mut view = control::view_of(row, &seen, &site, clock.now());
         // Nobody is there to do it.
         view.lane = None;

@@ -9,9 +9,7 @@ use async_trait::async_trait;
 use crate::admin::read_offline;
 use crate::cli::{Checked, Finding, Globals, Host, JobRequest};
 use crate::model::view::Snapshot;
-use crate::model::{
-    ContainerId, DbName, Entry, ImageId, Memory, Mount, SystemClock,
-};
+use crate::model::{ContainerId, DbName, Entry, ImageId, Memory, Mount, SystemClock};
 use crate::record::tracing::{self as log, LogFormat};
 use crate::runtime::Runtime;
 use crate::runtime::docker::{Docker, JobSpec};
@@ -79,15 +77,30 @@ impl Host for Program {
 
     async fn check(&self, globals: &Globals, paths: &[PathBuf]) -> Result<Checked, String> {
         let settings = Program::settings(globals)?;
-        let size = Docker::connect(None).info().await.ok().map(|info| daemon::size_of(&info));
-        let paths =
-            if paths.is_empty() { vec![settings.desired_state.clone()] } else { paths.to_vec() };
+        let size = Docker::connect(None)
+            .info()
+            .await
+            .ok()
+            .map(|info| daemon::size_of(&info));
+        let paths = if paths.is_empty() {
+            vec![settings.desired_state.clone()]
+        } else {
+            paths.to_vec()
+        };
         let work = move || match daemon::rules(&settings, size) {
             Ok(rules) => specs::check(&paths, &rules),
-            Err(problems) => specs::Checked { problems, ..specs::Checked::default() },
+            Err(problems) => specs::Checked {
+                problems,
+                ..specs::Checked::default()
+            },
         };
-        let checked = tokio::task::spawn_blocking(work).await.map_err(|e| e.to_string())?;
-        Ok(Checked { files: checked.files, problems: checked.problems })
+        let checked = tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|e| e.to_string())?;
+        Ok(Checked {
+            files: checked.files,
+            problems: checked.problems,
+        })
     }
 
     fn schema(&self) -> serde_json::Value {
@@ -113,13 +126,17 @@ impl Host for Program {
         let read = move || match name {
             None => read_offline(&folder, limit).map(|(_, entries)| entries),
             Some(name) => read_offline(&folder, usize::MAX).map(|(_, entries)| {
-                let of: Vec<_> =
-                    entries.into_iter().filter(|e| e.name.as_ref() == Some(&name)).collect();
+                let of: Vec<_> = entries
+                    .into_iter()
+                    .filter(|e| e.name.as_ref() == Some(&name))
+                    .collect();
                 let skip = of.len().saturating_sub(limit);
                 of.into_iter().skip(skip).collect()
             }),
         };
-        let read = tokio::task::spawn_blocking(read).await.map_err(|e| e.to_string())?;
+        let read = tokio::task::spawn_blocking(read)
+            .await
+            .map_err(|e| e.to_string())?;
         read.map_err(|e| daemon::chain(&e))
     }
 
@@ -133,9 +150,15 @@ impl Host for Program {
         let site = settings.site(home::instance_of(&settings.state_dir)?);
         let docker = Docker::connect(None);
         let container = site.container_name(name);
-        let found = docker.inspect(&container).await.map_err(|e| e.to_string())?;
+        let found = docker
+            .inspect(&container)
+            .await
+            .map_err(|e| e.to_string())?;
         let found = found.ok_or_else(|| format!("there is no container {container}"))?;
-        docker.logs(&found.id, lines).await.map_err(|e| e.to_string())
+        docker
+            .logs(&found.id, lines)
+            .await
+            .map_err(|e| e.to_string())
     }
 
     async fn run_job(&self, globals: &Globals, job: JobRequest) -> Result<i32, String> {
@@ -157,7 +180,10 @@ impl Host for Program {
             tty: job.terminal,
             memory: Memory::mebibytes(512).bytes(),
         };
-        let code = Docker::connect(None).run_attached(&spec).await.map_err(|e| e.to_string())?;
+        let code = Docker::connect(None)
+            .run_attached(&spec)
+            .await
+            .map_err(|e| e.to_string())?;
         Ok(i32::try_from(code).unwrap_or(1))
     }
 }
@@ -169,4 +195,3 @@ fn passfile(text: &str) -> Result<tempfile::NamedTempFile, String> {
     file.write_all(text.as_bytes()).map_err(told)?;
     Ok(file)
 }
-

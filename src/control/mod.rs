@@ -16,4 +16,3 @@ pub use queue::Queue;
 pub use reconciler::Reconciler;
 pub use reconciler::view_of;
 pub use triggers::Triggers;
-

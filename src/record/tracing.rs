@@ -7,7 +7,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// What is logged when nobody says otherwise.
-const DEFAULT: &str = "info,sqlx=warn,hyper=warn,hyper_util=warn,bollard=warn,tokio_cron_scheduler=warn";
+const DEFAULT: &str =
+    "info,sqlx=warn,hyper=warn,hyper_util=warn,bollard=warn,tokio_cron_scheduler=warn";
 
 /// How a line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
