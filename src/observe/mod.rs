@@ -92,14 +92,17 @@ impl Observer {
                 Probe::NotAsked
             }
         };
-        // A running server holds its own ports, and its image does not matter any more.
-        let (image, port_owner) = if ours.is_some() {
-            (
+        let (image, port_owner) = match (&containers, ours) {
+            // A running server holds its own ports, and its image does not matter any more.
+            (_, Some(_)) => (
                 Seen::Unknown("not looked at while it runs".to_owned()),
                 None,
-            )
-        } else {
-            (self.image(db).await, self.port_owner(db).await)
+            ),
+            // An engine that does not answer would only be waited for again, and nothing is done.
+            (Seen::Unknown(why), None) => (Seen::Unknown(why.clone()), None),
+            (Seen::Absent | Seen::Present(_), None) => {
+                (self.image(db).await, self.port_owner(db).await)
+            }
         };
         let files = match engine::recipe(db.engine) {
             Some(recipe) => self.dirs.files(&self.site, db, &recipe.files(db)).await,

@@ -11,4 +11,5 @@ mod support;
 
 mod control;
 mod crashes;
+mod dockerd;
 mod hands;
