@@ -1,46 +1,41 @@
 //! The commented settings file that `db4sci init` writes.
 
+use std::path::Path;
+
 use super::Mode;
 
 /// The text of a mode's settings file, ready to be edited. `prod/config.yaml` and
 /// `dev/config.yaml` hold the same.
 pub fn template(mode: Mode) -> String {
-    let (what, host, ip) = match mode {
-        Mode::Prod => ("production", "databases.example.org", "0.0.0.0"),
-        Mode::Dev => ("development", "localhost", "127.0.0.1"),
-        Mode::Test => ("automatic tests", "localhost", "127.0.0.1"),
-        Mode::Demo => ("the demo", "localhost", "127.0.0.1"),
+    let (what, host, ip, volume) = match mode {
+        Mode::Prod => (
+            "production",
+            "databases.example.org",
+            "0.0.0.0",
+            "/srv/db4sci/data",
+        ),
+        Mode::Dev => ("development", "localhost", "127.0.0.1", "/srv/db4sci/data"),
+        Mode::Test => (
+            "automatic tests",
+            "localhost",
+            "127.0.0.1",
+            "/var/lib/db4sci-test/data",
+        ),
+        Mode::Demo => (
+            "the demo",
+            "localhost",
+            "127.0.0.1",
+            "/var/lib/db4sci-demo/data",
+        ),
     };
+    let state = mode.state_dir();
+    let socket = mode.socket(Path::new(state));
     TEXT.replace("{what}", what)
         .replace("{host}", host)
         .replace("{ip}", ip)
-        .replace("{state}", mode_state(mode))
-        .replace("{socket}", mode_socket(mode))
-        .replace("{volume}", mode_volume(mode))
-}
-
-fn mode_state(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Prod | Mode::Dev => "/var/lib/db4sci",
-        Mode::Test => "/var/lib/db4sci-test",
-        Mode::Demo => "/var/lib/db4sci-demo",
-    }
-}
-
-fn mode_socket(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Prod | Mode::Dev => "/run/db4sci/db4sci.sock",
-        Mode::Test => "/var/lib/db4sci-test/db4sci.sock",
-        Mode::Demo => "/var/lib/db4sci-demo/db4sci.sock",
-    }
-}
-
-fn mode_volume(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Prod | Mode::Dev => "/srv/db4sci/data",
-        Mode::Test => "/var/lib/db4sci-test/data",
-        Mode::Demo => "/var/lib/db4sci-demo/data",
-    }
+        .replace("{state}", state)
+        .replace("{socket}", &socket.display().to_string())
+        .replace("{volume}", volume)
 }
 
 const TEXT: &str = r#"# DB4Sci's settings for {what}.

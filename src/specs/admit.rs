@@ -201,6 +201,14 @@ impl<'a> Check<'a> {
             );
             return None;
         }
+        // Docker's own rule for containers, which carry the database's name.
+        if name.as_str().len() < 2 {
+            self.refuse(
+                "metadata.name",
+                format!("`{name}` is too short for a container's name; at least 2 characters"),
+            );
+            return None;
+        }
         Some(name)
     }
 

@@ -20,7 +20,6 @@ mod tests;
 
 use raw::{RawCatalog, RawEngine, RawImage, RawVolume};
 
-/// The catalog that this program brings along.
 /// Where data of a volume row lies: on a data volume of the settings.
 const DATA: &str = "DBVOL";
 /// A volume row for backups. Kept, and unused until there are backups.

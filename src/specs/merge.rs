@@ -7,10 +7,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::model::database::Source;
-use crate::model::{DbName, Problem};
+use uuid::Uuid;
 
+use crate::model::database::Source;
+use crate::model::{DbName, Problem, Uid};
+
+use super::admit::{Request, admit};
 use super::parse::Parsed;
+use super::rules::Rules;
 
 /// What was found in `desired-state/`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +61,23 @@ pub struct Nameless {
     pub path: PathBuf,
     /// The spec.
     pub parsed: Parsed,
+}
+
+impl Nameless {
+    /// All that is wrong with it, as problems of the database that the file held before.
+    pub fn problems(&self, rules: &Rules) -> Vec<Problem> {
+        let request = Request {
+            parsed: &self.parsed,
+            source: Source::File(self.path.clone()),
+        };
+        // Refused for its name, whatever else; so the identity is nobody's.
+        let found = admit(&request, None, rules, Uid(Uuid::nil()));
+        let problems = found.err().unwrap_or_default();
+        match &self.was {
+            Some(was) => problems.into_iter().map(|p| p.of(was)).collect(),
+            None => problems,
+        }
+    }
 }
 
 /// A file that says another name than before.

@@ -1,8 +1,8 @@
 //! What should be: specs, read, checked and admitted.
 //!
 //! A spec comes from a file of `desired-state/`, from a row of the `state` table or from the API.
-//! All three become a [`RawSpec`], and [`admit`] alone makes a
-//! [`Database`](crate::model::Database) of it, resolving every default once. [`merge`] puts files
+//! All three become a [`RawSpec`], and [`admit()`] alone makes a
+//! [`Database`](crate::model::Database) of it, resolving every default once. [`merge()`] puts files
 //! and what was admitted before side by side. These are pure; only [`yaml`] and [`watch`] touch
 //! the disk.
 //!

@@ -271,6 +271,13 @@ fn protections() {
             "10:8: spec.tls: this version of db4sci cannot demand TLS yet; write Preferred",
         ]
     );
+    assert_eq!(
+        errors(&spec("  state: Retired\n")),
+        [
+            "9:10: spec.state: `Retired` takes a final verified backup first, and this version of \
+             db4sci makes no backups yet; write Stopped, and nothing is lost"
+        ]
+    );
 }
 
 #[test]

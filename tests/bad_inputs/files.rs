@@ -83,6 +83,27 @@ fn a_name_changed_in_a_file() {
 }
 
 #[test]
+fn a_name_that_is_none() {
+    let text = spec("  port: 32011\n").replace("name: genomics", "name: Genomics");
+    let dir = folder(&[("g.yaml", text.as_bytes())]);
+    let accepted = BTreeMap::from([("genomics".parse().unwrap(), Source::File("g.yaml".into()))]);
+    let merged = specs::merge(&yaml::read_folder(dir.path()), dir.path(), &accepted);
+    assert!(merged.orphans.is_empty());
+    let problems = merged.nameless[0].problems(&rules());
+    assert_eq!(
+        shown(&problems, dir.path()),
+        [
+            "g.yaml:4:9: metadata.name: `Genomics` is not allowed; allowed: \
+             ^[a-z][a-z0-9_-]{0,39}$",
+            "g.yaml:9:9: spec.port: 32011 belongs to `proteomics` and cannot be `Genomics`'s, \
+             too; choose another, or leave `port` out",
+        ]
+    );
+    let was = problems[0].name.as_ref().map(DbName::as_str);
+    assert_eq!(was, Some("genomics"), "its database is told");
+}
+
+#[test]
 fn a_folder_that_is_not_there() {
     let dir = tempfile::tempdir().unwrap();
     let gone = dir.path().join("desired-state");

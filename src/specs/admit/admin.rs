@@ -38,8 +38,5 @@ pub fn mydb_admin(
         parsed: &parsed,
         source: Source::Builtin,
     };
-    // The port that is kept free for it.
-    let mut rules = rules.clone();
-    rules.reserved.remove(&rules.base_port.saturating_sub(1));
-    admit(&request, None, &rules, fresh)
+    admit(&request, None, rules, fresh)
 }

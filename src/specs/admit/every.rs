@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::model::database::Source;
 use crate::model::{Database, DbName, Problem, Uid};
 
-use super::super::merge::{Candidate, Merged, Nameless};
+use super::super::merge::{Candidate, Merged};
 use super::super::rules::Rules;
 use super::{Request, admit};
 
@@ -46,17 +46,11 @@ pub fn admit_every(
             result,
         });
     }
-    for Nameless { was, path, parsed } in &merged.nameless {
-        let request = Request {
-            parsed,
-            source: Source::File(path.clone()),
-        };
-        // Without a name it is refused, whatever was there before.
-        let result = admit(&request, None, rules, fresh());
+    for nameless in &merged.nameless {
         verdicts.push(Verdict {
-            name: was.clone(),
-            path: path.clone(),
-            result,
+            name: nameless.was.clone(),
+            path: nameless.path.clone(),
+            result: Err(nameless.problems(rules)),
         });
     }
     verdicts
