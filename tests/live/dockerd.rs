@@ -153,9 +153,7 @@ fn lost_events_are_made_up_for_by_the_resync() {
     // either, so that only the resync can find out.
     proxy.swallow_events(true);
     host.docker(&["rename", &name, &other]);
-    let begun = Instant::now();
     named_again(RESYNC);
-    println!("repaired after {:?}", begun.elapsed());
     host.docker(&["rm", "-f", &name]);
     host.shows("genomics", RESYNC, "made again", |view| {
         view.ready && view.container.as_ref().is_some_and(|id| *id != before.id)

@@ -13,3 +13,4 @@ mod control;
 mod crashes;
 mod dockerd;
 mod hands;
+mod servers;
