@@ -41,7 +41,7 @@ pub(super) fn view(
         image_reference: db.image.reference.to_string(),
         image_id: db.image.pinned.as_ref().map(ToString::to_string),
         version,
-        port: db.port.get(),
+        port: container.map_or(db.port, |c| db.at_port_of(c).port).get(),
         host: site.container_host.clone(),
         memory: db.resources.memory.to_string(),
         phase: phase_now,

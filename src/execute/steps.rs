@@ -56,6 +56,7 @@ pub(super) async fn carry_out(
         Action::Stop(id, how) => exec.runtime.stop(id, how).await?,
         Action::Remove(id) => exec.runtime.remove(id).await?,
         Action::EnsureAccount => {
+            let db = &where_it_is(exec, db).await?;
             let admin = exec.dirs.secret(&exec.site, db, ADMIN_SECRET).await?;
             let user = exec.dirs.secret(&exec.site, db, USER_SECRET).await?;
             let target = recipe.target(db, &exec.site, admin);
@@ -89,6 +90,21 @@ pub(super) async fn carry_out(
         Action::Quarantine(why) => quarantine(exec, db, why).await?,
     }
     Ok(())
+}
+
+/// The database at the port of its container, whatever that is called.
+async fn where_it_is(exec: &Executor, db: &Database) -> Result<Database, StepError> {
+    let uid = db.uid.to_string();
+    let all = exec.runtime.list().await?;
+    let ours = all.iter().filter(|c| c.labels.get(LABEL_UID) == Some(&uid));
+    let seen = match ours.max_by_key(|c| c.up) {
+        Some(brief) => exec.runtime.inspect(brief.id.as_str()).await?,
+        None => None,
+    };
+    match seen {
+        Some(container) => Ok(db.at_port_of(&container)),
+        None => Err(StepError::Moved("its container went away".to_owned())),
+    }
 }
 
 async fn note(

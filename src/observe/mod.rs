@@ -92,14 +92,20 @@ impl Observer {
                 Probe::NotAsked
             }
         };
-        // A server that runs the image that it should: nothing depends on how that looks.
-        let settled = ours.is_some_and(|c| db.image.pinned.as_ref() == Some(&c.image));
-        let image = if settled {
-            Seen::Unknown("not looked at while it runs".to_owned())
-        } else {
-            self.image(db).await
+        let (image, port_owner) = match &containers {
+            // An engine that does not answer would only be waited for again, and nothing is done.
+            Seen::Unknown(why) => (Seen::Unknown(why.clone()), None),
+            Seen::Absent | Seen::Present(_) => {
+                // A server that runs the image that it should: nothing depends on how that looks.
+                let settled = ours.is_some_and(|c| db.image.pinned.as_ref() == Some(&c.image));
+                let image = if settled {
+                    Seen::Unknown("not looked at while it runs".to_owned())
+                } else {
+                    self.image(db).await
+                };
+                (image, self.port_owner(db, ours).await)
+            }
         };
-        let port_owner = self.port_owner(db, ours).await;
         let files = match engine::recipe(db.engine) {
             Some(recipe) => self.dirs.files(&self.site, db, &recipe.files(db)).await,
             None => Seen::Absent,
