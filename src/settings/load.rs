@@ -352,7 +352,7 @@ impl Mode {
         }
     }
 
-    fn state_dir(self) -> &'static str {
+    pub(super) fn state_dir(self) -> &'static str {
         match self {
             Mode::Prod | Mode::Dev => "/var/lib/db4sci",
             Mode::Test => "/var/lib/db4sci-test",
@@ -360,7 +360,7 @@ impl Mode {
         }
     }
 
-    fn socket(self, state_dir: &Path) -> PathBuf {
+    pub(super) fn socket(self, state_dir: &Path) -> PathBuf {
         match self {
             Mode::Prod | Mode::Dev => PathBuf::from("/run/db4sci/db4sci.sock"),
             Mode::Test | Mode::Demo => state_dir.join("db4sci.sock"),
