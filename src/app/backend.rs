@@ -240,15 +240,17 @@ impl Backend for Daemon {
                     format!("{name} has no password yet: {error}"),
                 )
             })?;
+        let view = self.board.view(name);
         let inner = db.layout.ports.first().copied().unwrap_or(db.port.get());
+        // Where it is now: a changed port may wait for its window.
+        let outer = view.as_ref().map_or(db.port.get(), |view| view.port);
         let (host, port) = if from_job {
             ("127.0.0.1".to_owned(), inner)
         } else if self.site.publish_ip.is_loopback() {
-            (self.site.publish_ip.to_string(), db.port.get())
+            (self.site.publish_ip.to_string(), outer)
         } else {
-            (self.site.container_host.clone(), db.port.get())
+            (self.site.container_host.clone(), outer)
         };
-        let view = self.board.view(name);
         Ok(Connection {
             name: name.clone(),
             client: recipe.client(&db, &host, port, Connection::PASSFILE),

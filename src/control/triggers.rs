@@ -26,6 +26,8 @@ use super::{Board, Queue, Reconciler};
 
 /// Without a tick of the scheduler for this long, a resync comes all the same.
 const BACKSTOP: Duration = Duration::from_secs(75);
+/// After a list that failed, another one is tried; each may take its whole deadline.
+const ENGINE_AGAIN: Duration = Duration::from_secs(5);
 /// Between two attempts to reach an engine that does not answer.
 const RECONNECT: Duration = Duration::from_secs(1);
 
@@ -218,14 +220,20 @@ impl Triggers {
             })?)
             .await?;
         scheduler.start().await?;
+        let mut wait = BACKSTOP;
         loop {
             // Cancel-safe: a lost tick comes again within a minute.
             tokio::select! {
                 () = self.stop.cancelled() => break,
                 _ = ticks.recv() => {}
-                () = tokio::time::sleep(BACKSTOP) => {}
+                () = tokio::time::sleep(wait) => {}
             }
-            self.relist().await;
+            // No event tells that an engine answers again.
+            wait = if self.relist().await {
+                BACKSTOP
+            } else {
+                ENGINE_AGAIN
+            };
         }
         scheduler.shutdown().await
     }

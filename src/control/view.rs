@@ -32,7 +32,7 @@ pub(super) fn view(
         }
     };
     // What waits for its window, and what is being done, is not yet the case.
-    let settled = verdict.lane.is_none() && verdict.held.iter().all(|h| h.would.is_none());
+    let settled = phase::agrees(verdict, phase_now);
     DatabaseView {
         name: db.name.clone(),
         uid: db.uid,
@@ -41,7 +41,7 @@ pub(super) fn view(
         image_reference: db.image.reference.to_string(),
         image_id: db.image.pinned.as_ref().map(ToString::to_string),
         version,
-        port: db.port.get(),
+        port: container.map_or(db.port, |c| db.at_port_of(c).port).get(),
         host: site.container_host.clone(),
         memory: db.resources.memory.to_string(),
         phase: phase_now,
@@ -146,7 +146,7 @@ fn lines(wanted: &Wanted<'_>, seen: &SeenDatabase, now: Timestamp) -> Vec<String
     }
     if !seen.attempts.failed_runs.is_empty() {
         lines.push(format!(
-            "failed runs in half an hour: {}",
+            "failed runs in a row: {}",
             seen.attempts.failed_runs.len()
         ));
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cpus, DbName, EngineKind, HostPort, ImageId, ImageRef, Memory, Uid};
+use super::{ContainerSeen, Cpus, DbName, EngineKind, HostPort, ImageId, ImageRef, Memory, Uid};
 
 /// A desired database. It is made by `specs::admit` only, kept whole in the ledger, and changes
 /// only when its spec does: an edited catalog or a newer daemon leaves it as it is.
@@ -291,6 +291,21 @@ impl Database {
                 target.as_str(),
             )
         })
+    }
+
+    /// The same database at the port where its container is: a port that was changed in the spec
+    /// is the server's only once the container was made anew, and that may wait for a window.
+    pub fn at_port_of(&self, container: &ContainerSeen) -> Self {
+        let inside = self.layout.ports.first();
+        let published = container
+            .ports
+            .iter()
+            .find(|p| Some(&p.container) == inside);
+        let port = published.and_then(|p| HostPort::try_from(p.host).ok());
+        Database {
+            port: port.unwrap_or(self.port),
+            ..self.clone()
+        }
     }
 
     /// Its published ports: (container, host).

@@ -32,6 +32,8 @@ pub struct Probes {
 
 /// A server being followed.
 struct Followed {
+    /// The database, at the port where this run is.
+    db: Database,
     /// Start of the run of its container that is followed.
     run: Option<Timestamp>,
     query: String,
@@ -108,6 +110,7 @@ impl Probes {
                 if let Some(old) = followed.remove(&db.uid) {
                     old.end();
                 }
+                let db = db.at_port_of(container);
                 let probe = Arc::new(Mutex::new(Probe::NotAsked));
                 let kick = Arc::new(Notify::new());
                 let task = self.changed.clone().map(|changed| {
@@ -126,6 +129,7 @@ impl Probes {
                 followed.insert(
                     db.uid,
                     Followed {
+                        db,
                         run,
                         query: query.clone(),
                         probe,
@@ -134,14 +138,16 @@ impl Probes {
                     },
                 );
             }
-            followed.get(&db.uid).map(|f| f.probe.clone())
+            followed
+                .get(&db.uid)
+                .map(|f| (f.probe.clone(), f.db.clone()))
         };
-        let Some(state) = state else {
+        let Some((state, db)) = state else {
             return Probe::NotAsked;
         };
         if self.changed.is_none() {
             let before = read(&state);
-            let after = self.asker.ask(db, &query, &before).await;
+            let after = self.asker.ask(&db, &query, &before).await;
             *state.lock().unwrap_or_else(PoisonError::into_inner) = after;
         }
         read(&state)
@@ -160,9 +166,9 @@ impl Probes {
         let followed = self
             .followed()
             .get(&db.uid)
-            .map(|f| (f.probe.clone(), f.query.clone()));
-        if let Some((state, query)) = followed {
-            let after = self.asker.ask(db, &query, &read(&state)).await;
+            .map(|f| (f.probe.clone(), f.query.clone(), f.db.clone()));
+        if let Some((state, query, db)) = followed {
+            let after = self.asker.ask(&db, &query, &read(&state)).await;
             *state.lock().unwrap_or_else(PoisonError::into_inner) = after;
         }
     }

@@ -11,4 +11,6 @@ mod support;
 
 mod control;
 mod crashes;
+mod dockerd;
 mod hands;
+mod servers;

@@ -5,6 +5,7 @@ mod containers;
 mod daemon;
 mod engine;
 mod ports;
+mod proxy;
 mod specs;
 mod verbs;
 
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 
 pub use containers::Run;
 pub use engine::PrivateEngine;
+pub use proxy::Proxy;
 pub use specs::{MariaDB, Postgres, Server};
 
 use crate::support;
