@@ -11,7 +11,7 @@ use crate::admin::{Ledger, NewEntry};
 use crate::execute::{Executor, LaneEnd};
 use crate::model::view::{DatabaseView, Phase};
 use crate::model::{
-    Action, Attempts, Change, Clock, ContainerSeen, Database, DbName, ImageId, Outcome,
+    Action, Attempts, Change, Clock, ContainerSeen, Database, DbName, ImageId, Lane, Outcome,
     SeenDatabase, Site, Timestamp, Who,
 };
 use crate::observe::Observer;
@@ -23,6 +23,8 @@ use super::view::view;
 
 /// Runs that are ready for this long count as a success; then it is looked at once more.
 const JUDGE_AFTER: TimeDelta = TimeDelta::seconds(11);
+/// When to look again after a lane that gave way to what it found.
+const GAVE_WAY: TimeDelta = TimeDelta::seconds(1);
 
 /// What is needed to look at a database, and what is remembered between two looks.
 pub struct Reconciler {
@@ -163,7 +165,9 @@ impl Reconciler {
         let Some(lane) = verdict.lane else {
             let ready = seen.probe.answering() && !memory.attempts.run_was_ready;
             let judge = ready.then(|| now + JUDGE_AFTER);
+            // One that is past and could not be ended (a full disk) is tried again at each look.
             let expiry = row.over.as_ref().and_then(|over| over.until);
+            let expiry = expiry.filter(|until| now < *until);
             let next = [verdict.wake_at, judge, expiry].into_iter().flatten().min();
             return next.map_or(Again::OnEvent, Again::At);
         };
@@ -181,6 +185,19 @@ impl Reconciler {
         if lane.actions.contains(&Action::EnsureAccount) {
             self.observer.probes().refresh(db).await;
         }
+        self.finish(name, &lane, &end);
+        if let LaneEnd::Abandoned(_) = end {
+            // The world is not as it was seen: a lost event, or an effect without an answer.
+            if let Err(error) = self.observer.relist().await {
+                tracing::warn!(%error, "the containers could not be listed");
+            }
+            return Again::At(self.clock.now() + GAVE_WAY);
+        }
+        Again::Now
+    }
+
+    /// Remembers how a lane ended.
+    fn finish(&self, name: &DbName, lane: &Lane, end: &LaneEnd) {
         let mut all = self.memory();
         let memory = all.entry(name.clone()).or_default();
         match end {
@@ -193,10 +210,9 @@ impl Reconciler {
             LaneEnd::Abandoned(why) => tracing::info!(%name, why, "gave way"),
             LaneEnd::Failed(failure) => {
                 tracing::warn!(%name, message = failure.message, "failed");
-                memory.attempts.fail(failure);
+                memory.attempts.fail(failure.clone());
             }
         }
-        Again::Now
     }
 
     /// What the planner would say of a database as it would be; nothing is done.

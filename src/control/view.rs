@@ -32,7 +32,7 @@ pub(super) fn view(
         }
     };
     // What waits for its window, and what is being done, is not yet the case.
-    let settled = verdict.lane.is_none() && verdict.held.iter().all(|h| h.would.is_none());
+    let settled = phase::agrees(verdict, phase_now);
     DatabaseView {
         name: db.name.clone(),
         uid: db.uid,
@@ -146,7 +146,7 @@ fn lines(wanted: &Wanted<'_>, seen: &SeenDatabase, now: Timestamp) -> Vec<String
     }
     if !seen.attempts.failed_runs.is_empty() {
         lines.push(format!(
-            "failed runs in half an hour: {}",
+            "failed runs in a row: {}",
             seen.attempts.failed_runs.len()
         ));
     }

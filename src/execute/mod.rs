@@ -105,7 +105,10 @@ impl Executor {
         failpoint("intent.before");
         let intent = self.entry(lane, Outcome::Done, intent, Change::Intended { actions });
         if let Err(error) = self.ledger.append(intent).await {
-            return LaneEnd::Failed(self.failure(lane, "intent", &error.into()));
+            let mut failure = self.failure(lane, "intent", &error.into());
+            // Without an intent, its first step is what did not happen.
+            failure.step = lane.actions.first().map_or("", Action::kind).to_owned();
+            return LaneEnd::Failed(failure);
         }
         failpoint("intent.after");
         for action in &lane.actions {
@@ -180,6 +183,7 @@ impl Executor {
             at: self.clock.now(),
             class: error.class(),
             reason: error.reason(),
+            step: step.to_owned(),
             message: format!("{step}: {error}"),
             generation: lane.generation,
         }

@@ -3,7 +3,7 @@
 use crate::admin::NewEntry;
 use crate::engine::{self, ADMIN_SECRET, USER_SECRET};
 use crate::model::container::LABEL_UID;
-use crate::model::{Action, Change, ContainerSpec, Database, Outcome, Who};
+use crate::model::{Action, Change, ContainerSpec, Database, ImageRef, Outcome, Who};
 use crate::runtime::{RuntimeError, ServerError};
 
 use super::{Executor, StepError};
@@ -19,7 +19,7 @@ pub(super) async fn carry_out(
     let recipe = engine::recipe(db.engine)
         .ok_or_else(|| StepError::Moved(format!("no recipe for {}", db.engine)))?;
     match action {
-        Action::PullImage(reference) => exec.runtime.pull(reference.as_str()).await?,
+        Action::PullImage(reference) => pull(exec, db, reference).await?,
         Action::PinImage(image) => {
             let change = Change::ImagePinned {
                 uid: db.uid,
@@ -125,6 +125,25 @@ async fn note(
     Ok(())
 }
 
+/// Gets the image. A database whose image is known by its id goes on with that one only: a tag that
+/// moved meanwhile is reported, not followed.
+async fn pull(exec: &Executor, db: &Database, reference: &ImageRef) -> Result<(), StepError> {
+    exec.runtime.pull(reference.as_str()).await?;
+    match &db.image.pinned {
+        Some(pinned) if exec.runtime.image(pinned.as_str()).await?.is_none() => {
+            Err(StepError::Runtime(RuntimeError::Pull {
+                reference: reference.to_string(),
+                message: format!(
+                    "the tag names another image by now, and {pinned} is gone from this host; \
+                     load that one, or set another `image`"
+                ),
+                unknown: true,
+            }))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// Creates the container, unless one with this uid turns up: an earlier call may have happened
 /// although its answer was lost.
 async fn create(exec: &Executor, db: &Database, spec: &ContainerSpec) -> Result<(), StepError> {
@@ -147,7 +166,8 @@ async fn create(exec: &Executor, db: &Database, spec: &ContainerSpec) -> Result<
 async fn quarantine(exec: &Executor, db: &Database, why: &str) -> Result<(), StepError> {
     let mut files = vec![("why.txt".to_owned(), format!("{why}\n"))];
     let name = exec.site.container_name(&db.name);
-    if let Some(container) = exec.runtime.inspect(&name).await? {
+    let container = exec.runtime.inspect(&name).await?;
+    if let Some(container) = container.filter(|c| c.uid() == Some(db.uid)) {
         let seen = serde_json::to_string_pretty(&container).unwrap_or_default();
         files.push(("container.json".to_owned(), seen));
         let logs = exec.runtime.logs(&container.id, EVIDENCE_LINES).await;

@@ -35,3 +35,8 @@ pub fn refusal(exit_code: i64) -> Option<Reason> {
         _ => None,
     }
 }
+
+/// What the guard found wrong with the data, if it refused for that: no failure of the server's.
+pub fn refused_data(exit_code: i64) -> Option<Reason> {
+    refusal(exit_code).filter(|_| exit_code != BROKEN)
+}

@@ -127,13 +127,15 @@ impl Probe {
 pub struct Attempts {
     /// The last lane that failed, and how many did in a row.
     pub failed: Option<FailedAttempt>,
-    /// Runs of its container that ended before the server was ready for a while, of the last half
-    /// hour, oldest first.
+    /// When runs of its container ended before the server was ready for a while, or hanging: those
+    /// in a row, oldest first.
     pub failed_runs: Vec<Timestamp>,
     /// The run that is being judged: the container's start, and dockerd's own count of restarts.
     pub run: Option<(Timestamp, u32)>,
     /// Whether that run was ready for long enough to count as a success.
     pub run_was_ready: bool,
+    /// Whether that run's end was judged already.
+    pub run_judged: bool,
     /// When the kernel last killed it for its memory limit.
     pub oom_at: Option<Timestamp>,
 }
@@ -146,6 +148,8 @@ pub struct FailedAttempt {
     pub count: u32,
     /// When the last of them failed.
     pub at: Timestamp,
+    /// The kind of the step that failed.
+    pub step: String,
     /// What it asks for.
     pub class: Class,
     /// Why, as far as the failure has a word of its own.

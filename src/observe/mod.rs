@@ -92,16 +92,18 @@ impl Observer {
                 Probe::NotAsked
             }
         };
-        let (image, port_owner) = match (&containers, ours) {
-            // A running server holds its own ports, and its image does not matter any more.
-            (_, Some(_)) => (
-                Seen::Unknown("not looked at while it runs".to_owned()),
-                None,
-            ),
+        let (image, port_owner) = match &containers {
             // An engine that does not answer would only be waited for again, and nothing is done.
-            (Seen::Unknown(why), None) => (Seen::Unknown(why.clone()), None),
-            (Seen::Absent | Seen::Present(_), None) => {
-                (self.image(db).await, self.port_owner(db).await)
+            Seen::Unknown(why) => (Seen::Unknown(why.clone()), None),
+            Seen::Absent | Seen::Present(_) => {
+                // A server that runs the image that it should: nothing depends on how that looks.
+                let settled = ours.is_some_and(|c| db.image.pinned.as_ref() == Some(&c.image));
+                let image = if settled {
+                    Seen::Unknown("not looked at while it runs".to_owned())
+                } else {
+                    self.image(db).await
+                };
+                (image, self.port_owner(db, ours).await)
             }
         };
         let files = match engine::recipe(db.engine) {
@@ -162,8 +164,16 @@ impl Observer {
         }
     }
 
-    async fn port_owner(&self, db: &Database) -> Option<(u16, String)> {
+    /// Who else holds a port that it wants; those that its running container holds are its own.
+    async fn port_owner(
+        &self,
+        db: &Database,
+        runs: Option<&ContainerSeen>,
+    ) -> Option<(u16, String)> {
         for (_, port) in db.published() {
+            if runs.is_some_and(|c| c.ports.iter().any(|p| p.host == port)) {
+                continue;
+            }
             if let Some(owner) = self.ports.owner(self.site.publish_ip, port).await {
                 // The last list may know of a container that is gone, or not of one that came since.
                 // Without an answer, the process's name has to do.

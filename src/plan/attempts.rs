@@ -3,18 +3,24 @@
 use chrono::TimeDelta;
 
 use crate::model::{
-    Attempts, Class, ContainerSeen, DbName, FailedAttempt, Probe, Status, Timestamp,
+    Attempts, Class, ContainerSeen, DbName, FailedAttempt, Probe, Status, Timestamp, guard,
 };
 
-/// How many failed runs within [`WINDOW`] end in quarantine.
+use super::running::HANG;
+
+/// How many failed runs in a row end in quarantine.
 pub const TOO_MANY: usize = 5;
-/// Failed runs older than this are forgotten.
-const WINDOW: TimeDelta = TimeDelta::minutes(30);
+/// A row of failed runs ends when nothing failed for this long: longer than the slowest engine's
+/// start deadline, so that servers that never come up are counted, too.
+const WINDOW: TimeDelta = TimeDelta::minutes(60);
 /// dockerd restarts a crashing container five times within its first seconds; quarantine waits
 /// until the runs spread over at least this, so that a short trouble of the host can pass.
 const SPREAD: TimeDelta = TimeDelta::seconds(20);
 /// A run counts as a success once the server answered for this long.
 const STABLE: TimeDelta = TimeDelta::seconds(10);
+/// A row of failed runs ends once the server answered for this long: one that hangs again and again
+/// a little after its start is given up, too.
+const STEADY: TimeDelta = TimeDelta::minutes(5);
 
 /// First wait after a failure; it doubles with each further one.
 const FIRST_WAIT: i64 = 5_000;
@@ -38,41 +44,81 @@ pub fn backoff(name: &DbName, failures: u32) -> TimeDelta {
 }
 
 impl Attempts {
-    /// Takes notice of a container's run: a new run counts the one before as failed unless it was
-    /// ready for a while.
+    /// Takes notice of a container's run: it failed if it ends, or gives way to another one, without
+    /// having been ready for a while. A run that the guard refused is no failure of the server's.
     pub fn observe(&mut self, container: Option<&ContainerSeen>, probe: &Probe, now: Timestamp) {
-        self.failed_runs.retain(|at| now - *at < WINDOW);
+        // The clock may jump backwards; then rows end, and runs are judged, a little later.
+        if self
+            .failed_runs
+            .last()
+            .is_some_and(|at| now - *at >= WINDOW)
+        {
+            self.failed_runs.clear();
+        }
         let Some(c) = container else {
             return;
         };
-        if let (Status::Running, Probe::Answering { since, .. }) = (c.status, probe) {
-            // The clock may jump backwards; then it is simply judged a little later.
-            if now - *since >= STABLE {
-                self.run_was_ready = true;
-                self.failed_runs.clear();
-            }
-        }
         let Some(started) = c.started_at else {
             return;
         };
         if c.oom_killed && self.oom_at.is_none_or(|at| at < started) {
             self.oom_at = Some(c.finished_at.unwrap_or(now));
         }
-        match self.run {
-            Some((run, count)) if run == started && count == c.restart_count => {}
-            Some((_, count)) => {
-                // Runs that came and went between two looks failed as well.
-                let missed = c
-                    .restart_count
-                    .saturating_sub(count + 1)
-                    .min(TOO_MANY as u32);
-                let failed = missed as usize + usize::from(!self.run_was_ready);
-                self.failed_runs.extend(std::iter::repeat_n(now, failed));
-                self.run_was_ready = false;
-                self.run = Some((started, c.restart_count));
-            }
-            None => self.run = Some((started, c.restart_count)),
+        let run = (started, c.restart_count);
+        if self.run != Some(run) {
+            self.begin(run, c.status, now);
         }
+        match c.status {
+            Status::Running => self.judge_answer(probe, now),
+            Status::Restarting | Status::Exited | Status::Dead => {
+                if !self.run_judged && !self.run_was_ready {
+                    let refused = guard::refused_data(c.exit_code).is_some();
+                    self.failed_runs.extend((!refused).then_some(now));
+                }
+                self.run_judged = true;
+            }
+            Status::Created | Status::Paused | Status::Removing => {}
+        }
+    }
+
+    /// Another run began.
+    fn begin(&mut self, run: (Timestamp, u32), status: Status, now: Timestamp) {
+        if let Some((_, restarts)) = self.run {
+            // Runs that came and went between two looks failed as well.
+            let missed = run.1.saturating_sub(restarts + 1).min(TOO_MANY as u32);
+            let unseen = usize::from(!self.run_judged && !self.run_was_ready);
+            let failed = std::iter::repeat_n(now, missed as usize + unseen);
+            self.failed_runs.extend(failed);
+        }
+        // Of a run that ended before the first look nobody can say how it went.
+        self.run_judged = self.run.is_none() && status != Status::Running;
+        self.run_was_ready = false;
+        self.run = Some(run);
+    }
+
+    fn judge_answer(&mut self, probe: &Probe, now: Timestamp) {
+        match probe {
+            Probe::Answering { since, .. } if now - *since >= STABLE => {
+                self.run_was_ready = true;
+                if now - *since >= STEADY {
+                    self.failed_runs.clear();
+                }
+            }
+            Probe::Silent {
+                answered_before: true,
+                since,
+                ..
+            } if now - *since >= HANG => self.run_was_ready = false,
+            Probe::NotAsked | Probe::Answering { .. } | Probe::Silent { .. } => {}
+        }
+    }
+
+    /// The earliest instant of the next start after a run that ended: the first failure is repeated
+    /// at once, further ones in a row after a growing wait.
+    pub fn next_start(&self, name: &DbName, ended: Timestamp) -> Option<Timestamp> {
+        let further = u32::try_from(self.failed_runs.len()).unwrap_or(u32::MAX);
+        let further = further.saturating_sub(1);
+        (further > 0 && !self.run_was_ready).then(|| ended + backoff(name, further))
     }
 
     /// Whether repairs failed so often that the database is to be left alone.
@@ -89,7 +135,7 @@ impl Attempts {
         let before = self
             .failed
             .as_ref()
-            .filter(|f| f.generation == failure.generation);
+            .filter(|f| f.generation == failure.generation && f.step == failure.step);
         let count = before.map_or(0, |f| f.count) + 1;
         self.failed = Some(FailedAttempt { count, ..failure });
     }

@@ -56,7 +56,10 @@ pub(super) fn gate(db: &Database, initialised: bool, seen: &Seen<DataSeen>) -> G
     }
     let proven = data.sentinel && data.inner_uid == Some(db.uid);
     let state = data.marker.as_ref().map(|m| m.state);
-    let had_data = initialised || state == Some(MarkerState::Initialised);
+    // The inner file is written at the end of a first start, before marker and ledger say so: where
+    // it lies, there was data.
+    let had_data =
+        initialised || state == Some(MarkerState::Initialised) || data.inner_uid.is_some();
     if had_data {
         return if !data.dirs_exist || data.empty || !data.sentinel {
             refused(
@@ -72,10 +75,14 @@ pub(super) fn gate(db: &Database, initialised: bool, seen: &Seen<DataSeen>) -> G
                     }
                 ),
             )
-        } else if proven && initialised && state == Some(MarkerState::Initialised) {
-            Gate::Ours
+        } else if proven && state == Some(MarkerState::Initialised) {
+            if initialised {
+                Gate::Ours
+            } else {
+                Gate::OursUnmarked
+            }
         } else if proven {
-            // The daemon was killed between inner file, marker and ledger, in that order.
+            // The marker was lost, or the daemon was killed between inner file and marker.
             Gate::OursUnmarked
         } else {
             refused(
@@ -86,14 +93,12 @@ pub(super) fn gate(db: &Database, initialised: bool, seen: &Seen<DataSeen>) -> G
     }
     match state {
         None if !data.dirs_exist || data.empty => Gate::Fresh,
-        None if proven => Gate::OursUnmarked,
         None => refused(
             Reason::DataForeign,
             format!("{place} holds files, and db4sci did not put them there; move them away"),
         ),
         Some(_) if !data.dirs_exist => Gate::Fresh,
         Some(_) if data.empty => Gate::Prepared,
-        Some(_) if data.inner_uid.is_some() => Gate::OursUnmarked,
         Some(_) => Gate::HalfMade,
     }
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::model::action::Limits;
 use crate::model::{
-    ContainerSeen, Cost, Database, FilesSeen, FilesWanted, Memory, RestartPolicy, Seen, Site,
+    ContainerSeen, Cost, Database, FilesSeen, FilesWanted, ImageId, Memory, RestartPolicy, Seen,
+    Site,
 };
 
 /// All differences of one container.
@@ -12,6 +13,8 @@ use crate::model::{
 pub(super) struct Drift {
     /// Differences that only another container mends: one line each.
     pub recreate: Vec<String>,
+    /// Whether it mounts other folders than the database's data: then it is never started.
+    pub elsewhere: bool,
     /// Differences that a restart mends.
     pub restart: Vec<String>,
     /// Limits to set in place, or at the restart if `limits_at_restart`.
@@ -49,18 +52,18 @@ impl Drift {
     }
 }
 
-/// Compares a container, and the files it was started with, with its database.
+/// Compares a container, and the files it was started with, with its database. `image` is the one
+/// it should run, where that is known.
 pub(super) fn drift(
     db: &Database,
     site: &Site,
+    image: Option<&ImageId>,
     wanted: &FilesWanted,
     files: &Seen<FilesSeen>,
     c: &ContainerSeen,
 ) -> Drift {
     let mut drift = Drift::default();
-    if let Some(pinned) = &db.image.pinned
-        && *pinned != c.image
-    {
+    if image.is_some_and(|wanted| *wanted != c.image) {
         drift
             .recreate
             .push(format!("image -> {}", db.image.reference));
@@ -84,6 +87,7 @@ pub(super) fn drift(
             .iter()
             .any(|m| m.target == target && m.source == source)
         {
+            drift.elsewhere = true;
             drift
                 .recreate
                 .push(format!("mount {target} -> {}", source.display()));
@@ -136,24 +140,31 @@ fn limits(db: &Database, c: &ContainerSeen, drift: &mut Drift) {
         });
         drift.limits_at_restart = c.memory == 0 || memory < c.memory;
     }
-    if nano_cpus == 0 && c.nano_cpus != 0 {
-        // Docker reads 0 as "leave it": a limit cannot be taken away in place.
-        drift.recreate.push("cpus -> unlimited".to_owned());
-    } else if c.nano_cpus != nano_cpus {
-        let cores = |nano: i64| {
-            if nano == 0 {
-                "unlimited".to_owned()
-            } else {
-                (nano as f64 / 1e9).to_string()
-            }
-        };
-        drift.limits_why.push(format!(
-            "cpus {} -> {}",
-            cores(c.nano_cpus),
-            cores(nano_cpus)
-        ));
+    if c.nano_cpus != nano_cpus {
+        let why = format!("cpus {} -> {}", cores(c.nano_cpus), cores(nano_cpus));
+        if nano_cpus == 0 {
+            // An engine reads 0 as "leave it": a processor limit cannot be taken away in place.
+            drift.recreate.push(why);
+        } else {
+            drift.limits_why.push(why);
+        }
     }
     if !drift.limits_why.is_empty() {
-        drift.limits = Some(Limits { memory, nano_cpus });
+        drift.limits = Some(Limits {
+            memory,
+            nano_cpus: if nano_cpus == 0 {
+                c.nano_cpus
+            } else {
+                nano_cpus
+            },
+        });
+    }
+}
+
+fn cores(nano: i64) -> String {
+    if nano == 0 {
+        "unlimited".to_owned()
+    } else {
+        (nano as f64 / 1e9).to_string()
     }
 }

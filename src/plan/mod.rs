@@ -5,12 +5,16 @@
 //! when. It refuses to act on ignorance: what is `Unknown` is never stopped, removed or
 //! overwritten.
 
+mod absent;
 pub mod attempts;
 mod data;
+mod down;
 mod drift;
 mod lifecycle;
 pub mod phase;
 pub mod render;
+mod replace;
+mod running;
 pub mod window;
 
 use crate::engine::{self, Recipe};
@@ -87,7 +91,7 @@ pub fn plan(wanted: &Wanted<'_>, seen: &SeenDatabase, site: &Site, now: Timestam
         held: Vec::new(),
     };
     ask.standing();
-    let lane = ask.decide();
+    let lane = ask.answer();
     let wake_at = ask.held.iter().filter_map(|h| h.until).min();
     Verdict {
         lane,

@@ -34,10 +34,14 @@ pub fn phase(
     let running = container.is_some_and(|c| c.status == Status::Running);
     match wanted.state(now) {
         WantedState::Maintenance => return with(Phase::Maintenance, told("hands off")),
-        WantedState::Stopped if !container.is_some_and(|c| up(c.status)) => {
-            return with(Phase::Stopped, told("stopped as wanted"));
+        WantedState::Stopped => {
+            let unknown = matches!(seen.containers, Seen::Unknown(_));
+            return if unknown || container.is_some_and(|c| up(c.status)) {
+                with(Phase::Degraded, told("it is being stopped"))
+            } else {
+                with(Phase::Stopped, told("stopped as wanted"))
+            };
         }
-        WantedState::Stopped => return with(Phase::Degraded, told("it is being stopped")),
         WantedState::Running | WantedState::Retired => {}
     }
     if running && seen.probe.answering() && wanted.initialised {
@@ -97,13 +101,71 @@ fn stands_still(reason: Reason) -> bool {
 /// Which of several reasons is told first: what keeps it down, then what needs a person, then what
 /// merely waits.
 fn weight(reason: Reason) -> u8 {
+    if stands_still(reason) {
+        5
+    } else if reason == Reason::DockerUnavailable {
+        4
+    } else if reason.needs_person() {
+        3
+    } else if reason == Reason::Maintenance {
+        1
+    } else if reason == Reason::Stopped {
+        0
+    } else {
+        2
+    }
+}
+
+/// Whether what runs agrees with the spec, as far as is known: nothing is being done, nothing waits
+/// to be done, and no attempt at it has failed.
+pub fn agrees(verdict: &Verdict, phase: Phase) -> bool {
+    let at_rest = match phase {
+        Phase::Ready | Phase::Stopped | Phase::Maintenance | Phase::Retired => true,
+        Phase::Pending | Phase::Creating | Phase::Degraded | Phase::Restoring | Phase::Held => {
+            false
+        }
+    };
+    let undone = verdict
+        .held
+        .iter()
+        .any(|h| h.would.is_some() || undone(h.reason));
+    at_rest && verdict.lane.is_none() && !undone
+}
+
+/// Whether a reason means, by itself, that something is not (or may not be) as the spec wants it.
+fn undone(reason: Reason) -> bool {
     match reason {
-        Reason::Stopped => 0,
-        Reason::Maintenance => 1,
-        r if stands_still(r) => 5,
-        Reason::DockerUnavailable => 4,
-        r if r.needs_person() => 3,
-        _ => 2,
+        Reason::DiskFull
+        | Reason::PortInUse
+        | Reason::NameConflict
+        | Reason::ImagePullFailed
+        | Reason::AnonymousVolume
+        | Reason::Backoff
+        | Reason::NeedsSpecChange
+        | Reason::OutsideWindow
+        | Reason::DockerUnavailable
+        | Reason::Unknown
+        | Reason::LedgerUnavailable
+        | Reason::RetireNeedsBackup => true,
+        Reason::DataLost
+        | Reason::DataForeign
+        | Reason::DataUnmounted
+        | Reason::DataBusy
+        | Reason::HalfMade
+        | Reason::Quarantined
+        | Reason::Paused
+        | Reason::Duplicate
+        | Reason::InvalidSpec
+        | Reason::Incompatible
+        | Reason::Orphan
+        | Reason::Renamed
+        | Reason::Overridden
+        | Reason::Maintenance
+        | Reason::Starting
+        | Reason::NotAnswering
+        | Reason::OOMKilled
+        | Reason::CrashLoop
+        | Reason::Stopped => false,
     }
 }
 
@@ -128,35 +190,31 @@ pub fn conditions(
         }
         _ => (ConditionStatus::False, word(reason), message.clone()),
     };
-    let waiting: Vec<_> = verdict
-        .held
-        .iter()
-        .filter_map(|h| h.would.as_ref())
-        .collect();
-    let in_sync = match (&verdict.lane, waiting.first(), wanted.refused) {
-        (_, _, Some(problems)) => (
+    let waits = verdict.held.iter().find_map(|held| {
+        let lane = held.would.as_ref()?;
+        Some((held.reason, lane.why.join(", ")))
+    });
+    let in_sync = if let Some(problems) = wanted.refused {
+        (
             ConditionStatus::False,
             Reason::InvalidSpec.as_str(),
             problems.join("; "),
-        ),
-        (Some(lane), _, _) => (
-            ConditionStatus::False,
-            "Acting".to_owned(),
-            lane.why.join(", "),
-        ),
-        (None, Some(lane), _) => (
-            ConditionStatus::False,
-            Reason::OutsideWindow.as_str(),
-            lane.why.join(", "),
-        ),
-        (None, None, None) if phase == Phase::Held => {
-            (ConditionStatus::False, word(reason), message)
-        }
-        (None, None, None) => (
+        )
+    } else if let Some(lane) = &verdict.lane {
+        let why = lane.why.join(", ");
+        (ConditionStatus::False, "Acting".to_owned(), why)
+    } else if let Some((reason, why)) = waits {
+        (ConditionStatus::False, reason.as_str(), why)
+    } else if phase == Phase::Maintenance || matches!(seen.containers, Seen::Unknown(_)) {
+        (ConditionStatus::Unknown, word(reason), message)
+    } else if agrees(verdict, phase) {
+        (
             ConditionStatus::True,
             "AsWanted".to_owned(),
             "what runs agrees with the spec".to_owned(),
-        ),
+        )
+    } else {
+        (ConditionStatus::False, word(reason), message)
     };
     let data_safe = match super::data::gate(wanted.db, wanted.initialised, &seen.data) {
         super::data::Gate::Refused(reason, message) => {

@@ -1,0 +1,223 @@
+//! A container whose process runs: its first start, its drift, and a server that does not answer.
+
+use chrono::TimeDelta;
+
+use crate::model::{
+    Action, ContainerSeen, Cost, Lane, MarkerState, Probe, Reason, RestartPolicy, Seen, Timestamp,
+};
+
+use super::Ask;
+use super::data::{Gate, gate};
+use super::drift::Drift;
+use super::lifecycle::{LATER, SOON};
+use super::window::opens;
+
+/// A server that answered in this run and then stays silent for this long hangs.
+pub(super) const HANG: TimeDelta = TimeDelta::seconds(30);
+/// Questions without an answer before it counts as hanging: a clock that is set forward is no
+/// silence.
+const HANG_QUESTIONS: u32 = 3;
+/// What is said of a server within its start deadline.
+const COMING_UP: &str = "it is coming up";
+
+impl Ask<'_> {
+    /// Its process runs.
+    pub(super) fn up(
+        &mut self,
+        c: &ContainerSeen,
+        drift: Drift,
+        name_is_taken: bool,
+    ) -> Option<Lane> {
+        let gate = gate(self.wanted.db, self.wanted.initialised, &self.seen.data);
+        if let Gate::Refused(reason, message) = gate {
+            // Alarmed, never stopped: a server that runs may still have its files open.
+            let message = format!("{message}; the server still runs and is left running");
+            self.hold(reason, message, Some(self.now + LATER));
+            return None;
+        }
+        match &self.seen.probe {
+            Probe::Answering { account, since, .. } => {
+                let since = *since;
+                self.first_ready(c, *account)
+                    .or_else(|| self.settled(c, drift, since, name_is_taken))
+            }
+            Probe::NotAsked | Probe::Silent { .. } => self.silent(c),
+        }
+    }
+
+    /// What is left of its first start: the account, then the marker.
+    fn first_ready(&self, c: &ContainerSeen, account: bool) -> Option<Lane> {
+        let marked = self.seen.data.present().is_some_and(|d| {
+            let state = d.marker.as_ref().map(|m| m.state);
+            d.inner_uid.is_some() && state == Some(MarkerState::Initialised)
+        });
+        let first = !self.wanted.initialised;
+        let mut actions = Vec::new();
+        if first || !account {
+            actions.push(Action::EnsureAccount);
+        }
+        if first || !marked {
+            actions.push(Action::MarkInitialised);
+        }
+        let why = if first {
+            "make its account, then it is ready"
+        } else if account {
+            "mark its data as its own"
+        } else {
+            "its account is gone; it is made again"
+        };
+        (!actions.is_empty()).then(|| self.lane(Some(c), actions, Cost::None, vec![why.to_owned()]))
+    }
+
+    /// It runs and answers, and its first start is long over: only drift is left.
+    fn settled(
+        &mut self,
+        c: &ContainerSeen,
+        mut drift: Drift,
+        since: Timestamp,
+        name_is_taken: bool,
+    ) -> Option<Lane> {
+        let db = self.wanted.db;
+        // A person's wish is older than the run it made: the run is its fulfilment.
+        let started = c.started_at.unwrap_or(since);
+        let asked = self.wanted.restart_asked.is_some_and(|at| at > started);
+        let in_place = self.in_place(c, &drift).filter(|_| !asked);
+        let fetch = self
+            .replaceable(c, &mut drift, name_is_taken)
+            .filter(|_| !asked);
+        let opens_at = opens(&db.maintenance_window, db.time_zone.0, self.now);
+        let disruption = match self.disruption(c, &drift, asked) {
+            Some(lane) if asked || opens_at == Some(self.now) => Some(lane),
+            Some(lane) => {
+                let what = match lane.cost {
+                    Cost::Recreate => "another container on the same data",
+                    Cost::Restart | Cost::None | Cost::Stop => "restart",
+                };
+                let message = format!("{what}: {}; waits for the window", lane.why.join(", "));
+                self.hold_lane(Reason::OutsideWindow, message, opens_at, lane);
+                None
+            }
+            None => None,
+        };
+        // What costs nobody anything comes first.
+        in_place.or(fetch).or(disruption)
+    }
+
+    /// What can be changed under a running server.
+    fn in_place(&self, c: &ContainerSeen, drift: &Drift) -> Option<Lane> {
+        let id = &c.id;
+        let mut steps = Vec::new();
+        let mut why = Vec::new();
+        if let (None, Seen::Present(image)) = (&self.wanted.db.image.pinned, &self.seen.image)
+            && image.id == c.image
+        {
+            steps.push(Action::PinImage(image.id.clone()));
+            why.push("it runs its image already".to_owned());
+        }
+        if let Some(limits) = drift.limits.filter(|_| !drift.limits_at_restart) {
+            steps.push(Action::Update(id.clone(), limits));
+            why.extend(drift.limits_why.iter().cloned());
+        }
+        if drift.policy {
+            steps.push(Action::SetPolicy(id.clone(), RestartPolicy::Always));
+            why.push("restart policy -> always".to_owned());
+        }
+        if let Some(name) = &drift.name {
+            steps.push(Action::Rename(id.clone(), name.clone()));
+            why.push(format!("container's name -> {name}"));
+        }
+        (!steps.is_empty()).then(|| self.lane(Some(c), steps, Cost::None, why))
+    }
+
+    /// What its users would notice: a restart, or another container.
+    fn disruption(&self, c: &ContainerSeen, drift: &Drift, asked: bool) -> Option<Lane> {
+        let cost = drift.cost();
+        if cost == Cost::None && !asked {
+            return None;
+        }
+        let id = &c.id;
+        let mut steps = self.stop_steps(c, false);
+        if cost == Cost::Recreate {
+            steps.push(Action::Remove(id.clone()));
+        } else {
+            steps.push(Action::WriteFiles);
+            if let Some(limits) = drift.limits.filter(|_| drift.limits_at_restart) {
+                steps.push(Action::Update(id.clone(), limits));
+            }
+            steps.push(Action::SetPolicy(id.clone(), RestartPolicy::Always));
+            steps.push(Action::Start(id.clone()));
+        }
+        let mut why = Vec::new();
+        if asked {
+            why.push("restart, as asked".to_owned());
+        }
+        why.extend(drift.recreate.iter().chain(&drift.restart).cloned());
+        if drift.limits_at_restart {
+            why.extend(drift.limits_why.iter().cloned());
+        }
+        Some(self.lane(Some(c), steps, cost.max(Cost::Restart), why))
+    }
+
+    /// Its process runs, and its server does not answer.
+    fn silent(&mut self, c: &ContainerSeen) -> Option<Lane> {
+        let started = c.started_at.unwrap_or(self.now);
+        let patience = TimeDelta::seconds(self.recipe.defaults().start_deadline.into());
+        let (reason, what, deadline, why) = match &self.seen.probe {
+            Probe::Silent {
+                refused: true, why, ..
+            } => {
+                let message =
+                    format!("it refuses db4sci's own login: {why}; a restart would not mend that");
+                self.hold(Reason::NotAnswering, message, Some(self.now + LATER));
+                return None;
+            }
+            Probe::Silent {
+                answered_before: true,
+                since,
+                why,
+                failures,
+                ..
+            } => {
+                let hangs = *since + HANG;
+                let deadline = if *failures < HANG_QUESTIONS {
+                    hangs.max(self.now + SOON)
+                } else {
+                    hangs
+                };
+                let what = "it answered before and does not now";
+                (Reason::NotAnswering, what, deadline, why.as_str())
+            }
+            // A server that recovers from a crash of its own says so in the middle of a run.
+            Probe::Silent {
+                answered_before: false,
+                since,
+                why,
+                ..
+            } => {
+                let deadline = started.max(*since) + patience;
+                (Reason::Starting, COMING_UP, deadline, why.as_str())
+            }
+            Probe::NotAsked | Probe::Answering { .. } => (
+                Reason::Starting,
+                COMING_UP,
+                started + patience,
+                "not asked yet",
+            ),
+        };
+        if self.now < deadline {
+            let message = format!("{what}: {why}");
+            self.hold(reason, message, Some(deadline));
+            return None;
+        }
+        if self.seen.attempts.exhausted(self.now) {
+            return Some(self.quarantine(c));
+        }
+        let mut steps = self.stop_steps(c, true);
+        steps.push(Action::SetPolicy(c.id.clone(), RestartPolicy::Always));
+        steps.push(Action::Start(c.id.clone()));
+        let why = vec![format!("it does not answer: {why}")];
+        let mut lane = self.lane(Some(c), steps, Cost::Restart, why);
+        lane.repair = true;
+        Some(lane)
+    }
+}

@@ -1,0 +1,181 @@
+//! How runs are judged.
+
+use super::*;
+
+/// A container whose run began at an instant.
+fn run(started: Timestamp, status: Status, code: i64) -> ContainerSeen {
+    let mut c = container(&database(), "c0ffee");
+    c.started_at = Some(started);
+    c.status = status;
+    c.exit_code = code;
+    c
+}
+
+fn up(since: Timestamp) -> Probe {
+    Probe::Answering {
+        since,
+        version: "17.5".to_owned(),
+        account: true,
+        connections: 0,
+    }
+}
+
+/// Looks at a run that begins at an instant, and a second later at its end.
+fn fails(attempts: &mut Attempts, at: Timestamp) {
+    attempts.observe(Some(&run(at, Status::Running, 0)), &Probe::NotAsked, at);
+    let end = at + seconds(1);
+    let ended = run(at, Status::Exited, 1);
+    attempts.observe(Some(&ended), &Probe::NotAsked, end);
+    attempts.observe(Some(&ended), &Probe::NotAsked, end);
+}
+
+#[test]
+fn a_run_that_ends_before_it_was_ready_has_failed_and_is_counted_once() {
+    let mut attempts = Attempts::default();
+    for n in 1..=5 {
+        fails(&mut attempts, noon() + seconds(60 * n));
+        assert_eq!(i64::try_from(attempts.failed_runs.len()).unwrap(), n);
+    }
+    assert!(attempts.exhausted(noon() + seconds(400)));
+}
+
+#[test]
+fn a_run_whose_end_nobody_saw_is_counted_when_the_next_one_is_seen() {
+    let mut attempts = Attempts::default();
+    for n in 0..3 {
+        let at = noon() + seconds(n);
+        let mut c = run(at, Status::Running, 0);
+        c.restart_count = u32::try_from(n).unwrap();
+        attempts.observe(Some(&c), &Probe::NotAsked, at);
+    }
+    assert_eq!(attempts.failed_runs.len(), 2);
+    // Three more came and went between two looks.
+    let mut c = run(noon() + seconds(9), Status::Running, 0);
+    c.restart_count = 6;
+    attempts.observe(Some(&c), &Probe::NotAsked, noon() + seconds(9));
+    assert_eq!(attempts.failed_runs.len(), 6);
+}
+
+#[test]
+fn a_run_that_was_ready_for_a_while_has_not_failed() {
+    let mut attempts = Attempts::default();
+    let c = run(noon(), Status::Running, 0);
+    attempts.observe(Some(&c), &up(noon()), noon() + seconds(9));
+    assert!(!attempts.run_was_ready);
+    attempts.observe(Some(&c), &up(noon()), noon() + seconds(10));
+    assert!(attempts.run_was_ready);
+    let ended = run(noon(), Status::Exited, 137);
+    attempts.observe(Some(&ended), &Probe::NotAsked, noon() + seconds(11));
+    assert!(attempts.failed_runs.is_empty());
+}
+
+#[test]
+fn a_row_of_failures_ends_with_a_steady_run_or_a_quiet_hour() {
+    let mut attempts = Attempts::default();
+    fails(&mut attempts, noon());
+    let steady = attempts.clone();
+    let c = run(noon() + seconds(5), Status::Running, 0);
+    let since = noon() + seconds(6);
+    attempts.observe(Some(&c), &up(since), since + seconds(60));
+    assert_eq!(attempts.failed_runs.len(), 1);
+    attempts.observe(Some(&c), &up(since), since + seconds(300));
+    assert!(attempts.failed_runs.is_empty());
+    let mut quiet = steady;
+    quiet.observe(None, &Probe::NotAsked, noon() + seconds(3601));
+    assert!(quiet.failed_runs.is_empty());
+}
+
+#[test]
+fn runs_that_never_come_up_before_their_deadline_add_up() {
+    let mut attempts = Attempts::default();
+    for n in 0..=5 {
+        let at = noon() + seconds(910 * n);
+        let c = run(at, Status::Running, 0);
+        attempts.observe(Some(&c), &silent(at, false), at + seconds(900));
+    }
+    assert_eq!(attempts.failed_runs.len(), 5);
+    assert!(attempts.exhausted(noon() + seconds(6000)));
+}
+
+#[test]
+fn a_server_that_hangs_again_and_again_a_little_after_its_start_adds_up() {
+    let mut attempts = Attempts::default();
+    for n in 0..=5 {
+        let at = noon() + seconds(100 * n);
+        let c = run(at, Status::Running, 0);
+        attempts.observe(Some(&c), &up(at), at + seconds(20));
+        let hung = silent(at + seconds(20), true);
+        attempts.observe(Some(&c), &hung, at + seconds(50));
+    }
+    assert_eq!(attempts.failed_runs.len(), 5);
+}
+
+#[test]
+fn a_run_that_the_guard_refused_is_no_failure() {
+    use crate::model::guard;
+    for (code, failed) in [(guard::BUSY, 0), (guard::LOST, 0), (guard::BROKEN, 1)] {
+        let mut attempts = Attempts::default();
+        let c = run(noon(), Status::Running, 0);
+        attempts.observe(Some(&c), &Probe::NotAsked, noon());
+        let ended = run(noon(), Status::Restarting, code);
+        attempts.observe(Some(&ended), &Probe::NotAsked, noon());
+        assert_eq!(attempts.failed_runs.len(), failed, "{code}");
+    }
+}
+
+#[test]
+fn a_run_that_ended_before_the_first_look_is_not_judged() {
+    let mut attempts = Attempts::default();
+    let ended = run(noon() - seconds(9000), Status::Exited, 1);
+    attempts.observe(Some(&ended), &Probe::NotAsked, noon());
+    assert!(attempts.failed_runs.is_empty());
+    attempts.observe(
+        Some(&run(noon(), Status::Running, 0)),
+        &Probe::NotAsked,
+        noon(),
+    );
+    assert!(attempts.failed_runs.is_empty());
+}
+
+#[test]
+fn a_retry_forgets_failures_and_does_not_count_the_run_that_was() {
+    let mut attempts = Attempts::default();
+    fails(&mut attempts, noon());
+    fails(&mut attempts, noon() + seconds(5));
+    attempts.forget();
+    assert!(attempts.failed_runs.is_empty());
+    let next = run(noon() + seconds(60), Status::Running, 0);
+    attempts.observe(Some(&next), &Probe::NotAsked, noon() + seconds(60));
+    assert!(attempts.failed_runs.is_empty());
+}
+
+#[test]
+fn failures_of_one_step_and_spec_are_counted_together() {
+    let mut attempts = Attempts::default();
+    let failure = |step: &str, generation| FailedAttempt {
+        count: 1,
+        at: noon(),
+        step: step.to_owned(),
+        class: Class::Transient,
+        reason: Reason::Backoff,
+        message: String::new(),
+        generation,
+    };
+    let counts: Vec<u32> = [
+        ("start", 1),
+        ("start", 1),
+        ("pull", 1),
+        ("pull", 2),
+        ("pull", 2),
+    ]
+    .into_iter()
+    .map(|(step, generation)| {
+        attempts.fail(failure(step, generation));
+        attempts.failed.as_ref().unwrap().count
+    })
+    .collect();
+    assert_eq!(counts, [1, 2, 1, 1, 2]);
+    assert_eq!(attempts.failure(1), None);
+    attempts.succeed();
+    assert_eq!(attempts.failure(2), None);
+}

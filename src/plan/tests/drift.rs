@@ -1,0 +1,231 @@
+//! Differences between container and spec: in place, by a restart, by another container.
+
+use super::*;
+use crate::model::{Cpus, PortBinding, database::ConfigFile};
+
+fn window() -> Timestamp {
+    noon() + seconds(10 * 3600)
+}
+
+/// A change to a database that is ready, with a name for messages.
+type Change = (&'static str, fn(&mut Case));
+
+/// Nothing now, these steps once the window opens, and these of it when the container is down.
+#[track_caller]
+fn waits_for_the_window(change: &Change, steps: &[&str], down: &[&str]) {
+    let (name, change) = change;
+    let mut case = Case::ready();
+    change(&mut case);
+    assert_eq!(case.steps(), [""; 0], "{name}");
+    let held = case.held(Reason::OutsideWindow);
+    assert_eq!(held.until, Some(window()), "{name}");
+    assert_eq!(kinds(&held.would.unwrap()), steps, "{name}");
+    assert_eq!(case.plan().wake_at, Some(window()), "{name}");
+    case.now = window();
+    assert_eq!(case.steps(), steps, "{name}");
+    case.now = noon();
+    let image = case.seen.image.clone();
+    case.down(Status::Exited, 0);
+    if image.present().is_some() {
+        case.seen.image = image;
+    }
+    assert_eq!(case.steps(), down, "{name}");
+}
+
+#[test]
+fn what_can_be_changed_in_place_is_changed_at_once() {
+    let cases: [(Change, &[&str]); 6] = [
+        (
+            ("more memory", |c| {
+                c.db.resources.memory = Memory::mebibytes(4096);
+            }),
+            &["update"],
+        ),
+        (
+            ("cpus", |c| {
+                c.db.resources.cpus = Some("1.5".parse::<Cpus>().unwrap());
+            }),
+            &["update"],
+        ),
+        (
+            ("fewer cpus", |c| {
+                c.db.resources.cpus = Some("1".parse::<Cpus>().unwrap());
+                c.container().nano_cpus = 2_000_000_000;
+            }),
+            &["update"],
+        ),
+        (
+            ("policy", |c| c.container().restart = RestartPolicy::Other),
+            &["set_policy"],
+        ),
+        (
+            ("name", |c| "old".clone_into(&mut c.container().name)),
+            &["rename"],
+        ),
+        (
+            ("all of it", |c| {
+                c.db.resources.memory = Memory::mebibytes(4096);
+                c.container().restart = RestartPolicy::No;
+                "old".clone_into(&mut c.container().name);
+            }),
+            &["update", "set_policy", "rename"],
+        ),
+    ];
+    for ((name, change), steps) in cases {
+        let mut case = Case::ready();
+        change(&mut case);
+        let lane = case.plan().lane.unwrap();
+        assert_eq!(kinds(&lane), steps, "{name}");
+        assert_eq!(lane.cost, Cost::None, "{name}");
+        assert!(!lane.why.is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn settings_and_configuration_wait_for_a_restart_in_the_window() {
+    let cases: [Change; 5] = [
+        ("a new setting", |c| {
+            c.db.settings
+                .insert("work_mem".to_owned(), "99MB".to_owned());
+        }),
+        ("a setting taken away", |c| {
+            c.db.settings.remove("work_mem");
+        }),
+        ("a configuration file", |c| {
+            c.db.config = Some(ConfigFile {
+                file: "my.conf".to_owned(),
+                text: "work_mem = 1MB".to_owned(),
+            });
+        }),
+        ("another text of it", |c| {
+            c.db.config = Some(ConfigFile {
+                file: "my.conf".to_owned(),
+                text: "work_mem = 2MB".to_owned(),
+            });
+            let files = FilesSeen {
+                complete: true,
+                settings: c.db.settings.clone(),
+                config: Some("work_mem = 1MB".to_owned()),
+            };
+            c.seen.files = Seen::Present(files);
+        }),
+        ("no configuration file any more", |c| {
+            let files = FilesSeen {
+                complete: true,
+                settings: c.db.settings.clone(),
+                config: Some("work_mem = 1MB".to_owned()),
+            };
+            c.seen.files = Seen::Present(files);
+        }),
+    ];
+    for change in &cases {
+        waits_for_the_window(change, &RESTART, &["write_files", "start"]);
+    }
+}
+
+#[test]
+fn less_memory_waits_for_a_restart_since_it_could_kill() {
+    let less: Change = ("less memory", |c| {
+        c.db.resources.memory = Memory::mebibytes(1024);
+    });
+    let steps = [
+        "set_policy",
+        "stop",
+        "write_files",
+        "update",
+        "set_policy",
+        "start",
+    ];
+    waits_for_the_window(&less, &steps, &["update", "start"]);
+    let unlimited: Change = ("no limit by hand", |c| c.container().memory = 0);
+    waits_for_the_window(&unlimited, &steps, &["update", "start"]);
+}
+
+#[test]
+fn what_only_another_container_mends_waits_for_the_window_and_is_free_when_it_is_down() {
+    let cases: [Change; 5] = [
+        ("image", |c| {
+            c.db.image.pinned = Some(image_id("17.6"));
+            c.seen.image = Seen::Present(image("17.6"));
+        }),
+        ("port", |c| c.db.port = 32099.try_into().unwrap()),
+        ("shm", |c| {
+            c.db.resources.shm = Memory::mebibytes(512);
+        }),
+        ("mount", |c| {
+            c.container().mounts[0].source = "/elsewhere".into();
+        }),
+        ("no cpu limit any more", |c| {
+            c.container().nano_cpus = 2_000_000_000;
+        }),
+    ];
+    for change in &cases {
+        waits_for_the_window(change, &RECREATE, &["remove"]);
+    }
+}
+
+#[test]
+fn the_container_that_replaces_one_has_all_that_is_wanted() {
+    let mut case = Case::gone();
+    case.db.port = 32099.try_into().unwrap();
+    case.db.resources.shm = Memory::mebibytes(512);
+    let lane = case.plan().lane.unwrap();
+    let Some(Action::Create(spec)) = lane.actions.last() else {
+        panic!("{lane:?}");
+    };
+    let port = |p: &PortBinding| (p.container, p.host);
+    assert_eq!(
+        spec.ports.iter().map(port).collect::<Vec<_>>(),
+        [(5432, 32099)]
+    );
+    assert_eq!(spec.shm, 512 << 20);
+    assert!(lane.repair);
+}
+
+#[test]
+fn what_is_free_comes_first_and_the_rest_still_waits() {
+    let mut case = Case::ready();
+    case.db.resources.memory = Memory::mebibytes(4096);
+    case.db
+        .settings
+        .insert("work_mem".to_owned(), "99MB".to_owned());
+    assert_eq!(case.steps(), ["update"]);
+    assert_eq!(
+        kinds(&case.held(Reason::OutsideWindow).would.unwrap()),
+        RESTART
+    );
+    case.now = window();
+    assert_eq!(case.steps(), ["update"]);
+    case.container().memory = 4096 << 20;
+    assert_eq!(case.steps(), RESTART);
+}
+
+#[test]
+fn a_window_that_is_always_open_never_waits() {
+    let mut case = Case::ready();
+    case.db.maintenance_window = Window::Any;
+    case.db
+        .settings
+        .insert("work_mem".to_owned(), "99MB".to_owned());
+    assert_eq!(case.steps(), RESTART);
+}
+
+#[test]
+fn labels_environment_and_command_of_an_older_version_are_no_drift() {
+    let mut case = Case::ready();
+    case.container()
+        .labels
+        .retain(|label, _| label == LABEL_UID);
+    case.db.description = "another one".to_owned();
+    case.db.layout.command = vec!["postgres".to_owned(), "-c".to_owned()];
+    assert_eq!(case.plan(), Verdict::default());
+}
+
+#[test]
+fn an_account_that_is_gone_is_made_again() {
+    let mut case = Case::ready();
+    if let Probe::Answering { account, .. } = &mut case.seen.probe {
+        *account = false;
+    }
+    assert_eq!(case.steps(), ["account"]);
+}

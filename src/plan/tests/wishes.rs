@@ -1,0 +1,164 @@
+//! What people say: states, overrides, restarts, files.
+
+use super::*;
+use crate::model::view::Phase;
+
+fn stopped() -> Case {
+    let mut case = Case::ready();
+    case.db.state = WantedState::Stopped;
+    case
+}
+
+#[test]
+fn a_stopped_spec_stops_it_in_order_and_keeps_it_down() {
+    let mut case = stopped();
+    let lane = case.plan().lane.unwrap();
+    assert_eq!(kinds(&lane), ["set_policy", "stop"]);
+    assert_eq!(lane.cost, Cost::Stop);
+    let Action::Stop(_, how) = &lane.actions[1] else {
+        panic!("{lane:?}");
+    };
+    assert_eq!((how.deadline, how.hung), (300, false));
+    case.down(Status::Exited, 0);
+    case.container().restart = RestartPolicy::No;
+    case.is_left_alone_for(Reason::Stopped);
+    assert_eq!(case.phase(), (Phase::Stopped, Some(Reason::Stopped)));
+}
+
+#[test]
+fn what_is_stopped_is_not_left_to_dockerd() {
+    let mut case = stopped();
+    case.down(Status::Exited, 0);
+    assert_eq!(case.steps(), ["set_policy"]);
+    case.container().status = Status::Dead;
+    case.is_left_alone_for(Reason::Stopped);
+}
+
+#[test]
+fn a_frozen_container_is_thawed_before_it_is_stopped() {
+    let mut case = stopped();
+    case.container().status = Status::Paused;
+    assert_eq!(case.steps(), ["set_policy", "unpause", "stop"]);
+}
+
+#[test]
+fn a_stopped_database_without_a_container_gets_none() {
+    let mut case = Case::gone();
+    case.db.state = WantedState::Stopped;
+    case.is_left_alone_for(Reason::Stopped);
+}
+
+#[test]
+fn what_somebody_stopped_by_hand_is_started_again_and_says_how_to_keep_it_stopped() {
+    let lane = Case::exited(0).plan().lane.unwrap();
+    assert_eq!(kinds(&lane), ["start"]);
+    assert!(lane.repair);
+    assert!(lane.why[0].contains("db4sci stop genomics"), "{lane:?}");
+}
+
+#[test]
+fn what_somebody_paused_is_thawed() {
+    let mut case = Case::ready();
+    case.container().status = Status::Paused;
+    case.seen.probe = Probe::NotAsked;
+    assert_eq!(case.steps(), ["unpause"]);
+}
+
+#[test]
+fn maintenance_means_hands_off_whatever_is_wrong() {
+    for mut case in [Case::fresh(), Case::gone(), Case::exited(1), stopped()] {
+        case.overridden(OverrideState::Maintenance, None);
+        case.is_left_alone_for(Reason::Maintenance);
+        assert_eq!(case.phase().0, Phase::Maintenance);
+        case.over = None;
+        case.db.state = WantedState::Maintenance;
+        case.is_left_alone_for(Reason::Maintenance);
+    }
+}
+
+#[test]
+fn an_override_is_in_force_until_its_end_and_not_after() {
+    let end = noon() + seconds(3600);
+    let mut case = Case::ready();
+    case.overridden(OverrideState::Stopped, Some(end));
+    assert_eq!(case.steps(), ["set_policy", "stop"]);
+    assert_eq!(case.held(Reason::Overridden).until, Some(end));
+    case.now = end - seconds(1);
+    assert_eq!(case.steps(), ["set_policy", "stop"]);
+    case.now = end;
+    assert_eq!(case.plan(), Verdict::default());
+}
+
+#[test]
+fn an_override_starts_what_the_spec_keeps_stopped() {
+    let mut case = stopped();
+    case.down(Status::Exited, 0);
+    case.container().restart = RestartPolicy::No;
+    case.overridden(OverrideState::Running, None);
+    assert_eq!(case.steps(), ["set_policy", "start"]);
+    assert!(
+        case.held(Reason::Overridden)
+            .message
+            .contains("db4sci resume genomics")
+    );
+}
+
+#[test]
+fn a_restart_that_was_asked_for_is_made_once_at_any_hour() {
+    let mut case = Case::ready();
+    case.restart_asked = Some(noon() - seconds(1));
+    let lane = case.plan().lane.unwrap();
+    assert_eq!(kinds(&lane), RESTART);
+    assert_eq!(lane.cost, Cost::Restart);
+    case.container().started_at = Some(noon());
+    assert_eq!(case.plan(), Verdict::default());
+}
+
+#[test]
+fn a_restart_that_was_asked_for_before_the_container_started_is_fulfilled() {
+    let mut case = Case::ready();
+    case.restart_asked = Some(noon() - seconds(7200));
+    assert_eq!(case.plan(), Verdict::default());
+}
+
+#[test]
+fn a_restart_brings_along_what_waits_for_one() {
+    let mut case = Case::ready();
+    case.restart_asked = Some(noon() - seconds(1));
+    case.db.image.pinned = Some(image_id("17.6"));
+    case.seen.image = Seen::Present(image("17.6"));
+    assert_eq!(case.steps(), RECREATE);
+}
+
+#[test]
+fn a_vanished_file_removes_nothing() {
+    let mut case = Case::ready();
+    case.orphan = true;
+    case.is_left_alone_for(Reason::Orphan);
+    case.orphan = false;
+    case.renamed_to = Some("genetics".to_owned());
+    case.is_left_alone_for(Reason::Renamed);
+    // Its last spec stays in force.
+    case.down(Status::Exited, 0);
+    assert_eq!(case.steps(), ["start"]);
+}
+
+#[test]
+fn a_refused_spec_leaves_the_last_good_one_in_force() {
+    let mut case = Case::exited(0);
+    case.refused = Some(vec!["spec.port: taken".to_owned()]);
+    assert_eq!(case.steps(), ["start"]);
+    assert_eq!(case.held(Reason::InvalidSpec).message, "spec.port: taken");
+}
+
+#[test]
+fn a_retirement_without_a_backup_changes_nothing_and_begins_nothing() {
+    let mut case = Case::ready();
+    case.db.state = WantedState::Retired;
+    case.is_left_alone_for(Reason::RetireNeedsBackup);
+    case.down(Status::Exited, 0);
+    assert_eq!(case.steps(), ["start"]);
+    let mut never = Case::fresh();
+    never.db.state = WantedState::Retired;
+    never.is_left_alone_for(Reason::RetireNeedsBackup);
+}
