@@ -11,6 +11,7 @@ mod support;
 
 mod control;
 mod crashes;
+mod data;
 mod dockerd;
 mod hands;
 mod servers;
