@@ -120,6 +120,11 @@ impl Host {
         self.ports.database(n)
     }
 
+    /// The port of health and metrics.
+    pub fn http(&self) -> u16 {
+        self.ports.http()
+    }
+
     /// Sets a variable for the daemon and the command line from now on.
     pub fn set(&mut self, variable: &str, value: &str) {
         self.env.insert(variable.to_owned(), value.to_owned());
