@@ -3,7 +3,7 @@
 use crate::admin::NewEntry;
 use crate::engine::{self, ADMIN_SECRET, USER_SECRET};
 use crate::model::container::LABEL_UID;
-use crate::model::{Action, Change, ContainerSpec, Database, ImageRef, Outcome, Who};
+use crate::model::{Action, Change, ContainerSpec, Database, ImageRef, Lane, Outcome, Who};
 use crate::runtime::{RuntimeError, ServerError};
 
 use super::{Executor, StepError};
@@ -14,6 +14,7 @@ const EVIDENCE_LINES: u32 = 500;
 pub(super) async fn carry_out(
     exec: &Executor,
     db: &Database,
+    lane: &Lane,
     action: &Action,
 ) -> Result<(), StepError> {
     let recipe = engine::recipe(db.engine)
@@ -56,6 +57,11 @@ pub(super) async fn carry_out(
         Action::Stop(id, how) => exec.runtime.stop(id, how).await?,
         Action::Remove(id) => exec.runtime.remove(id).await?,
         Action::EnsureAccount => {
+            let container = match &lane.container {
+                Some(id) => exec.runtime.inspect(id.as_str()).await?,
+                None => None,
+            };
+            let db = &container.map_or_else(|| db.clone(), |c| db.reached_in(&c));
             let admin = exec.dirs.secret(&exec.site, db, ADMIN_SECRET).await?;
             let user = exec.dirs.secret(&exec.site, db, USER_SECRET).await?;
             let target = recipe.target(db, &exec.site, admin);

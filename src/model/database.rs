@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cpus, DbName, EngineKind, HostPort, ImageId, ImageRef, Memory, Uid};
+use super::{ContainerSeen, Cpus, DbName, EngineKind, HostPort, ImageId, ImageRef, Memory, Uid};
 
 /// A desired database. It is made by `specs::admit` only, kept whole in the ledger, and changes
 /// only when its spec does: an edited catalog or a newer daemon leaves it as it is.
@@ -300,5 +300,18 @@ impl Database {
             .iter()
             .zip(self.port.get()..)
             .map(|(inside, host)| (*inside, host))
+    }
+
+    /// Itself, reached where a container of it really is: another port in the spec holds only for
+    /// the next container.
+    #[must_use]
+    pub fn reached_in(&self, container: &ContainerSeen) -> Database {
+        let mut db = self.clone();
+        let first = self.layout.ports.first();
+        let bound = container.ports.iter().find(|p| Some(&p.container) == first);
+        if let Some(port) = bound.and_then(|p| HostPort::try_from(p.host).ok()) {
+            db.port = port;
+        }
+        db
     }
 }
