@@ -120,10 +120,12 @@ impl Reconciler {
     /// Looks at one database, acts on what the planner says, and says when to look again. At most
     /// one look a name may be under way: the queue sees to that.
     pub async fn look(&self, name: &DbName) -> Again {
-        let Some(row) = self.ledger.book().row(name).cloned() else {
+        let Some(mut row) = self.ledger.book().row(name).cloned() else {
             return Again::OnEvent;
         };
-        self.end_override(&row).await;
+        if self.end_override(&row).await {
+            row.over = None;
+        }
         if !self.ledger.writable() {
             // Whether there is room again shows only in trying.
             if let Err(error) = self.ledger.probe().await {
@@ -180,10 +182,10 @@ impl Reconciler {
             }
         };
         tracing::info!(%name, why = lane.why.join(", "), "acting");
-        let end = self.executor.run(db, &lane).await;
+        let end = self.executor.run(&row, &lane).await;
         drop(permit);
         if lane.actions.contains(&Action::EnsureAccount) {
-            self.observer.probes().refresh(db).await;
+            self.observer.probes().refresh(db.uid).await;
         }
         self.finish(name, &lane, &end);
         if let LaneEnd::Abandoned(_) = end {
@@ -246,13 +248,15 @@ impl Reconciler {
         memory
     }
 
-    async fn end_override(&self, row: &Row) {
+    /// Ends an override whose time is over; whether that was written.
+    async fn end_override(&self, row: &Row) -> bool {
         let until = row.over.as_ref().and_then(|over| over.until);
-        if until.is_some_and(|until| until <= self.clock.now()) {
-            let message = "the override ended; the spec is in force again".to_owned();
-            self.note(&row.database.name, Outcome::Done, message, Change::Resumed)
-                .await;
+        if until.is_none_or(|until| self.clock.now() < until) {
+            return false;
         }
+        let message = "the override ended; the spec is in force again".to_owned();
+        self.note(&row.database.name, Outcome::Done, message, Change::Resumed)
+            .await
     }
 
     /// Keeps the container's facts in the ledger, once a container and image.

@@ -9,6 +9,7 @@ mod steps;
 
 use std::sync::Arc;
 
+use crate::admin::book::Row;
 use crate::admin::{Ledger, LedgerError, NewEntry};
 use crate::model::{
     Action, Change, Class, Clock, Database, FailedAttempt, Lane, Outcome, Reason, Site, Who,
@@ -97,8 +98,10 @@ impl StepError {
 }
 
 impl Executor {
-    /// Carries out a lane for a database, step by step, and writes what became of it.
-    pub async fn run(&self, db: &Database, lane: &Lane) -> LaneEnd {
+    /// Carries out a lane, step by step, and writes what became of it. `row` is the one that it was
+    /// planned for.
+    pub async fn run(&self, row: &Row, lane: &Lane) -> LaneEnd {
+        let db = &row.database;
         let actions: Vec<String> = lane.actions.iter().map(|a| a.kind().to_owned()).collect();
         let why = lane.why.join(", ");
         let intent = format!("going to {}: {why}", actions.join(", "));
@@ -113,7 +116,7 @@ impl Executor {
         failpoint("intent.after");
         for action in &lane.actions {
             if action.is_destructive()
-                && let Err(error) = self.unmoved(db, lane).await
+                && let Err(error) = self.unmoved(row, lane).await
             {
                 return match error {
                     StepError::Moved(why) => LaneEnd::Abandoned(why),
@@ -122,7 +125,7 @@ impl Executor {
             }
             let step = self.metrics.step(action.kind());
             failpoint(&format!("{}.before", action.kind()));
-            let result = self.step(db, action).await;
+            let result = self.step(db, lane, action).await;
             failpoint(&format!("{}.after", action.kind()));
             match result {
                 Ok(()) => step.end(StepOutcome::Applied),
@@ -156,13 +159,20 @@ impl Executor {
         LaneEnd::Done
     }
 
-    /// Looks again before something is taken away: the spec and the container must be those that
-    /// the lane was planned for.
-    async fn unmoved(&self, db: &Database, lane: &Lane) -> Result<(), StepError> {
+    /// Looks again before something is taken away: the spec, what people said and the container
+    /// must be those that the lane was planned for.
+    async fn unmoved(&self, row: &Row, lane: &Lane) -> Result<(), StepError> {
+        let db = &row.database;
         let book = self.ledger.book();
-        let now = book.row(&db.name).map(|row| row.database.generation);
-        if now != Some(lane.generation) {
-            return Err(StepError::Moved("its spec changed meanwhile".to_owned()));
+        let spoken = |row: &Row| (row.over.clone(), row.restart_asked, row.retry_asked);
+        match book.row(&db.name) {
+            Some(now) if now.database.generation != lane.generation => {
+                return Err(StepError::Moved("its spec changed meanwhile".to_owned()));
+            }
+            Some(now) if spoken(now) == spoken(row) => {}
+            Some(_) | None => {
+                return Err(StepError::Moved("somebody spoke meanwhile".to_owned()));
+            }
         }
         if let Some(id) = &lane.container {
             match self.runtime.inspect(id.as_str()).await? {
@@ -207,7 +217,7 @@ impl Executor {
         }
     }
 
-    async fn step(&self, db: &Database, action: &Action) -> Result<(), StepError> {
-        steps::carry_out(self, db, action).await
+    async fn step(&self, db: &Database, lane: &Lane, action: &Action) -> Result<(), StepError> {
+        steps::carry_out(self, db, lane, action).await
     }
 }

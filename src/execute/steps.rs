@@ -3,7 +3,7 @@
 use crate::admin::NewEntry;
 use crate::engine::{self, ADMIN_SECRET, USER_SECRET};
 use crate::model::container::LABEL_UID;
-use crate::model::{Action, Change, ContainerSpec, Database, ImageRef, Outcome, Who};
+use crate::model::{Action, Change, ContainerSpec, Database, ImageRef, Lane, Outcome, Who};
 use crate::runtime::{RuntimeError, ServerError};
 
 use super::{Executor, StepError};
@@ -14,6 +14,7 @@ const EVIDENCE_LINES: u32 = 500;
 pub(super) async fn carry_out(
     exec: &Executor,
     db: &Database,
+    lane: &Lane,
     action: &Action,
 ) -> Result<(), StepError> {
     let recipe = engine::recipe(db.engine)
@@ -56,7 +57,11 @@ pub(super) async fn carry_out(
         Action::Stop(id, how) => exec.runtime.stop(id, how).await?,
         Action::Remove(id) => exec.runtime.remove(id).await?,
         Action::EnsureAccount => {
-            let db = &where_it_is(exec, db).await?;
+            let container = match &lane.container {
+                Some(id) => exec.runtime.inspect(id.as_str()).await?,
+                None => None,
+            };
+            let db = &container.map_or_else(|| db.clone(), |c| db.at_port_of(&c));
             let admin = exec.dirs.secret(&exec.site, db, ADMIN_SECRET).await?;
             let user = exec.dirs.secret(&exec.site, db, USER_SECRET).await?;
             let target = recipe.target(db, &exec.site, admin);
@@ -90,21 +95,6 @@ pub(super) async fn carry_out(
         Action::Quarantine(why) => quarantine(exec, db, why).await?,
     }
     Ok(())
-}
-
-/// The database at the port of its container, whatever that is called.
-async fn where_it_is(exec: &Executor, db: &Database) -> Result<Database, StepError> {
-    let uid = db.uid.to_string();
-    let all = exec.runtime.list().await?;
-    let ours = all.iter().filter(|c| c.labels.get(LABEL_UID) == Some(&uid));
-    let seen = match ours.max_by_key(|c| c.up) {
-        Some(brief) => exec.runtime.inspect(brief.id.as_str()).await?,
-        None => None,
-    };
-    match seen {
-        Some(container) => Ok(db.at_port_of(&container)),
-        None => Err(StepError::Moved("its container went away".to_owned())),
-    }
 }
 
 async fn note(

@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{ContainerId, ContainerSpec, DbName, ImageId, ImageRef, RestartPolicy, Timestamp};
 
+/// The kind of a step that starts a container.
+pub const START: &str = "start";
+
 /// One step on one database. Every step is safe to repeat.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -73,7 +76,7 @@ impl Action {
             Action::SetAsideHalfMade => "set_aside",
             Action::WriteFiles => "write_files",
             Action::Create(_) => "create",
-            Action::Start(_) => "start",
+            Action::Start(_) => START,
             Action::Unpause(_) => "unpause",
             Action::Rename(..) => "rename",
             Action::Update(..) => "update",

@@ -32,7 +32,7 @@ pub struct Probes {
 
 /// A server being followed.
 struct Followed {
-    /// The database, at the port where this run is.
+    /// The database, as its container is reached.
     db: Database,
     /// Start of the run of its container that is followed.
     run: Option<Timestamp>,
@@ -162,12 +162,12 @@ impl Probes {
 
     /// Asks a followed server at once and waits for its answer: its accounts were changed, and the
     /// next look must know.
-    pub async fn refresh(&self, db: &Database) {
+    pub async fn refresh(&self, uid: Uid) {
         let followed = self
             .followed()
-            .get(&db.uid)
-            .map(|f| (f.probe.clone(), f.query.clone(), f.db.clone()));
-        if let Some((state, query, db)) = followed {
+            .get(&uid)
+            .map(|f| (f.db.clone(), f.probe.clone(), f.query.clone()));
+        if let Some((db, state, query)) = followed {
             let after = self.asker.ask(&db, &query, &read(&state)).await;
             *state.lock().unwrap_or_else(PoisonError::into_inner) = after;
         }
@@ -206,7 +206,8 @@ impl Asker {
         match result {
             Ok(answer) => Probe::Answering {
                 since: match before {
-                    Probe::Answering { since, .. } => *since,
+                    // Never in the future: the clock may have been set back.
+                    Probe::Answering { since, .. } => now.min(*since),
                     Probe::NotAsked | Probe::Silent { .. } => now,
                 },
                 version: answer.version,
@@ -220,7 +221,7 @@ impl Asker {
                         failures,
                         answered_before,
                         ..
-                    } => (*since, failures + 1, *answered_before),
+                    } => (now.min(*since), failures + 1, *answered_before),
                     Probe::Answering { .. } => (now, 1, true),
                     Probe::NotAsked => (now, 1, false),
                 };

@@ -66,24 +66,24 @@ impl Attempts {
         }
         let run = (started, c.restart_count);
         if self.run != Some(run) {
-            self.begin(run, c.status, now);
+            self.begin(run, c, now);
         }
         match c.status {
             Status::Running => self.judge_answer(probe, now),
             Status::Restarting | Status::Exited | Status::Dead => {
-                if !self.run_judged && !self.run_was_ready {
-                    let refused = guard::refused_data(c.exit_code).is_some();
-                    self.failed_runs.extend((!refused).then_some(now));
-                }
+                let failed = !self.run_judged && !self.run_was_ready && !refused(c);
+                self.failed_runs.extend(failed.then_some(now));
                 self.run_judged = true;
             }
             Status::Created | Status::Paused | Status::Removing => {}
         }
     }
 
-    /// Another run began.
-    fn begin(&mut self, run: (Timestamp, u32), status: Status, now: Timestamp) {
-        if let Some((_, restarts)) = self.run {
+    /// Another run began, and may have ended already.
+    fn begin(&mut self, run: (Timestamp, u32), c: &ContainerSeen, now: Timestamp) {
+        if let Some((_, restarts)) = self.run
+            && !refused(c)
+        {
             // Runs that came and went between two looks failed as well.
             let missed = run.1.saturating_sub(restarts + 1).min(TOO_MANY as u32);
             let unseen = usize::from(!self.run_judged && !self.run_was_ready);
@@ -91,7 +91,7 @@ impl Attempts {
             self.failed_runs.extend(failed);
         }
         // Of a run that ended before the first look nobody can say how it went.
-        self.run_judged = self.run.is_none() && status != Status::Running;
+        self.run_judged = self.run.is_none() && c.status != Status::Running;
         self.run_was_ready = false;
         self.run = Some(run);
     }
@@ -127,7 +127,7 @@ impl Attempts {
             && self
                 .failed_runs
                 .first()
-                .is_some_and(|first| now - *first >= SPREAD)
+                .is_some_and(|first| (now - *first).abs() >= SPREAD)
     }
 
     /// Takes notice of a lane that failed.
@@ -164,6 +164,11 @@ impl Attempts {
                 }
         })
     }
+}
+
+/// Whether the guard refused the last run, and with it those just before it.
+fn refused(c: &ContainerSeen) -> bool {
+    c.status != Status::Running && guard::refused_data(c.exit_code).is_some()
 }
 
 #[cfg(test)]

@@ -194,7 +194,13 @@ impl Ask<'_> {
                 why,
                 ..
             } => {
-                let deadline = started.max(*since) + patience;
+                // A start in the future: the clock was set back, and says nothing about it.
+                let begun = if started > self.now {
+                    *since
+                } else {
+                    started.max(*since)
+                };
+                let deadline = begun + patience;
                 (Reason::Starting, COMING_UP, deadline, why.as_str())
             }
             Probe::NotAsked | Probe::Answering { .. } => (

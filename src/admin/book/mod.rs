@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::admin::journal::Head;
+use crate::model::action::START;
 use crate::model::view::Phase;
 use crate::model::{
     Change, Database, DbName, Entry, Outcome, Override, Reason, Timestamp, WantedState, Who,
@@ -53,7 +54,8 @@ pub struct Row {
     pub message: String,
     /// Since when that is so.
     pub since: Timestamp,
-    /// When a person last asked for a restart.
+    /// When a person last asked for a restart. Ended by the next start, whatever the clock says
+    /// about the two.
     pub restart_asked: Option<Timestamp>,
     /// When a person last asked to forget failed attempts.
     pub retry_asked: Option<Timestamp>,
@@ -182,6 +184,17 @@ impl Book {
                 }
                 (row.phase, row.reason) = (*phase, *reason);
                 row.message.clone_from(&entry.message);
+            }
+            Change::Acted { action } if action == START && entry.outcome == Outcome::Done => {
+                let waits = |row: &Row| row.restart_asked.is_some();
+                if entry
+                    .name
+                    .as_ref()
+                    .and_then(|n| self.row(n))
+                    .is_some_and(waits)
+                {
+                    self.change(entry)?.restart_asked = None;
+                }
             }
             // These change tables and the log, not what should be.
             Change::Inspected { .. }

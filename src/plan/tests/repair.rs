@@ -266,6 +266,10 @@ fn a_clock_set_back_makes_nobody_wait_for_it() {
     case.now -= seconds(86_400);
     case.container().finished_at = Some(noon());
     assert_eq!(case.steps(), ["start"]);
+    let mut case = Case::ready();
+    case.container().started_at = Some(noon() + seconds(86_400));
+    case.seen.probe = silent(noon() - seconds(900), false);
+    assert_eq!(case.steps()[1], "stop");
 }
 
 #[test]

@@ -72,6 +72,10 @@ impl DataDirs for World {
             ] {
                 state.disk.plain.insert(folder);
             }
+            for (file, _) in &wanted.config {
+                let file = site.config_dir(&db.name).join(file);
+                state.disk.plain.insert(file);
+            }
             for secret in &wanted.secrets {
                 let made = state.rng.hex(32);
                 let kept = state.disk.secrets.entry(secrets_dir.clone()).or_default();

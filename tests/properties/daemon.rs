@@ -1,0 +1,251 @@
+//! The daemon as the program puts it together, with its loop made of plain steps: no timers, no
+//! tasks but the ledger's writer.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+
+use async_trait::async_trait;
+use chrono::TimeDelta;
+use futures_util::future::join_all;
+use futures_util::stream::BoxStream;
+use futures_util::{FutureExt, StreamExt};
+
+use db4sci::admin::{Ledger, MemoryStorage};
+use db4sci::control::reconciler::Again;
+use db4sci::control::{Board, Reconciler};
+use db4sci::execute::Executor;
+use db4sci::model::container::LABEL_UID;
+use db4sci::model::{Clock, DbName, Site, Status, Timestamp, Uid};
+use db4sci::observe::{HostPorts, Observer, Probes};
+use db4sci::record::Metrics;
+use db4sci::runtime::sim::World;
+use db4sci::runtime::{DataDirs, Runtime, RuntimeError, RuntimeEvent, Servers};
+
+/// As in production: a full resync at least this often.
+const RESYNC: TimeDelta = TimeDelta::seconds(60);
+/// The shortest wait between two looks that are not asked for at once.
+const SHORTEST: TimeDelta = TimeDelta::milliseconds(50);
+/// In place of the tasks that follow servers: a look asks once, so soon again while a server does not
+/// answer, and after so long while it does.
+const ASK_AGAIN: TimeDelta = TimeDelta::seconds(2);
+const BEAT: TimeDelta = TimeDelta::seconds(10);
+/// Looks at one name at one instant that can be no accident.
+const HOT: u32 = 60;
+
+/// Host ports as the simulated containers hold them.
+struct WorldPorts(World);
+
+#[async_trait]
+impl HostPorts for WorldPorts {
+    async fn owner(&self, _ip: IpAddr, port: u16) -> Option<String> {
+        let holds = |status| match status {
+            Status::Running | Status::Paused => true,
+            Status::Created
+            | Status::Restarting
+            | Status::Exited
+            | Status::Removing
+            | Status::Dead => false,
+        };
+        let all = self.0.containers();
+        let holder = all
+            .iter()
+            .find(|c| holds(c.status) && c.ports.iter().any(|p| p.host == port))?;
+        Some(format!("container {}", holder.name))
+    }
+}
+
+type Events = BoxStream<'static, Result<RuntimeEvent, RuntimeError>>;
+
+/// One life of the daemon.
+pub struct Daemon {
+    pub ledger: Ledger,
+    pub board: Arc<Board>,
+    pub reconciler: Arc<Reconciler>,
+    observer: Arc<Observer>,
+    world: World,
+    events: Option<Events>,
+    /// Whether events get lost.
+    pub deaf: bool,
+    due: BTreeMap<DbName, Timestamp>,
+    resync: Timestamp,
+    looks: BTreeMap<DbName, (Timestamp, u32)>,
+}
+
+impl Daemon {
+    /// Starts on what the last life left behind.
+    pub async fn start(world: &World, storage: MemoryStorage, site: &Site) -> Result<Self, String> {
+        let clock: Arc<dyn Clock> = Arc::new(world.clock());
+        let (ledger, _) = Ledger::open(storage, clock.clone())
+            .await
+            .map_err(|e| format!("the ledger did not open: {e}"))?;
+        let runtime: Arc<dyn Runtime> = Arc::new(world.clone());
+        let dirs: Arc<dyn DataDirs> = Arc::new(world.clone());
+        let servers: Arc<dyn Servers> = Arc::new(world.clone());
+        let probes = Probes::asking(servers.clone(), dirs.clone(), clock.clone(), site.clone());
+        let ports = Arc::new(WorldPorts(world.clone()));
+        let observer = Arc::new(Observer::new(
+            runtime.clone(),
+            dirs.clone(),
+            ports,
+            probes,
+            site.clone(),
+        ));
+        let executor = Executor {
+            runtime,
+            dirs,
+            servers,
+            ledger: ledger.clone(),
+            site: site.clone(),
+            clock: clock.clone(),
+            metrics: Arc::new(Metrics::new("test").map_err(|e| e.to_string())?),
+        };
+        let board = Arc::new(Board::new(clock, "test", &site.instance));
+        let reconciler = Reconciler::new(observer.clone(), executor, board.clone(), 2);
+        Ok(Daemon {
+            ledger,
+            board,
+            reconciler: Arc::new(reconciler),
+            observer,
+            world: world.clone(),
+            events: None,
+            deaf: false,
+            due: BTreeMap::new(),
+            resync: world.now(),
+            looks: BTreeMap::new(),
+        })
+    }
+
+    /// Asks for a look at a name now.
+    pub fn add(&mut self, name: &DbName) {
+        self.due.insert(name.clone(), self.world.now());
+    }
+
+    /// When something is due next.
+    pub fn next(&self) -> Timestamp {
+        let due = self.due.values().min().copied();
+        due.map_or(self.resync, |due| due.min(self.resync))
+    }
+
+    /// Everything that is due now: resync, events, looks side by side. Gives the names that were
+    /// looked at.
+    pub async fn step(&mut self) -> Result<usize, String> {
+        let now = self.world.now();
+        self.listen().await;
+        if self.resync <= now {
+            self.resync = now + RESYNC;
+            // What is not listed is unknown until the next resync.
+            let _ = self.observer.relist().await;
+            self.add_all();
+        }
+        let names: Vec<DbName> = self
+            .due
+            .iter()
+            .filter(|(_, at)| **at <= now)
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in &names {
+            self.due.remove(name);
+            self.count(name, now)?;
+        }
+        let looks = names.iter().map(|name| self.reconciler.look(name));
+        let ends = join_all(looks).await;
+        for (name, again) in names.iter().zip(ends) {
+            let at = match again {
+                Again::Now => self.world.now(),
+                Again::At(at) => {
+                    // The wall clock may be wrong; waiting is not measured by it.
+                    let wait = (at - self.world.clock().now()).max(SHORTEST);
+                    self.world.now() + wait
+                }
+                Again::OnEvent => self.resync,
+            };
+            let asked = self.board.view(name).filter(|v| v.container.is_some());
+            let beat = asked.map(|v| self.world.now() + if v.ready { BEAT } else { ASK_AGAIN });
+            let at = beat.map_or(at, |beat| beat.min(at));
+            let due = self.due.entry(name.clone()).or_insert(at);
+            *due = at.min(*due);
+        }
+        Ok(names.len())
+    }
+
+    fn count(&mut self, name: &DbName, now: Timestamp) -> Result<(), String> {
+        let (at, looks) = self.looks.entry(name.clone()).or_insert((now, 0));
+        if *at != now {
+            (*at, *looks) = (now, 0);
+        }
+        *looks += 1;
+        if *looks > HOT {
+            let view = self.board.view(name);
+            let lane = view.and_then(|v| v.lane.clone());
+            return Err(format!("{name} is looked at without end; last {lane:?}"));
+        }
+        Ok(())
+    }
+
+    fn add_all(&mut self) {
+        for (name, _) in self.ledger.book().rows() {
+            self.due.insert(name.clone(), self.world.now());
+        }
+    }
+
+    /// Follows the engine's events; a broken stream begins anew with a list.
+    async fn listen(&mut self) {
+        let Some(mut events) = self.events.take() else {
+            let events = self.world.events(None);
+            if self.observer.relist().await.is_ok() {
+                self.events = Some(events);
+                self.add_all();
+            }
+            return;
+        };
+        loop {
+            match events.next().now_or_never() {
+                Some(Some(Ok(event))) if self.deaf => drop(event),
+                Some(Some(Ok(event))) => self.on_event(&event),
+                Some(Some(Err(_)) | None) => return,
+                None => break,
+            }
+        }
+        self.events = Some(events);
+    }
+
+    fn on_event(&mut self, event: &RuntimeEvent) {
+        self.observer.note(event);
+        let uid: Option<Uid> = event
+            .labels
+            .get(LABEL_UID)
+            .and_then(|text| text.parse().ok());
+        let book = self.ledger.book();
+        for (name, row) in book.rows() {
+            if uid == Some(row.database.uid) || name.as_str() == event.name {
+                self.add(name);
+            }
+        }
+    }
+
+    /// One step that is cut off after so many polls, as by a kill between any two awaits.
+    pub async fn step_cut_off(&mut self, polls: usize) -> Result<bool, String> {
+        let step = pin!(self.step());
+        match poll_some(step, polls).await {
+            Some(Ok(_)) => Ok(false),
+            Some(Err(why)) => Err(why),
+            None => Ok(true),
+        }
+    }
+}
+
+/// Polls a future so often at most; then it is left where it is.
+pub async fn poll_some<F: Future>(mut future: Pin<&mut F>, polls: usize) -> Option<F::Output> {
+    for _ in 0..polls {
+        let polled = std::future::poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await;
+        if let Poll::Ready(output) = polled {
+            return Some(output);
+        }
+        tokio::task::yield_now().await;
+    }
+    None
+}

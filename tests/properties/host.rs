@@ -1,0 +1,445 @@
+//! A host with databases, a daemon on it, and the books that a test keeps about both.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
+use std::pin::pin;
+
+use chrono::TimeDelta;
+use uuid::Uuid;
+
+use db4sci::admin::{MemoryStorage, NewEntry};
+use db4sci::model::server::Protocol;
+use db4sci::model::view::Phase;
+use db4sci::model::{
+    Change, Clock, Database, DbName, EngineKind, Outcome, Reason, RestartPolicy, Site, Status,
+    Timestamp, Uid, Who,
+};
+use db4sci::runtime::sim::{SimImage, World};
+
+use crate::daemon::{Daemon, poll_some};
+use crate::rng::Rng;
+use crate::seeds::Run;
+use crate::specs::{CATALOG, Wish, rules};
+
+/// So many polls finish any step that can be finished.
+const PLENTY: usize = 4000;
+
+/// A database as the test knows it.
+#[derive(Debug, Clone)]
+pub struct Db {
+    pub name: DbName,
+    pub uid: Uid,
+    pub wish: Wish,
+    /// Rows that its users were told are safe.
+    pub rows: u64,
+    /// Whether its first start was finished.
+    pub begun: bool,
+    /// Why nothing may be started on its folder now: lost, swapped, unmounted.
+    pub barred: BTreeSet<&'static str>,
+}
+
+impl Db {
+    pub fn lost(&self) -> bool {
+        self.barred.contains("lost")
+    }
+}
+
+/// Something that a call of the daemon changed: `start genomics`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    pub at: Timestamp,
+    pub text: String,
+}
+
+/// The host and the test's books.
+pub struct Host {
+    pub world: World,
+    pub storage: MemoryStorage,
+    pub site: Site,
+    pub daemon: Daemon,
+    pub rng: Rng,
+    pub dbs: Vec<Db>,
+    /// What a call of the daemon changed since somebody last looked.
+    pub journal: Vec<Line>,
+    /// Whether people speak while looks are under way, too.
+    hurried: bool,
+    phases: BTreeMap<DbName, String>,
+    tell: bool,
+}
+
+impl Host {
+    /// A host without databases, and a daemon that has just started.
+    pub async fn new(run: Run) -> Result<Self, String> {
+        let world = World::new(run.seed);
+        for engine in EngineKind::ALL {
+            let (protocol, target, versions) = match engine {
+                EngineKind::Postgres => (
+                    Protocol::Postgres,
+                    "/var/lib/postgresql/data",
+                    ["postgres:17", "postgres:17.6"],
+                ),
+                EngineKind::MariaDB => (
+                    Protocol::MySql,
+                    "/var/lib/mysql",
+                    ["mariadb:11.8", "mariadb:11.8.2"],
+                ),
+                EngineKind::MongoDB | EngineKind::Neo4j => continue,
+            };
+            for reference in versions {
+                let version = reference.split(':').next_back().unwrap_or_default();
+                let image = SimImage::server(protocol, version, &[target]);
+                world.publish_image(reference, image);
+            }
+        }
+        let storage = MemoryStorage::new();
+        let site = Site {
+            instance: "laws".to_owned(),
+            container_prefix: String::new(),
+            state_dir: "/state".into(),
+            publish_ip: [127, 0, 0, 1].into(),
+            container_host: "db.example.org".to_owned(),
+        };
+        let daemon = Daemon::start(&world, storage.clone(), &site).await?;
+        Ok(Host {
+            world,
+            storage,
+            site,
+            daemon,
+            rng: Rng::new(run.seed ^ 0x5EED),
+            dbs: Vec::new(),
+            journal: Vec::new(),
+            hurried: true,
+            phases: BTreeMap::new(),
+            tell: run.tell,
+        })
+    }
+
+    pub fn tell(&self, what: impl Display) {
+        if self.tell {
+            println!("{} {what}", self.now().format("%F %T%.3f"));
+        }
+    }
+
+    pub fn now(&self) -> Timestamp {
+        Clock::now(&self.world)
+    }
+
+    /// A database as the ledger has it.
+    pub fn database(&self, n: usize) -> Option<Database> {
+        let book = self.daemon.ledger.book();
+        book.row(&self.dbs[n].name).map(|row| row.database.clone())
+    }
+
+    /// A new database.
+    pub async fn add(&mut self, wish: Wish) -> Result<(), String> {
+        let n = self.dbs.len();
+        let number = (u128::from(self.rng.next()) << 64) | u128::from(self.rng.next());
+        self.dbs.push(Db {
+            name: wish.name.parse()?,
+            uid: Uid(Uuid::from_u128(number)),
+            rows: 0,
+            begun: false,
+            barred: BTreeSet::new(),
+            wish: wish.clone(),
+        });
+        self.wish(n, wish).await.map(|_| ())
+    }
+
+    /// A person's spec, admitted or refused.
+    pub async fn wish(&mut self, n: usize, wish: Wish) -> Result<bool, String> {
+        let mut rules = rules(CATALOG);
+        for (_, row) in self.daemon.ledger.book().rows() {
+            rules.take_ports(&row.database);
+        }
+        let earlier = self.database(n);
+        let database = match wish.admit(earlier.as_ref(), &rules, self.dbs[n].uid) {
+            Ok(database) => database,
+            Err(problems) => {
+                self.tell(format!("  refused: {}", problems[0]));
+                return Ok(false);
+            }
+        };
+        if earlier.as_ref() == Some(&database) {
+            self.dbs[n].wish = wish;
+            return Ok(true);
+        }
+        let change = Change::Admitted {
+            database: Box::new(database),
+        };
+        let accepted = self.append(n, change).await?;
+        if accepted {
+            self.dbs[n].wish = wish;
+        }
+        Ok(accepted)
+    }
+
+    /// A spec that is admitted while nothing else is under way.
+    pub async fn wish_quietly(&mut self, n: usize, wish: Wish) -> Result<(), String> {
+        self.hurried = false;
+        let done = self.wish(n, wish).await;
+        self.hurried = true;
+        done.map(|_| ())
+    }
+
+    /// An entry of a person; now and then while looks are under way. Whether it was accepted.
+    pub async fn append(&mut self, n: usize, change: Change) -> Result<bool, String> {
+        let name = self.dbs[n].name.clone();
+        let new = NewEntry {
+            who: Who::Daemon,
+            name: Some(name.clone()),
+            outcome: Outcome::Done,
+            message: "a person's wish".to_owned(),
+            change,
+        };
+        let ledger = self.daemon.ledger.clone();
+        let accepted = if self.hurried && self.rng.percent(30) {
+            let (step, accepted) =
+                futures_util::future::join(self.daemon.step(), ledger.append(new)).await;
+            step?;
+            accepted
+        } else {
+            ledger.append(new).await
+        };
+        self.daemon.add(&name);
+        self.after_step().await?;
+        Ok(accepted.is_ok())
+    }
+
+    /// Lets the daemon work for so long.
+    pub async fn pass(&mut self, time: TimeDelta) -> Result<(), String> {
+        let begun = self.now();
+        let until = begun + time;
+        loop {
+            self.daemon.step().await?;
+            self.after_step().await?;
+            let now = self.now();
+            if self.daemon.next() <= now {
+                continue;
+            }
+            if now >= until {
+                return Ok(());
+            }
+            // Engine events come when they come; after a while nothing but resyncs is expected.
+            let stride = if now - begun < TimeDelta::minutes(2) {
+                TimeDelta::seconds(1)
+            } else {
+                TimeDelta::seconds(30)
+            };
+            let next = (now + stride).min(until);
+            self.world.advance(self.daemon.next().min(next) - now);
+        }
+    }
+
+    /// As `pass`, and all looks are at full half-seconds, so that two worlds can be compared.
+    pub async fn pass_in_step(&mut self, half_seconds: u32) -> Result<(), String> {
+        for _ in 0..half_seconds {
+            loop {
+                self.daemon.step().await?;
+                self.after_step().await?;
+                if self.daemon.next() > self.now() {
+                    break;
+                }
+            }
+            self.world.advance(TimeDelta::milliseconds(500));
+        }
+        Ok(())
+    }
+
+    /// A kill of the daemon, somewhere, and its next life. What it had acknowledged is still known.
+    pub async fn crash(&mut self) -> Result<(), String> {
+        for db in &self.dbs {
+            self.daemon.add(&db.name);
+        }
+        let how = self.rng.below(3);
+        match how {
+            0 => {}
+            1 => {
+                let polls = usize::try_from(self.rng.below(160)).unwrap_or(0);
+                let cut = self.daemon.step_cut_off(polls).await?;
+                self.tell(format!("  cut off after {polls} polls: {cut}"));
+            }
+            _ => {
+                let (call, after) = (self.rng.below(60), self.rng.percent(50));
+                self.world.hang_at(self.world.calls() + call, after);
+                let ended = {
+                    let step = pin!(self.daemon.step());
+                    poll_some(step, PLENTY).await
+                };
+                self.tell(format!(
+                    "  killed at call {call}, effect {after}: {}",
+                    ended.is_none()
+                ));
+                ended.transpose()?;
+                self.world.revive();
+            }
+        }
+        let head = self.daemon.ledger.book().head();
+        let kept = usize::try_from(self.rng.below(400)).unwrap_or(0);
+        self.storage.set_full(false);
+        self.storage = self.storage.crash(kept);
+        self.daemon = Daemon::start(&self.world, self.storage.clone(), &self.site).await?;
+        self.daemon.deaf = self.rng.percent(20);
+        if head.seq > 0 {
+            let found = self.daemon.ledger.records(head.seq - 1, 1).await;
+            let found = found.map_err(|e| e.to_string())?;
+            // Records are chained: the same checksum means the same entries before it.
+            if found.first().map(|r| r.head()) != Some(head) {
+                return Err(format!("entry {} was acknowledged and is gone", head.seq));
+            }
+        }
+        self.after_step().await
+    }
+
+    /// What must hold at every instant.
+    pub async fn after_step(&mut self) -> Result<(), String> {
+        let lines = self.world.take_journal();
+        let changed = !lines.is_empty();
+        for line in lines {
+            self.tell(format!("    {line}"));
+            let mut words = line.split(' ');
+            let (verb, name) = (words.next(), words.next());
+            let db = self
+                .dbs
+                .iter_mut()
+                .find(|db| Some(db.name.as_str()) == name);
+            if let (Some(verb), Some(db)) = (verb, db) {
+                if verb == "mark_initialised" {
+                    db.begun = true;
+                }
+                let begins = ["prepare", "set_aside", "create", "start"].contains(&verb);
+                if begins && let Some(why) = db.barred.first() {
+                    return Err(format!("`{line}`, and its data is {why}"));
+                }
+            }
+            self.journal.push(Line {
+                at: self.now(),
+                text: line,
+            });
+        }
+        self.show_phases();
+        if let Some(violation) = self.world.violations().first() {
+            return Err(format!("violation: {violation}"));
+        }
+        if !changed {
+            return Ok(());
+        }
+        let mut containers: BTreeMap<Uid, usize> = BTreeMap::new();
+        for uid in self.world.containers().iter().filter_map(|c| c.uid()) {
+            let count = containers.entry(uid).or_default();
+            *count += 1;
+            if *count > 1 {
+                return Err(format!("two containers of {uid}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn show_phases(&mut self) {
+        if !self.tell {
+            return;
+        }
+        for db in &self.dbs {
+            let Some(view) = self.daemon.board.view(&db.name) else {
+                continue;
+            };
+            let reasons: Vec<_> = view.held.iter().map(|h| h.reason.as_str()).collect();
+            let text = format!("{} {}", view.phase, reasons.join(" "));
+            if self.phases.get(&db.name) != Some(&text) {
+                self.tell(format!("  {} is {text}: {}", db.name, view.message));
+                self.phases.insert(db.name.clone(), text);
+            }
+        }
+    }
+
+    /// A user of a database that is Ready commits a row.
+    pub fn write(&mut self, n: usize) {
+        let db = &self.dbs[n];
+        let ready = self
+            .daemon
+            .board
+            .view(&db.name)
+            .is_some_and(|v| v.phase == Phase::Ready);
+        if ready && self.world.write(db.uid) {
+            self.dbs[n].rows += 1;
+        }
+    }
+
+    /// Whether a database is as its spec wants it; otherwise what is missing.
+    pub fn as_wanted(&self, n: usize) -> Result<(), String> {
+        let db = &self.dbs[n];
+        let name = &db.name;
+        let view = self.daemon.board.view(name).ok_or("it has no view")?;
+        let all = self.world.containers();
+        let found = all.iter().find(|c| c.uid() == Some(db.uid));
+        if db.lost() {
+            // Down, or alarmed while its server still has the old files open.
+            let known = view.held.iter().any(|h| match h.reason {
+                Reason::DataLost | Reason::DataForeign | Reason::Quarantined => true,
+                _ => db.wish.state == "Stopped",
+            });
+            return known
+                .then_some(())
+                .ok_or_else(|| format!("{name} lost its data and is {}", view.phase));
+        }
+        let phase = if db.wish.state == "Stopped" {
+            Phase::Stopped
+        } else {
+            Phase::Ready
+        };
+        if view.phase != phase {
+            return Err(format!(
+                "{name} is {} and not {phase}: {}",
+                view.phase, view.message
+            ));
+        }
+        if let Some(lane) = &view.lane {
+            return Err(format!("{name} is still to {:?}", lane.why));
+        }
+        let held = view.held.iter().find(|h| h.reason != Reason::Stopped);
+        if let Some(held) = held {
+            return Err(format!("{name}: {:?}: {}", held.reason, held.message));
+        }
+        if phase == Phase::Stopped {
+            let down = found.is_none_or(|c| c.status != Status::Running);
+            return down
+                .then_some(())
+                .ok_or_else(|| format!("{name} is not stopped"));
+        }
+        let database = self.database(n).ok_or("it is not in the book")?;
+        let c = found.ok_or_else(|| format!("{name} has no container"))?;
+        let resources = &database.resources;
+        let ports: Vec<u16> = c.ports.iter().map(|p| p.host).collect();
+        let agrees = c.name == name.as_str()
+            && c.status == Status::Running
+            && c.restart == RestartPolicy::Always
+            && c.memory == resources.memory.bytes()
+            && c.nano_cpus == resources.cpus.map_or(0, |cpus| cpus.nano())
+            && c.shm == resources.shm.bytes()
+            && ports == [database.port.get()]
+            && Some(&c.image) == database.image.pinned.as_ref();
+        if !agrees {
+            return Err(format!("{name} is Ready, and its container is {c:?}"));
+        }
+        if self.world.rows(db.uid) != Some(db.rows) {
+            return Err(format!(
+                "{name} has {:?} rows of {}",
+                self.world.rows(db.uid),
+                db.rows
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether all are.
+    pub fn all_as_wanted(&self) -> Result<(), String> {
+        (0..self.dbs.len()).try_for_each(|n| self.as_wanted(n))
+    }
+}
+
+/// Runs a law's future on a runtime without timers and sockets.
+pub fn block_on<T>(law: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+        .block_on(law)
+}

@@ -1,0 +1,144 @@
+//! Specs as people write them, through the real admission.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use db4sci::model::{Database, Problem, Source, Uid};
+use db4sci::specs::{self, Catalog, ConfigFiles, Request, Rules, VolumeRule};
+
+/// Two images of one series an engine, so that a spec can change from one to the other.
+pub const CATALOG: &str = r#"
+Postgres:
+  dbengine: Postgres
+  pub_ports: [5432]
+  volumes:
+    - [DBVOL, /, /var/lib/postgresql/data]
+  command: postgres
+  images:
+    - [PostgreSQL 17, "postgres:17"]
+    - [PostgreSQL 17.6, "postgres:17.6"]
+MariaDB:
+  dbengine: MariaDB
+  pub_ports: [3306]
+  volumes:
+    - [DBVOL, /, /var/lib/mysql]
+  command: mariadbd
+  images:
+    - [MariaDB 11.8, "mariadb:11.8"]
+    - [MariaDB 11.8.2, "mariadb:11.8.2"]
+"#;
+
+/// The rules of the simulated host.
+pub fn rules(catalog: &str) -> Rules {
+    let volume = |label: &str, path: &str| VolumeRule {
+        label: label.to_owned(),
+        path: path.into(),
+        engines: None,
+        users: None,
+        encrypted: false,
+    };
+    Rules {
+        catalog: Catalog::parse(catalog, Path::new("catalog.yaml")).unwrap(),
+        mirrors: BTreeMap::new(),
+        volumes: vec![volume("Standard", "/volume"), volume("Fast", "/fast")],
+        admins: Vec::new(),
+        host: None,
+        base_port: 32010,
+        reserved: BTreeMap::new(),
+        taken: BTreeMap::new(),
+        stores: ["local".to_owned()].into(),
+        time_zone: "UTC".parse().unwrap(),
+        config_files: ConfigFiles::default(),
+    }
+}
+
+/// What a person writes; `None` is left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    pub name: &'static str,
+    pub engine: &'static str,
+    pub image: Option<&'static str>,
+    pub state: &'static str,
+    pub memory: Option<&'static str>,
+    pub cpus: Option<&'static str>,
+    pub shm: Option<&'static str>,
+    pub setting: Option<&'static str>,
+    pub port: Option<u16>,
+    pub window: &'static str,
+    pub description: Option<&'static str>,
+}
+
+impl Wish {
+    pub fn new(name: &'static str, engine: &'static str) -> Self {
+        Wish {
+            name,
+            engine,
+            image: None,
+            state: "Running",
+            memory: None,
+            cpus: None,
+            shm: None,
+            setting: None,
+            port: None,
+            window: "Any",
+            description: None,
+        }
+    }
+
+    /// The images of its engine, as specs name them.
+    pub fn images(&self) -> [&'static str; 2] {
+        if self.engine == "Postgres" {
+            ["PostgreSQL 17", "PostgreSQL 17.6"]
+        } else {
+            ["MariaDB 11.8", "MariaDB 11.8.2"]
+        }
+    }
+
+    pub fn text(&self) -> String {
+        let mut text = format!(
+            "apiVersion: db4sci/v1\nkind: Database\nmetadata: {{name: {}}}\nspec:\n  engine: {}\n  \
+             owner: lab\n  contact: lab@example.org\n  state: {}\n  maintenanceWindow: {}\n",
+            self.name, self.engine, self.state, self.window
+        );
+        let mut line = |key: &str, value: Option<String>| {
+            if let Some(value) = value {
+                writeln!(text, "  {key}: {value}").unwrap();
+            }
+        };
+        line("image", self.image.map(str::to_owned));
+        line("port", self.port.map(|p| p.to_string()));
+        line("description", self.description.map(str::to_owned));
+        line(
+            "parameters",
+            self.setting.map(|v| format!("{{max_connections: {v}}}")),
+        );
+        let resources = [
+            ("memory", self.memory),
+            ("cpus", self.cpus),
+            ("shm", self.shm),
+        ];
+        let resources: Vec<String> = resources
+            .iter()
+            .filter_map(|(key, value)| Some(format!("{key}: \"{}\"", (*value)?)))
+            .collect();
+        let given = (!resources.is_empty()).then(|| format!("{{{}}}", resources.join(", ")));
+        line("resources", given);
+        text
+    }
+
+    /// Through the real admission.
+    pub fn admit(
+        &self,
+        earlier: Option<&Database>,
+        rules: &Rules,
+        fresh: Uid,
+    ) -> Result<Database, Vec<Problem>> {
+        let parsed = specs::parse(&self.text(), Path::new("spec.yaml"))?;
+        let request = Request {
+            parsed: &parsed,
+            source: Source::Api,
+        };
+        specs::admit(&request, earlier, rules, fresh)
+    }
+}
