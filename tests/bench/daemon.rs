@@ -59,6 +59,8 @@ impl Host {
             .env("DB4SCI_STATE_DIR", at("state"))
             .env("DB4SCI_DATA_VOLUME", at("data"))
             .env("DB4SCI_SOCKET", &socket)
+            // The daemon refuses variables that it does not know.
+            .env_remove("DB4SCI_BENCH_DATABASES")
             .stdout(Stdio::null());
         if mirrors.exists() {
             command.env("DB4SCI_IMAGE_MIRRORS", mirrors);

@@ -4,6 +4,7 @@
 //! `cargo test --test live` needs root, a Docker Engine and the images of `dev/setup`, and fails
 //! without them. Every test has an instance of its own (state, data, ports, names, labels) and
 //! touches nothing else.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod host;
 #[path = "../support/mod.rs"]

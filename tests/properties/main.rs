@@ -1,4 +1,5 @@
 //! The laws of the design, held to seeded runs of the real reconciler over a simulated host.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod daemon;
 mod hands;
