@@ -29,10 +29,6 @@ use db4sci::runtime::{DataDirs, Runtime, RuntimeError, RuntimeEvent, Servers};
 const RESYNC: TimeDelta = TimeDelta::seconds(60);
 /// The shortest wait between two looks that are not asked for at once.
 const SHORTEST: TimeDelta = TimeDelta::milliseconds(50);
-/// In place of the tasks that follow servers: a look asks once, so soon again while a server does not
-/// answer, and after so long while it does.
-const ASK_AGAIN: TimeDelta = TimeDelta::seconds(2);
-const BEAT: TimeDelta = TimeDelta::seconds(10);
 /// Looks at one name at one instant that can be no accident.
 const HOT: u32 = 60;
 
@@ -135,6 +131,7 @@ impl Daemon {
     pub async fn step(&mut self) -> Result<usize, String> {
         let now = self.world.now();
         self.listen().await;
+        self.ask();
         if self.resync <= now {
             self.resync = now + RESYNC;
             // What is not listed is unknown until the next resync.
@@ -161,11 +158,8 @@ impl Daemon {
                     let wait = (at - self.world.clock().now()).max(SHORTEST);
                     self.world.now() + wait
                 }
-                Again::OnEvent => self.resync,
+                Again::OnEvent => continue,
             };
-            let asked = self.board.view(name).filter(|v| v.container.is_some());
-            let beat = asked.map(|v| self.world.now() + if v.ready { BEAT } else { ASK_AGAIN });
-            let at = beat.map_or(at, |beat| beat.min(at));
             let due = self.due.entry(name.clone()).or_insert(at);
             *due = at.min(*due);
         }
@@ -211,6 +205,17 @@ impl Daemon {
             }
         }
         self.events = Some(events);
+    }
+
+    /// In place of the tasks that follow servers: whose answer would be another one by now is looked
+    /// at.
+    fn ask(&mut self) {
+        for (name, row) in self.ledger.book().rows() {
+            let answers = self.world.rows(row.database.uid).is_some();
+            if self.board.view(name).is_some_and(|v| v.ready != answers) {
+                self.due.insert(name.clone(), self.world.now());
+            }
+        }
     }
 
     fn on_event(&mut self, event: &RuntimeEvent) {

@@ -19,7 +19,7 @@ use db4sci::runtime::sim::{SimImage, World};
 use crate::daemon::{Daemon, poll_some};
 use crate::rng::Rng;
 use crate::seeds::Run;
-use crate::specs::{CATALOG, Wish, rules};
+use crate::specs::{Wish, rules};
 
 /// So many polls finish any step that can be finished.
 const PLENTY: usize = 4000;
@@ -147,7 +147,7 @@ impl Host {
 
     /// A person's spec, admitted or refused.
     pub async fn wish(&mut self, n: usize, wish: Wish) -> Result<bool, String> {
-        let mut rules = rules(CATALOG);
+        let mut rules = rules();
         for (_, row) in self.daemon.ledger.book().rows() {
             rules.take_ports(&row.database);
         }

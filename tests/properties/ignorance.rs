@@ -1,11 +1,14 @@
 //! The planner alone, over random situations: equal questions have equal answers, and nothing that
 //! is not known is stopped, removed, overwritten or begun anew.
 
+use std::sync::LazyLock;
+
 use chrono::TimeDelta;
 use uuid::Uuid;
 
 use db4sci::engine;
 use db4sci::model::container::LABEL_UID;
+use db4sci::model::database::Window;
 use db4sci::model::view::Phase;
 use db4sci::model::{
     Action, Attempts, Class, ContainerId, ContainerSeen, Cost, DataSeen, Database, FailedAttempt,
@@ -17,7 +20,7 @@ use db4sci::plan::{Wanted, phase, plan};
 
 use crate::rng::Rng;
 use crate::seeds::{Run, hold};
-use crate::specs::{CATALOG, Wish, rules};
+use crate::specs::{Wish, rules};
 
 /// Situations a seed.
 const SITUATIONS: u32 = 40;
@@ -93,12 +96,14 @@ impl Draw {
     }
 
     fn database(&mut self) -> Database {
-        let mut wish = Wish::new("genomics", "Postgres");
-        wish.window = *self.0.pick(&["Any", "AfterHours", "OfficeHours"]);
-        wish.cpus = *self.0.pick(&[None, Some("1")]);
-        let mut db = wish
-            .admit(None, &rules(CATALOG), Uid(Uuid::from_u128(1)))
-            .unwrap();
+        static PLAIN: LazyLock<Database> = LazyLock::new(|| {
+            let wish = Wish::new("genomics", "Postgres");
+            wish.admit(None, &rules(), Uid(Uuid::from_u128(1))).unwrap()
+        });
+        let mut db = PLAIN.clone();
+        let windows = [Window::Any, Window::AfterHours, Window::OfficeHours];
+        db.maintenance_window = self.0.pick(&windows).clone();
+        db.resources.cpus = self.maybe(50, |_| "1".parse().unwrap());
         let states = [
             WantedState::Running,
             WantedState::Running,

@@ -11,7 +11,7 @@ use crate::specs::Wish;
 /// long as the engine's start deadline.
 const PATIENCE: TimeDelta = TimeDelta::minutes(60);
 /// How long it is watched that nothing more happens.
-const QUIET: TimeDelta = TimeDelta::minutes(3);
+const QUIET: TimeDelta = TimeDelta::minutes(2);
 
 pub fn wishes() -> [Wish; 3] {
     [
@@ -67,7 +67,7 @@ async fn troubled(run: Run, kinds: Kinds) -> Result<(), String> {
         host.pass(TimeDelta::seconds(30)).await?;
     }
     let mut damage = Damage::default();
-    let steps = 5 + host.rng.below(35);
+    let steps = 5 + host.rng.below(25);
     for _ in 0..steps.min(run.steps) {
         host.trouble(kinds, &mut damage).await?;
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use db4sci::model::{Database, Problem, Source, Uid};
 use db4sci::specs::{self, Catalog, ConfigFiles, Request, Rules, VolumeRule};
@@ -30,7 +31,13 @@ MariaDB:
 "#;
 
 /// The rules of the simulated host.
-pub fn rules(catalog: &str) -> Rules {
+pub fn rules() -> Rules {
+    static RULES: LazyLock<Rules> = LazyLock::new(|| rules_of(CATALOG));
+    RULES.clone()
+}
+
+/// The same with another catalog.
+pub fn rules_of(catalog: &str) -> Rules {
     let volume = |label: &str, path: &str| VolumeRule {
         label: label.to_owned(),
         path: path.into(),

@@ -11,7 +11,7 @@ use crate::host::{Host, block_on};
 use crate::laws::{settles, wishes};
 use crate::rng::Rng;
 use crate::seeds::hold;
-use crate::specs::{CATALOG, rules};
+use crate::specs::{CATALOG, rules_of};
 
 /// The catalog as a colleague might edit it: other defaults, ports, volumes and commands, and rows
 /// that are gone.
@@ -52,7 +52,7 @@ Postgres:
 
 /// The rules of another day.
 fn edited(rng: &mut Rng) -> Rules {
-    let mut rules = rules(rng.pick::<&str>(&EDITED));
+    let mut rules = rules_of(rng.pick::<&str>(&EDITED));
     if rng.percent(50) {
         rules.volumes.reverse();
     }
