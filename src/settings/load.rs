@@ -2,23 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::LazyLock;
 
 use serde_json::{Map, Value};
 
+use crate::model::Problem;
 use crate::model::database::ZoneName;
-use crate::model::{EngineKind, ImageRef, Problem};
-use crate::specs::VolumeRule;
-use crate::specs::document::{self, Guide, Places, nearest};
+use crate::specs::document::{self, Guide, Places};
 
-use super::raw::{RawSettings, RawVolume};
+use super::raw::RawSettings;
 use super::{Limits, Mode, Settings, env};
 
 static GUIDE: LazyLock<Guide> = LazyLock::new(Guide::of::<RawSettings>);
-static MIRRORS: LazyLock<Guide> = LazyLock::new(Guide::of::<BTreeMap<String, String>>);
 
 /// Bytes that a unix socket's path may have (`sun_path` less its end).
 const SOCKET_PATH: usize = 107;
@@ -72,7 +70,7 @@ fn read_file(file: &Path) -> Result<(RawSettings, Places), Vec<Problem>> {
     GUIDE.read(&node, file)
 }
 
-fn read_text(file: &Path, missing: &str) -> Result<String, Vec<Problem>> {
+pub(super) fn read_text(file: &Path, missing: &str) -> Result<String, Vec<Problem>> {
     let problem = |message: String| vec![Problem::new("", message).at(document::whole(file))];
     let bytes = std::fs::read(file).map_err(|error| match error.kind() {
         ErrorKind::NotFound => problem(format!("there is no such file; {missing}")),
@@ -82,12 +80,12 @@ fn read_text(file: &Path, missing: &str) -> Result<String, Vec<Problem>> {
     Ok(text.to_owned())
 }
 
-struct Resolve<'a> {
+pub(super) struct Resolve<'a> {
     home: &'a Path,
-    mode: Mode,
-    env: &'a BTreeMap<String, String>,
+    pub(super) mode: Mode,
+    pub(super) env: &'a BTreeMap<String, String>,
     places: Places,
-    problems: Vec<Problem>,
+    pub(super) problems: Vec<Problem>,
 }
 
 impl Resolve<'_> {
@@ -193,103 +191,7 @@ impl Resolve<'_> {
         self.refuse("socket", message)
     }
 
-    fn data_volumes(
-        &mut self,
-        rows: Option<&[RawVolume]>,
-        state_dir: Option<&Path>,
-    ) -> Option<Vec<VolumeRule>> {
-        let standard = |path: PathBuf| {
-            Some(vec![VolumeRule {
-                label: "Standard".to_owned(),
-                path,
-                engines: None,
-                users: None,
-                encrypted: false,
-            }])
-        };
-        if let Some(path) = self.env.get(env::DATA_VOLUME) {
-            return self.absolute(env::DATA_VOLUME, path).and_then(standard);
-        }
-        let Some(rows) = rows else {
-            if self.mode.needs_volumes() {
-                return self.missing("dataVolumes", "the folders for data");
-            }
-            return standard(state_dir?.join("data"));
-        };
-        let mut volumes: Vec<VolumeRule> = Vec::new();
-        for (i, row) in rows.iter().enumerate() {
-            let field = |key: &str| format!("dataVolumes[{i}].{key}");
-            let path = self.absolute(&field("path"), &row.path);
-            let engines = match row.engines.list() {
-                Some(list) => self.engines(&field("engines"), list).map(Some),
-                None => Some(None),
-            };
-            if rows[..i].iter().any(|r| r.label == row.label) {
-                let message = format!("`{}` stands twice", row.label);
-                self.refuse::<()>(&field("label"), message);
-            }
-            if let Some(twin) = rows[..i].iter().find(|r| r.path == row.path) {
-                let message = format!("`{}` is `{}`'s, too", row.path, twin.label);
-                self.refuse::<()>(&field("path"), message);
-            }
-            if let (Some(path), Some(engines)) = (path, engines) {
-                volumes.push(VolumeRule {
-                    label: row.label.clone(),
-                    path,
-                    engines,
-                    users: row.users.list().map(<[String]>::to_vec),
-                    encrypted: row.encrypted,
-                });
-            }
-        }
-        Some(volumes)
-    }
-
-    fn engines(&mut self, field: &str, list: &[String]) -> Option<Vec<EngineKind>> {
-        let mut engines = Vec::new();
-        for (i, word) in list.iter().enumerate() {
-            match word.parse() {
-                Ok(engine) => engines.push(engine),
-                Err(message) => {
-                    let all = EngineKind::ALL.map(EngineKind::as_str);
-                    let hint = match nearest(word, all) {
-                        Some(near) => format!("did you mean `{near}`? Allowed"),
-                        None => "allowed".to_owned(),
-                    };
-                    let message = format!("{message}; {hint}: ALL, {}", all.join(", "));
-                    self.refuse::<()>(&format!("{field}[{i}]"), message);
-                }
-            }
-        }
-        (engines.len() == list.len()).then_some(engines)
-    }
-
-    fn mirrors(&mut self, file: &Path) -> Option<BTreeMap<String, ImageRef>> {
-        let read = read_text(file, "set `image_mirrors` to one, or remove it")
-            .and_then(|text| document::parse_whole(&text, file))
-            .and_then(|node| MIRRORS.read::<BTreeMap<String, String>>(&node, file));
-        let (rows, places) = match read {
-            Ok(read) => read,
-            Err(problems) => {
-                self.problems.extend(problems);
-                return None;
-            }
-        };
-        let mut mirrors = BTreeMap::new();
-        for (from, to) in rows {
-            let wrong = |text: &str| text.parse::<ImageRef>().err();
-            for message in [wrong(&from), wrong(&to)].into_iter().flatten() {
-                let problem = places.locate(Problem::new(from.as_str(), message));
-                self.problems.push(problem);
-            }
-            if let Ok(to) = to.parse() {
-                mirrors.insert(from, to);
-            }
-        }
-        Some(mirrors)
-    }
-
-    fn absolute(&mut self, key: &str, text: &str) -> Option<PathBuf> {
+    pub(super) fn absolute(&mut self, key: &str, text: &str) -> Option<PathBuf> {
         let path = PathBuf::from(text);
         if path.is_absolute() && !path.components().any(|c| c.as_os_str() == "..") {
             return Some(path);
@@ -311,12 +213,12 @@ impl Resolve<'_> {
         }
     }
 
-    fn missing<T>(&mut self, key: &str, what: &str) -> Option<T> {
+    pub(super) fn missing<T>(&mut self, key: &str, what: &str) -> Option<T> {
         let mode = self.mode;
         self.refuse(key, format!("missing; {mode} needs {what}"))
     }
 
-    fn refuse<T>(&mut self, key: &str, message: String) -> Option<T> {
+    pub(super) fn refuse<T>(&mut self, key: &str, message: String) -> Option<T> {
         let problem = match env::variable(key, self.env) {
             Some(variable) => Problem::new(variable, message),
             None if key == env::DATA_VOLUME => Problem::new(key, message),
@@ -324,53 +226,5 @@ impl Resolve<'_> {
         };
         self.problems.push(problem);
         None
-    }
-}
-
-/// What a mode takes for granted.
-impl Mode {
-    /// Its settings file, below the home folder.
-    fn file(self) -> Option<&'static str> {
-        match self {
-            Mode::Prod => Some("prod/config.yaml"),
-            Mode::Dev => Some("dev/config.yaml"),
-            Mode::Test | Mode::Demo => None,
-        }
-    }
-
-    fn container_host(self) -> Option<String> {
-        match self {
-            Mode::Prod => None,
-            Mode::Dev | Mode::Test | Mode::Demo => Some("localhost".to_owned()),
-        }
-    }
-
-    fn container_ip(self) -> IpAddr {
-        match self {
-            Mode::Prod => Ipv4Addr::UNSPECIFIED.into(),
-            Mode::Dev | Mode::Test | Mode::Demo => Ipv4Addr::LOCALHOST.into(),
-        }
-    }
-
-    pub(super) fn state_dir(self) -> &'static str {
-        match self {
-            Mode::Prod | Mode::Dev => "/var/lib/db4sci",
-            Mode::Test => "/var/lib/db4sci-test",
-            Mode::Demo => "/var/lib/db4sci-demo",
-        }
-    }
-
-    pub(super) fn socket(self, state_dir: &Path) -> PathBuf {
-        match self {
-            Mode::Prod | Mode::Dev => PathBuf::from("/run/db4sci/db4sci.sock"),
-            Mode::Test | Mode::Demo => state_dir.join("db4sci.sock"),
-        }
-    }
-
-    fn needs_volumes(self) -> bool {
-        match self {
-            Mode::Prod | Mode::Dev => true,
-            Mode::Test | Mode::Demo => false,
-        }
     }
 }

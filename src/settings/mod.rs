@@ -21,6 +21,7 @@ mod load;
 mod mode;
 mod raw;
 mod template;
+mod volumes;
 
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::model::Problem;
@@ -45,6 +47,54 @@ impl Mode {
                 "DB4SCI_MODE",
                 format!("not set; allowed: {}", all()),
             )),
+        }
+    }
+}
+
+/// What a mode takes for granted.
+impl Mode {
+    /// Its settings file, below the home folder.
+    pub(super) fn file(self) -> Option<&'static str> {
+        match self {
+            Mode::Prod => Some("prod/config.yaml"),
+            Mode::Dev => Some("dev/config.yaml"),
+            Mode::Test | Mode::Demo => None,
+        }
+    }
+
+    pub(super) fn container_host(self) -> Option<String> {
+        match self {
+            Mode::Prod => None,
+            Mode::Dev | Mode::Test | Mode::Demo => Some("localhost".to_owned()),
+        }
+    }
+
+    pub(super) fn container_ip(self) -> IpAddr {
+        match self {
+            Mode::Prod => Ipv4Addr::UNSPECIFIED.into(),
+            Mode::Dev | Mode::Test | Mode::Demo => Ipv4Addr::LOCALHOST.into(),
+        }
+    }
+
+    pub(super) fn state_dir(self) -> &'static str {
+        match self {
+            Mode::Prod | Mode::Dev => "/var/lib/db4sci",
+            Mode::Test => "/var/lib/db4sci-test",
+            Mode::Demo => "/var/lib/db4sci-demo",
+        }
+    }
+
+    pub(super) fn socket(self, state_dir: &Path) -> PathBuf {
+        match self {
+            Mode::Prod | Mode::Dev => PathBuf::from("/run/db4sci/db4sci.sock"),
+            Mode::Test | Mode::Demo => state_dir.join("db4sci.sock"),
+        }
+    }
+
+    pub(super) fn needs_volumes(self) -> bool {
+        match self {
+            Mode::Prod | Mode::Dev => true,
+            Mode::Test | Mode::Demo => false,
         }
     }
 }

@@ -8,7 +8,7 @@
 //! Pure: the same inputs give the same database or the same problems.
 
 use crate::engine::{self, Recipe};
-use crate::model::database::{Account, ConfigFile, Source, ZoneName};
+use crate::model::database::{ConfigFile, Source, ZoneName};
 use crate::model::{Database, DbName, EngineKind, Problem, Uid};
 
 use super::document;
@@ -16,6 +16,7 @@ use super::parse::Parsed;
 use super::raw::Spec;
 use super::rules::Rules;
 
+mod account;
 mod admin;
 mod backup;
 mod every;
@@ -23,6 +24,7 @@ mod facts;
 mod history;
 mod image;
 mod limits;
+mod people;
 mod place;
 mod window;
 
@@ -185,49 +187,6 @@ impl<'a> Check<'a> {
         })
     }
 
-    fn name(&mut self) -> Option<DbName> {
-        let text = &self.request.parsed.raw.metadata.name;
-        let name = match text.parse::<DbName>() {
-            Ok(name) => name,
-            Err(message) => {
-                self.refuse("metadata.name", name_message(text, &message));
-                return None;
-            }
-        };
-        if name.is_mydb_admin() && self.request.source != Source::Builtin {
-            self.refuse(
-                "metadata.name",
-                format!("`{name}` is reserved for db4sci's own database; choose another name"),
-            );
-            return None;
-        }
-        // Docker's own rule for containers, which carry the database's name.
-        if name.as_str().len() < 2 {
-            self.refuse(
-                "metadata.name",
-                format!("`{name}` is too short for a container's name; at least 2 characters"),
-            );
-            return None;
-        }
-        Some(name)
-    }
-
-    fn labels(&mut self) {
-        for key in self.request.parsed.raw.metadata.labels.keys() {
-            let plain = |c: char| c.is_ascii_alphanumeric() || "._/-".contains(c);
-            if key.is_empty() || key.len() > 63 || !key.chars().all(plain) {
-                self.refuse(
-                    &format!("metadata.labels.{key}"),
-                    format!(
-                        "`{}` cannot be a label's name; allowed: up to 63 letters, digits, `.`, \
-                         `_`, `/`, `-`",
-                        key.escape_debug()
-                    ),
-                );
-            }
-        }
-    }
-
     /// A file owns its database's spec: nothing else changes it.
     fn ownership(&mut self) {
         let owner = self.before.0.map(|db| &db.source);
@@ -287,185 +246,6 @@ impl<'a> Check<'a> {
         }))
     }
 
-    /// One line of text.
-    fn line(&mut self, field: &str, text: &str) -> Option<String> {
-        if text.trim().is_empty() {
-            self.refuse(field, "empty; a value is needed");
-            return None;
-        }
-        if text.chars().any(char::is_control) {
-            self.refuse(field, "has a line break; one line is allowed");
-            return None;
-        }
-        Some(text.to_owned())
-    }
-
-    fn contact(&mut self) -> Option<String> {
-        let text = self.line("spec.contact", &self.spec.contact)?;
-        let mail = text
-            .split_once('@')
-            .is_some_and(|(who, host)| !who.is_empty() && !host.is_empty() && !host.contains('@'));
-        if !mail || text.contains(char::is_whitespace) {
-            self.refuse(
-                "spec.contact",
-                format!(
-                    "`{}` is no mail address; write one such as `name@example.org`",
-                    text.escape_debug()
-                ),
-            );
-            return None;
-        }
-        Some(text)
-    }
-
-    fn access(&mut self) {
-        for (i, access) in self.spec.access.iter().flatten().enumerate() {
-            let name = access.who.strip_prefix("group:").unwrap_or(&access.who);
-            if name.is_empty() || name.contains(|c: char| c.is_whitespace() || c.is_control()) {
-                self.refuse(
-                    &format!("spec.access[{i}].who"),
-                    format!(
-                        "`{}` is nobody; write a login, or `group:NAME`",
-                        access.who.escape_debug()
-                    ),
-                );
-            }
-        }
-    }
-
-    /// The database's own name inside the server.
-    fn inner_name(&mut self, name: Option<&DbName>) -> Option<String> {
-        let field = "spec.database";
-        let given = self.spec.database.as_deref();
-        let wanted = given.or(name.map(DbName::as_str))?;
-        if let Some(earlier) = self.before.0 {
-            if given.is_some() && wanted != earlier.database {
-                self.refuse(
-                    field,
-                    format!(
-                        "the database inside the server is `{}` and is not renamed by db4sci; set \
-                         it back",
-                        earlier.database
-                    ),
-                );
-                return None;
-            }
-            return Some(earlier.database.clone());
-        }
-        let mut chars = wanted.chars();
-        let first = chars
-            .next()
-            .is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
-        if !first
-            || wanted.len() > 63
-            || !chars.all(|c| c.is_ascii_alphanumeric() || "_-".contains(c))
-        {
-            self.refuse(
-                field,
-                format!(
-                    "`{}` is not allowed; allowed: ^[A-Za-z_][A-Za-z0-9_-]{{0,62}}$",
-                    wanted.escape_debug()
-                ),
-            );
-            return None;
-        }
-        if SERVERS_OWN.contains(&wanted) {
-            self.refuse(
-                field,
-                format!("`{wanted}` belongs to the server; set `database:` to another name"),
-            );
-            return None;
-        }
-        Some(wanted.to_owned())
-    }
-
-    fn account(&mut self, recipe: &dyn Recipe, name: Option<&DbName>) -> Option<Account> {
-        let given = self.spec.account.as_ref();
-        let user = given.and_then(|a| a.user.clone());
-        let role = given.and_then(|a| a.role);
-        let file = given.and_then(|a| a.password_file.clone());
-        if let Some(Account {
-            user: old_user,
-            role: old_role,
-            password_file: old_file,
-        }) = self.before.0.map(|db| &db.account)
-        {
-            if let Some(user) = user.filter(|u| u != old_user) {
-                self.refuse(
-                    "spec.account.user",
-                    format!(
-                        "the account is `{old_user}` and is not renamed to `{}`; set it back, and \
-                         make another one with SQL",
-                        user.escape_debug()
-                    ),
-                );
-            }
-            if role.is_some_and(|r| r != *old_role) {
-                self.refuse(
-                    "spec.account.role",
-                    format!(
-                        "the account was made as {old_role:?}, and its rights are not changed by \
-                         db4sci; set it back, and change them with SQL"
-                    ),
-                );
-            }
-            let old_path = old_file.as_ref().map(|f| f.display().to_string());
-            if file.is_some() && file != old_path {
-                self.refuse(
-                    "spec.account.passwordFile",
-                    "the password was set on the day of creation, and this version of db4sci does \
-                     not change it; set it back, and change the password with SQL"
-                        .to_owned(),
-                );
-            }
-            return Some(Account {
-                user: old_user.clone(),
-                role: *old_role,
-                password_file: old_file.clone(),
-            });
-        }
-        let default = name.map(|name| name.as_str().replace('-', "_"));
-        let user = user.or(default)?;
-        let allowed = recipe.check_user(&user);
-        let user = self.take("spec.account.user", allowed.map(|()| user));
-        let file = match file {
-            Some(file) => Some(self.password_file(&file)?),
-            None => None,
-        };
-        Some(Account {
-            user: user?,
-            role: role.unwrap_or_default(),
-            password_file: file,
-        })
-    }
-
-    /// A file with a password. The daemon reads it with its own rights and the person gets to use
-    /// what is in it, so only those who write `desired-state/` may name one.
-    fn password_file(&mut self, file: &str) -> Option<std::path::PathBuf> {
-        let field = "spec.account.passwordFile";
-        if !matches!(self.request.source, Source::File(_)) {
-            self.refuse(
-                field,
-                "only a file of desired-state/ may name a file of the host; leave it out, and \
-                 db4sci makes a password"
-                    .to_owned(),
-            );
-            return None;
-        }
-        let path = std::path::PathBuf::from(file);
-        if !path.is_absolute() || path.components().any(|c| c.as_os_str() == "..") {
-            self.refuse(
-                field,
-                format!(
-                    "`{}` is no absolute path; write one, without `..`",
-                    file.escape_debug()
-                ),
-            );
-            return None;
-        }
-        Some(path)
-    }
-
     fn time_zone(&mut self) -> Option<ZoneName> {
         match &self.spec.time_zone {
             Some(name) => self.take("spec.timeZone", name.parse()),
@@ -500,26 +280,6 @@ impl<'a> Check<'a> {
             .push(self.request.parsed.places.locate(problem));
     }
 }
-
-/// What is wrong with a name, with the name where that helps.
-fn name_message(name: &str, message: &str) -> String {
-    if name.is_empty() || message.starts_with(char::is_numeric) {
-        message.to_owned()
-    } else {
-        format!("`{}` is not allowed; {message}", name.escape_debug())
-    }
-}
-
-/// Databases that every server of some engine has of its own.
-const SERVERS_OWN: [&str; 7] = [
-    "postgres",
-    "template0",
-    "template1",
-    "mysql",
-    "information_schema",
-    "performance_schema",
-    "sys",
-];
 
 /// "did you mean" for a list of words, as the tail of a message.
 fn hint<'a>(given: &str, words: impl IntoIterator<Item = &'a str>) -> String {

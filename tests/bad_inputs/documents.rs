@@ -13,6 +13,10 @@ fn names() {
     for (name, expected) in [
         ("a;id", format!("`a;id` is not allowed; {pattern}")),
         ("../x", format!("`../x` is not allowed; {pattern}")),
+        (
+            "a",
+            "`a` is too short for a container's name; at least 2 characters".to_owned(),
+        ),
         ("Upper", format!("`Upper` is not allowed; {pattern}")),
         ("''", format!("a name is needed; {pattern}")),
         (
@@ -56,7 +60,7 @@ fn all_problems_of_a_file_at_once() {
 #[test]
 fn documents_that_are_no_spec() {
     let missing =
-        "apiVersion: db4sci/v1\nkind: Database\nmetadata: {name: x}\nspec: {engine: Postgres}\n";
+        "apiVersion: db4sci/v1\nkind: Database\nmetadata: {name: xy}\nspec: {engine: Postgres}\n";
     for (text, expected) in [
         ("", &["1:1: the document is empty"][..]),
         ("- a\n", &["1:1: expected a mapping, found a list"]),

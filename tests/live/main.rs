@@ -9,8 +9,12 @@ mod host;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod commands;
 mod control;
 mod crashes;
+mod data;
 mod dockerd;
 mod hands;
 mod servers;
+mod specs;
+mod tables;

@@ -13,6 +13,8 @@ mod guide;
 mod near;
 mod node;
 mod places;
+mod schema;
+mod walk;
 
 pub use guide::{Guide, Reading};
 pub use near::nearest;

@@ -120,9 +120,28 @@ impl Host {
         self.ports.database(n)
     }
 
+    /// The port of health and metrics.
+    pub fn http(&self) -> u16 {
+        self.ports.http()
+    }
+
     /// Sets a variable for the daemon and the command line from now on.
     pub fn set(&mut self, variable: &str, value: &str) {
         self.env.insert(variable.to_owned(), value.to_owned());
+    }
+
+    /// Gives the instance a second data volume, `Second`; to be called before the first start.
+    #[track_caller]
+    pub fn second_volume(&mut self, path: &Path) {
+        let first = self.env.remove("DB4SCI_DATA_VOLUME").unwrap();
+        let second = path.display();
+        let text = format!(
+            "container_host: localhost\nstate_dir: {0}/state\ndataVolumes:\n  \
+             - {{label: Standard, path: {first}}}\n  - {{label: Second, path: {second}}}\n",
+            self.folder.display()
+        );
+        fs::write(self.path("config.yaml"), text).unwrap();
+        self.set("DB4SCI_CONFIG", "config.yaml");
     }
 
     /// Its own engine.

@@ -42,6 +42,11 @@ impl Host {
         self.spec_text(name, &text);
     }
 
+    /// Says that a database that no file describes is a MariaDB: its client is another one.
+    pub fn writes_mariadb(&mut self, name: &str) {
+        self.servers.insert(name.to_owned(), MariaDB);
+    }
+
     /// Writes a spec's text as it is, in one step, as an editor does.
     #[track_caller]
     pub fn spec_text(&self, file: &str, text: &str) {
