@@ -37,7 +37,6 @@ pub(super) async fn look(globals: &Globals) -> Vec<Finding> {
         format!("mode {}, {from}", settings.mode.as_str()),
         None,
     )];
-    all.push(daemon_answers(&settings).await);
     let docker = Docker::connect(None);
     let size = match docker.info().await {
         Ok(info) => {
@@ -93,22 +92,6 @@ fn finding(what: &str, health: Health, message: impl Into<String>, next: Option<
     }
 }
 
-async fn daemon_answers(settings: &Settings) -> Finding {
-    let shown = settings.socket.display();
-    match tokio::net::UnixStream::connect(&settings.socket).await {
-        Ok(_) => finding("daemon", Health::Ok, format!("answers on {shown}"), None),
-        Err(error) => {
-            let next = "start it: systemctl start db4sci, or db4sci run";
-            finding(
-                "daemon",
-                Health::Bad,
-                format!("{shown}: {error}"),
-                Some(next),
-            )
-        }
-    }
-}
-
 /// Whether a folder is there, writable, and has room.
 fn room(what: &str, path: &Path) -> Finding {
     let shown = path.display();
@@ -134,7 +117,7 @@ fn room(what: &str, path: &Path) -> Finding {
             Some(next),
         );
     }
-    let message = format!("{shown}, {} free", Memory::from_bytes(free >> 20 << 20));
+    let message = format!("{shown}, {} free", rounded(free));
     let next = Some("free space there");
     if free < NOTHING {
         finding(what, Health::Bad, message, next)
@@ -143,6 +126,12 @@ fn room(what: &str, path: &Path) -> Finding {
     } else {
         finding(what, Health::Ok, message, None)
     }
+}
+
+/// An amount of room without more digits than anybody wants to read.
+fn rounded(bytes: u64) -> Memory {
+    let unit = if bytes < 10 << 30 { 20 } else { 30 };
+    Memory::from_bytes(bytes >> unit << unit)
 }
 
 async fn group() -> Finding {

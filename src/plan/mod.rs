@@ -139,7 +139,7 @@ impl Ask<'_> {
             self.hold(Reason::Renamed, message, None);
         } else if self.wanted.orphan {
             let message = format!(
-                "its file ({}) is gone; its last spec stays in force and nothing is removed",
+                "{} is gone; its last spec stays in force and nothing is removed",
                 self.wanted.db.source
             );
             self.hold(Reason::Orphan, message, None);
