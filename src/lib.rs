@@ -19,3 +19,4 @@ pub mod record;
 pub mod runtime;
 pub mod settings;
 pub mod specs;
+pub mod store;

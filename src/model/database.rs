@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ContainerSeen, Cpus, DbName, EngineKind, HostPort, ImageId, ImageRef, Memory, Uid};
+use super::{BackupPolicy, ContainerSeen, Cpus, DbName, EngineKind, HostPort, ImageId, ImageRef, Memory, Uid};
 
 /// A desired database. It is made by `specs::admit` only, kept whole in the ledger, and changes
 /// only when its spec does: an edited catalog or a newer daemon leaves it as it is.
@@ -59,6 +59,9 @@ pub struct Database {
     pub maintenance_window: Window,
     /// What to do when the data is lost.
     pub on_lost: OnLost,
+    /// What is wanted of backups. An entry of the ledger that says nothing means the defaults.
+    #[serde(default)]
+    pub backup: BackupPolicy,
     /// How the image wants to be run, from the catalog on the day of admission.
     pub layout: Layout,
 }

@@ -4,6 +4,7 @@
 //! carries its rule, so that a value that exists is a value that is allowed.
 
 pub mod action;
+pub mod backup;
 pub mod change;
 pub mod class;
 pub mod container;
@@ -23,6 +24,10 @@ pub mod time;
 pub mod view;
 
 pub use action::{Action, Cost, Held, Lane, Reason, Verdict};
+pub use backup::{
+    Backup, BackupId, BackupKind, BackupPolicy, BackupState, BackupWindow, Contents, Retention,
+    Schedule, Slot, Verify,
+};
 pub use change::{Change, Entry, Outcome, Override, OverrideState, Who};
 pub use class::Class;
 pub use container::{

@@ -112,6 +112,7 @@ fn database() -> Database {
         time_zone: "UTC".parse().unwrap(),
         maintenance_window: Window::AfterHours,
         on_lost: OnLost::Hold,
+        backup: Default::default(),
         layout: Layout {
             ports: vec![5432],
             data: vec![("/".to_owned(), "/var/lib/postgresql/data".to_owned())],

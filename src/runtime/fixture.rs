@@ -49,6 +49,7 @@ pub fn database(name: &str, volume: &Path) -> Database {
         time_zone: "UTC".parse().unwrap(),
         maintenance_window: Window::Any,
         on_lost: OnLost::Hold,
+        backup: Default::default(),
         layout: Layout {
             ports: vec![5432],
             data: vec![

@@ -135,7 +135,7 @@ impl<'a> Check<'a> {
         let time_zone = self.time_zone();
         let maintenance_window = self.maintenance_window();
         self.protections(volume.as_ref());
-        self.backup();
+        let backup = self.backup();
         let (image, layout) = image?;
         Some(Database {
             name: name?,
@@ -164,6 +164,7 @@ impl<'a> Check<'a> {
                 let kept = self.before.kept("/onLost");
                 kept.map(|db| db.on_lost).unwrap_or_default()
             }),
+            backup,
             layout,
         })
     }

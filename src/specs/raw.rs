@@ -19,7 +19,7 @@ use crate::model::{DbName, EngineKind, WantedState};
 mod backup;
 mod scalar;
 
-pub use backup::{Backup, BackupWindow, Retention, Verify};
+pub use backup::{Backup, Retention};
 pub use scalar::{Ignored, Scalar};
 
 /// One database that should be. One document a file.

@@ -157,6 +157,7 @@ impl Corner {
             time_zone: "UTC".parse().unwrap(),
             maintenance_window: Window::Any,
             on_lost: OnLost::Hold,
+            backup: Default::default(),
             layout: Layout {
                 ports: vec![port],
                 data: vec![("/".to_owned(), target.to_owned())],

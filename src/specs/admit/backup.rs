@@ -1,9 +1,11 @@
-//! The `backup:` section: checked and kept. What is due when is the planner's.
+//! The `backup:` section: checked, its defaults resolved. What is due when is the planner's.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use croner::Cron;
+
+use crate::model::{BackupPolicy, Schedule};
 
 use super::super::raw::Backup;
 use super::{Check, hint};
@@ -15,18 +17,31 @@ const NAMED: [(&str, Option<Duration>); 3] = [
     ("Never", None),
 ];
 
+/// How much later than due a backup may be there before that is an alarm: 26h for a daily one, 8d
+/// for a weekly one.
+fn slack(longest: Duration) -> Duration {
+    let hours = if longest > Duration::from_secs(48 * 3600) {
+        24
+    } else {
+        2
+    };
+    Duration::from_secs(hours * 3600)
+}
+
 impl Check<'_> {
-    pub(super) fn backup(&mut self) {
+    /// What is wanted of backups; with a problem noted, what is left of it.
+    pub(super) fn backup(&mut self) -> BackupPolicy {
+        let mut policy = BackupPolicy::default();
         let Some(Backup {
             schedule,
             window,
             stores,
-            retention: _, // its numbers are checked by their range
+            retention,
             rpo,
-            verify: _,
+            verify,
         }) = &self.spec.backup
         else {
-            return;
+            return policy;
         };
         let text = schedule.as_deref().unwrap_or("Daily");
         let named = NAMED.iter().find(|(name, _)| *name == text);
@@ -44,13 +59,34 @@ impl Check<'_> {
                 self.take("spec.backup.schedule", gap)
             }
         };
+        policy.schedule = match text {
+            "Daily" => Schedule::Daily,
+            "Weekly" => Schedule::Weekly,
+            "Never" => Schedule::Never,
+            cron => Schedule::Cron(cron.to_owned()),
+        };
         if let Some(list) = stores {
             self.stores(list);
+            policy.stores.clone_from(list);
         }
         let known = !self.flawed("spec.backup.schedule");
+        let mut rpo_of = longest.flatten().map(|longest| longest + slack(longest));
         if let (Some(rpo), Some(longest), true) = (rpo, longest, known) {
-            self.rpo(rpo, text, longest);
+            rpo_of = self.rpo(rpo, text, longest).or(rpo_of);
         }
+        policy.rpo_minutes = rpo_of.map_or(policy.rpo_minutes, |rpo| {
+            u32::try_from(rpo.as_secs() / 60).unwrap_or(u32::MAX)
+        });
+        policy.window = window.unwrap_or(policy.window);
+        policy.verify = verify.unwrap_or(policy.verify);
+        if let Some(given) = retention {
+            let kept = &mut policy.retention;
+            kept.last = given.last.unwrap_or(kept.last);
+            kept.daily = given.daily.unwrap_or(kept.daily);
+            kept.weekly = given.weekly.unwrap_or(kept.weekly);
+            kept.monthly = given.monthly.unwrap_or(kept.monthly);
+        }
+        policy
     }
 
     fn stores(&mut self, list: &[String]) {
@@ -71,11 +107,14 @@ impl Check<'_> {
         }
     }
 
-    fn rpo(&mut self, text: &str, schedule: &str, longest: Option<Duration>) {
+    fn rpo(
+        &mut self,
+        text: &str,
+        schedule: &str,
+        longest: Option<Duration>,
+    ) -> Option<Duration> {
         let field = "spec.backup.rpo";
-        let Some(rpo) = self.take(field, duration(text)) else {
-            return;
-        };
+        let rpo = self.take(field, duration(text))?;
         match longest {
             None => self.refuse(
                 field,
@@ -93,6 +132,7 @@ impl Check<'_> {
             }
             Some(_) => {}
         }
+        Some(rpo)
     }
 }
 

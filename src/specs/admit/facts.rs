@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use crate::model::WantedState;
 use crate::model::database::Volume;
 
-use super::super::raw::{BackupWindow, Life, Support, Tls};
+use super::super::raw::{Life, Support, Tls};
+use crate::model::BackupWindow;
 use super::Check;
 
 impl Check<'_> {

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::model::{BackupWindow, Verify};
+
 /// Backups of a database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -30,30 +32,6 @@ pub struct Backup {
     /// How often a backup is restored to prove it. Default: Weekly.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verify: Option<Verify>,
-}
-
-/// When backups are taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum BackupWindow {
-    /// At any time.
-    Any,
-    /// From 22:00 to 05:00.
-    AfterHours,
-    /// On Saturday or Sunday.
-    Weekend,
-}
-
-/// How often a backup is restored to prove it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum Verify {
-    /// Every one.
-    Always,
-    /// One a week.
-    Weekly,
-    /// One a month.
-    Monthly,
-    /// None.
-    Never,
 }
 
 /// What is kept of backups. The newest verified one is always kept.

@@ -1,0 +1,193 @@
+//! What a backup is made of, and where it lies.
+//!
+//! ```text
+//! <mode>/<instance>/<name>/<uid>/<slot>/<attempt>/
+//!    spec.yaml  globals.sql.zst.age  …  restore.sh  RESTORE.md
+//!    manifest.json          written last: without it there is no backup
+//! ```
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{
+    BackupId, BackupKind, Contents, DbName, EngineKind, Slot, Timestamp, Uid,
+};
+
+/// The file that makes a backup one.
+pub const MANIFEST: &str = "manifest.json";
+/// No manifest is larger: a database of a hundred thousand tables needs about 10 MB.
+pub const MANIFEST_LIMIT: usize = 64 << 20;
+/// The format written by this version.
+pub const VERSION: u32 = 1;
+
+/// Everything about a backup that somebody needs who has nothing else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Manifest {
+    /// The format; a higher one is not read.
+    pub version: u32,
+    /// The database's name then.
+    pub name: DbName,
+    /// Its identity.
+    pub uid: Uid,
+    /// Its engine.
+    pub engine: EngineKind,
+    /// The server's own version.
+    pub server_version: String,
+    /// The image's reference.
+    pub image: String,
+    /// The image's id.
+    pub image_id: String,
+    /// The instant it stands for.
+    pub slot: Slot,
+    /// The attempt at that slot.
+    pub attempt: u32,
+    /// Why it was taken.
+    pub kind: BackupKind,
+    /// When the dump began.
+    pub started: Timestamp,
+    /// When the last file was stored.
+    pub finished: Timestamp,
+    /// The files, in the order in which they are restored.
+    pub files: Vec<File>,
+    /// What it holds.
+    pub contents: Contents,
+    /// Ids of the keys that read it; none: it is not encrypted.
+    pub keys: Vec<String>,
+    /// The ledger's last entry when it was taken.
+    pub ledger_head: u64,
+}
+
+/// One file of a backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct File {
+    /// Its name.
+    pub name: String,
+    /// What it is to the engine: the part's name, `globals.sql`. `None`: for people.
+    pub part: Option<String>,
+    /// The database inside the server that it holds, where it is one's.
+    pub database: Option<String>,
+    /// Bytes as stored.
+    pub bytes: u64,
+    /// SHA-256 as stored, in hexadecimal.
+    pub sha256: String,
+    /// Bytes before compression and encryption.
+    pub plain_bytes: u64,
+    /// SHA-256 before compression and encryption.
+    pub plain_sha256: String,
+}
+
+impl Manifest {
+    /// Reads one.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn read(bytes: &[u8]) -> Result<Self, String> {
+        #[derive(Deserialize)]
+        struct Head {
+            version: u32,
+        }
+        let broken = |e: serde_json::Error| format!("the manifest cannot be read: {e}");
+        let head: Head = serde_json::from_slice(bytes).map_err(broken)?;
+        if head.version > VERSION {
+            return Err(format!(
+                "the manifest is of format {}; this version of db4sci reads up to {VERSION}",
+                head.version
+            ));
+        }
+        serde_json::from_slice(bytes).map_err(broken)
+    }
+
+    /// Its text.
+    ///
+    /// # Errors
+    /// Never for a manifest that was made by this program.
+    pub fn write(&self) -> Result<Vec<u8>, String> {
+        serde_json::to_vec_pretty(self).map_err(|e| e.to_string())
+    }
+
+    /// Bytes of all files in the store.
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().map(|f| f.bytes).sum()
+    }
+
+    /// The id of this backup in a store.
+    pub fn id(&self, store: &str) -> BackupId {
+        BackupId {
+            name: self.name.clone(),
+            slot: self.slot,
+            attempt: self.attempt,
+            store: store.to_owned(),
+        }
+    }
+}
+
+/// Where an instance's backups lie in a store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    /// `<mode>/<instance>/`
+    root: String,
+}
+
+impl Layout {
+    /// The layout of an instance.
+    pub fn new(mode: &str, instance: &str) -> Self {
+        Layout {
+            root: format!("{mode}/{instance}/"),
+        }
+    }
+
+    /// What all keys of the instance begin with.
+    pub fn root(&self) -> &str {
+        &self.root
+    }
+
+    /// What all keys of one attempt begin with.
+    pub fn attempt(&self, name: &DbName, uid: Uid, slot: Slot, attempt: u32) -> String {
+        format!("{}{name}/{uid}/{slot}/{attempt}/", self.root)
+    }
+}
+
+/// A text as part of a file's name: what is not a plain letter or digit is written `%41`.
+pub fn file_name(text: &str) -> String {
+    let mut name = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-' {
+            name.push(char::from(byte));
+        } else {
+            name.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    // Long names of many bytes must still fit a file system's 255.
+    if name.len() > 150 {
+        use sha2::{Digest, Sha256};
+        let digest = Sha256::digest(text.as_bytes());
+        let tail: String = digest.iter().take(8).map(|b| format!("{b:02x}")).collect();
+        name.truncate(130);
+        name = format!("{}-{tail}", name.trim_end_matches('%'));
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_names_never_make_one_file() {
+        let names = ["a b", "a_b", "a%20b", "../x", "ünï", &"é".repeat(63), &"é".repeat(62)];
+        let mut files: Vec<String> = names.iter().map(|n| file_name(n)).collect();
+        for file in &files {
+            assert!(file.len() <= 200 && !file.contains('/') && !file.starts_with('.'), "{file}");
+        }
+        files.sort();
+        files.dedup();
+        assert_eq!(files.len(), names.len());
+    }
+
+    #[test]
+    fn a_manifest_of_a_later_format_is_refused_by_its_number() {
+        let error = Manifest::read(br#"{"version": 9, "whatever": 1}"#).unwrap_err();
+        assert!(error.contains("format 9"), "{error}");
+    }
+}
