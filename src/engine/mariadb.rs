@@ -10,7 +10,7 @@ use crate::model::{ContainerSpec, Database, FilesWanted, ImageSeen, Memory, Moun
 use super::{ADMIN_SECRET, Client, Defaults, Recipe, SECRETS_TARGET, login, shape};
 
 /// The account that the image makes at its first start: db4sci's own login.
-const SUPERUSER: &str = "root";
+pub(super) const SUPERUSER: &str = "root";
 
 /// The image reads this folder last; its own files there stay visible beside ours.
 const CONF_DIR: &str = "/etc/mysql/mariadb.conf.d";
@@ -228,12 +228,12 @@ impl Recipe for MariaDb {
 }
 
 /// An identifier in backticks.
-fn identifier(name: &str) -> String {
+pub(super) fn identifier(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
 
 /// A literal in single quotes, backslashes doubled (the default `sql_mode` reads them as escapes).
-fn literal(text: &str) -> String {
+pub(super) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 

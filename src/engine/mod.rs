@@ -3,6 +3,7 @@
 //! Nothing outside this folder (and `model`) tells one engine from another. A recipe never talks
 //! to anything: it says which files, which container, which statements.
 
+pub mod backup;
 mod mariadb;
 mod postgres;
 mod shape;

@@ -10,7 +10,7 @@ use crate::model::{ContainerSpec, Database, FilesWanted, ImageSeen, Memory, Secr
 use super::{ADMIN_SECRET, CONFIG_TARGET, Client, Defaults, Recipe, SECRETS_TARGET, login, shape};
 
 /// The bootstrap superuser: db4sci's own login, with a password of its own for each database.
-const SUPERUSER: &str = "postgres";
+pub(super) const SUPERUSER: &str = "postgres";
 
 /// Parameters that would break a promise: that data is on disk once committed, that the server is
 /// where db4sci put it, that nobody runs programs as the server.
@@ -296,12 +296,12 @@ impl Recipe for Postgres {
 }
 
 /// An identifier in double quotes, as SQL quotes it.
-fn identifier(name: &str) -> String {
+pub(super) fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// A literal in single quotes; `standard_conforming_strings` is on by default since 9.1.
-fn literal(text: &str) -> String {
+pub(super) fn literal(text: &str) -> String {
     if text.contains('\\') {
         format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
     } else {

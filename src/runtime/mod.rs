@@ -8,6 +8,7 @@ pub mod docker;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod host;
+pub mod jobs;
 pub mod servers;
 pub mod sim;
 

@@ -13,6 +13,8 @@ mod logs;
 mod seen;
 mod terminal;
 mod verbs;
+mod work;
 
 pub use client::Docker;
 pub use job::{JobSpec, LABEL_JOB, LABEL_JOB_INSTANCE};
+pub use work::LABEL_WORK_INSTANCE;

@@ -1,0 +1,205 @@
+//! MariaDB: all databases in one consistent snapshot, with routines, events, triggers, accounts.
+
+use super::super::mariadb::{SUPERUSER, identifier, literal};
+use super::mariadb_watch::{ACCOUNT, ROWS, SqlDump};
+use super::{Backups, Command, IN, JOB_TARGET, OUT, PASSFILE, Part, Passwords};
+use super::{Watch, shell};
+use crate::model::{Contents, Database, Secret};
+
+/// The one part.
+const ALL: &str = "all.sql";
+
+/// Databases that the server makes by itself.
+const SYSTEM: &str = "'information_schema', 'mysql', 'performance_schema', 'sys'";
+
+/// Things of each database, as the dump counts them: (key, query).
+const OBJECTS: [(&str, &str); 5] = [
+    (
+        "tables",
+        "select table_schema s, count(*) n from information_schema.tables \
+         where table_type in ('BASE TABLE', 'SYSTEM VERSIONED') group by 1",
+    ),
+    (
+        "views",
+        "select table_schema s, count(*) n from information_schema.views group by 1",
+    ),
+    (
+        "triggers",
+        "select trigger_schema s, count(*) n from information_schema.triggers group by 1",
+    ),
+    (
+        "events",
+        "select event_schema s, count(*) n from information_schema.events group by 1",
+    ),
+    (
+        "routines",
+        "select routine_schema s, count(*) n from information_schema.routines group by 1",
+    ),
+];
+
+pub(super) struct MariaDb;
+
+fn tool(program: &str, args: &[&str]) -> Command {
+    // --defaults-extra-file must be the first argument.
+    let mut all = vec![format!("--defaults-extra-file={PASSFILE}")];
+    all.extend(
+        [
+            "--host=127.0.0.1",
+            "--port=3306",
+            "--protocol=tcp",
+            "--default-character-set=utf8mb4",
+        ]
+        .map(str::to_owned),
+    );
+    all.push(format!("--user={SUPERUSER}"));
+    all.extend(args.iter().map(|a| (*a).to_owned()));
+    Command {
+        program: program.to_owned(),
+        args: all,
+        ..Command::default()
+    }
+}
+
+/// Runs a script that asks.
+fn ask(mut text: String) -> Command {
+    text.push_str("select json_array('end');\n");
+    let name = "script.sql";
+    let mut command = tool("mariadb", &["--skip-column-names", "--batch", "--raw"]);
+    command
+        .args
+        .push(format!("--execute=source {JOB_TARGET}/{name}"));
+    command.scripts.push((name.to_owned(), text));
+    command
+}
+
+impl Backups for MariaDb {
+    fn passfile(&self, password: &Secret) -> Secret {
+        Secret::new(format!(
+            "[client]\npassword=\"{}\"\n",
+            password.expose().replace('\\', "\\\\").replace('"', "\\\"")
+        ))
+    }
+
+    fn inventory(&self, _: &Database) -> Command {
+        ask(format!(
+            "select json_array(schema_name) from information_schema.schemata \
+             where schema_name not in ({SYSTEM}) order by schema_name;\n"
+        ))
+    }
+
+    fn parts(&self, _: &Database, databases: &[String], _: u64) -> Vec<Part> {
+        let mut dump = tool(
+            "mariadb-dump",
+            &[
+                "--single-transaction",
+                "--quick",
+                "--routines",
+                "--events",
+                "--triggers",
+                "--hex-blob",
+                "--max-allowed-packet=1G",
+                // Accounts as statements that any version takes, not as rows of its own tables.
+                "--system=users",
+                "--insert-ignore",
+            ],
+        );
+        dump.args.push(format!("--result-file={OUT}"));
+        if !databases.is_empty() {
+            dump.args.push("--databases".to_owned());
+            dump.args.extend(databases.iter().cloned());
+        }
+        vec![Part {
+            name: ALL.to_owned(),
+            database: None,
+            dump,
+            companion: None,
+            // The text ends with a mark of its own, which the watch demands.
+            check: None,
+        }]
+    }
+
+    fn watch(&self, _: &str) -> Box<dyn Watch> {
+        Box::new(SqlDump::default())
+    }
+
+    fn how_counted(&self) -> &'static str {
+        "as the dump went by: one snapshot for tables of InnoDB"
+    }
+
+    fn load(&self, _: &Database, _: &str, _: Option<&str>) -> Command {
+        let mut command = tool("mariadb", &["--batch", "--max-allowed-packet=1G"]);
+        command.args.push(format!("--execute=source {IN}"));
+        command
+    }
+
+    fn epilogue(&self, db: &Database, _: &str, passwords: Passwords<'_>) -> Option<Secret> {
+        let mut text = String::from("\nFLUSH PRIVILEGES;\n");
+        let mut set = |user: &str, host: &str, password: &Secret| {
+            text.push_str(&format!(
+                "ALTER USER IF EXISTS {}@'{host}' IDENTIFIED BY {};\n",
+                literal(user),
+                literal(password.expose())
+            ));
+        };
+        set(SUPERUSER, "localhost", passwords.admin);
+        set(SUPERUSER, "%", passwords.admin);
+        if let Some(user) = passwords.user {
+            set(&db.account.user, "%", user);
+        }
+        Some(Secret::new(text))
+    }
+
+    fn count(&self, _: &Database, expected: &Contents, databases: &[String]) -> Vec<Command> {
+        let mut text = String::from("set names utf8mb4;\n");
+        for database in databases {
+            for (key, query) in OBJECTS {
+                text.push_str(&format!(
+                    "select json_array({}, coalesce((select n from ({query}) o where s = {}), 0));\n",
+                    literal(&format!("{}: {key}", identifier(database))),
+                    literal(database)
+                ));
+            }
+        }
+        for key in expected.counts.keys() {
+            if let Some(table) = key.strip_prefix(ROWS) {
+                text.push_str(&format!(
+                    "select json_array({}, count(*)) from {table};\n",
+                    literal(key)
+                ));
+            } else if let Some(account) = key.strip_prefix(ACCOUNT) {
+                text.push_str(&format!(
+                    "select json_array({}, count(*)) from mysql.user \
+                     where concat('`', replace(user, '`', '``'), '`@`', host, '`') = {};\n",
+                    literal(key),
+                    literal(account)
+                ));
+            }
+        }
+        vec![ask(text)]
+    }
+
+    fn restore_script(&self, _: &Database, files: &[(String, String, Option<String>)]) -> String {
+        let mut text = String::from(
+            "run() { docker exec -i -e MYSQL_PWD=\"$PASSWORD\" \"$NAME\" \"$@\"; }\n",
+        );
+        for (file, _, _) in files {
+            text.push_str(&format!(
+                "{{ plain {}; printf '%s\\n' \"FLUSH PRIVILEGES;\" \\\n    \
+                 \"ALTER USER IF EXISTS root@localhost IDENTIFIED BY '$PASSWORD';\" \\\n    \
+                 \"ALTER USER IF EXISTS root@'%' IDENTIFIED BY '$PASSWORD';\"; }} |\n  \
+                 run mariadb --user=root --host=127.0.0.1 --protocol=tcp \
+                 --max-allowed-packet=1G\n",
+                shell(file)
+            ));
+        }
+        text
+    }
+
+    fn password_variable(&self) -> &'static str {
+        "MARIADB_ROOT_PASSWORD"
+    }
+
+    fn ready_command(&self) -> &'static str {
+        "mariadb-admin ping --silent --host=127.0.0.1 --protocol=tcp"
+    }
+}

@@ -1,0 +1,252 @@
+//! Counts a dump of `mariadb-dump` as it goes by.
+//!
+//! A dump is read byte by byte, since rows may be longer than any buffer. Outside of rows it is read
+//! line by line; of each line only the beginning counts.
+
+use std::collections::BTreeMap;
+
+use super::Watch;
+
+/// Goes before a table's name in the key of its rows.
+pub(super) const ROWS: &str = "rows ";
+/// Goes before an account in its key.
+pub(super) const ACCOUNT: &str = "account ";
+
+/// How a whole dump ends.
+const END: &str = "-- Dump completed";
+
+/// More of a line than this is not looked at: names have at most 64 characters, each of up to four
+/// bytes, and may be doubled.
+const LINE: usize = 4096;
+
+/// A dump going by.
+#[derive(Default)]
+pub(super) struct SqlDump {
+    counts: BTreeMap<String, u64>,
+    database: String,
+    table: String,
+    line: Vec<u8>,
+    last_line: Vec<u8>,
+    state: State,
+    rows: u64,
+}
+
+#[derive(Default, Clone, Copy, PartialEq)]
+enum State {
+    /// Between rows.
+    #[default]
+    Lines,
+    /// In the list of rows of an INSERT, outside of any row.
+    Values,
+    /// In a row.
+    Row,
+    /// In a string of a row.
+    Text,
+    /// After a backslash in a string.
+    Escape,
+}
+
+impl SqlDump {
+    fn add(&mut self, key: String, n: u64) {
+        *self.counts.entry(key).or_insert(0) += n;
+    }
+
+    fn object(&mut self, what: &str) {
+        let key = format!("{}: {what}", self.database);
+        self.add(key, 1);
+    }
+
+    /// An INSERT's beginning is complete: rows follow.
+    fn insert_begins(&mut self) -> bool {
+        let text = String::from_utf8_lossy(&self.line).into_owned();
+        let after = text
+            .strip_prefix("INSERT IGNORE INTO ")
+            .or_else(|| text.strip_prefix("INSERT INTO "));
+        let Some(after) = after.filter(|a| a.ends_with(" VALUES")) else {
+            return false;
+        };
+        let Some(table) = quoted(after) else {
+            return false;
+        };
+        self.table = format!("{ROWS}{}.{table}", self.database);
+        self.rows = 0;
+        self.state = State::Values;
+        self.line.clear();
+        true
+    }
+
+    fn line_ends(&mut self) {
+        let text = String::from_utf8_lossy(&self.line).into_owned();
+        let has = |word: &str| text.to_ascii_uppercase().contains(word);
+        if let Some(name) = text.strip_prefix("USE ").and_then(quoted) {
+            self.database = name.to_owned();
+            for what in ["tables", "views", "triggers", "events", "routines"] {
+                let key = format!("{}: {what}", self.database);
+                self.add(key, 0);
+            }
+        } else if let Some(name) = text.strip_prefix("CREATE TABLE ").and_then(quoted) {
+            let key = format!("{ROWS}{}.{name}", self.database);
+            self.add(key, 0);
+            self.object("tables");
+        } else if text.starts_with("/*!50001 CREATE VIEW ") {
+            // Each view once as a stand-in; its own text follows in another form.
+            self.object("views");
+        } else if text.starts_with("/*!50003 CREATE*/ ") && has("TRIGGER ") {
+            self.object("triggers");
+        } else if text.starts_with("/*!50106 CREATE*/ ") && has("EVENT ") {
+            self.object("events");
+        } else if text.starts_with("CREATE DEFINER=")
+            && ["` PROCEDURE `", "` FUNCTION `", "` AGGREGATE FUNCTION `", "` PACKAGE "]
+                .iter()
+                .any(|w| has(w))
+        {
+            self.object("routines");
+        } else if let Some(rest) = text.strip_prefix("CREATE USER ") {
+            // `CREATE USER /*M!100103 IF NOT EXISTS */ `name`@`host` …`
+            let rest = rest.find('`').map_or("", |at| &rest[at..]);
+            if let Some(user) = quoted(rest)
+                && let Some(host) = rest[user.len()..].strip_prefix('@').and_then(quoted)
+            {
+                self.counts.insert(format!("{ACCOUNT}{user}@{host}"), 1);
+            }
+        }
+        if !text.trim().is_empty() {
+            std::mem::swap(&mut self.last_line, &mut self.line);
+        }
+        self.line.clear();
+    }
+
+    fn byte(&mut self, byte: u8) {
+        match (self.state, byte) {
+            (State::Lines, b'\n') => {
+                if !self.insert_begins() {
+                    self.line_ends();
+                }
+            }
+            (State::Lines, b'(') => {
+                // Older tools put rows on the INSERT's own line: `… VALUES (1),(2);`.
+                if self.line.ends_with(b" VALUES ") && self.line.starts_with(b"INSERT ") {
+                    self.line.pop();
+                    if self.insert_begins() {
+                        self.state = State::Row;
+                        self.rows = 1;
+                        return;
+                    }
+                    self.line.push(b' ');
+                }
+                self.push(byte);
+            }
+            (State::Lines, _) => self.push(byte),
+            (State::Values, b'(') => {
+                self.rows += 1;
+                self.state = State::Row;
+            }
+            (State::Values, b';') => {
+                let key = std::mem::take(&mut self.table);
+                self.add(key, self.rows);
+                self.state = State::Lines;
+            }
+            (State::Row, b'\'') => self.state = State::Text,
+            (State::Row, b')') => self.state = State::Values,
+            (State::Text, b'\'') => self.state = State::Row,
+            (State::Text, b'\\') => self.state = State::Escape,
+            (State::Escape, _) => self.state = State::Text,
+            (State::Values | State::Row | State::Text, _) => {}
+        }
+    }
+
+    fn push(&mut self, byte: u8) {
+        if self.line.len() < LINE {
+            self.line.push(byte);
+        }
+    }
+}
+
+impl Watch for SqlDump {
+    fn take(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.byte(*byte);
+        }
+    }
+
+    fn end(mut self: Box<Self>, _: &str) -> Result<BTreeMap<String, u64>, String> {
+        if !self.line.is_empty() {
+            self.line_ends();
+        }
+        let whole = self.state == State::Lines && self.last_line.starts_with(END.as_bytes());
+        if whole {
+            Ok(self.counts)
+        } else {
+            Err(format!("it does not end with `{END}`: it was cut off"))
+        }
+    }
+}
+
+/// The name in backticks that a text begins with, the backticks included.
+fn quoted(text: &str) -> Option<&str> {
+    let inner = text.strip_prefix('`')?;
+    let mut at = 0;
+    while let Some(found) = inner[at..].find('`') {
+        let end = at + found;
+        if inner[end + 1..].starts_with('`') {
+            at = end + 2;
+        } else {
+            return Some(&text[..end + 2]);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DUMP: &str = r"CREATE DATABASE /*!32312 IF NOT EXISTS*/ `x y`;
+
+USE `x y`;
+CREATE TABLE `t``a` (
+  `id` int
+);
+INSERT IGNORE INTO `t``a` VALUES
+(1,'a\'(b),(c\\',0xFFFE00),
+(2,'x\ny',NULL),
+(3,');',0x27);
+INSERT INTO `t``a` VALUES (4,''),(5,'INSERT INTO `u` VALUES (1)');
+/*!50001 CREATE VIEW `v` AS SELECT
+CREATE USER /*M!100103 IF NOT EXISTS */ `o'x`@`%` IDENTIFIED BY PASSWORD '*D8';
+/*!50106 CREATE*/ /*!50117 DEFINER=`root`@`%`*/ /*!50106 EVENT `ev` ON SCHEDULE
+CREATE DEFINER=`root`@`%` PROCEDURE `p`()
+
+-- Dump completed on 2026-11-22 19:20:52
+";
+
+    fn watched(text: &str, piece: usize) -> Result<BTreeMap<String, u64>, String> {
+        let mut watch: Box<dyn Watch> = Box::<SqlDump>::default();
+        for piece in text.as_bytes().chunks(piece) {
+            watch.take(piece);
+        }
+        watch.end("")
+    }
+
+    #[test]
+    fn rows_are_counted_whatever_stands_in_them() {
+        for piece in [1, 7, 4096] {
+            let counts = watched(DUMP, piece).unwrap();
+            assert_eq!(counts["rows `x y`.`t``a`"], 5, "{counts:?}");
+            assert_eq!(counts["`x y`: tables"], 1);
+            assert_eq!(counts["`x y`: views"], 1);
+            assert_eq!(counts["`x y`: events"], 1);
+            assert_eq!(counts["`x y`: routines"], 1);
+            assert_eq!(counts["`x y`: triggers"], 0);
+            assert_eq!(counts["account `o'x`@`%`"], 1);
+        }
+    }
+
+    #[test]
+    fn a_dump_that_was_cut_off_anywhere_is_told() {
+        let end = DUMP.find("-- Dump").unwrap();
+        for cut in (0..end).step_by(5) {
+            assert!(watched(&DUMP[..cut], 64).is_err(), "{cut}");
+        }
+    }
+}

@@ -1,0 +1,429 @@
+//! PostgreSQL: globals, one custom-format archive a database under an exported snapshot, and what
+//! `ALTER SYSTEM` set.
+
+use std::collections::BTreeMap;
+
+use super::super::postgres::{SUPERUSER, identifier, literal};
+use super::{Backups, Command, HOLD, IN, OUT, PASSFILE, Part, Passwords, SNAPSHOT};
+use super::{SNAPSHOT_NAME, Watch, shell};
+use crate::model::{Contents, Database, Secret};
+
+/// Roles, their memberships and settings, tablespaces.
+const GLOBALS: &str = "globals.sql";
+/// What `ALTER SYSTEM` set.
+const SETTINGS: &str = "settings.sql";
+/// How `pg_dumpall` ends its output.
+const GLOBALS_END: &str = "-- PostgreSQL database cluster dump complete";
+/// How an archive of `pg_dump -Fc` begins.
+const ARCHIVE: &[u8] = b"PGDMP";
+
+/// Settings whose value is a list of quoted names: it stands in the file as SQL takes it, and would
+/// be one name if it were quoted as a whole (`variable_is_guc_list_quote` of PostgreSQL's source).
+const LISTS: &str = "'local_preload_libraries', 'search_path', 'session_preload_libraries', \
+    'shared_preload_libraries', 'temp_tablespaces', 'unix_socket_directories'";
+
+/// Counts everything in one database: rows of each table, large objects, and things of the catalog.
+/// What belongs to an extension is the extension's. `pg_catalog` alone is searched, so that nothing
+/// in the database can stand in for what is called here.
+const COUNTS: &str = r#"set search_path = pg_catalog;
+set row_security = off;
+select format('select json_build_array(%L, count(*)) from only %I.%I',
+              quote_ident(current_database()) || ': rows ' || quote_ident(n.nspname) || '.' || quote_ident(c.relname),
+              n.nspname, c.relname)
+  from pg_class c join pg_namespace n on n.oid = c.relnamespace
+ where c.relkind = 'r' and n.nspname not in ('pg_catalog', 'information_schema')
+   and n.nspname !~ '^pg_(toast|temp)'
+   and not exists (select 1 from pg_depend d where d.classid = 'pg_class'::regclass
+                    and d.objid = c.oid and d.deptype = 'e')
+ order by n.nspname, c.relname
+\gexec
+select json_build_array(quote_ident(current_database()) || ': large objects', count(*))
+  from pg_largeobject_metadata;
+select json_build_array(quote_ident(current_database()) || ': bytes of large objects',
+                        coalesce(sum(length(data)), 0)) from pg_largeobject;
+with mine as (
+    select classid, objid from pg_depend where deptype = 'e'
+)
+select json_build_array(quote_ident(current_database()) || ': ' || what, n) from (
+    select case c.relkind when 'v' then 'views' when 'm' then 'materialized views'
+                when 'S' then 'sequences' when 'i' then 'indexes' when 'f' then 'foreign tables'
+                when 'p' then 'partitioned tables' end as what, count(*) as n
+      from pg_class c join pg_namespace ns on ns.oid = c.relnamespace
+     where c.relkind in ('v', 'm', 'S', 'i', 'f', 'p')
+       and ns.nspname not in ('pg_catalog', 'information_schema') and ns.nspname !~ '^pg_(toast|temp)'
+       and ('pg_class'::regclass, c.oid) not in (select classid, objid from mine)
+     group by 1
+    union all
+    select 'functions', count(*) from pg_proc p join pg_namespace ns on ns.oid = p.pronamespace
+     where ns.nspname not in ('pg_catalog', 'information_schema')
+       and ('pg_proc'::regclass, p.oid) not in (select classid, objid from mine)
+    union all
+    select 'triggers', count(*) from pg_trigger where not tgisinternal
+    union all
+    select 'extensions', count(*) from pg_extension
+    union all
+    select 'policies', count(*) from pg_policy
+) counted order by what;
+"#;
+
+/// Says that the answer is whole.
+const END: &str = "select json_build_array('end');\n";
+
+pub(super) struct Postgres;
+
+fn tool(program: &str, args: &[&str]) -> Command {
+    Command {
+        program: program.to_owned(),
+        args: args.iter().map(|a| (*a).to_owned()).collect(),
+        env: [
+            ("PGHOST", "127.0.0.1"),
+            ("PGPORT", "5432"),
+            ("PGUSER", SUPERUSER),
+            ("PGPASSFILE", PASSFILE),
+            ("PGCONNECT_TIMEOUT", "20"),
+            ("PGAPPNAME", "db4sci backup"),
+            ("PGCLIENTENCODING", "UTF8"),
+        ]
+        .map(|(k, v)| (k.to_owned(), v.to_owned()))
+        .into(),
+        scripts: Vec::new(),
+    }
+}
+
+/// A connection string that names a database whatever it is called; a plain name with a `=` would
+/// be read as one.
+fn conninfo(database: &str) -> String {
+    format!(
+        "dbname='{}'",
+        database.replace('\\', "\\\\").replace('\'', "\\'")
+    )
+}
+
+fn script(database: &str, text: String) -> Command {
+    let name = "script.sql";
+    let path = format!("{}/{name}", super::JOB_TARGET);
+    let mut command = tool(
+        "psql",
+        &["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d"],
+    );
+    command.args.extend([conninfo(database), "-f".to_owned(), path]);
+    command.scripts.push((name.to_owned(), text));
+    command
+}
+
+impl Backups for Postgres {
+    fn passfile(&self, password: &Secret) -> Secret {
+        let escaped = password.expose().replace('\\', "\\\\").replace(':', "\\:");
+        Secret::new(format!("127.0.0.1:5432:*:{SUPERUSER}:{escaped}\n"))
+    }
+
+    fn inventory(&self, _: &Database) -> Command {
+        let text = format!(
+            "select json_build_array(datname) from pg_catalog.pg_database \
+             where datallowconn and not datistemplate order by datname;\n{END}"
+        );
+        script("postgres", text)
+    }
+
+    fn parts(&self, _: &Database, databases: &[String], hold_seconds: u64) -> Vec<Part> {
+        let plain = |name: &str, dump| Part {
+            name: name.to_owned(),
+            database: None,
+            dump,
+            companion: None,
+            check: None,
+        };
+        let mut parts = vec![plain(
+            GLOBALS,
+            tool("pg_dumpall", &["--globals-only", "--no-password", "-f", OUT]),
+        )];
+        for database in databases {
+            let mut dump = tool(
+                "pg_dump",
+                &[
+                    "--format=custom",
+                    // zstd comes after it, and is better and faster at this.
+                    "--compress=0",
+                    "--create",
+                    "--blobs",
+                    "--no-password",
+                    // A lock that a user holds must not hold up the backup for ever.
+                    "--lock-wait-timeout=600000",
+                    "--quote-all-identifiers",
+                    "-f",
+                    OUT,
+                ],
+            );
+            dump.args.extend([
+                format!("--snapshot={SNAPSHOT_NAME}"),
+                "-d".to_owned(),
+                conninfo(database),
+            ]);
+            let holder = format!(
+                "set statement_timeout = 0;\n\
+                 set idle_in_transaction_session_timeout = '{hold_seconds}s';\n\
+                 begin transaction isolation level repeatable read read only;\n\
+                 \\o {SNAPSHOT}\n\
+                 select pg_catalog.pg_export_snapshot();\n\
+                 \\o\n\
+                 {COUNTS}{END}\
+                 \\i {HOLD}\n\
+                 commit;\n"
+            );
+            parts.push(Part {
+                name: format!("{}.dump", file_part(database)),
+                database: Some(database.clone()),
+                dump,
+                companion: Some(script(database, holder)),
+                check: Some(tool("pg_restore", &["-f", "/dev/null", IN])),
+            });
+        }
+        let settings = format!(
+            "\\o {OUT}\n\
+             select '-- what ALTER SYSTEM set';\n\
+             select pg_catalog.format(case when name in ({LISTS}) then 'ALTER SYSTEM SET %I = %s;' \
+             else 'ALTER SYSTEM SET %I = %L;' end, name, setting) \
+             from pg_catalog.pg_file_settings \
+             where sourcefile ~ '/postgresql\\.auto\\.conf$' order by seqno;\n\
+             select '-- end';\n"
+        );
+        parts.push(plain(SETTINGS, script("postgres", settings)));
+        parts
+    }
+
+    fn watch(&self, part: &str) -> Box<dyn Watch> {
+        match part {
+            GLOBALS => Box::new(Lines::new(GLOBALS_END, &[("CREATE ROLE ", "roles")])),
+            SETTINGS => Box::new(Lines::new("-- end", &[("ALTER SYSTEM ", "system settings")])),
+            _ => Box::new(Archive::default()),
+        }
+    }
+
+    fn how_counted(&self) -> &'static str {
+        "each database in the snapshot of its dump; roles and settings as dumped"
+    }
+
+    fn load(&self, _: &Database, part: &str, database: Option<&str>) -> Command {
+        match database {
+            // Globals name roles that the new server has already (its own superuser): psql goes on
+            // after errors there, and the count says whether all came through.
+            None if part == GLOBALS => tool("psql", &["-X", "-q", "-d", "template1", "-f", IN]),
+            None => tool(
+                "psql",
+                &["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", "template1", "-f", IN],
+            ),
+            // `postgres` exists, and is made anew like any other: nobody is in it.
+            Some(_) => tool(
+                "pg_restore",
+                &[
+                    "--clean",
+                    "--if-exists",
+                    "--create",
+                    "--exit-on-error",
+                    "--no-password",
+                    "-d",
+                    "template1",
+                    IN,
+                ],
+            ),
+        }
+    }
+
+    fn epilogue(&self, db: &Database, part: &str, passwords: Passwords<'_>) -> Option<Secret> {
+        if part != GLOBALS {
+            return None;
+        }
+        let set = |role: &str, password: &Secret| {
+            format!(
+                "ALTER ROLE {} PASSWORD {};\n",
+                identifier(role),
+                literal(password.expose())
+            )
+        };
+        let mut text = format!("\n\\connect template1\n{}", set(SUPERUSER, passwords.admin));
+        if let Some(user) = passwords.user {
+            text.push_str(&set(&db.account.user, user));
+        }
+        if let Some(daemon) = passwords.daemon {
+            text.push_str(&set("db4sci", daemon));
+        }
+        Some(Secret::new(text))
+    }
+
+    fn count(&self, _: &Database, _: &Contents, databases: &[String]) -> Vec<Command> {
+        let mut all = vec![script(
+            "template1",
+            format!(
+                "select json_build_array('roles', count(*)) from pg_catalog.pg_roles \
+                 where rolname !~ '^pg_';\n\
+                 select json_build_array('system settings', count(*)) from \
+                 pg_catalog.pg_file_settings where sourcefile ~ '/postgresql\\.auto\\.conf$';\n{END}"
+            ),
+        )];
+        all.extend(
+            databases
+                .iter()
+                .map(|database| script(database, format!("{COUNTS}{END}"))),
+        );
+        all
+    }
+
+    fn restore_script(&self, _: &Database, files: &[(String, String, Option<String>)]) -> String {
+        let mut text = String::from(
+            "run() { docker exec -i -e PGPASSWORD=\"$PASSWORD\" \"$NAME\" \"$@\"; }\n",
+        );
+        for (file, part, database) in files {
+            let file = shell(file);
+            text.push_str(&match database {
+                // The new server has the superuser already; that one error is expected.
+                None if part == GLOBALS => format!(
+                    "{{ plain {file}; printf '%s\\n' \"ALTER ROLE postgres PASSWORD '$PASSWORD';\"; }} |\n  \
+                     run psql -X -q -h 127.0.0.1 -U postgres -d template1\n"
+                ),
+                None => format!(
+                    "plain {file} | run psql -X -q -v ON_ERROR_STOP=1 -h 127.0.0.1 -U postgres -d template1\n"
+                ),
+                Some(_) => format!(
+                    "plain {file} | run pg_restore --clean --if-exists --create --exit-on-error \\\n  \
+                     -h 127.0.0.1 -U postgres -d template1\n"
+                ),
+            });
+        }
+        text
+    }
+
+    fn password_variable(&self) -> &'static str {
+        "POSTGRES_PASSWORD"
+    }
+
+    fn ready_command(&self) -> &'static str {
+        "pg_isready -q -h 127.0.0.1 -U postgres"
+    }
+}
+
+/// A database's name as part of a file's; two names never make one.
+fn file_part(database: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+    database
+        .bytes()
+        .map(|b| {
+            if plain(b) {
+                char::from(b).to_string()
+            } else {
+                format!("%{b:02X}")
+            }
+        })
+        .collect()
+}
+
+/// Counts lines of a text by how they begin, and sees how it ends.
+struct Lines {
+    end: &'static str,
+    kinds: Vec<(&'static str, &'static str, u64)>,
+    line: Vec<u8>,
+    tail: Vec<u8>,
+}
+
+/// More of a line than this is not looked at.
+const LINE: usize = 4096;
+
+impl Lines {
+    fn new(end: &'static str, kinds: &[(&'static str, &'static str)]) -> Self {
+        Lines {
+            end,
+            kinds: kinds.iter().map(|(begin, key)| (*begin, *key, 0)).collect(),
+            line: Vec::new(),
+            tail: Vec::new(),
+        }
+    }
+
+    fn line_ends(&mut self) {
+        for (begin, _, count) in &mut self.kinds {
+            if self.line.starts_with(begin.as_bytes()) {
+                *count += 1;
+            }
+        }
+        if !self.line.iter().all(|b| b.is_ascii_whitespace() || *b == b'-') {
+            self.tail.clone_from(&self.line);
+        }
+        self.line.clear();
+    }
+}
+
+impl Watch for Lines {
+    fn take(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            if *byte == b'\n' {
+                self.line_ends();
+            } else if self.line.len() < LINE {
+                self.line.push(*byte);
+            }
+        }
+    }
+
+    fn end(mut self: Box<Self>, _: &str) -> Result<BTreeMap<String, u64>, String> {
+        self.line_ends();
+        let tail = String::from_utf8_lossy(&self.tail).into_owned();
+        // Newer tools say `\unrestrict` after it.
+        if !tail.starts_with(self.end) && !tail.starts_with("\\unrestrict") {
+            return Err(format!("it does not end with `{}`: it was cut off", self.end));
+        }
+        let counts = self.kinds.into_iter();
+        Ok(counts.map(|(_, key, n)| (key.to_owned(), n)).collect())
+    }
+}
+
+/// Sees that an archive begins as one; that it is whole, only reading it shows.
+#[derive(Default)]
+struct Archive {
+    head: Vec<u8>,
+}
+
+impl Watch for Archive {
+    fn take(&mut self, bytes: &[u8]) {
+        let missing = ARCHIVE.len().saturating_sub(self.head.len());
+        self.head.extend(bytes.iter().take(missing));
+    }
+
+    fn end(self: Box<Self>, _: &str) -> Result<BTreeMap<String, u64>, String> {
+        if self.head == ARCHIVE {
+            Ok(BTreeMap::new())
+        } else {
+            Err("it is no archive of pg_dump".to_owned())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watched(part: &str, text: &[u8]) -> Result<BTreeMap<String, u64>, String> {
+        let mut watch = Postgres.watch(part);
+        for piece in text.chunks(3) {
+            watch.take(piece);
+        }
+        watch.end("")
+    }
+
+    #[test]
+    fn globals_end_with_their_mark_or_were_cut_off() {
+        let whole = format!("CREATE ROLE a;\nCREATE ROLE b;\n--\n{GLOBALS_END}\n--\n\n");
+        assert_eq!(watched(GLOBALS, whole.as_bytes()).unwrap()["roles"], 2);
+        assert!(watched(GLOBALS, b"CREATE ROLE a;\n").is_err());
+        assert!(watched(GLOBALS, b"").is_err());
+    }
+
+    #[test]
+    fn what_is_no_archive_is_told() {
+        assert!(watched("x.dump", b"PGDMP\x01").is_ok());
+        assert!(watched("x.dump", b"").is_err());
+        assert!(watched("x.dump", b"\x1f\x8b").is_err());
+    }
+
+    #[test]
+    fn a_database_is_named_whatever_it_is_called() {
+        assert_eq!(conninfo("a=b 'c\\"), r"dbname='a=b \'c\\'");
+        assert_eq!(file_part("a/b ü"), "a%2Fb%20%C3%BC");
+    }
+}
