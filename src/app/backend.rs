@@ -8,14 +8,14 @@ use tokio::sync::watch;
 
 use crate::admin::{Ledger, LedgerError, Query, Row};
 use crate::control::intake::{Admitted, Intake};
-use crate::control::{Board, Queue, Reconciler};
+use crate::control::{Board, Desk, Queue, Reconciler};
 use crate::engine::{self, USER_SECRET};
 use crate::http::backend::{Applied, AppliedOutcome, Backend, Connection};
 use crate::http::document::Document;
 use crate::http::refusal::{Refusal, RefusalKind};
-use crate::model::view::Snapshot;
+use crate::model::view::{BackupView, Snapshot, WorkAsk, WorkView};
 use crate::model::{
-    Change, Class, Clock, Database, DbName, Entry, OverrideState, Problem, Site, Timestamp,
+    BackupId,     Change, Class, Clock, Database, DbName, Entry, OverrideState, Problem, Site, Timestamp,
     WantedState, Who,
 };
 use crate::record::Metrics;
@@ -28,6 +28,7 @@ const LOOK: Duration = Duration::from_secs(3);
 /// The daemon, for its API.
 pub(super) struct Daemon {
     pub(super) intake: Arc<Intake>,
+    pub(super) desk: Arc<Desk>,
     pub(super) reconciler: Arc<Reconciler>,
     pub(super) queue: Arc<Queue>,
     pub(super) board: Arc<Board>,
@@ -45,6 +46,13 @@ impl Daemon {
         let book = self.ledger.book();
         book.row(name)
             .map(|row| row.database.clone())
+            .ok_or_else(|| Refusal::no_database(name))
+    }
+
+    fn row(&self, name: &DbName) -> Result<Row, Refusal> {
+        let book = self.ledger.book();
+        book.row(name)
+            .cloned()
             .ok_or_else(|| Refusal::no_database(name))
     }
 
@@ -295,6 +303,70 @@ impl Backend for Daemon {
 
     async fn export(&self, name: &DbName) -> Result<serde_json::Value, Refusal> {
         Ok(specs::export(&self.database(name)?))
+    }
+
+    async fn backups(&self, name: &DbName) -> Result<Vec<BackupView>, Refusal> {
+        Ok(self.desk.backups(&self.row(name)?))
+    }
+
+    async fn work(&self, name: &DbName) -> Result<Option<WorkView>, Refusal> {
+        self.database(name)?;
+        Ok(self.desk.work(name))
+    }
+
+    async fn take_on(&self, who: Who, name: &DbName, ask: WorkAsk) -> Result<String, Refusal> {
+        let row = self.row(name)?;
+        let what = match &ask {
+            WorkAsk::Backup { .. } => "a backup".to_owned(),
+            WorkAsk::Verify { .. } => "a restore test".to_owned(),
+            WorkAsk::Restore { from, copy: None } => format!("the restore of {from} in place"),
+            WorkAsk::Restore {
+                from,
+                copy: Some(copy),
+            } => format!("the restore of {from} as {copy}"),
+        };
+        let begun = self
+            .desk
+            .take_on(&row, ask)
+            .map_err(|why| Refusal::new(RefusalKind::Conflict, why))?;
+        // Who wanted it; that it is done is written by the work itself.
+        let change = Change::Acted {
+            action: "work_asked".to_owned(),
+        };
+        let message = format!("{name}: {what} was asked for");
+        self.intake
+            .wish(who, name, message, change)
+            .await
+            .map_err(unavailable)?;
+        Ok(begun)
+    }
+
+    async fn keep_backup(
+        &self,
+        who: Who,
+        id: &BackupId,
+        until: Option<Timestamp>,
+        note: Option<String>,
+    ) -> Result<String, Refusal> {
+        let row = self.row(&id.name)?;
+        let found = row.backups.get(id).filter(|b| b.state.good());
+        let Some(backup) = found else {
+            let message = format!("there is no backup {id}; see: db4sci backup list {}", id.name);
+            return Err(Refusal::new(RefusalKind::Conflict, message));
+        };
+        let mut backup = backup.clone();
+        backup.keep_until = until;
+        if let Some(note) = note {
+            backup.note = note;
+        }
+        let message = match until {
+            Some(until) => format!("{id} is kept until {}", until.format("%F %T UTC")),
+            None => format!("{id} is kept as the retention says"),
+        };
+        let change = Change::Backup {
+            backup: Box::new(backup),
+        };
+        self.wish(who, &id.name, message, change).await
     }
 
     fn metrics(&self) -> String {

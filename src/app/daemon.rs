@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::{FileStorage, Ledger, NewEntry};
-use crate::control::{Board, Intake, Queue, Reconciler, Triggers};
+use crate::control::{Board, Desk, Intake, Queue, Reconciler, Triggers};
 use crate::execute::Executor;
 use crate::http::serve::{self, Options};
 use crate::model::{Change, Clock, Cpus, Memory, Outcome, Problem, Site, SystemClock, Who};
@@ -19,6 +19,7 @@ use crate::observe::{Observer, Probes};
 use crate::record::Metrics;
 use crate::runtime::docker::Docker;
 use crate::runtime::host::HostDirs;
+use crate::runtime::jobs::Jobs;
 use crate::runtime::servers::SqlServers;
 use crate::runtime::{DataDirs, EngineInfo, Runtime, Servers};
 use crate::settings::Settings;
@@ -168,6 +169,7 @@ struct Parts {
     changed: Option<mpsc::UnboundedReceiver<crate::model::DbName>>,
     head: watch::Sender<u64>,
     admin: Option<Admin>,
+    desk: Arc<Desk>,
     backend: Arc<Daemon>,
     stop: CancellationToken,
 }
@@ -182,6 +184,7 @@ impl Parts {
         clock: Arc<dyn Clock>,
         stop: CancellationToken,
     ) -> Result<Self, String> {
+        let jobs: Arc<dyn Jobs> = Arc::new(docker.clone());
         let runtime: Arc<dyn Runtime> = Arc::new(docker);
         let dirs: Arc<dyn DataDirs> = Arc::new(HostDirs::new(&settings.state_dir));
         let servers: Arc<dyn Servers> = Arc::new(SqlServers::new());
@@ -217,11 +220,13 @@ impl Parts {
             metrics: metrics.clone(),
         };
         let lanes = settings.limits.lanes;
+        let stores = settings.stores.iter().map(|s| s.name.clone()).collect();
         let reconciler = Arc::new(Reconciler::new(
             observer.clone(),
             executor,
             board.clone(),
             lanes,
+            stores,
         ));
         let for_rules = settings.clone();
         let intake = Arc::new(Intake::new(
@@ -232,6 +237,26 @@ impl Parts {
             clock.clone(),
             settings.desired_state.clone(),
             Box::new(move || rules(&for_rules, size)),
+        ));
+        let vault = Arc::new(super::vault::vault(
+            &settings,
+            super::vault::Parts {
+                runtime: runtime.clone(),
+                jobs,
+                dirs: dirs.clone(),
+                ledger: ledger.clone(),
+                site: site.clone(),
+                clock: clock.clone(),
+                metrics: metrics.clone(),
+            },
+        )?);
+        let desk = Arc::new(Desk::new(
+            vault,
+            board.clone(),
+            queue.clone(),
+            intake.clone(),
+            settings.limits.dumps,
+            stop.clone(),
         ));
         let (head, heads) = watch::channel(ledger.book().head().seq);
         let admin = Admin {
@@ -244,6 +269,7 @@ impl Parts {
         };
         let backend = Arc::new(Daemon {
             intake: intake.clone(),
+            desk: desk.clone(),
             reconciler: reconciler.clone(),
             queue: queue.clone(),
             board: board.clone(),
@@ -275,6 +301,7 @@ impl Parts {
             changed: Some(changed),
             head,
             admin: Some(admin),
+            desk,
             backend,
             stop,
         })
@@ -300,6 +327,11 @@ impl Parts {
                 stop.cancelled().await;
             });
         }
+        let (desk, stop) = (self.desk.clone(), self.stop.clone());
+        tasks.spawn(async move {
+            desk.run().await;
+            stop.cancelled().await;
+        });
         tasks.spawn(follow_folder(
             self.intake.clone(),
             self.settings.desired_state.clone(),

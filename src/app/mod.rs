@@ -9,5 +9,6 @@ mod init;
 mod lock;
 mod offline;
 mod program;
+mod vault;
 
 pub use program::Program;

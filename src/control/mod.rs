@@ -4,6 +4,8 @@
 //! lose any of them, and the next resync repairs it.
 
 pub mod board;
+pub mod desk;
+mod desk_restore;
 pub mod intake;
 pub mod queue;
 pub mod reconciler;
@@ -11,6 +13,7 @@ pub mod triggers;
 mod view;
 
 pub use board::Board;
+pub use desk::Desk;
 pub use intake::Intake;
 pub use queue::Queue;
 pub use reconciler::Reconciler;

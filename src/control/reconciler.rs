@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use crate::admin::book::Row;
 use crate::admin::{Ledger, NewEntry};
 use crate::execute::{Executor, LaneEnd};
-use crate::model::view::{DatabaseView, Phase};
+use crate::model::view::{Condition, DatabaseView, Phase};
 use crate::model::{
     Action, Attempts, Change, Clock, ContainerSeen, Database, DbName, ImageId, Lane, Outcome,
     SeenDatabase, Site, Timestamp, Who,
@@ -36,6 +36,8 @@ pub struct Reconciler {
     board: Arc<Board>,
     metrics: Arc<Metrics>,
     lanes: Semaphore,
+    /// The stores of the settings, by name.
+    stores: Vec<String>,
     memory: Mutex<BTreeMap<DbName, Memory>>,
     files: Mutex<BTreeMap<DbName, FileStanding>>,
 }
@@ -70,12 +72,14 @@ pub enum Again {
 }
 
 impl Reconciler {
-    /// A reconciler that carries out at most so many lanes at once.
+    /// A reconciler that carries out at most so many lanes at once; `stores` are those of the
+    /// settings.
     pub fn new(
         observer: Arc<Observer>,
         executor: Executor,
         board: Arc<Board>,
         lanes: usize,
+        stores: Vec<String>,
     ) -> Self {
         Reconciler {
             observer,
@@ -86,6 +90,7 @@ impl Reconciler {
             executor,
             board,
             lanes: Semaphore::new(lanes),
+            stores,
             memory: Mutex::default(),
             files: Mutex::default(),
         }
@@ -149,7 +154,10 @@ impl Reconciler {
         let wanted = wanted(&row, standing.as_ref());
         let verdict = plan::plan(&wanted, &seen, &self.site, now);
         let before = self.board.view(name);
-        let shown = view(&wanted, &seen, &verdict, &self.site, before.as_deref(), now);
+        let mut shown = view(&wanted, &seen, &verdict, &self.site, before.as_deref(), now);
+        shown
+            .conditions
+            .push(fresh(&row, &self.stores, before.as_deref(), now));
         let (phase, reason, message) = (shown.phase, shown.reason, shown.message.clone());
         self.board.show(shown);
         if (row.phase, row.reason) != (phase, reason) {
@@ -306,6 +314,41 @@ pub fn view_of(row: &Row, seen: &SeenDatabase, site: &Site, now: Timestamp) -> D
     view(&wanted, seen, &verdict, site, None, now)
 }
 
+/// The condition that says whether the backups are new enough.
+fn fresh(
+    row: &Row,
+    stores: &[String],
+    before: Option<&DatabaseView>,
+    now: Timestamp,
+) -> Condition {
+    const KIND: &str = "BackupFresh";
+    let db = &row.database;
+    let stores = if db.backup.stores.is_empty() {
+        stores
+    } else {
+        &db.backup.stores
+    };
+    let known = plan::backups::Known {
+        db,
+        since: row.initialised_at.unwrap_or(now),
+        backups: &row.backups,
+        stores,
+        answers: true,
+    };
+    let (status, reason, message) = plan::backups::fresh(&known, now);
+    let earlier = before.and_then(|view| view.conditions.iter().find(|c| c.kind == KIND));
+    Condition {
+        kind: KIND.to_owned(),
+        status,
+        reason: reason.to_owned(),
+        message,
+        last_transition_time: match earlier {
+            Some(earlier) if earlier.status == status => earlier.last_transition_time,
+            Some(_) | None => now,
+        },
+    }
+}
+
 /// What is wanted of a database, from its row and its file.
 fn wanted<'a>(row: &'a Row, standing: Option<&'a FileStanding>) -> Wanted<'a> {
     Wanted {
@@ -315,6 +358,7 @@ fn wanted<'a>(row: &'a Row, standing: Option<&'a FileStanding>) -> Wanted<'a> {
         quarantined: row.quarantined.as_ref().map(|(_, why)| why.as_str()),
         refused: row.refused.as_deref(),
         restart_asked: row.restart_asked,
+        restoring: row.restoring.as_ref().map(|(from, _)| from),
         orphan: matches!(standing, Some(FileStanding::Orphan)),
         renamed_to: match standing {
             Some(FileStanding::RenamedTo(new)) => Some(new.as_str()),

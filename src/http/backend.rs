@@ -9,8 +9,8 @@ use tokio::sync::watch;
 use super::document::Document;
 use super::refusal::Refusal;
 use crate::engine::Client;
-use crate::model::view::{DatabaseView, Snapshot};
-use crate::model::{DbName, Entry, OverrideState, Problem, Secret, Timestamp, Who};
+use crate::model::view::{BackupView, DatabaseView, Snapshot, WorkAsk, WorkView};
+use crate::model::{BackupId, DbName, Entry, OverrideState, Problem, Secret, Timestamp, Who};
 
 /// The daemon, as the API sees it.
 ///
@@ -85,6 +85,24 @@ pub trait Backend: Send + Sync + 'static {
 
     /// The spec as a document that can be applied, with the name, port and image it has now.
     async fn export(&self, name: &DbName) -> Result<serde_json::Value, Refusal>;
+
+    /// The backups of a database, newest first.
+    async fn backups(&self, name: &DbName) -> Result<Vec<BackupView>, Refusal>;
+
+    /// What is done for a database's backups, or was done last.
+    async fn work(&self, name: &DbName) -> Result<Option<WorkView>, Refusal>;
+
+    /// Takes on work on a database's backups; it goes on after this returned.
+    async fn take_on(&self, who: Who, name: &DbName, ask: WorkAsk) -> Result<String, Refusal>;
+
+    /// Keeps a backup until an instant, whatever the retention says; `None` ends that.
+    async fn keep_backup(
+        &self,
+        who: Who,
+        id: &BackupId,
+        until: Option<Timestamp>,
+        note: Option<String>,
+    ) -> Result<String, Refusal>;
 
     /// All metrics in Prometheus' text format.
     fn metrics(&self) -> String;

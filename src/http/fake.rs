@@ -12,9 +12,9 @@ use super::document::Document;
 use super::refusal::{Refusal, RefusalKind};
 use super::serve::{Options, bind};
 use crate::engine::Client;
-use crate::model::view::{DatabaseView, Snapshot};
+use crate::model::view::{BackupView, DatabaseView, Snapshot, WorkAsk, WorkView};
 use crate::model::{
-    Change, DbName, Entry, Outcome, OverrideState, Place, Problem, Secret, Timestamp, Who,
+    BackupId, Change, DbName, Entry, Outcome, OverrideState, Place, Problem, Secret, Timestamp, Who,
 };
 use crate::plan::render::sample;
 
@@ -252,6 +252,39 @@ impl Backend for Fake {
             "metadata": {"name": name},
             "spec": {"engine": "Postgres", "port": 32011, "phi": false},
         }))
+    }
+
+    async fn backups(&self, name: &DbName) -> Result<Vec<BackupView>, Refusal> {
+        self.known(name)?;
+        Ok(Vec::new())
+    }
+
+    async fn work(&self, name: &DbName) -> Result<Option<WorkView>, Refusal> {
+        self.known(name)?;
+        let asked = self.asked.lock().unwrap().clone();
+        let last = asked.into_iter().rev().find(|a| a.contains("work"));
+        Ok(last.map(|what| WorkView {
+            message: format!("done: {what}"),
+            what,
+            since: sample::now(),
+            running: false,
+            ok: Some(true),
+        }))
+    }
+
+    async fn take_on(&self, who: Who, name: &DbName, ask: WorkAsk) -> Result<String, Refusal> {
+        self.known(name)?;
+        self.said(format!("{who} work {name}: {ask:?}"))
+    }
+
+    async fn keep_backup(
+        &self,
+        who: Who,
+        id: &BackupId,
+        until: Option<Timestamp>,
+        note: Option<String>,
+    ) -> Result<String, Refusal> {
+        self.said(format!("{who} keep {id} until {until:?}: {note:?}"))
     }
 
     fn metrics(&self) -> String {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::view::Phase;
-use super::{Database, DbName, ImageId, Reason, Timestamp, Uid};
+use super::{Backup, BackupId, BackupState, Database, DbName, ImageId, Reason, Timestamp, Uid};
 
 /// One entry of the ledger. Its number is also the id of its row in the `log` table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -140,6 +140,33 @@ pub enum Change {
         /// The steps' kinds, in order.
         actions: Vec<String>,
     },
+    /// A backup was begun, stored, verified, or something else about it changed: this is how it is
+    /// from now on.
+    Backup {
+        /// The backup.
+        backup: Box<Backup>,
+    },
+    /// A backup was removed from its store.
+    BackupRemoved {
+        /// Whose.
+        uid: Uid,
+        /// Which.
+        id: BackupId,
+    },
+    /// A restore in place is about to touch the data. Until its end nothing else does.
+    RestoreBegan {
+        /// Whose.
+        uid: Uid,
+        /// What is restored.
+        from: BackupId,
+        /// Where the data that was there is kept.
+        aside: PathBuf,
+    },
+    /// The restore in place is over; the outcome says how.
+    RestoreEnded {
+        /// Whose.
+        uid: Uid,
+    },
     /// Something was done to a database; changes no row but the log's.
     Acted {
         /// The action's kind.
@@ -165,6 +192,16 @@ impl Change {
             Change::Observed { .. } => "observed",
             Change::Inspected { .. } => "inspected",
             Change::Intended { .. } => "intended",
+            Change::Backup { backup } => match backup.state {
+                BackupState::Running => "backup_started",
+                BackupState::Stored => "backup_stored",
+                BackupState::Verified => "backup_verified",
+                BackupState::Failed => "backup_failed",
+                BackupState::Damaged => "backup_damaged",
+            },
+            Change::BackupRemoved { .. } => "backup_removed",
+            Change::RestoreBegan { .. } => "restore_began",
+            Change::RestoreEnded { .. } => "restore_ended",
             Change::Acted { action } => action,
             Change::Noted => "noted",
         }

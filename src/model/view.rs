@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DbName, EngineKind, Held, Lane, Override, Reason, Timestamp, Uid};
+use super::{
+    Backup, BackupId, BackupKind, BackupState, Slot, DbName, EngineKind, Held, Lane, Override, Reason, Timestamp, Uid};
 
 /// What a database is, in one word. Derived by `plan::phase`, never stored as state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -169,4 +170,109 @@ pub struct Snapshot {
     pub mode: String,
     /// The instance's id.
     pub instance: String,
+}
+
+/// One backup as `backup list -o json` shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BackupView {
+    /// Its id.
+    pub id: BackupId,
+    /// The instant it stands for.
+    pub slot: Slot,
+    /// The attempt at it.
+    pub attempt: u32,
+    /// Whose it is.
+    pub name: DbName,
+    /// The database's identity then.
+    pub uid: Uid,
+    /// Why it was taken.
+    pub kind: BackupKind,
+    /// Its store.
+    pub store: String,
+    /// How far it got.
+    pub state: BackupState,
+    /// Bytes in the store.
+    pub bytes: u64,
+    /// When it was begun.
+    pub started: Timestamp,
+    /// When it was stored, or given up.
+    pub finished: Option<Timestamp>,
+    /// When it was last restored to prove it.
+    pub verified: Option<Timestamp>,
+    /// What keeps it.
+    pub kept_because: Vec<String>,
+    /// Where it is.
+    pub url: String,
+    /// Why it failed or is damaged.
+    pub error: Option<String>,
+    /// What a person said.
+    pub note: String,
+}
+
+impl BackupView {
+    /// The view of a backup.
+    pub fn of(backup: &Backup, kept_because: Vec<String>) -> Self {
+        let backup = backup.clone();
+        BackupView {
+            slot: backup.id.slot,
+            attempt: backup.id.attempt,
+            name: backup.id.name.clone(),
+            store: backup.id.store.clone(),
+            id: backup.id,
+            uid: backup.uid,
+            kind: backup.kind,
+            state: backup.state,
+            bytes: backup.bytes,
+            started: backup.started,
+            finished: backup.finished,
+            verified: backup.verified,
+            kept_because,
+            url: backup.url,
+            error: backup.error,
+            note: backup.note,
+        }
+    }
+}
+
+/// Long work on one database's backups that a person asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "what", deny_unknown_fields)]
+pub enum WorkAsk {
+    /// A backup now.
+    Backup {
+        /// What to remember about it.
+        #[serde(default)]
+        note: String,
+    },
+    /// A restore test.
+    Verify {
+        /// Of which; without one, of the newest.
+        #[serde(default)]
+        id: Option<BackupId>,
+    },
+    /// A restore.
+    Restore {
+        /// Of which.
+        from: BackupId,
+        /// As another database of this name, instead of in place.
+        #[serde(default)]
+        copy: Option<DbName>,
+    },
+}
+
+/// What is done for a database's backups, or was done last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkView {
+    /// What it is.
+    pub what: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// Whether it goes on.
+    pub running: bool,
+    /// How it ended.
+    pub ok: Option<bool>,
+    /// What came of it; one line.
+    pub message: String,
 }

@@ -7,6 +7,7 @@
 
 mod absent;
 pub mod attempts;
+pub mod backups;
 mod data;
 mod down;
 mod drift;
@@ -14,12 +15,14 @@ mod lifecycle;
 pub mod phase;
 pub mod render;
 mod replace;
+pub mod retention;
 mod running;
+pub mod schedule;
 pub mod window;
 
 use crate::engine::{self, Recipe};
 use crate::model::{
-    ContainerSeen, Database, Held, Lane, Override, OverrideState, Reason, Seen, SeenDatabase, Site,
+    BackupId, ContainerSeen, Database, Held, Lane, Override, OverrideState, Reason, Seen, SeenDatabase, Site,
     Timestamp, Verdict, WantedState,
 };
 
@@ -38,6 +41,8 @@ pub struct Wanted<'a> {
     pub refused: Option<&'a [String]>,
     /// When a person last asked for a restart.
     pub restart_asked: Option<Timestamp>,
+    /// What is being restored in place, if something is.
+    pub restoring: Option<&'a BackupId>,
     /// Whether its file is gone.
     pub orphan: bool,
     /// Its new name, if its file now names another one.
@@ -91,7 +96,11 @@ pub fn plan(wanted: &Wanted<'_>, seen: &SeenDatabase, site: &Site, now: Timestam
         held: Vec::new(),
     };
     ask.standing();
-    let lane = ask.answer();
+    // A restore has its hands on container and data; nothing else may.
+    let lane = match wanted.restoring {
+        Some(_) => None,
+        None => ask.answer(),
+    };
     let wake_at = ask.held.iter().filter_map(|h| h.until).min();
     Verdict {
         lane,

@@ -32,6 +32,9 @@ pub fn phase(
     };
     let with = |phase: Phase, (reason, message)| (phase, reason, message);
     let running = container.is_some_and(|c| c.status == Status::Running);
+    if let Some(from) = wanted.restoring {
+        return (Phase::Restoring, None, format!("{from} is being restored"));
+    }
     match wanted.state(now) {
         WantedState::Maintenance => return with(Phase::Maintenance, told("hands off")),
         WantedState::Stopped => {

@@ -69,7 +69,7 @@ fn site() -> Site {
     }
 }
 
-fn database() -> Database {
+pub(super) fn database() -> Database {
     let memory = Memory::mebibytes(2048);
     let recipe = engine::recipe(EngineKind::Postgres).unwrap();
     Database {
@@ -337,6 +337,7 @@ impl Case {
             quarantined: self.quarantined.as_deref(),
             refused: self.refused.as_deref(),
             restart_asked: self.restart_asked,
+            restoring: None,
             orphan: self.orphan,
             renamed_to: self.renamed_to.as_deref(),
         }

@@ -19,7 +19,7 @@ const OTHERS: [&str; 5] = ["MODE", "CONFIG", "LOG", "HOME", "LAB"];
 pub(super) const DATA_VOLUME: &str = "DB4SCI_DATA_VOLUME";
 
 /// The single values, as variable and as path of the key. Lists are the file's alone.
-const KEYS: [(&str, &[&str]); 14] = [
+const KEYS: [(&str, &[&str]); 15] = [
     ("CONTAINER_HOST", &["container_host"]),
     ("CONTAINER_IP", &["container_ip"]),
     ("BASE_PORT", &["base_port"]),
@@ -33,6 +33,7 @@ const KEYS: [(&str, &[&str]); 14] = [
     ("IMAGE_MIRRORS", &["image_mirrors"]),
     ("TIME_ZONE", &["time_zone"]),
     ("LIMITS_LANES", &["limits", "lanes"]),
+    ("LIMITS_DUMPS", &["limits", "dumps"]),
     ("DATA_VOLUME", &[]),
 ];
 

@@ -107,6 +107,10 @@ impl Resolve<'_> {
             Some(path) => Some(self.absolute("backupVolume", &path)?),
             None => None,
         };
+        let stores = self.stores(raw.stores.as_deref(), backup_volume, state_dir.clone());
+        let recipients = self.recipients(raw.encryption);
+        let limits = raw.limits;
+        let limit = |of: Option<u16>, default: u16| usize::from(of.unwrap_or(default));
         let ip = raw.container_ip.as_deref();
         let ip: Option<IpAddr> = match ip {
             Some(text) => self.parsed("container_ip", text, "an address such as `127.0.0.1`"),
@@ -144,13 +148,15 @@ impl Resolve<'_> {
             socket: socket?,
             http: http?,
             data_volumes: data_volumes?,
-            backup_volume,
+            stores: stores?,
+            recipients: recipients?,
             container_prefix: prefix?,
             image_mirrors: mirrors?,
             admins: raw.admins.unwrap_or_default(),
             time_zone: zone?,
             limits: Limits {
-                lanes: usize::from(raw.limits.and_then(|l| l.lanes).unwrap_or(4)),
+                lanes: limit(limits.as_ref().and_then(|l| l.lanes), 4),
+                dumps: limit(limits.as_ref().and_then(|l| l.dumps), 2),
             },
         })
     }

@@ -5,8 +5,7 @@
 //! an environment variable, `DB4SCI_` and the key in capitals. The settings are read once, at
 //! start. What is written wrong is told with file, line and column, all of it at once.
 //!
-//! A key that nothing uses is unknown here, since a setting without effect is a false promise;
-//! `backupVolume` alone is known ahead of its use.
+//! A key that nothing uses is unknown here, since a setting without effect is a false promise.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -20,6 +19,7 @@ mod env;
 mod load;
 mod mode;
 mod raw;
+mod stores;
 mod template;
 mod volumes;
 
@@ -27,6 +27,7 @@ mod volumes;
 mod tests;
 
 pub use mode::Mode;
+pub use stores::{StorePlace, StoreRule};
 pub use template::template;
 
 /// The settings, resolved.
@@ -54,8 +55,10 @@ pub struct Settings {
     pub dbconfig: PathBuf,
     /// The data volumes, at least one; the first allowed one is a database's default.
     pub data_volumes: Vec<VolumeRule>,
-    /// Where backups of the local store go.
-    pub backup_volume: Option<PathBuf>,
+    /// Where backups go.
+    pub stores: Vec<StoreRule>,
+    /// age's public keys that backups are encrypted to, besides this instance's own.
+    pub recipients: Vec<String>,
     /// Goes before every container's name.
     pub container_prefix: String,
     /// Images to use instead of the catalog's.
@@ -73,6 +76,8 @@ pub struct Settings {
 pub struct Limits {
     /// Databases that are worked on at the same time.
     pub lanes: usize,
+    /// Dumps, restore tests and restores that go on at the same time.
+    pub dumps: usize,
 }
 
 impl Settings {
@@ -118,7 +123,7 @@ impl Settings {
             base_port: self.base_port,
             reserved: [(self.http.port(), "db4sci's own pages (`http`)".to_owned())].into(),
             taken: [(self.base_port.saturating_sub(1), DbName::mydb_admin())].into(),
-            stores: ["local".to_owned()].into(),
+            stores: self.stores.iter().map(|s| s.name.clone()).collect(),
             time_zone: self.time_zone,
             config_files,
         }

@@ -55,6 +55,13 @@ pub(super) struct RawSettings {
     )]
     #[schemars(length(min = 1))]
     pub backup_volume: Option<String>,
+    /// Where backups go; without any, the folder `backupVolume`, or one below `state_dir`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub stores: Option<Vec<RawStore>>,
+    /// Whom backups are encrypted to, besides this instance itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<RawEncryption>,
     /// Goes before every container's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container_prefix: Option<String>,
@@ -72,6 +79,50 @@ pub(super) struct RawSettings {
     /// Limits of the daemon's own work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<RawLimits>,
+}
+
+/// A store: a folder, or a bucket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawStore {
+    /// Its name, as specs name it.
+    #[schemars(length(min = 1, max = 40))]
+    pub name: String,
+    /// A folder of this host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub path: Option<String>,
+    /// A bucket of S3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 3, max = 63))]
+    pub bucket: Option<String>,
+    /// The bucket's server; without one, Amazon's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub endpoint: Option<String>,
+    /// The bucket's region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub region: Option<String>,
+    /// What all keys in the bucket begin with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
+    /// A file with the access key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub credentials: Option<String>,
+    /// Whether the server is asked to encrypt, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encrypt: Option<bool>,
+}
+
+/// Whom backups are encrypted to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawEncryption {
+    /// age's public keys, such as the institute's offline key.
+    #[serde(default)]
+    pub recipients: Vec<String>,
 }
 
 /// A data volume.
@@ -136,4 +187,8 @@ pub(super) struct RawLimits {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 64))]
     pub lanes: Option<u16>,
+    /// Dumps, restore tests and restores that go on at the same time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 64))]
+    pub dumps: Option<u16>,
 }

@@ -36,6 +36,7 @@ pub fn template(mode: Mode) -> String {
         .replace("{state}", state)
         .replace("{socket}", &socket.display().to_string())
         .replace("{volume}", volume)
+        .replace("{mode}", mode.as_str())
 }
 
 const TEXT: &str = r#"# DB4Sci's settings for {what}.
@@ -76,8 +77,26 @@ dataVolumes:
     users: ALL
     encrypted: false
 
-# Where backups go. Nothing is written there yet: this version makes none.
+# Where backups go: a folder, without `stores` below the one and only store, called `local`. Best on
+# another disk than the data. The default is a folder below state_dir.
 # backupVolume: /srv/db4sci/backup
+
+# Or several stores, which specs name; without a word of theirs a backup goes to all. The credentials
+# file has the lines `aws_access_key_id = …` and `aws_secret_access_key = …`. Each mode has a bucket of
+# its own.
+# stores:
+#   - name: local
+#     path: /srv/db4sci/backup
+#   - name: offsite
+#     bucket: db4sci-{mode}
+#     endpoint: https://s3.example.org
+#     region: us-east-1
+#     credentials: /etc/db4sci/offsite.credentials
+
+# Backups are encrypted to this instance's own key, and to these: the public key of the institute's
+# offline key (age-keygen makes a pair).
+# encryption:
+#   recipients: [age1…]
 
 # Goes before every container's name, so that two instances can share a host.
 # container_prefix: ""
@@ -92,7 +111,8 @@ admins: []
 # For windows and schedules of specs that name no zone.
 time_zone: UTC
 
-# Databases that are worked on at the same time.
+# Databases that are worked on at the same time, and dumps among them.
 # limits:
 #   lanes: 4
+#   dumps: 2
 "#;

@@ -312,6 +312,7 @@ impl Situation {
             restart_asked: self.restart_asked,
             orphan: false,
             renamed_to: None,
+            restoring: None,
         }
     }
 

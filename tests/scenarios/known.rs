@@ -232,6 +232,7 @@ impl Known {
             restart_asked: self.restart_asked,
             orphan: self.orphan,
             renamed_to: None,
+            restoring: None,
         }
     }
 

@@ -15,7 +15,12 @@ impl Book {
             Change::Admitted { database } => self.check_admitted(new, database),
             Change::ImagePinned { uid, .. }
             | Change::Initialised { uid }
-            | Change::Inspected { uid, .. } => self.check_uid(new, *uid),
+            | Change::Inspected { uid, .. }
+            | Change::RestoreBegan { uid, .. }
+            | Change::RestoreEnded { uid } => self.check_uid(new, *uid),
+            // Backups outlive their database: those of an earlier uid are removed, too.
+            Change::Backup { backup } => self.check_backup(new, &backup.id.name),
+            Change::BackupRemoved { id, .. } => self.check_backup(new, &id.name),
             Change::Overridden { .. }
             | Change::Resumed
             | Change::RestartAsked
@@ -38,6 +43,15 @@ impl Book {
             .ok_or_else(|| format!("`{kind}` must name a database"))?;
         self.row(name)
             .ok_or_else(|| format!("there is no database `{name}`"))
+    }
+
+    fn check_backup(&self, new: &NewEntry, name: &DbName) -> Result<(), String> {
+        let row = self.check_row(new)?;
+        if row.database.name == *name {
+            Ok(())
+        } else {
+            Err(format!("`{name}` is not `{}`", row.database.name))
+        }
     }
 
     fn check_uid(&self, new: &NewEntry, uid: Uid) -> Result<(), String> {

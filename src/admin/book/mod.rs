@@ -7,13 +7,14 @@
 mod check;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::admin::journal::Head;
 use crate::model::action::START;
 use crate::model::view::Phase;
 use crate::model::{
-    Change, Database, DbName, Entry, Outcome, Override, Reason, Timestamp, WantedState, Who,
+    Backup, BackupId, BackupState, Change, Database, DbName, Entry, Outcome, Override, Reason, Timestamp, WantedState, Who,
 };
 
 /// A change somebody wants to be accepted.
@@ -40,6 +41,13 @@ pub struct Row {
     pub admitted_at: Timestamp,
     /// Whether its first start was finished: it has data.
     pub initialised: bool,
+    /// Since when, if it was.
+    pub initialised_at: Option<Timestamp>,
+    /// Its backups, those of an earlier database of this name included.
+    pub backups: BTreeMap<BackupId, Backup>,
+    /// The restore in place that is under way: what is restored, and where the data that was there
+    /// is kept.
+    pub restoring: Option<(BackupId, PathBuf)>,
     /// A person's override in force. Ended by `Resumed`, never by the clock alone.
     pub over: Option<Override>,
     /// Since when and why it is left alone. Ended by `RetryAsked`.
@@ -68,6 +76,9 @@ impl Row {
             database,
             admitted_at: at,
             initialised: false,
+            initialised_at: None,
+            backups: BTreeMap::new(),
+            restoring: None,
             over: None,
             quarantined: None,
             refused: None,
@@ -165,7 +176,23 @@ impl Book {
             Change::ImagePinned { uid: _, image } => {
                 self.change(entry)?.database.image.pinned = Some(image.clone());
             }
-            Change::Initialised { uid: _ } => self.change(entry)?.initialised = true,
+            Change::Initialised { uid: _ } => {
+                let row = self.change(entry)?;
+                row.initialised = true;
+                row.initialised_at.get_or_insert(at);
+            }
+            Change::Backup { backup } => {
+                let row = self.change(entry)?;
+                row.backups.insert(backup.id.clone(), (**backup).clone());
+                forget_failures(&mut row.backups);
+            }
+            Change::BackupRemoved { uid: _, id } => {
+                self.change(entry)?.backups.remove(id);
+            }
+            Change::RestoreBegan { uid: _, from, aside } => {
+                self.change(entry)?.restoring = Some((from.clone(), aside.clone()));
+            }
+            Change::RestoreEnded { uid: _ } => self.change(entry)?.restoring = None,
             Change::Overridden { by } => self.change(entry)?.over = Some(by.clone()),
             Change::Resumed => self.change(entry)?.over = None,
             Change::RestartAsked => self.change(entry)?.restart_asked = Some(at),
@@ -248,6 +275,22 @@ impl Book {
                 self.unborn.remove(name);
             }
         }
+    }
+}
+
+/// Of attempts that came to nothing only the newest are remembered; the log has them all.
+fn forget_failures(backups: &mut BTreeMap<BackupId, Backup>) {
+    const MOST: usize = 20;
+    let failed = |b: &&Backup| b.state == BackupState::Failed;
+    let mut old: Vec<_> = backups
+        .values()
+        .filter(failed)
+        .map(|b| (b.started, b.id.clone()))
+        .collect();
+    old.sort();
+    old.truncate(old.len().saturating_sub(MOST));
+    for (_, id) in old {
+        backups.remove(&id);
     }
 }
 

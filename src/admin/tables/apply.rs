@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use sqlx::Connection;
 use sqlx::postgres::PgConnection;
 
+use super::backups;
 use super::clean::{instant, json, number, text};
 use super::{Tables, TablesError, TablesHarm, head_of, in_time};
 use crate::admin::book::{Book, Row};
@@ -58,6 +59,9 @@ impl Tables {
                 return Err(wrong_chain.into());
             }
             write_log(&mut tx, new).await.map_err(sql)?;
+            for record in new {
+                backups::write(&mut tx, &record.entry).await.map_err(sql)?;
+            }
             for (name, touch) in touches(new) {
                 if let Some(row) = book.row(&name) {
                     write_container(&mut tx, row, &touch).await.map_err(sql)?;
@@ -132,6 +136,10 @@ fn touches(records: &[Record]) -> BTreeMap<DbName, Touch> {
             | Change::Quarantined { .. }
             | Change::Observed { .. }
             | Change::Intended { .. }
+            | Change::Backup { .. }
+            | Change::BackupRemoved { .. }
+            | Change::RestoreBegan { .. }
+            | Change::RestoreEnded { .. }
             | Change::Acted { .. }
             | Change::Noted => {}
         }

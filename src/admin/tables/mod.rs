@@ -10,6 +10,7 @@
 
 mod access;
 mod apply;
+mod backups;
 mod clean;
 mod edits;
 mod error;

@@ -2,6 +2,7 @@
 
 pub mod act;
 pub mod apply;
+pub mod backups;
 pub mod read;
 
 use std::sync::Arc;
@@ -52,6 +53,12 @@ pub fn router(backend: Arc<dyn Backend>, door: Door, stop: CancellationToken) ->
         .route("/databases/{name}/resume", post(act::resume))
         .route("/databases/{name}/restart", post(act::restart))
         .route("/databases/{name}/retry", post(act::retry))
+        .route("/databases/{name}/backups", get(backups::list))
+        .route(
+            "/databases/{name}/work",
+            get(backups::work).post(backups::take_on),
+        )
+        .route("/backups/{id}/keep", post(backups::keep))
         .with_state(api);
     Router::new()
         .nest("/api/v1", v1)

@@ -3,6 +3,7 @@
 //! Names follow Prometheus' own rules (base units, `_total` for what only grows), so that
 //! `promtool check metrics` has nothing to say.
 
+mod backups;
 mod families;
 mod gauges;
 mod step;
@@ -17,6 +18,7 @@ use prometheus::{
     Gauge, Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
 };
 
+use self::backups::BackupMetrics;
 use self::families::{Family, register};
 use crate::model::view::Snapshot;
 use crate::model::{DbName, Timestamp};
@@ -42,6 +44,7 @@ pub struct Metrics {
     tables_behind: IntGauge,
     docker_up: IntGauge,
     problems: IntGauge,
+    backups: BackupMetrics,
     databases: Mutex<Family>,
     up: Mutex<Family>,
     held: Mutex<Family>,
@@ -122,6 +125,7 @@ impl Metrics {
                 "db4sci_spec_problems",
                 "Problems of specs and files; each keeps one change from being accepted.",
             )?,
+            backups: BackupMetrics::new(&registry)?,
             databases: family(
                 "db4sci_databases",
                 "Databases by engine and phase.",
@@ -182,6 +186,31 @@ impl Metrics {
     /// A database's server came up anew.
     pub fn restarted(&self, name: &DbName) {
         self.restarts.with_label_values(&[name.as_str()]).inc();
+    }
+
+    /// A backup was stored.
+    pub fn backup_taken(
+        &self,
+        name: &DbName,
+        store: &str,
+        took: chrono::TimeDelta,
+        bytes: u64,
+        at: Timestamp,
+    ) {
+        self.backups.taken(&[name.as_str(), store], took, bytes, at);
+    }
+
+    /// A backup was restored to prove it.
+    pub fn backup_verified(&self, name: &DbName, store: &str, at: Timestamp) {
+        self.backups.verified(&[name.as_str(), store], at);
+    }
+
+    /// A backup or a restore test failed.
+    pub fn backup_failed(&self, name: &DbName, store: &str, reason: &str) {
+        self.backups
+            .failures
+            .with_label_values(&[name.as_str(), store, reason])
+            .inc();
     }
 
     /// All metrics in Prometheus' text format.

@@ -1,0 +1,166 @@
+//! Stores and keys: what backups are made with.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::admin::Ledger;
+use crate::execute::backup::Vault;
+use crate::model::{Clock, Secret, Site};
+use crate::record::Metrics;
+use crate::runtime::jobs::Jobs;
+use crate::runtime::{DataDirs, Runtime};
+use crate::settings::{Settings, StorePlace, StoreRule};
+use crate::specs;
+use crate::store::local::LocalStore;
+use crate::store::manifest::Layout;
+use crate::store::s3::{S3Settings, S3Store};
+use crate::store::seal::{Identity, Recipient};
+use crate::store::{BackupStore, Stores};
+
+use super::home;
+
+/// The daemon's parts that backups need.
+pub(super) struct Parts {
+    pub(super) runtime: Arc<dyn Runtime>,
+    pub(super) jobs: Arc<dyn Jobs>,
+    pub(super) dirs: Arc<dyn DataDirs>,
+    pub(super) ledger: Ledger,
+    pub(super) site: Site,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+/// Puts it together; makes the instance's key at its first start.
+pub(super) fn vault(settings: &Settings, parts: Parts) -> Result<Vault, String> {
+    let Parts {
+        runtime,
+        jobs,
+        dirs,
+        ledger,
+        site,
+        clock,
+        metrics,
+    } = parts;
+    let identity = identity(&settings.state_dir)?;
+    let mut recipients = vec![identity.recipient()];
+    for (i, text) in settings.recipients.iter().enumerate() {
+        let recipient: Recipient = text
+            .parse()
+            .map_err(|why| format!("encryption.recipients[{i}]: {why}"))?;
+        if !recipients.contains(&recipient) {
+            recipients.push(recipient);
+        }
+    }
+    Ok(Vault {
+        layout: Layout::new(settings.mode.as_str(), &site.instance),
+        stores: stores(settings)?,
+        runtime,
+        jobs,
+        dirs,
+        ledger,
+        site,
+        clock,
+        metrics,
+        identities: vec![identity],
+        recipients,
+        spec_text: Box::new(|db| {
+            let spec = specs::export(db);
+            serde_yaml::to_string(&spec).unwrap_or_else(|_| spec.to_string())
+        }),
+    })
+}
+
+/// The stores of the settings.
+pub(super) fn stores(settings: &Settings) -> Result<Stores, String> {
+    let open = |rule: &StoreRule| Ok((rule.name.clone(), store(rule)?));
+    settings.stores.iter().map(open).collect()
+}
+
+/// One store.
+pub(super) fn store(rule: &StoreRule) -> Result<Arc<dyn BackupStore>, String> {
+    match &rule.place {
+        StorePlace::Folder { path, own } => {
+            if *own {
+                home::make_folder(path, 0o700)?;
+            }
+            Ok(Arc::new(LocalStore::new(path)))
+        }
+        StorePlace::Bucket {
+            bucket,
+            endpoint,
+            region,
+            prefix,
+            credentials,
+            encrypt,
+        } => {
+            let (access_key, secret_key) = read_credentials(credentials)
+                .map_err(|why| format!("store {}: {}: {why}", rule.name, credentials.display()))?;
+            Ok(Arc::new(S3Store::new(&S3Settings {
+                bucket: bucket.clone(),
+                prefix: prefix.clone(),
+                endpoint: endpoint.clone(),
+                region: region.clone(),
+                access_key,
+                secret_key,
+                server_side_encryption: *encrypt,
+            })))
+        }
+    }
+}
+
+/// The two lines of a credentials file; a file of Amazon's own tools with one profile has them, too.
+fn read_credentials(path: &Path) -> Result<(String, Secret), String> {
+    let text = fs::read_to_string(path).map_err(|e| e.to_string())?;
+    let value = |key: &str| {
+        let mut lines = text.lines().filter_map(|line| line.split_once('='));
+        lines
+            .find(|(k, _)| k.trim() == key)
+            .map(|(_, v)| v.trim().to_owned())
+            .filter(|v| !v.is_empty())
+            .ok_or_else(|| format!("there is no line `{key} = …`"))
+    };
+    let key = value("aws_access_key_id")?;
+    value("aws_secret_access_key").map(|secret| (key, Secret::new(secret)))
+}
+
+/// Where the instance's key is.
+pub(super) fn key_file(state_dir: &Path) -> PathBuf {
+    state_dir.join("keys").join("backup.agekey")
+}
+
+/// The instance's key, made where there is none. A key that is there and cannot be read is never
+/// replaced: backups that only it reads would be lost.
+fn identity(state_dir: &Path) -> Result<Identity, String> {
+    let path = key_file(state_dir);
+    let told = |e: std::io::Error| format!("{}: {e}", path.display());
+    match fs::read_to_string(&path) {
+        Ok(text) => {
+            Identity::from_file(&text).map_err(|why| format!("{}: {why}", path.display()))
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            home::make_folder(&state_dir.join("keys"), 0o700)?;
+            let identity = Identity::generate();
+            let new = path.with_extension("new");
+            // One that a crash left half written.
+            let _ = fs::remove_file(&new);
+            let mut file = fs::OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&new)
+                .map_err(told)?;
+            file.write_all(identity.to_file().expose().as_bytes())
+                .map_err(told)?;
+            file.sync_all().map_err(told)?;
+            fs::rename(&new, &path).map_err(told)?;
+            fs::File::open(state_dir.join("keys"))
+                .and_then(|folder| folder.sync_all())
+                .map_err(told)?;
+            Ok(identity)
+        }
+        Err(e) => Err(told(e)),
+    }
+}

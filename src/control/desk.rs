@@ -1,0 +1,449 @@
+//! The desk for backups: what is due is begun, what a person asks for is taken on, one work a
+//! database at a time. It runs beside the reconciler: a dump of hours keeps nobody from being
+//! repaired.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::{Board, Intake, Queue};
+use crate::admin::{Ledger, NewEntry, Row};
+use crate::execute::backup::{Order, Vault};
+use crate::model::view::{BackupView, ConditionStatus, Phase, WorkAsk, WorkView};
+use crate::model::{
+    Backup, BackupId, BackupKind, BackupState, Change, Clock, Database, DbName, Outcome, Slot,
+    Timestamp, Who,
+};
+use crate::plan::backups::{self, Known, Work};
+use crate::plan::retention::Fate;
+
+/// How often it is asked what is due.
+const BEAT: Duration = Duration::from_secs(5);
+/// How long work under way may go on after the daemon was told to stop.
+const GRACE: Duration = Duration::from_secs(5);
+/// How long a restored database may take until it answers, crash recovery included.
+const UNTIL_READY: Duration = Duration::from_secs(900);
+/// Between two looks at whether it does.
+const PAUSE: Duration = Duration::from_millis(500);
+/// Until a restore test that could not be made is tried again.
+const TEST_AGAIN: TimeDelta = TimeDelta::minutes(30);
+
+/// What it needs, and what is under way.
+pub struct Desk {
+    pub(super) vault: Arc<Vault>,
+    pub(super) ledger: Ledger,
+    pub(super) board: Arc<Board>,
+    pub(super) queue: Arc<Queue>,
+    pub(super) intake: Arc<Intake>,
+    pub(super) clock: Arc<dyn Clock>,
+    dumps: Semaphore,
+    stores: Vec<String>,
+    works: Mutex<BTreeMap<DbName, WorkView>>,
+    again: Mutex<BTreeMap<DbName, Timestamp>>,
+    tracker: TaskTracker,
+    stop: CancellationToken,
+}
+
+/// Why something is not begun; nothing was changed then.
+pub type Refused = String;
+
+impl Desk {
+    /// A desk that lets so many works go on at once.
+    pub fn new(
+        vault: Arc<Vault>,
+        board: Arc<Board>,
+        queue: Arc<Queue>,
+        intake: Arc<Intake>,
+        dumps: usize,
+        stop: CancellationToken,
+    ) -> Self {
+        Desk {
+            ledger: vault.ledger.clone(),
+            clock: vault.clock.clone(),
+            stores: vault.stores.keys().cloned().collect(),
+            vault,
+            board,
+            queue,
+            intake,
+            dumps: Semaphore::new(dumps),
+            works: Mutex::default(),
+            again: Mutex::default(),
+            tracker: TaskTracker::new(),
+            stop,
+        }
+    }
+
+    fn works(&self) -> MutexGuard<'_, BTreeMap<DbName, WorkView>> {
+        // No code panics while the lock is held.
+        self.works.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends what an earlier daemon left, and then begins what is due until the token is cancelled.
+    pub async fn run(self: Arc<Self>) {
+        loop {
+            match self.take_over().await {
+                Ok(()) => break,
+                Err(error) => tracing::warn!(%error, "what is left of earlier backups stays"),
+            }
+            // Cancel-safe: it is repeated at the next start.
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = tokio::time::sleep(BEAT) => {}
+            }
+        }
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => break,
+                () = tokio::time::sleep(BEAT) => {}
+            }
+            self.begin_due();
+        }
+        self.tracker.close();
+        // What is cut off is cleared at the next start.
+        let _ = tokio::time::timeout(GRACE, self.tracker.wait()).await;
+    }
+
+    /// Begins what is due of each database that nothing is done for.
+    fn begin_due(self: &Arc<Self>) {
+        let book = self.ledger.book();
+        let now = self.clock.now();
+        for (name, row) in book.rows() {
+            let busy = self.works().get(name).is_some_and(|w| w.running);
+            let Some(work) = (!busy && row.restoring.is_none())
+                .then(|| self.ask(row, now))
+                .flatten()
+            else {
+                continue;
+            };
+            let what = match &work {
+                Work::Take { kind, .. } => format!("{} backup", kind.as_str()),
+                Work::Verify(id) => format!("restore test of {id}"),
+                Work::Prune(ids) => format!("removal of {} backups", ids.len()),
+            };
+            let (this, row) = (self.clone(), row.clone());
+            self.spawn(name, what, async move { this.carry_out(row, work).await });
+        }
+    }
+
+    /// The stores that a database is backed up to.
+    fn stores_of(&self, db: &Database) -> Vec<String> {
+        if db.backup.stores.is_empty() {
+            self.stores.clone()
+        } else {
+            db.backup.stores.clone()
+        }
+    }
+
+    fn known<R>(&self, row: &Row, ask: impl FnOnce(&Known<'_>) -> R) -> R {
+        let stores = self.stores_of(&row.database);
+        let view = self.board.view(&row.database.name);
+        ask(&Known {
+            db: &row.database,
+            since: row.initialised_at.unwrap_or(row.admitted_at),
+            backups: &row.backups,
+            stores: &stores,
+            answers: row.initialised && view.is_some_and(|view| view.phase == Phase::Ready),
+        })
+    }
+
+    fn ask(&self, row: &Row, now: Timestamp) -> Option<Work> {
+        let work = self.known(row, |known| backups::due(known, now))?;
+        let again = self.again.lock().unwrap_or_else(PoisonError::into_inner);
+        let waits = again.get(&row.database.name).is_some_and(|at| now < *at);
+        (!(waits && !matches!(work, Work::Take { .. }))).then_some(work)
+    }
+
+    /// Whether a database's backups are fresh enough.
+    pub fn fresh(&self, row: &Row, now: Timestamp) -> (ConditionStatus, &'static str, String) {
+        self.known(row, |known| backups::fresh(known, now))
+    }
+
+    /// The backups of a database, newest first, with what keeps them.
+    pub fn backups(&self, row: &Row) -> Vec<BackupView> {
+        let now = self.clock.now();
+        let kept = self.known(row, |known| backups::kept(known, now));
+        let mut all: Vec<BackupView> = row
+            .backups
+            .values()
+            .map(|backup| {
+                let because = match kept.get(&backup.id) {
+                    Some(Fate::Kept(why)) => why.clone(),
+                    Some(Fate::Goes) | None => Vec::new(),
+                };
+                BackupView::of(backup, because)
+            })
+            .collect();
+        all.sort_by_key(|b| std::cmp::Reverse((b.slot, b.attempt)));
+        all
+    }
+
+    /// What is done for a database, or was done last.
+    pub fn work(&self, name: &DbName) -> Option<WorkView> {
+        self.works().get(name).cloned()
+    }
+
+    /// Takes on what a person asks for.
+    ///
+    /// # Errors
+    /// Why not; nothing was changed.
+    pub fn take_on(self: &Arc<Self>, row: &Row, ask: WorkAsk) -> Result<String, Refused> {
+        let name = row.database.name.clone();
+        let (what, begun) = match &ask {
+            WorkAsk::Backup { .. } => ("backup".to_owned(), format!("{name}: backup begun")),
+            WorkAsk::Verify { id } => {
+                let backup = self.chosen(row, id.as_ref())?;
+                let what = format!("restore test of {}", backup.id);
+                (what.clone(), format!("{name}: {what} begun"))
+            }
+            WorkAsk::Restore { from, copy } => {
+                let backup = self.chosen(row, Some(from))?;
+                if let Some(copy) = copy
+                    && self.ledger.book().row(copy).is_some()
+                {
+                    return Err(format!(
+                        "there is a database `{copy}` already; choose another name, nothing was \
+                         changed"
+                    ));
+                }
+                let what = format!("restore of {}", backup.id);
+                (what.clone(), format!("{name}: {what} begun"))
+            }
+        };
+        if let Some(work) = self.works().get(&name).filter(|w| w.running) {
+            return Err(format!(
+                "{name}: {} is under way since {}; try again when it is over",
+                work.what,
+                work.since.format("%T UTC")
+            ));
+        }
+        let (this, row) = (self.clone(), row.clone());
+        self.spawn(&name, what, async move {
+            match ask {
+                WorkAsk::Backup { note } => this.now(&row, BackupKind::Manual, note).await,
+                WorkAsk::Verify { id } => {
+                    let backup = this.chosen(&row, id.as_ref())?;
+                    this.test(&row, &backup).await
+                }
+                WorkAsk::Restore { from, copy } => {
+                    let backup = this.chosen(&row, Some(&from))?;
+                    match copy {
+                        None => this.restore(&row, &backup).await,
+                        Some(copy) => this.copy(&row, &backup, copy).await,
+                    }
+                }
+            }
+        });
+        Ok(begun)
+    }
+
+    /// The backup that is meant: by id, or the newest one that is good.
+    fn chosen(&self, row: &Row, id: Option<&BackupId>) -> Result<Backup, Refused> {
+        let name = &row.database.name;
+        match id {
+            Some(id) => {
+                let found = row.backups.get(id).ok_or_else(|| {
+                    format!("{name} has no backup {id}; see: db4sci backup list {name}")
+                })?;
+                match found.state {
+                    BackupState::Stored | BackupState::Verified => Ok(found.clone()),
+                    BackupState::Running | BackupState::Failed | BackupState::Damaged => {
+                        Err(format!(
+                            "{id} is {}{}; choose another one: db4sci backup list {name}",
+                            found.state.as_str(),
+                            found
+                                .error
+                                .as_ref()
+                                .map_or_else(String::new, |e| format!(" ({e})"))
+                        ))
+                    }
+                }
+            }
+            None => {
+                let good = row.backups.values();
+                good.filter(|b| b.uid == row.database.uid && b.state.good())
+                    .max_by_key(|b| (b.id.slot, b.id.attempt))
+                    .cloned()
+                    .ok_or_else(|| {
+                        format!("{name} has no backup yet; take one: db4sci backup now {name}")
+                    })
+            }
+        }
+    }
+
+    fn spawn(
+        self: &Arc<Self>,
+        name: &DbName,
+        what: String,
+        work: impl Future<Output = Result<String, String>> + Send + 'static,
+    ) {
+        let view = WorkView {
+            what,
+            since: self.clock.now(),
+            running: true,
+            ok: None,
+            message: String::new(),
+        };
+        self.works().insert(name.clone(), view);
+        let (this, name) = (self.clone(), name.clone());
+        self.tracker.spawn(async move {
+            // Cancel-safe: jobs go with their futures, and what is half done is cleared at the next
+            // start.
+            let ended = tokio::select! {
+                ended = work => ended,
+                () = this.stop.cancelled() => Err("the daemon is stopping".to_owned()),
+            };
+            if let Err(why) = &ended {
+                tracing::warn!(%name, why, "backup work failed");
+            }
+            if let Some(view) = this.works().get_mut(&name) {
+                view.running = false;
+                view.ok = Some(ended.is_ok());
+                view.message = ended.unwrap_or_else(|why| why);
+            }
+            this.queue.add(&name);
+        });
+    }
+
+    async fn carry_out(&self, row: Row, work: Work) -> Result<String, String> {
+        match work {
+            Work::Take {
+                slot,
+                attempt,
+                kind,
+                stores,
+            } => {
+                let order = Order {
+                    slot,
+                    attempt,
+                    kind,
+                    stores,
+                    note: String::new(),
+                    version: self.version(&row),
+                };
+                self.dump(&row.database, &order).await
+            }
+            Work::Verify(id) => {
+                let backup = self.chosen(&row, Some(&id))?;
+                let tested = self.test(&row, &backup).await;
+                if tested.is_err() {
+                    let at = self.clock.now() + TEST_AGAIN;
+                    let mut again = self.again.lock().unwrap_or_else(PoisonError::into_inner);
+                    again.insert(row.database.name.clone(), at);
+                }
+                tested
+            }
+            Work::Prune(ids) => {
+                let mut removed = 0;
+                for id in ids {
+                    if let Some(backup) = row.backups.get(&id) {
+                        let done = self.vault.remove(backup, "nothing keeps it any more").await;
+                        if let Err(error) = done {
+                            let at = self.clock.now() + TEST_AGAIN;
+                            let mut again =
+                                self.again.lock().unwrap_or_else(PoisonError::into_inner);
+                            again.insert(row.database.name.clone(), at);
+                            return Err(error.to_string());
+                        }
+                        removed += 1;
+                    }
+                }
+                Ok(format!("{removed} backups were removed"))
+            }
+        }
+    }
+
+    fn version(&self, row: &Row) -> String {
+        let view = self.board.view(&row.database.name);
+        view.and_then(|view| view.version.clone())
+            .unwrap_or_else(|| row.database.image.series.clone())
+    }
+
+    /// A backup that stands for now.
+    pub(super) async fn now(
+        &self,
+        row: &Row,
+        kind: BackupKind,
+        note: String,
+    ) -> Result<String, String> {
+        let slot = Slot::at(self.clock.now());
+        let earlier = row.backups.keys().filter(|id| id.slot == slot);
+        let order = Order {
+            slot,
+            attempt: earlier.map(|id| id.attempt).max().unwrap_or(0) + 1,
+            kind,
+            stores: self.stores_of(&row.database),
+            note,
+            version: self.version(row),
+        };
+        self.dump(&row.database, &order).await
+    }
+
+    async fn dump(&self, db: &Database, order: &Order) -> Result<String, String> {
+        let _turn = self.dumps.acquire().await.map_err(|e| e.to_string())?;
+        let taken = self
+            .vault
+            .take(db, order)
+            .await
+            .map_err(|e| e.to_string())?;
+        let (good, bad): (Vec<&Backup>, Vec<&Backup>) = taken.iter().partition(|b| b.state.good());
+        let said = |b: &&Backup| b.error.clone().unwrap_or_default();
+        if bad.is_empty() {
+            let ids: Vec<String> = good.iter().map(|b| b.id.to_string()).collect();
+            Ok(format!("stored: {}", ids.join(", ")))
+        } else {
+            let why: Vec<String> = bad.iter().map(said).collect();
+            Err(why.join("; "))
+        }
+    }
+
+    async fn test(&self, row: &Row, backup: &Backup) -> Result<String, String> {
+        let _turn = self.dumps.acquire().await.map_err(|e| e.to_string())?;
+        let tested = self.vault.verify(&row.database, backup).await;
+        let tested = tested.map_err(|e| e.to_string())?;
+        match tested.state {
+            BackupState::Verified => Ok(format!("{} is verified", tested.id)),
+            BackupState::Running
+            | BackupState::Stored
+            | BackupState::Failed
+            | BackupState::Damaged => Err(tested.error.unwrap_or_default()),
+        }
+    }
+
+    /// Writes to the ledger about a database.
+    pub(super) async fn note(
+        &self,
+        name: &DbName,
+        outcome: Outcome,
+        message: String,
+        change: Change,
+    ) -> Result<(), String> {
+        let entry = NewEntry {
+            who: Who::Daemon,
+            name: Some(name.clone()),
+            outcome,
+            message,
+            change,
+        };
+        let written = self.ledger.append(entry).await;
+        written.map(|_| ()).map_err(|e| e.to_string())
+    }
+
+    /// Waits until a database is ready.
+    pub(super) async fn until_ready(&self, name: &DbName) -> bool {
+        let ready = async {
+            loop {
+                let view = self.board.view(name);
+                if view.is_some_and(|v| v.phase == Phase::Ready) {
+                    return;
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
+        };
+        tokio::time::timeout(UNTIL_READY, ready).await.is_ok()
+    }
+}

@@ -1,0 +1,331 @@
+//! Backups carried out: dumps, restore tests, restores, removal.
+//!
+//! It decides nothing about when, which and how long: `plan::backups` says so. What it adds is
+//! proof. A dump counts when its tool ended well, said its own last word, every object was read back
+//! from its store and its sums agree, and something is in it; only then its manifest is written.
+//! A restore test restores into a throwaway container without network, and compares what is counted.
+
+mod bundle;
+mod drill;
+mod error;
+mod folder;
+mod objects;
+mod restore;
+mod stream;
+mod take;
+mod throwaway;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use error::BackupError;
+pub use restore::{Built, Passwords};
+pub use take::Order;
+
+use self::folder::JobFolder;
+use crate::admin::{Ledger, NewEntry};
+use crate::engine::backup::{self as recipes, Backups, Command};
+use crate::engine::{ADMIN_SECRET, DAEMON_SECRET, USER_SECRET};
+use crate::model::{
+    Backup, BackupState, Change, Clock, ContainerId, ContainerSeen, Database, Outcome, Secret,
+    Site, Status, Who,
+};
+use crate::record::Metrics;
+use crate::runtime::jobs::{Job, JobEnd, Jobs, Network};
+use crate::runtime::{DataDirs, Runtime};
+use crate::store::manifest::Layout;
+use crate::store::seal::{Identity, Recipient};
+use crate::store::{BackupStore, Stores};
+
+/// A dump or a load that takes longer is killed.
+const LONGEST: Duration = Duration::from_secs(12 * 3600);
+/// A question that takes longer is.
+const QUESTION: Duration = Duration::from_secs(600);
+/// Memory of a job that dumps, loads or counts.
+const JOB_MEMORY: u64 = 1 << 30;
+
+/// The spec of a database as a document that can be applied.
+pub type SpecText = Box<dyn Fn(&Database) -> String + Send + Sync>;
+
+/// Everything that backups are made with.
+pub struct Vault {
+    /// The container engine.
+    pub runtime: Arc<dyn Runtime>,
+    /// Its jobs.
+    pub jobs: Arc<dyn Jobs>,
+    /// Data folders and mounted files.
+    pub dirs: Arc<dyn DataDirs>,
+    /// Where what is known of backups is written.
+    pub ledger: Ledger,
+    /// This host.
+    pub site: Site,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// The stores of the settings.
+    pub stores: Stores,
+    /// Where this instance's backups lie in them.
+    pub layout: Layout,
+    /// The instance's own keys, which read backups.
+    pub identities: Vec<Identity>,
+    /// Whom backups are encrypted to.
+    pub recipients: Vec<Recipient>,
+    /// The text of `spec.yaml`.
+    pub spec_text: SpecText,
+}
+
+/// A server that commands are run at, in its own network.
+struct Server<'a> {
+    db: &'a Database,
+    image: &'a crate::model::ImageId,
+    network: ContainerId,
+    password: Secret,
+}
+
+impl Vault {
+    /// Where jobs have their folders.
+    fn job_folders(&self) -> PathBuf {
+        self.site.state_dir.join("jobs")
+    }
+
+    fn recipe(&self, db: &Database) -> Result<&'static dyn Backups, BackupError> {
+        recipes::backups(db.engine).ok_or_else(|| {
+            BackupError::NotNow(format!(
+                "this version of db4sci cannot back up {}",
+                db.engine
+            ))
+        })
+    }
+
+    fn store(&self, name: &str) -> Result<&Arc<dyn BackupStore>, BackupError> {
+        self.stores.get(name).ok_or_else(|| {
+            let known: Vec<&str> = self.stores.keys().map(String::as_str).collect();
+            BackupError::NotNow(format!(
+                "there is no store `{name}` in the settings; there are: {}",
+                known.join(", ")
+            ))
+        })
+    }
+
+    /// The running container of a database.
+    async fn container(&self, db: &Database) -> Result<ContainerSeen, BackupError> {
+        let name = self.site.container_name(&db.name);
+        let found = self.runtime.inspect(&name).await?;
+        found
+            .filter(|c| c.uid() == Some(db.uid) && c.status == Status::Running)
+            .ok_or_else(|| {
+                BackupError::NotNow(format!(
+                    "{} does not run, so it cannot be dumped; nothing was changed",
+                    db.name
+                ))
+            })
+    }
+
+    async fn server<'a>(
+        &self,
+        db: &'a Database,
+        container: &'a ContainerSeen,
+    ) -> Result<Server<'a>, BackupError> {
+        Ok(Server {
+            db,
+            image: &container.image,
+            network: container.id.clone(),
+            password: self.dirs.secret(&self.site, db, ADMIN_SECRET).await?,
+        })
+    }
+
+    /// The passwords that are in force for a database now.
+    async fn passwords(&self, db: &Database) -> Result<Passwords, BackupError> {
+        let secret = |file: &'static str| self.dirs.secret(&self.site, db, file);
+        Ok(Passwords {
+            admin: secret(ADMIN_SECRET).await?,
+            user: Some(secret(USER_SECRET).await?),
+            daemon: if db.name.is_mydb_admin() {
+                Some(secret(DAEMON_SECRET).await?)
+            } else {
+                None
+            },
+        })
+    }
+
+    fn folder(&self, server: &Server<'_>, command: &Command) -> Result<JobFolder, BackupError> {
+        let passfile = self.recipe(server.db)?.passfile(&server.password);
+        let owner = server.db.layout.uid;
+        JobFolder::for_command(&self.job_folders(), owner, &passfile, command)
+            .map_err(BackupError::io("make a job's folder"))
+    }
+
+    fn job(&self, server: &Server<'_>, command: &Command, folder: &JobFolder, what: &str) -> Job {
+        let mut words = vec![command.program.clone()];
+        words.extend(command.args.iter().cloned());
+        Job {
+            name: what.to_owned(),
+            instance: self.site.instance.clone(),
+            image: server.image.clone(),
+            network: Network::Of(server.network.clone()),
+            mounts: vec![folder.mount()],
+            entrypoint: words,
+            command: Vec::new(),
+            env: command.env.clone(),
+            user: Some(server.db.layout.uid),
+            memory: JOB_MEMORY,
+            nano_cpus: 0,
+            shm: 0,
+        }
+    }
+
+    /// Runs a command that asks; its whole answer.
+    async fn ask(
+        &self,
+        server: &Server<'_>,
+        command: &Command,
+        what: &str,
+        deadline: Duration,
+    ) -> Result<Vec<u8>, BackupError> {
+        let folder = self.folder(server, command)?;
+        let job = self.job(server, command, &folder, what);
+        let end = self.jobs.run(&job, deadline).await?;
+        ended_well(&end, what)?;
+        Ok(end.output)
+    }
+
+    /// The databases inside a server.
+    async fn databases(&self, server: &Server<'_>) -> Result<Vec<String>, BackupError> {
+        let what = format!("ask {} for its databases", server.db.name);
+        let command = self.recipe(server.db)?.inventory(server.db);
+        let answer = self.ask(server, &command, &what, QUESTION).await?;
+        let lines = stream::lines(&answer).map_err(|why| tool(&what, why))?;
+        lines
+            .into_iter()
+            .map(|line| {
+                serde_json::from_value::<(String,)>(line)
+                    .map(|(name,)| name)
+                    .map_err(|e| tool(&what, e.to_string()))
+            })
+            .collect()
+    }
+
+    /// Writes what is known of a backup.
+    async fn note(&self, backup: &Backup, message: String) -> Result<(), BackupError> {
+        let outcome = match backup.state {
+            BackupState::Failed | BackupState::Damaged => Outcome::Failed,
+            BackupState::Running | BackupState::Stored | BackupState::Verified => Outcome::Done,
+        };
+        let entry = NewEntry {
+            who: Who::Daemon,
+            name: Some(backup.id.name.clone()),
+            outcome,
+            message,
+            change: Change::Backup {
+                backup: Box::new(backup.clone()),
+            },
+        };
+        self.ledger.append(entry).await?;
+        Ok(())
+    }
+
+    /// Ends what a daemon that died left: its jobs are killed, its folders removed, and backups that
+    /// were being taken did not come to be.
+    ///
+    /// # Errors
+    /// When the engine or the ledger cannot be reached; it may be repeated.
+    pub async fn clear(&self) -> Result<(), BackupError> {
+        let now = self.clock.now();
+        self.jobs.clear(&self.site.instance, now).await?;
+        let mut leftovers = vec![self.job_folders()];
+        let book = self.ledger.book();
+        leftovers.extend(
+            book.rows()
+                .map(|(_, row)| throwaway::work_folder(&row.database)),
+        );
+        for folder in leftovers {
+            match std::fs::remove_dir_all(&folder) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    tracing::warn!(path = %folder.display(), %e, "what is left there stays");
+                }
+                _ => {}
+            }
+        }
+        for (_, row) in book.rows() {
+            let running = row.backups.values();
+            for backup in running.filter(|b| b.state == BackupState::Running) {
+                let mut backup = backup.clone();
+                backup.state = BackupState::Failed;
+                backup.finished = Some(now);
+                let why = "the daemon ended while it was taken".to_owned();
+                backup.error = Some(why.clone());
+                self.remove_objects(&backup).await;
+                self.note(&backup, format!("{}: {why}", backup.id)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what lies in the store of a backup that did not come to be. What cannot be removed
+    /// now has no manifest, so nobody takes it for a backup.
+    async fn remove_objects(&self, backup: &Backup) {
+        let Ok(store) = self.store(&backup.id.store) else {
+            return;
+        };
+        let id = &backup.id;
+        let prefix = self
+            .layout
+            .attempt(&id.name, backup.uid, id.slot, id.attempt);
+        let removed = async {
+            store.sweep(&prefix, self.clock.now()).await?;
+            objects::remove(store.as_ref(), &prefix).await
+        };
+        if let Err(error) = removed.await {
+            tracing::warn!(%id, %error, "what it left in the store stays");
+        }
+    }
+
+    /// Removes a backup: the manifest first, so that half a backup is never listed.
+    ///
+    /// # Errors
+    /// As the store does, or the ledger.
+    pub async fn remove(&self, backup: &Backup, why: &str) -> Result<(), BackupError> {
+        let id = &backup.id;
+        let store = self.store(&id.store)?;
+        let prefix = self
+            .layout
+            .attempt(&id.name, backup.uid, id.slot, id.attempt);
+        objects::remove(store.as_ref(), &prefix).await?;
+        let entry = NewEntry {
+            who: Who::Daemon,
+            name: Some(id.name.clone()),
+            outcome: Outcome::Done,
+            message: format!("{id} was removed: {why}"),
+            change: Change::BackupRemoved {
+                uid: backup.uid,
+                id: id.clone(),
+            },
+        };
+        self.ledger.append(entry).await?;
+        Ok(())
+    }
+}
+
+fn tool(what: &str, why: impl Into<String>) -> BackupError {
+    BackupError::Tool {
+        what: what.to_owned(),
+        why: why.into(),
+    }
+}
+
+/// Whether a job ended well; its last words otherwise.
+fn ended_well(end: &JobEnd, what: &str) -> Result<(), BackupError> {
+    if end.code == 0 {
+        return Ok(());
+    }
+    let words = if end.words.is_empty() {
+        "it said nothing".to_owned()
+    } else {
+        // The last lines say why; the rest is in no log.
+        let lines: Vec<&str> = end.words.lines().collect();
+        lines[lines.len().saturating_sub(8)..].join(" | ")
+    };
+    Err(tool(what, format!("exit code {}: {words}", end.code)))
+}

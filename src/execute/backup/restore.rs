@@ -1,0 +1,281 @@
+//! A backup becomes data again: loaded into a throwaway server, counted, and put into place.
+
+use std::fs;
+use std::os::unix::fs::chown;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::error::BackupError;
+use super::throwaway::Throwaway;
+use super::{LONGEST, Vault, stream, tool};
+use crate::engine;
+use crate::engine::backup as recipes;
+use crate::execute::failpoint::failpoint;
+use crate::model::action::StopHow;
+use crate::model::guard::INNER_UID;
+use crate::model::{
+    Backup, BackupId, Database, ImageId, RestartPolicy, Secret,
+};
+use crate::store::manifest::{MANIFEST, MANIFEST_LIMIT, Manifest};
+use crate::store::{BackupStore, read_small};
+
+/// Passwords that are to be in force after a load.
+#[derive(Debug, Clone)]
+pub struct Passwords {
+    /// The privileged account's.
+    pub admin: Secret,
+    /// The user's.
+    pub user: Option<Secret>,
+    /// The daemon's own role's, in `mydb_admin`.
+    pub daemon: Option<Secret>,
+}
+
+/// Data that was restored, at rest, and not yet in place. It goes with this value unless it is put
+/// into place.
+pub struct Built {
+    throwaway: Throwaway,
+    /// What it was made of.
+    pub manifest: Manifest,
+}
+
+impl Vault {
+    /// A backup's manifest, as it lies in its store.
+    ///
+    /// # Errors
+    /// `Damaged` when it is not what the ledger knows, or not readable.
+    pub async fn manifest(&self, backup: &Backup) -> Result<Manifest, BackupError> {
+        let store = self.store(&backup.id.store)?;
+        let key = format!("{}{MANIFEST}", self.prefix(backup));
+        let bytes = read_small(store.as_ref(), &key, MANIFEST_LIMIT).await?;
+        if let Some(known) = &backup.sha256 {
+            use sha2::{Digest, Sha256};
+            let sum = stream::hex(&Sha256::digest(&bytes));
+            if sum != *known {
+                return Err(BackupError::Damaged(format!(
+                    "{}: the manifest is not the one that was written (SHA-256 {sum}, not {known})",
+                    backup.id
+                )));
+            }
+        }
+        let manifest = Manifest::read(&bytes)
+            .map_err(|why| BackupError::Damaged(format!("{}: {why}", backup.id)))?;
+        let of = (&manifest.name, manifest.uid, manifest.slot, manifest.attempt);
+        let id = &backup.id;
+        if of != (&id.name, backup.uid, id.slot, id.attempt) {
+            return Err(BackupError::Damaged(format!(
+                "{id}: the manifest there is of {} {} {}-{}",
+                of.0, of.1, of.2, of.3
+            )));
+        }
+        Ok(manifest)
+    }
+
+    pub(super) fn prefix(&self, backup: &Backup) -> String {
+        let id = &backup.id;
+        self.layout
+            .attempt(&id.name, backup.uid, id.slot, id.attempt)
+    }
+
+    /// Loads a backup into a throwaway server, and compares what is counted there. `db` says how the
+    /// server is run; without `passwords` the throwaway's own are set.
+    ///
+    /// # Errors
+    /// `Damaged` when the backup is not what it should be.
+    pub(super) async fn load(
+        &self,
+        db: &Database,
+        image: &ImageId,
+        backup: &Backup,
+        passwords: Option<&Passwords>,
+    ) -> Result<Built, BackupError> {
+        let recipe = self.recipe(db)?;
+        let manifest = self.manifest(backup).await?;
+        if manifest.engine != db.engine {
+            return Err(BackupError::NotNow(format!(
+                "{} holds data of {}, and {} is {}",
+                backup.id, manifest.engine, db.name, db.engine
+            )));
+        }
+        let store: Arc<dyn BackupStore> = self.store(&backup.id.store)?.clone();
+        let mut throwaway = self.throwaway(db, image).await?;
+        let own = throwaway.password.clone();
+        let wanted = recipes::Passwords {
+            admin: passwords.map_or(&own, |p| &p.admin),
+            user: passwords.and_then(|p| p.user.as_ref()),
+            daemon: passwords.and_then(|p| p.daemon.as_ref()),
+        };
+        for file in &manifest.files {
+            let Some(part) = &file.part else { continue };
+            let command = recipe.load(db, part, file.database.as_deref());
+            let then = recipe.epilogue(db, part, wanted);
+            let changes = then.is_some();
+            let key = format!("{}{}", self.prefix(backup), file.name);
+            let what = format!("load {part} of {}", backup.id);
+            let server = throwaway.server();
+            self.through(&server, &command, &store, key, file, then, &what)
+                .await
+                .map_err(|error| match error {
+                    // A tool that does not take what was stored speaks of the backup.
+                    BackupError::Tool { what, why } => {
+                        BackupError::Damaged(format!("{what}: {why}"))
+                    }
+                    other => other,
+                })?;
+            if changes {
+                throwaway.password = wanted.admin.clone();
+            }
+        }
+        let found = self.count(&throwaway, &manifest).await?;
+        let differences = manifest.contents.differences(&found, 5);
+        if !differences.is_empty() {
+            return Err(BackupError::Damaged(format!(
+                "{}: what was restored is not what was backed up: {}",
+                backup.id,
+                differences.join("; ")
+            )));
+        }
+        Ok(Built {
+            throwaway,
+            manifest,
+        })
+    }
+
+    async fn count(
+        &self,
+        throwaway: &Throwaway,
+        manifest: &Manifest,
+    ) -> Result<std::collections::BTreeMap<String, u64>, BackupError> {
+        let server = throwaway.server();
+        let recipe = self.recipe(server.db)?;
+        let databases = self.databases(&server).await?;
+        let mut found = std::collections::BTreeMap::new();
+        for command in recipe.count(server.db, &manifest.contents, &databases) {
+            let what = format!("count what was restored of {}", manifest.name);
+            let answer = self.ask(&server, &command, &what, LONGEST).await?;
+            found.extend(stream::counts(&answer).map_err(|why| tool(&what, why))?);
+        }
+        Ok(found)
+    }
+
+    /// Makes data of a backup, at rest, with the passwords of `db` as they are today; `db` itself is
+    /// not touched.
+    ///
+    /// # Errors
+    /// As [`BackupError`] says; nothing was changed then.
+    pub async fn build(
+        &self,
+        db: &Database,
+        image: &ImageId,
+        backup: &Backup,
+    ) -> Result<Built, BackupError> {
+        let passwords = self.passwords(db).await?;
+        let built = self.load(db, image, backup, Some(&passwords)).await?;
+        let deadline = engine::recipe(db.engine).map_or(60, |r| r.defaults().stop_deadline);
+        built
+            .throwaway
+            .settle(Duration::from_secs(u64::from(deadline)))
+            .await?;
+        Ok(built)
+    }
+
+    /// Stops a database's container and keeps it from being started; no error if there is none.
+    ///
+    /// # Errors
+    /// As the engine does.
+    pub async fn take_down(&self, db: &Database) -> Result<(), BackupError> {
+        let name = self.site.container_name(&db.name);
+        let Some(container) = self.runtime.inspect(&name).await? else {
+            return Ok(());
+        };
+        if container.uid() != Some(db.uid) {
+            return Err(BackupError::NotNow(format!(
+                "the container {name} is not {}'s",
+                db.name
+            )));
+        }
+        self.runtime
+            .set_policy(&container.id, RestartPolicy::No)
+            .await?;
+        let deadline = engine::recipe(db.engine).map_or(60, |r| r.defaults().stop_deadline);
+        let how = StopHow {
+            deadline,
+            hung: false,
+        };
+        self.runtime.stop(&container.id, &how).await?;
+        Ok(())
+    }
+
+    /// Where data is kept that a restore takes out of the way.
+    pub fn aside(&self, db: &Database, from: &BackupId) -> PathBuf {
+        let now = self.clock.now().format("%Y%m%dT%H%M%SZ");
+        db.volume
+            .path
+            .join(".db4sci")
+            .join(".aside")
+            .join(format!("{}-before-{}-{now}", db.name, from.slot))
+    }
+
+    /// Puts restored data into a database's place. What lies there is moved to `aside`. The server
+    /// must be down.
+    ///
+    /// # Errors
+    /// As the file system does; what was there is there again then.
+    pub async fn put_in_place(
+        &self,
+        built: &Built,
+        db: &Database,
+        aside: PathBuf,
+    ) -> Result<(), BackupError> {
+        let (from, db) = (built.throwaway.db.clone(), db.clone());
+        let moved = tokio::task::spawn_blocking(move || {
+            let (first, _) = from
+                .data_mounts()
+                .next()
+                .ok_or_else(|| std::io::Error::other("it has no data folder"))?;
+            let inner = first.join(INNER_UID);
+            fs::write(&inner, format!("{}\n", db.uid))?;
+            chown(&inner, Some(db.layout.uid), Some(db.layout.uid))?;
+            if let Some(parent) = aside.parent() {
+                fs::create_dir_all(parent)?;
+            }
+            if db.data_dir().exists() {
+                fs::rename(db.data_dir(), &aside)?;
+            }
+            failpoint("restore.between");
+            fs::rename(from.data_dir(), db.data_dir()).inspect_err(|_| {
+                // Nothing else is in its place: what was there goes back.
+                let _ = fs::rename(&aside, db.data_dir());
+            })?;
+            fs::File::open(&db.volume.path)?.sync_all()
+        });
+        moved
+            .await
+            .map_err(|e| tool("move data into place", e.to_string()))?
+            .map_err(BackupError::io("move data into place"))
+    }
+
+    /// Puts back what a restore took out of the way; what the restore had put there is moved beside
+    /// it. The server must be down.
+    ///
+    /// # Errors
+    /// As the file system does.
+    pub async fn put_back(&self, db: &Database, aside: PathBuf) -> Result<bool, BackupError> {
+        let db = db.clone();
+        let moved = tokio::task::spawn_blocking(move || {
+            if !aside.exists() {
+                return Ok(false);
+            }
+            if db.data_dir().exists() {
+                fs::rename(db.data_dir(), aside.with_extension("restored"))?;
+            }
+            fs::rename(&aside, db.data_dir())?;
+            fs::File::open(&db.volume.path)?.sync_all()?;
+            Ok(true)
+        });
+        moved
+            .await
+            .map_err(|e| tool("move data back", e.to_string()))?
+            .map_err(BackupError::io("move data back"))
+    }
+}

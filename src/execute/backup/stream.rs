@@ -1,0 +1,358 @@
+//! Between a tool and the stores: compression, encryption, sums, in bounded memory.
+//!
+//! One thread a stream does the work; what is in memory is a few pieces for each store.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
+
+use crate::engine::backup::Watch;
+use crate::store::StoreError;
+use crate::store::seal::{self, Identity, Recipient};
+
+/// Bytes that go to a store at once.
+const PIECE: usize = 1 << 20;
+/// Pieces that wait for a store.
+pub(super) const AHEAD: usize = 4;
+/// zstd's own default: more costs time, and saves little.
+const LEVEL: i32 = 3;
+
+/// What went through.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Sums {
+    pub(super) bytes: u64,
+    pub(super) sha256: String,
+    pub(super) plain_bytes: u64,
+    pub(super) plain_sha256: String,
+}
+
+/// Sums of what is written, and on it goes.
+struct Summing<W> {
+    to: W,
+    sum: Sha256,
+    bytes: u64,
+}
+
+impl<W> Summing<W> {
+    fn new(to: W) -> Self {
+        Summing {
+            to,
+            sum: Sha256::new(),
+            bytes: 0,
+        }
+    }
+
+    fn end(self) -> (W, u64, String) {
+        (self.to, self.bytes, hex(&self.sum.finalize()))
+    }
+}
+
+impl<W: Write> Write for Summing<W> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let n = self.to.write(buf)?;
+        self.sum.update(&buf[..n]);
+        self.bytes += n as u64;
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
+}
+
+/// A digest in hexadecimal.
+pub(super) fn hex(digest: &[u8]) -> String {
+    digest.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// Hands pieces to the stores; one that has given up is passed over.
+struct ToStores {
+    piece: Vec<u8>,
+    stores: Vec<mpsc::Sender<Bytes>>,
+}
+
+impl ToStores {
+    fn send(&mut self) -> io::Result<()> {
+        if self.piece.is_empty() {
+            return Ok(());
+        }
+        let full = std::mem::replace(&mut self.piece, Vec::with_capacity(PIECE));
+        let piece = Bytes::from(full);
+        self.stores
+            .retain(|store| store.blocking_send(piece.clone()).is_ok());
+        if self.stores.is_empty() {
+            // Whoever writes into the pipe finds it broken, and fails.
+            return Err(io::Error::new(ErrorKind::BrokenPipe, "no store takes more"));
+        }
+        Ok(())
+    }
+}
+
+impl Write for ToStores {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let n = buf.len().min(PIECE - self.piece.len());
+        self.piece.extend_from_slice(&buf[..n]);
+        if self.piece.len() == PIECE {
+            self.send()?;
+        }
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Reads a dump to its end and sends it on: zstd, then age. Blocks.
+pub(super) fn pack(
+    mut from: File,
+    watch: &mut dyn Watch,
+    recipients: &[Recipient],
+    stores: Vec<mpsc::Sender<Bytes>>,
+) -> io::Result<Sums> {
+    let to = Summing::new(ToStores {
+        piece: Vec::with_capacity(PIECE),
+        stores,
+    });
+    let sealed = seal::seal(recipients, to)?;
+    let mut packed = Summing::new(zstd::Encoder::new(sealed, LEVEL)?);
+    let mut buffer = vec![0; 256 << 10];
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(n) => {
+                watch.take(&buffer[..n]);
+                packed.write_all(&buffer[..n])?;
+            }
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    let (encoder, plain_bytes, plain_sha256) = packed.end();
+    let (mut last, bytes, sha256) = encoder.finish()?.finish()?.end();
+    last.send()?;
+    Ok(Sums {
+        bytes,
+        sha256,
+        plain_bytes,
+        plain_sha256,
+    })
+}
+
+/// Pieces of an object as they come, to be read by a thread.
+struct FromStore {
+    pieces: mpsc::Receiver<Result<Bytes, StoreError>>,
+    piece: Bytes,
+    sum: Sha256,
+    bytes: u64,
+}
+
+impl Read for FromStore {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let from = self.fill_buf()?;
+        let n = from.len().min(buf.len());
+        buf[..n].copy_from_slice(&from[..n]);
+        self.consume(n);
+        Ok(n)
+    }
+}
+
+impl BufRead for FromStore {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        while self.piece.is_empty() {
+            match self.pieces.blocking_recv() {
+                Some(piece) => {
+                    self.piece = piece.map_err(io::Error::other)?;
+                    self.sum.update(&self.piece);
+                    self.bytes += self.piece.len() as u64;
+                }
+                None => break,
+            }
+        }
+        Ok(&self.piece)
+    }
+
+    fn consume(&mut self, n: usize) {
+        let _ = self.piece.split_to(n);
+    }
+}
+
+/// Reads an object to its end and sends its own text on. Blocks.
+pub(super) fn unpack(
+    pieces: mpsc::Receiver<Result<Bytes, StoreError>>,
+    identities: &[Identity],
+    to: &mut dyn Write,
+) -> io::Result<Sums> {
+    let mut from = FromStore {
+        pieces,
+        piece: Bytes::new(),
+        sum: Sha256::new(),
+        bytes: 0,
+    };
+    let mut plain = Summing::new(to);
+    {
+        let opened = seal::open(identities, &mut from)?;
+        let mut decoder = zstd::Decoder::with_buffer(BufReader::with_capacity(256 << 10, opened))?
+            .single_frame();
+        io::copy(&mut decoder, &mut plain)?;
+        // What stands behind the frame would be somebody else's: doubly compressed, or swapped.
+        let mut rest = decoder.finish();
+        if !rest.fill_buf()?.is_empty() {
+            return Err(io::Error::new(
+                ErrorKind::InvalidData,
+                "there is more in it than one compressed stream",
+            ));
+        }
+    }
+    let (_, plain_bytes, plain_sha256) = plain.end();
+    // The end of the object itself must have been reached, too.
+    if !from.fill_buf()?.is_empty() {
+        return Err(io::Error::new(
+            ErrorKind::InvalidData,
+            "there is more in the object than was encrypted",
+        ));
+    }
+    Ok(Sums {
+        bytes: from.bytes,
+        sha256: hex(&from.sum.finalize()),
+        plain_bytes,
+        plain_sha256,
+    })
+}
+
+/// An answer's lines: arrays of a key and a number.
+pub(super) fn counts(output: &[u8]) -> Result<BTreeMap<String, u64>, String> {
+    let mut counts = BTreeMap::new();
+    for line in lines(output)? {
+        let pair: (String, u64) =
+            serde_json::from_value(line.clone()).map_err(|e| format!("`{line}`: {e}"))?;
+        counts.insert(pair.0, pair.1);
+    }
+    Ok(counts)
+}
+
+/// An answer's lines, the last one taken off.
+pub(super) fn lines(output: &[u8]) -> Result<Vec<serde_json::Value>, String> {
+    let text = std::str::from_utf8(output).map_err(|e| format!("the answer is no text: {e}"))?;
+    let read = |line: &str| {
+        serde_json::from_str(line)
+            .map_err(|e| format!("`{}`: {e}", line.chars().take(200).collect::<String>()))
+    };
+    let lines: Result<Vec<serde_json::Value>, String> = text
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .map(read)
+        .collect();
+    let mut lines = lines?;
+    match lines.pop() {
+        Some(last) if last.to_string() == crate::engine::backup::LAST => Ok(lines),
+        Some(_) | None => Err("the answer was cut off".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::OwnedFd;
+
+    struct Blind;
+
+    impl Watch for Blind {
+        fn take(&mut self, _: &[u8]) {}
+        fn end(self: Box<Self>, _: &str) -> Result<BTreeMap<String, u64>, String> {
+            Ok(BTreeMap::new())
+        }
+    }
+
+    fn pipe_with(text: Vec<u8>) -> File {
+        let (read, write) = rustix::pipe::pipe().unwrap();
+        std::thread::spawn(move || File::from(write).write_all(&text).unwrap());
+        File::from(OwnedFd::from(read))
+    }
+
+    /// Bytes that do not compress away.
+    fn noise(n: usize) -> Vec<u8> {
+        let mut x = 7_u64;
+        let next = |_| {
+            x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (x >> 33) as u8
+        };
+        (0..n).map(next).collect()
+    }
+
+    fn packed(key: &Identity, text: Vec<u8>) -> (Sums, Vec<u8>) {
+        let (send, mut receive) = mpsc::channel(AHEAD);
+        let taken = std::thread::spawn(move || {
+            let mut all = Vec::new();
+            while let Some(piece) = receive.blocking_recv() {
+                all.extend_from_slice(&piece);
+            }
+            all
+        });
+        let sums = pack(pipe_with(text), &mut Blind, &[key.recipient()], vec![send]).unwrap();
+        (sums, taken.join().unwrap())
+    }
+
+    fn unpacked(key: &Identity, stored: &[u8]) -> io::Result<(Sums, Vec<u8>)> {
+        let (send, receive) = mpsc::channel(stored.len() / 1000 + 2);
+        for piece in stored.chunks(1000) {
+            send.blocking_send(Ok(Bytes::copy_from_slice(piece))).unwrap();
+        }
+        drop(send);
+        let mut text = Vec::new();
+        let sums = unpack(receive, std::slice::from_ref(key), &mut text)?;
+        Ok((sums, text))
+    }
+
+    #[test]
+    fn what_was_packed_comes_out_again() {
+        let key = Identity::generate();
+        for size in [0, 1, 5000, 3 << 20] {
+            let text = noise(size);
+            let (sums, stored) = packed(&key, text.clone());
+            assert_eq!(sums.bytes, stored.len() as u64);
+            let (again, out) = unpacked(&key, &stored).unwrap();
+            assert_eq!((again, out), (sums, text));
+        }
+    }
+
+    #[test]
+    fn damage_anywhere_is_found() {
+        let key = Identity::generate();
+        let (sums, stored) = packed(&key, noise(200_000));
+        for at in (0..stored.len()).step_by(stored.len() / 40) {
+            let mut flipped = stored.clone();
+            flipped[at] ^= 0x10;
+            let same = unpacked(&key, &flipped).is_ok_and(|(s, _)| s == sums);
+            assert!(!same, "flipped at {at}");
+            let same = unpacked(&key, &stored[..at]).is_ok_and(|(s, _)| s == sums);
+            assert!(!same, "cut at {at}");
+        }
+        let (_, twice) = packed(&key, stored.clone());
+        let same = unpacked(&key, &twice).is_ok_and(|(s, _)| s == sums);
+        assert!(!same, "packed twice");
+        let other = Identity::generate();
+        assert!(unpacked(&other, &stored).is_err());
+    }
+
+    #[test]
+    fn a_store_that_gives_up_breaks_the_dump_and_does_not_hang_it() {
+        let key = Identity::generate();
+        let (send, receive) = mpsc::channel(1);
+        drop(receive);
+        let result = pack(pipe_with(noise(4 << 20)), &mut Blind, &[key.recipient()], vec![send]);
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn an_answer_without_its_last_line_was_cut_off() {
+        assert!(counts(b"[\"a\", 1]\n").is_err());
+        assert!(counts(b"").is_err());
+        let counts = counts(b"[\"a\", 1]\n[\"b\",2]\n[\"end\"]\n").unwrap();
+        assert_eq!(counts, [("a".to_owned(), 1), ("b".to_owned(), 2)].into());
+    }
+}

@@ -1,0 +1,193 @@
+//! A server of one's own: the database's image, an empty directory, no network, no secret of the
+//! real one.
+
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::{DirBuilderExt, chown};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::error::BackupError;
+use super::{Server, Vault, tool};
+use crate::engine::{self, ADMIN_SECRET, GUARD_TARGET, MARKER_TARGET};
+use crate::model::database::{Account, Volume};
+use crate::model::{ContainerId, Database, Secret, Site};
+use crate::runtime::jobs::{Job, Network};
+
+/// Between two questions to a server that is starting.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Where throwaway servers of a database have their directories: on its own volume, where there is
+/// room for its data, and from where a finished one can be moved into place.
+pub(super) fn work_folder(db: &Database) -> PathBuf {
+    db.volume.path.join(".db4sci").join(".work").join(db.name.as_str())
+}
+
+/// A throwaway server. Its container goes with this value, and its directory, too, unless it was
+/// moved away.
+pub(super) struct Throwaway {
+    /// The database as this server has it: same name, another place.
+    pub(super) db: Database,
+    /// The password in force.
+    pub(super) password: Secret,
+    image: crate::model::ImageId,
+    id: ContainerId,
+    work: PathBuf,
+    jobs: std::sync::Arc<dyn crate::runtime::jobs::Jobs>,
+}
+
+impl Throwaway {
+    /// Where commands are run.
+    pub(super) fn server(&self) -> Server<'_> {
+        Server {
+            db: &self.db,
+            image: &self.image,
+            network: self.id.clone(),
+            password: self.password.clone(),
+        }
+    }
+
+    /// Stops the server in order: its data is at rest afterwards.
+    pub(super) async fn settle(&self, deadline: Duration) -> Result<(), BackupError> {
+        let code = self.jobs.settle(&self.id, deadline).await?;
+        // 137: it was killed at the deadline, and its data is not at rest.
+        if code == 137 {
+            return Err(tool(
+                "stop the throwaway server",
+                format!("it had to be killed after {} s", deadline.as_secs()),
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Throwaway {
+    fn drop(&mut self) {
+        let (jobs, id, work) = (self.jobs.clone(), self.id.clone(), self.work.clone());
+        // Without a runtime this process is about to end; the next daemon clears.
+        if let Ok(handle) = tokio::runtime::Handle::try_current() {
+            handle.spawn(async move {
+                if let Err(error) = jobs.discard(&id).await {
+                    tracing::warn!(%id, %error, "a throwaway server stays until the next start");
+                }
+                let removed = tokio::task::spawn_blocking(move || remove(&work)).await;
+                if let Ok(Err(error)) = removed {
+                    tracing::warn!(%error, "a throwaway server's directory stays");
+                }
+            });
+        }
+    }
+}
+
+fn remove(work: &Path) -> std::io::Result<()> {
+    match fs::remove_dir_all(work) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    }
+}
+
+/// Makes the folders of a throwaway server; its database and site.
+fn lay_out(work: &Path, db: &Database, site: &Site) -> std::io::Result<(Database, Site)> {
+    let make = |path: &Path| DirBuilder::new().recursive(true).mode(0o700).create(path);
+    let db = Database {
+        volume: Volume {
+            label: db.volume.label.clone(),
+            path: work.join("volume"),
+        },
+        account: Account {
+            password_file: None,
+            ..db.account.clone()
+        },
+        ..db.clone()
+    };
+    let site = Site {
+        state_dir: work.join("state"),
+        ..site.clone()
+    };
+    make(&site.state_dir)?;
+    make(&db.marker_dir())?;
+    make(&db.data_dir())?;
+    let owner = Some(db.layout.uid);
+    for (path, _) in db.data_mounts() {
+        make(&path)?;
+        let mut here = path.as_path();
+        while here.starts_with(db.data_dir()) {
+            chown(here, owner, owner)?;
+            here = here.parent().unwrap_or(work);
+        }
+    }
+    Ok((db, site))
+}
+
+impl Vault {
+    /// Starts a server on an empty directory, and waits until it answers.
+    pub(super) async fn throwaway(
+        &self,
+        db: &Database,
+        image: &crate::model::ImageId,
+    ) -> Result<Throwaway, BackupError> {
+        let recipe = engine::recipe(db.engine)
+            .ok_or_else(|| BackupError::NotNow(format!("no recipe for {}", db.engine)))?;
+        let seen = self.runtime.image(image.as_str()).await?.ok_or_else(|| {
+            BackupError::NotNow(format!("the image {image} is not on this host; load it"))
+        })?;
+        let work = work_folder(db).join(uuid::Uuid::new_v4().simple().to_string());
+        let (inner, site) =
+            lay_out(&work, db, &self.site).map_err(BackupError::io("make a directory"))?;
+        self.dirs
+            .write_files(&site, &inner, &recipe.files(&inner))
+            .await?;
+        let password = self.dirs.secret(&site, &inner, ADMIN_SECRET).await?;
+        let spec = recipe.container(&inner, &site, &seen);
+        // Guard and marker are for data that somebody has.
+        let own = |target: &str| target != GUARD_TARGET && target != MARKER_TARGET;
+        let job = Job {
+            name: format!("throwaway server of {}", db.name),
+            instance: self.site.instance.clone(),
+            image: image.clone(),
+            network: Network::None,
+            mounts: spec.mounts.into_iter().filter(|m| own(&m.target)).collect(),
+            entrypoint: Vec::new(),
+            command: spec.command,
+            env: spec.env,
+            user: None,
+            memory: spec.memory,
+            nano_cpus: spec.nano_cpus,
+            shm: spec.shm,
+        };
+        let id = self.jobs.launch(&job).await?;
+        let throwaway = Throwaway {
+            db: inner,
+            password,
+            image: image.clone(),
+            id,
+            work,
+            jobs: self.jobs.clone(),
+        };
+        let deadline = Duration::from_secs(u64::from(recipe.defaults().start_deadline));
+        let up = tokio::time::timeout(deadline, self.until_up(&throwaway)).await;
+        match up {
+            Ok(result) => result.map(|()| throwaway),
+            Err(_) => Err(self.silent(&throwaway, "it does not answer").await),
+        }
+    }
+
+    async fn until_up(&self, throwaway: &Throwaway) -> Result<(), BackupError> {
+        loop {
+            if let Some(code) = self.jobs.ended(&throwaway.id).await? {
+                let why = format!("it ended with exit code {code}");
+                return Err(self.silent(throwaway, &why).await);
+            }
+            if self.databases(&throwaway.server()).await.is_ok() {
+                return Ok(());
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn silent(&self, throwaway: &Throwaway, why: &str) -> BackupError {
+        let words = self.jobs.words(&throwaway.id).await.unwrap_or_default();
+        let lines: Vec<&str> = words.lines().collect();
+        let last = lines[lines.len().saturating_sub(5)..].join(" | ");
+        tool("start a throwaway server", format!("{why}: {last}"))
+    }
+}

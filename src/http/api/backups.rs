@@ -1,0 +1,65 @@
+//! Backups over the API.
+
+use axum::Json;
+use axum::extract::{Extension, Path, State};
+use serde::{Deserialize, Serialize};
+
+use super::act::Accepted;
+use super::{Api, Name};
+use crate::http::refusal::{Refusal, RefusalKind};
+use crate::model::view::{BackupView, WorkAsk, WorkView};
+use crate::model::{BackupId, Timestamp, Who};
+
+/// Keeps a backup.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct KeepRequest {
+    /// Until when; without it, as the retention says.
+    #[serde(default)]
+    pub until: Option<Timestamp>,
+    /// What to remember about it.
+    #[serde(default)]
+    pub note: Option<String>,
+}
+
+/// `GET /databases/{name}/backups`
+pub async fn list(
+    State(api): State<Api>,
+    Name(name): Name,
+) -> Result<Json<Vec<BackupView>>, Refusal> {
+    api.backend.backups(&name).await.map(Json)
+}
+
+/// `GET /databases/{name}/work`
+pub async fn work(
+    State(api): State<Api>,
+    Name(name): Name,
+) -> Result<Json<Option<WorkView>>, Refusal> {
+    api.backend.work(&name).await.map(Json)
+}
+
+/// `POST /databases/{name}/work`
+pub async fn take_on(
+    State(api): State<Api>,
+    Extension(who): Extension<Who>,
+    Name(name): Name,
+    Json(ask): Json<WorkAsk>,
+) -> Result<Json<Accepted>, Refusal> {
+    let message = api.backend.take_on(who, &name, ask).await?;
+    Ok(Json(Accepted { message }))
+}
+
+/// `POST /backups/{id}/keep`
+pub async fn keep(
+    State(api): State<Api>,
+    Extension(who): Extension<Who>,
+    Path(id): Path<String>,
+    Json(request): Json<KeepRequest>,
+) -> Result<Json<Accepted>, Refusal> {
+    let id: BackupId = id
+        .parse()
+        .map_err(|why: String| Refusal::new(RefusalKind::Invalid, why))?;
+    let KeepRequest { until, note } = request;
+    let message = api.backend.keep_backup(who, &id, until, note).await?;
+    Ok(Json(Accepted { message }))
+}

@@ -1,0 +1,248 @@
+//! What to do about one database's backups, now; and whether they are fresh.
+
+use std::collections::BTreeMap;
+
+use chrono::TimeDelta;
+
+use super::retention::{Fate, fates};
+use super::schedule;
+use crate::model::view::ConditionStatus;
+use crate::model::{
+    Backup, BackupId, BackupKind, BackupState, Database, Slot, Timestamp, Verify,
+};
+
+/// Attempts at one slot; after them the next slot's turn comes, and the alarm is up long before.
+const ATTEMPTS: u32 = 6;
+/// Until the second attempt; it doubles.
+const FIRST_WAIT: TimeDelta = TimeDelta::minutes(5);
+/// No wait is longer.
+const LONGEST_WAIT: TimeDelta = TimeDelta::hours(2);
+
+/// What is known of a database, as far as its backups go.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// The database.
+    pub db: &'a Database,
+    /// Since when it has data.
+    pub since: Timestamp,
+    /// Its backups, those of an earlier uid included.
+    pub backups: &'a BTreeMap<BackupId, Backup>,
+    /// The stores that it is backed up to.
+    pub stores: &'a [String],
+    /// Whether its server answers: without it there is no dump.
+    pub answers: bool,
+}
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Work {
+    /// Take a backup.
+    Take {
+        /// The instant it stands for.
+        slot: Slot,
+        /// The attempt at it.
+        attempt: u32,
+        /// Why.
+        kind: BackupKind,
+        /// The stores that have none of this slot.
+        stores: Vec<String>,
+    },
+    /// Restore one into a throwaway container, and compare.
+    Verify(BackupId),
+    /// Remove these: nothing keeps them.
+    Prune(Vec<BackupId>),
+}
+
+/// What to do now, the most urgent first; `None`: nothing.
+pub fn due(known: &Known<'_>, now: Timestamp) -> Option<Work> {
+    take(known, now)
+        .or_else(|| verify(known, now))
+        .or_else(|| prune(known, now))
+}
+
+/// The backups of this database's own uid, newest first.
+fn own<'a>(known: &Known<'a>) -> Vec<&'a Backup> {
+    let mut own: Vec<&Backup> = known
+        .backups
+        .values()
+        .filter(|b| b.uid == known.db.uid)
+        .collect();
+    own.sort_by_key(|b| std::cmp::Reverse((b.id.slot, b.id.attempt)));
+    own
+}
+
+fn take(known: &Known<'_>, now: Timestamp) -> Option<Work> {
+    if !known.answers || known.stores.is_empty() {
+        return None;
+    }
+    let db = known.db;
+    let own = own(known);
+    if own.iter().any(|b| b.state == BackupState::Running) {
+        return None;
+    }
+    // One that could not be restored is replaced at once, whatever the schedule says.
+    let damaged = own.iter().find(|b| b.state == BackupState::Damaged);
+    let replaced = |bad: &&Backup| {
+        own.iter()
+            .any(|b| b.state.good() && b.id.store == bad.id.store && b.started > bad.started)
+    };
+    let (slot, kind) = match damaged.filter(|bad| !replaced(bad)) {
+        Some(bad) => (Slot::at(bad.finished.unwrap_or(bad.started)), BackupKind::Again),
+        None => {
+            let due = schedule::last_due(&db.backup, &db.name, db.time_zone.0, now)?;
+            // What was due before there was data was never due. Of several that were missed only
+            // the last is made up for.
+            (due > known.since).then_some((Slot::at(due), BackupKind::Scheduled))?
+        }
+    };
+    let of_slot: Vec<&&Backup> = own.iter().filter(|b| b.id.slot == slot).collect();
+    let missing: Vec<String> = known
+        .stores
+        .iter()
+        .filter(|store| {
+            // A backup that a person asked for after it was due serves as well.
+            !own.iter()
+                .any(|b| b.id.store == **store && b.state.good() && b.id.slot >= slot)
+        })
+        .cloned()
+        .collect();
+    if missing.is_empty() {
+        return None;
+    }
+    let tried = of_slot.iter().map(|b| b.id.attempt).max().unwrap_or(0);
+    let last = of_slot.iter().filter_map(|b| b.finished).max();
+    if tried >= ATTEMPTS || last.is_some_and(|at| now < at + wait(tried)) {
+        return None;
+    }
+    Some(Work::Take {
+        slot,
+        attempt: tried + 1,
+        kind,
+        stores: missing,
+    })
+}
+
+/// How long to wait after so many attempts.
+fn wait(tried: u32) -> TimeDelta {
+    let doubled = FIRST_WAIT * 2_i32.saturating_pow(tried.saturating_sub(1).min(10));
+    doubled.min(LONGEST_WAIT)
+}
+
+/// The restore test that is due: of the newest backup, one store after the other.
+fn verify(known: &Known<'_>, now: Timestamp) -> Option<Work> {
+    let always = known.db.name.is_mydb_admin();
+    let every = match (known.db.backup.verify, always) {
+        (_, true) | (Verify::Always, false) => TimeDelta::zero(),
+        (Verify::Weekly, false) => TimeDelta::days(7),
+        (Verify::Monthly, false) => TimeDelta::days(30),
+        (Verify::Never, false) => return None,
+    };
+    let own = own(known);
+    if own.iter().any(|b| b.state == BackupState::Running) {
+        return None;
+    }
+    known.stores.iter().find_map(|store| {
+        let mut stored = own.iter().filter(|b| b.id.store == *store && b.state.good());
+        let newest = stored.next()?;
+        let last = own
+            .iter()
+            .filter(|b| b.id.store == *store)
+            .filter_map(|b| b.verified)
+            .max();
+        let waits = last.is_some_and(|at| now < at + every);
+        let fresh = newest.state == BackupState::Stored && newest.error.is_none();
+        (fresh && !waits).then(|| Work::Verify(newest.id.clone()))
+    })
+}
+
+fn prune(known: &Known<'_>, now: Timestamp) -> Option<Work> {
+    let goes: Vec<BackupId> = pruned(known, now);
+    (!goes.is_empty()).then_some(Work::Prune(goes))
+}
+
+/// What becomes of each backup, with the reasons.
+pub fn kept(known: &Known<'_>, now: Timestamp) -> BTreeMap<BackupId, Fate> {
+    let mut groups: BTreeMap<(crate::model::Uid, &str), Vec<Backup>> = BTreeMap::new();
+    for backup in known.backups.values() {
+        let key = (backup.uid, backup.id.store.as_str());
+        groups.entry(key).or_default().push(backup.clone());
+    }
+    let zone = known.db.time_zone.0;
+    groups
+        .into_iter()
+        .flat_map(|((uid, _), group)| {
+            if uid == known.db.uid {
+                return fates(&group, &known.db.backup.retention, zone, now);
+            }
+            // Another database's, of the same name: not this spec's to weigh.
+            let reason = || Fate::Kept(vec!["of an earlier database".to_owned()]);
+            group.into_iter().map(|b| (b.id, reason())).collect()
+        })
+        .collect()
+}
+
+fn pruned(known: &Known<'_>, now: Timestamp) -> Vec<BackupId> {
+    let goes = kept(known, now).into_iter();
+    goes.filter(|(_, fate)| *fate == Fate::Goes)
+        .map(|(id, _)| id)
+        .collect()
+}
+
+/// When to ask again if nothing happens.
+pub fn wake_at(known: &Known<'_>, now: Timestamp) -> Option<Timestamp> {
+    let db = known.db;
+    schedule::next_due(&db.backup, &db.name, db.time_zone.0, now)
+}
+
+/// Whether the backups are as new as the spec's rpo demands, in every store; reason and message.
+pub fn fresh(known: &Known<'_>, now: Timestamp) -> (ConditionStatus, &'static str, String) {
+    let db = known.db;
+    if db.backup.schedule == crate::model::Schedule::Never {
+        let message = "its spec wants no backups".to_owned();
+        return (ConditionStatus::Unknown, "NotWanted", message);
+    }
+    if known.stores.is_empty() {
+        let message = "there is no store to write to; see the settings".to_owned();
+        return (ConditionStatus::False, "NoStore", message);
+    }
+    let rpo = TimeDelta::minutes(i64::from(db.backup.rpo_minutes));
+    let own = own(known);
+    let mut lines = Vec::new();
+    let mut late = None;
+    for store in known.stores {
+        let of_store = || own.iter().filter(|b| b.id.store == *store);
+        let newest = of_store().find(|b| b.state.good());
+        // The age of what it holds: from the beginning of its dump.
+        let held = newest.map(|b| b.started);
+        let age = now - held.unwrap_or(known.since);
+        let shown = match held {
+            Some(_) => format!("{store}: {} old", hours(age)),
+            None => format!("{store}: none yet"),
+        };
+        if age > rpo {
+            let error = of_store().find_map(|b| b.error.clone());
+            let error = error.map_or_else(String::new, |e| format!(" ({e})"));
+            late.get_or_insert(if held.is_some() { "Overdue" } else { "None" });
+            lines.push(format!("{shown}, over {}{error}", hours(rpo)));
+        } else {
+            lines.push(shown);
+        }
+    }
+    match late {
+        Some(reason) => (ConditionStatus::False, reason, lines.join("; ")),
+        None => (ConditionStatus::True, "Fresh", lines.join("; ")),
+    }
+}
+
+fn hours(age: TimeDelta) -> String {
+    if age < TimeDelta::hours(1) {
+        format!("{}m", age.num_minutes().max(0))
+    } else if age < TimeDelta::hours(72) {
+        format!("{}h", age.num_hours())
+    } else {
+        format!("{}d", age.num_days())
+    }
+}
+
+#[cfg(test)]
+mod tests;

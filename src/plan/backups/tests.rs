@@ -1,0 +1,175 @@
+use super::*;
+use crate::model::{BackupPolicy, Schedule, Uid};
+use crate::plan::tests::database;
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn db() -> Database {
+    Database {
+        backup: BackupPolicy {
+            schedule: Schedule::Cron("0 2 * * *".to_owned()),
+            ..BackupPolicy::default()
+        },
+        ..database()
+    }
+}
+
+fn backup(db: &Database, slot: &str, attempt: u32, state: BackupState) -> Backup {
+    let started = at(slot);
+    Backup {
+        id: BackupId {
+            name: db.name.clone(),
+            slot: Slot::at(started),
+            attempt,
+            store: "local".to_owned(),
+        },
+        uid: db.uid,
+        kind: BackupKind::Scheduled,
+        state,
+        started,
+        finished: Some(started + TimeDelta::minutes(1)),
+        verified: None,
+        bytes: 1,
+        sha256: None,
+        url: String::new(),
+        error: None,
+        keep_until: None,
+        note: String::new(),
+    }
+}
+
+fn asked(db: &Database, backups: &[Backup], now: &str) -> Option<Work> {
+    let backups = backups.iter().map(|b| (b.id.clone(), b.clone())).collect();
+    let stores = ["local".to_owned()];
+    let known = Known {
+        db,
+        since: at("2026-03-01T12:00:00Z"),
+        backups: &backups,
+        stores: &stores,
+        answers: true,
+    };
+    due(&known, at(now))
+}
+
+fn slot_of(work: Option<Work>) -> Option<(String, u32)> {
+    match work {
+        Some(Work::Take { slot, attempt, .. }) => Some((slot.to_string(), attempt)),
+        Some(Work::Verify(_) | Work::Prune(_)) | None => None,
+    }
+}
+
+#[test]
+fn what_was_due_before_there_was_data_was_never_due() {
+    assert_eq!(asked(&db(), &[], "2026-03-01T13:00:00Z"), None);
+    let first = slot_of(asked(&db(), &[], "2026-03-02T02:00:10Z"));
+    assert_eq!(first, Some(("20260302T020000Z".to_owned(), 1)));
+}
+
+#[test]
+fn after_an_outage_of_days_one_is_made_up_for() {
+    let db = db();
+    let old = [backup(&db, "2026-03-02T02:00:00Z", 1, BackupState::Verified)];
+    let due = slot_of(asked(&db, &old, "2026-03-09T11:00:00Z"));
+    assert_eq!(due, Some(("20260309T020000Z".to_owned(), 1)));
+    let made = [
+        old[0].clone(),
+        backup(&db, "2026-03-09T02:00:00Z", 1, BackupState::Verified),
+    ];
+    assert_eq!(slot_of(asked(&db, &made, "2026-03-09T11:30:00Z")), None);
+}
+
+#[test]
+fn a_failed_attempt_is_repeated_later_and_later_and_not_for_ever() {
+    let db = db();
+    let mut tried = Vec::new();
+    let mut now = at("2026-03-02T02:00:00Z");
+    let mut attempts = 0;
+    while now < at("2026-03-03T01:59:00Z") {
+        if let Some((_, attempt)) = slot_of(asked(&db, &tried, &now.to_rfc3339())) {
+            attempts += 1;
+            assert_eq!(attempt, attempts);
+            let mut failed = backup(&db, "2026-03-02T02:00:00Z", attempt, BackupState::Failed);
+            failed.finished = Some(now);
+            tried.push(failed);
+        }
+        now += TimeDelta::minutes(1);
+    }
+    assert_eq!(attempts, ATTEMPTS);
+}
+
+#[test]
+fn one_slot_is_taken_once() {
+    let db = db();
+    let running = [backup(&db, "2026-03-02T02:00:00Z", 1, BackupState::Running)];
+    assert_eq!(asked(&db, &running, "2026-03-02T02:30:00Z"), None);
+    let asked_for = [backup(&db, "2026-03-02T02:10:00Z", 1, BackupState::Verified)];
+    assert_eq!(asked(&db, &asked_for, "2026-03-02T02:30:00Z"), None);
+}
+
+#[test]
+fn the_newest_is_verified_when_the_last_test_is_a_week_old() {
+    let db = db();
+    let mut first = backup(&db, "2026-03-02T02:00:00Z", 1, BackupState::Stored);
+    let now = "2026-03-02T03:00:00Z";
+    assert_eq!(asked(&db, &[first.clone()], now), Some(Work::Verify(first.id.clone())));
+    first.state = BackupState::Verified;
+    first.verified = Some(at(now));
+    let next = backup(&db, "2026-03-03T02:00:00Z", 1, BackupState::Stored);
+    assert_eq!(asked(&db, &[first.clone(), next], "2026-03-03T03:00:00Z"), None);
+    let later = backup(&db, "2026-03-10T02:00:00Z", 1, BackupState::Stored);
+    let due = asked(&db, &[first, later.clone()], "2026-03-10T03:00:00Z");
+    assert_eq!(due, Some(Work::Verify(later.id)));
+}
+
+#[test]
+fn a_damaged_backup_is_replaced_at_once_and_once() {
+    let db = db();
+    let bad = backup(&db, "2026-03-02T02:00:00Z", 1, BackupState::Damaged);
+    let work = asked(&db, &[bad.clone()], "2026-03-02T04:00:00Z");
+    let Some(Work::Take { slot, kind, .. }) = work else {
+        panic!("{work:?}");
+    };
+    assert_eq!(kind, BackupKind::Again);
+    let mut good = backup(&db, "2026-03-02T04:00:00Z", 1, BackupState::Verified);
+    good.id.slot = slot;
+    assert_eq!(asked(&db, &[bad, good], "2026-03-02T04:10:00Z"), None);
+}
+
+#[test]
+fn nothing_of_an_earlier_database_of_this_name_counts_or_goes() {
+    let db = db();
+    let mut old = backup(&db, "2025-03-02T02:00:00Z", 1, BackupState::Verified);
+    old.uid = Uid(uuid::Uuid::from_u128(77));
+    let due = asked(&db, &[old.clone()], "2026-03-02T02:00:10Z");
+    assert!(slot_of(due).is_some());
+    let new = backup(&db, "2026-03-02T02:00:00Z", 1, BackupState::Verified);
+    assert_eq!(asked(&db, &[old, new], "2026-03-02T04:00:00Z"), None);
+}
+
+#[test]
+fn freshness_is_counted_from_the_dumps_beginning_and_from_the_first_data() {
+    let db = db();
+    let none = BTreeMap::new();
+    let stores = ["local".to_owned()];
+    let known = Known {
+        db: &db,
+        since: at("2026-03-01T12:00:00Z"),
+        backups: &none,
+        stores: &stores,
+        answers: true,
+    };
+    assert_eq!(fresh(&known, at("2026-03-02T12:00:00Z")).0, ConditionStatus::True);
+    let (status, reason, message) = fresh(&known, at("2026-03-02T15:00:00Z"));
+    assert_eq!((status, reason), (ConditionStatus::False, "None"), "{message}");
+    let one = backup(&db, "2026-03-02T02:00:00Z", 1, BackupState::Stored);
+    let some = [(one.id.clone(), one)].into();
+    let known = Known {
+        backups: &some,
+        ..known
+    };
+    assert_eq!(fresh(&known, at("2026-03-03T03:00:00Z")).0, ConditionStatus::True);
+    let (status, reason, _) = fresh(&known, at("2026-03-03T05:00:00Z"));
+    assert_eq!((status, reason), (ConditionStatus::False, "Overdue"));
+}

@@ -1,0 +1,81 @@
+//! What is measured of backups.
+
+use chrono::TimeDelta;
+use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry};
+
+use super::families::register;
+use crate::model::Timestamp;
+
+/// The families.
+#[derive(Debug)]
+pub(super) struct BackupMetrics {
+    pub(super) failures: IntCounterVec,
+    pub(super) duration: GaugeVec,
+    pub(super) bytes: IntGaugeVec,
+    pub(super) last: GaugeVec,
+    pub(super) verified: GaugeVec,
+}
+
+impl BackupMetrics {
+    pub(super) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let labels = &["name", "store"];
+        let gauge =
+            |name: &str, help: &str| register(registry, GaugeVec::new(Opts::new(name, help), labels)?);
+        Ok(BackupMetrics {
+            failures: register(
+                registry,
+                IntCounterVec::new(
+                    Opts::new(
+                        "db4sci_backup_failures_total",
+                        "Backups and restore tests that failed, by reason.",
+                    ),
+                    &["name", "store", "reason"],
+                )?,
+            )?,
+            duration: gauge(
+                "db4sci_backup_duration_seconds",
+                "Time that the last stored backup took.",
+            )?,
+            bytes: register(
+                registry,
+                IntGaugeVec::new(
+                    Opts::new(
+                        "db4sci_backup_size_bytes",
+                        "Size of the last stored backup.",
+                    ),
+                    labels,
+                )?,
+            )?,
+            last: gauge(
+                "db4sci_backup_last_success_timestamp_seconds",
+                "When a backup was last stored, since 1970.",
+            )?,
+            verified: gauge(
+                "db4sci_backup_last_verified_timestamp_seconds",
+                "When a backup was last restored to prove it, since 1970.",
+            )?,
+        })
+    }
+
+    pub(super) fn taken(
+        &self,
+        labels: &[&str; 2],
+        took: TimeDelta,
+        bytes: u64,
+        at: Timestamp,
+    ) {
+        self.duration
+            .with_label_values(labels)
+            .set(took.num_milliseconds() as f64 / 1000.0);
+        self.bytes.with_label_values(labels).set(super::whole(bytes));
+        self.last.with_label_values(labels).set(seconds(at));
+    }
+
+    pub(super) fn verified(&self, labels: &[&str; 2], at: Timestamp) {
+        self.verified.with_label_values(labels).set(seconds(at));
+    }
+}
+
+fn seconds(at: Timestamp) -> f64 {
+    at.timestamp_millis() as f64 / 1000.0
+}
