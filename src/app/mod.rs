@@ -2,6 +2,7 @@
 
 mod admin;
 mod backend;
+mod bundles;
 mod daemon;
 mod doctor;
 mod home;

@@ -2,21 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
 use crate::admin::read_offline;
 use crate::cli::{Checked, Finding, Globals, Host, JobRequest};
-use crate::model::view::Snapshot;
-use crate::model::{ContainerId, DbName, Entry, ImageId, Memory, Mount, SystemClock};
+use crate::model::view::{BackupView, Snapshot};
+use crate::model::{
+    BackupId, ContainerId, DbName, Entry, ImageId, Memory, Mount, Secret, SystemClock,
+};
 use crate::record::tracing::{self as log, LogFormat};
 use crate::runtime::Runtime;
 use crate::runtime::docker::{Docker, JobSpec};
 use crate::settings::{Mode, Settings};
 use crate::specs;
 
-use super::{daemon, doctor, home, init, offline};
+use super::{bundles, daemon, doctor, home, init, offline, vault};
 
 /// Where the socket is when no settings say otherwise.
 const SOCKET: &str = "/run/db4sci/db4sci.sock";
@@ -159,6 +161,30 @@ impl Host for Program {
             .logs(&found.id, lines)
             .await
             .map_err(|e| e.to_string())
+    }
+
+    async fn offline_backups(
+        &self,
+        globals: &Globals,
+        name: &DbName,
+    ) -> Result<Vec<BackupView>, String> {
+        bundles::list(&Program::settings(globals)?, name).await
+    }
+
+    async fn download(
+        &self,
+        globals: &Globals,
+        id: &BackupId,
+        to: &Path,
+    ) -> Result<Vec<String>, String> {
+        bundles::download(&Program::settings(globals)?, id, to).await
+    }
+
+    fn key(&self, globals: &Globals) -> Result<Secret, String> {
+        let path = vault::key_file(&Program::settings(globals)?.state_dir);
+        std::fs::read_to_string(&path)
+            .map(Secret::new)
+            .map_err(|e| format!("{}: {e}", path.display()))
     }
 
     async fn run_job(&self, globals: &Globals, job: JobRequest) -> Result<i32, String> {

@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use super::host::Globals;
 use super::{
-    apply, check, completions, connect, describe, events, export, get, logs, maintenance, plan,
-    restart, resume, retry, start, stop, wait,
+    apply, backup, check, completions, connect, describe, events, export, get, key, logs, maintenance, plan,
+    restart, restore, resume, retry, start, stop, wait,
 };
 
 /// Database servers for research groups, each in a container of its own.
@@ -89,6 +89,12 @@ pub enum Verb {
     Resume(resume::Args),
     /// Forget failed attempts, quarantine included, and try again
     Retry(retry::Args),
+    /// Take, list, prove, keep and fetch backups
+    Backup(backup::Args),
+    /// Bring a backup back, in place or as another database
+    Restore(restore::Args),
+    /// The key that reads backups
+    Key(key::Args),
     /// A database's spec as a document that can be applied
     Export(export::Args),
     /// The JSON Schema of specs

@@ -1,13 +1,13 @@
 //! What the command line needs of the whole program.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use serde::Serialize;
 
 use crate::engine::Client;
-use crate::model::view::Snapshot;
-use crate::model::{DbName, Entry, Problem, Secret};
+use crate::model::view::{BackupView, Snapshot};
+use crate::model::{BackupId, DbName, Entry, Problem, Secret};
 
 /// Where everything is, as far as somebody said so.
 #[derive(Debug, Clone, PartialEq, Eq, Default, clap::Args)]
@@ -72,6 +72,24 @@ pub trait Host: Send + Sync + 'static {
         name: &DbName,
         lines: u32,
     ) -> Result<String, String>;
+
+    /// The backups of a database that lie whole in the stores, without the daemon, newest first.
+    async fn offline_backups(
+        &self,
+        globals: &Globals,
+        name: &DbName,
+    ) -> Result<Vec<BackupView>, String>;
+
+    /// Fetches the files of a backup into a folder; says what was fetched.
+    async fn download(
+        &self,
+        globals: &Globals,
+        id: &BackupId,
+        to: &Path,
+    ) -> Result<Vec<String>, String>;
+
+    /// The text of the key file that reads this instance's backups.
+    fn key(&self, globals: &Globals) -> Result<Secret, String>;
 
     /// Runs a client in a job container that goes with it; gives the client's exit code.
     async fn run_job(&self, globals: &Globals, job: JobRequest) -> Result<i32, String>;

@@ -14,6 +14,7 @@ mod acting;
 mod daemon;
 
 mod apply;
+mod backup;
 mod check;
 mod completions;
 mod connect;
@@ -23,10 +24,12 @@ mod events;
 mod export;
 mod get;
 mod init;
+mod key;
 mod logs;
 mod maintenance;
 mod plan;
 mod restart;
+mod restore;
 mod resume;
 mod retry;
 mod run;
@@ -110,6 +113,9 @@ async fn dispatch(verb: Option<Verb>, context: &Context) -> Exit {
         Some(Verb::Maintenance(args)) => maintenance::run(args, context).await,
         Some(Verb::Resume(args)) => resume::run(args, context).await,
         Some(Verb::Retry(args)) => retry::run(args, context).await,
+        Some(Verb::Backup(args)) => backup::run(args, context).await,
+        Some(Verb::Restore(args)) => restore::run(args, context).await,
+        Some(Verb::Key(args)) => key::run(args, context).await,
         Some(Verb::Export(args)) => export::run(args, context).await,
         Some(Verb::Schema) => schema::run(context).await,
         Some(Verb::Doctor) => doctor::run(context).await,

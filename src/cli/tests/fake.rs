@@ -1,7 +1,7 @@
 //! The whole program in memory, and a command line that is run against it.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -12,8 +12,10 @@ use crate::cli::args::Cli;
 use crate::cli::context::{Context, Io};
 use crate::cli::{Checked, Exit, Finding, Globals, Health, Host, JobRequest, dispatch};
 use crate::http::fake::{Fake, Served, serve};
-use crate::model::view::{DatabaseView, Snapshot};
-use crate::model::{Change, Clock, DbName, Entry, Outcome, Place, Problem, Timestamp, Who};
+use crate::model::view::{BackupView, DatabaseView, Snapshot};
+use crate::model::{
+    BackupId, Change, Clock, DbName, Entry, Outcome, Place, Problem, Secret, Timestamp, Who,
+};
 use crate::plan::render::sample;
 
 /// A clock that stands still.
@@ -110,6 +112,23 @@ impl Host for FakeHost {
 
     async fn offline_logs(&self, _: &Globals, _: &DbName, _: u32) -> Result<String, String> {
         Ok("from Docker".to_owned())
+    }
+
+    async fn offline_backups(&self, _: &Globals, _: &DbName) -> Result<Vec<BackupView>, String> {
+        Ok(Vec::new())
+    }
+
+    async fn download(
+        &self,
+        _: &Globals,
+        id: &BackupId,
+        to: &Path,
+    ) -> Result<Vec<String>, String> {
+        Ok(vec![format!("{id} is in {}", to.display())])
+    }
+
+    fn key(&self, _: &Globals) -> Result<Secret, String> {
+        Err("not here".to_owned())
     }
 
     async fn run_job(&self, _: &Globals, job: JobRequest) -> Result<i32, String> {

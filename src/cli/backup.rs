@@ -1,0 +1,193 @@
+//! `db4sci backup`: take, list, prove, keep and fetch backups.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use chrono::{NaiveDate, NaiveTime};
+
+use super::args::Format;
+use super::context::Context;
+use super::error::{CliError, Exit};
+use super::ui::table::{Cell, Table};
+use super::ui::{documents, times};
+use crate::http::api::act::Accepted;
+use crate::http::api::backups::KeepRequest;
+use crate::model::view::{BackupView, WorkAsk, WorkView};
+use crate::model::{BackupId, BackupState, DbName, Memory, Timestamp};
+
+/// Between two questions whether work is over.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// What it takes.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// What to do with them.
+    #[command(subcommand)]
+    pub verb: BackupVerb,
+}
+
+/// What to do with backups.
+#[derive(Debug, clap::Subcommand)]
+pub enum BackupVerb {
+    /// Take one now
+    Now {
+        /// The database
+        name: DbName,
+        /// Wait until it is stored
+        #[arg(long)]
+        wait: bool,
+        /// What to remember about it
+        #[arg(long, default_value = "", hide_default_value = true)]
+        note: String,
+    },
+    /// List them, newest first
+    List {
+        /// The database
+        name: DbName,
+    },
+    /// Restore one into a throwaway container, and compare its contents
+    Verify {
+        /// The database
+        name: DbName,
+        /// Which; without it, the newest
+        id: Option<BackupId>,
+    },
+    /// Keep one until a day, whatever the retention says
+    Keep {
+        /// Which
+        id: BackupId,
+        /// The day (`2027-06-30`); without it, as the retention says
+        #[arg(long)]
+        until: Option<NaiveDate>,
+        /// What to remember about it
+        #[arg(long)]
+        note: Option<String>,
+    },
+    /// Fetch the files of one into a folder, ready for its restore.sh
+    Download {
+        /// Which
+        id: BackupId,
+        /// The folder, which is made
+        #[arg(long)]
+        to: PathBuf,
+    },
+}
+
+/// Runs it.
+pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
+    match args.verb {
+        BackupVerb::Now { name, wait, note } => {
+            ask(context, &name, WorkAsk::Backup { note }, wait).await
+        }
+        BackupVerb::Verify { name, id } => ask(context, &name, WorkAsk::Verify { id }, true).await,
+        BackupVerb::List { name } => list(context, &name).await,
+        BackupVerb::Keep { id, until, note } => {
+            // To the end of that day.
+            let until: Option<Timestamp> =
+                until.map(|day| day.and_time(NaiveTime::MIN).and_utc() + chrono::Days::new(1));
+            let request = KeepRequest { until, note };
+            let path = format!("/backups/{id}/keep");
+            let accepted: Accepted = context.client.post(&path, &request).await?;
+            context.line(&accepted.message)?;
+            Ok(Exit::OK)
+        }
+        BackupVerb::Download { id, to } => {
+            let done = context.host.download(&context.globals, &id, &to).await;
+            for line in done.map_err(CliError::Said)? {
+                context.line(&line)?;
+            }
+            Ok(Exit::OK)
+        }
+    }
+}
+
+/// Asks for work, and waits for its end if that is wished.
+pub async fn ask(
+    context: &Context,
+    name: &DbName,
+    ask: WorkAsk,
+    wait: bool,
+) -> Result<Exit, CliError> {
+    let path = format!("/databases/{name}/work");
+    let accepted: Accepted = context.client.post(&path, &ask).await?;
+    context.warn(&accepted.message);
+    if !wait {
+        return Ok(Exit::OK);
+    }
+    loop {
+        let work: Option<WorkView> = context.client.get(&path).await?;
+        match work {
+            Some(work) if work.running => tokio::time::sleep(PAUSE).await,
+            Some(work) => {
+                return if work.ok == Some(true) {
+                    context.line(&work.message)?;
+                    Ok(Exit::OK)
+                } else {
+                    Err(CliError::Said(format!("{name}: {}: {}", work.what, work.message)))
+                };
+            }
+            None => {
+                return Err(CliError::Said(format!(
+                    "the daemon was started anew meanwhile; see: db4sci backup list {name}"
+                )));
+            }
+        }
+    }
+}
+
+async fn list(context: &Context, name: &DbName) -> Result<Exit, CliError> {
+    let path = format!("/databases/{name}/backups");
+    let asked: Result<Vec<BackupView>, _> = context.client.get(&path).await;
+    let all = match asked {
+        Ok(all) => all,
+        Err(error) if error.is_down() => {
+            context.warn(&format!("{error}; this is what lies in the stores"));
+            let read = context.host.offline_backups(&context.globals, name).await;
+            read.map_err(CliError::Said)?
+        }
+        Err(error) => return Err(error.into()),
+    };
+    match context.format {
+        Format::Json => documents::json(context, &all)?,
+        Format::Yaml => documents::yaml(context, &all)?,
+        Format::Name => {
+            for backup in &all {
+                context.line(&backup.id.to_string())?;
+            }
+        }
+        Format::Table | Format::Wide => {
+            if all.is_empty() {
+                context.warn(&format!(
+                    "{name} has no backup yet; take one: db4sci backup now {name}"
+                ));
+            } else {
+                context.print(&table(context, &all).text(context.paint()))?;
+            }
+        }
+    }
+    Ok(Exit::OK)
+}
+
+fn table(context: &Context, all: &[BackupView]) -> Table {
+    let mut table = Table::new(&["ID", "STATE", "SIZE", "TAKEN", "VERIFIED", "WHY", "KEPT FOR"]);
+    for backup in all {
+        let at = |at: Option<Timestamp>| at.map_or(String::new(), |at| times::full(context, at));
+        let last = match backup.state {
+            BackupState::Failed | BackupState::Damaged => backup.error.clone().unwrap_or_default(),
+            BackupState::Running | BackupState::Stored | BackupState::Verified => {
+                backup.kept_because.join(", ")
+            }
+        };
+        let cells: Vec<Cell> = vec![
+            backup.id.to_string().into(),
+            backup.state.as_str().into(),
+            Memory::from_bytes(backup.bytes).to_string().into(),
+            times::full(context, backup.started).into(),
+            at(backup.verified).into(),
+            backup.kind.as_str().into(),
+            last.into(),
+        ];
+        table.row(cells);
+    }
+    table
+}

@@ -1,0 +1,141 @@
+//! Damage, and ends at the wrong moment: nothing of it ever counts as a backup.
+
+use std::fs;
+use std::path::PathBuf;
+
+use db4sci::model::BackupState;
+
+use crate::host::{Host, LONG, MariaDB, Postgres, eventually};
+use crate::{backups, nothing_is_left, place, take, verify};
+
+/// The dumps of a backup.
+fn dumps(folder: &PathBuf) -> Vec<PathBuf> {
+    let files = fs::read_dir(folder).unwrap().flatten().map(|e| e.path());
+    files.filter(|p| p.extension().is_some_and(|e| e == "age")).collect()
+}
+
+#[test]
+fn a_damaged_object_is_never_verified_and_another_backup_is_taken() {
+    let mut host = Host::new();
+    host.spec("genomics", Postgres, &[]);
+    host.spec("chem", MariaDB, &[]);
+    host.start();
+    host.ready(&["genomics", "chem"]);
+    for name in ["genomics", "chem"] {
+        host.write(name, 1);
+        let good = take(&host, name);
+        verify(&host, &good).unwrap();
+        let damages: [(&str, &dyn Fn(Vec<u8>) -> Vec<u8>); 3] = [
+            ("truncated", &|mut b| {
+                b.truncate(b.len() / 2);
+                b
+            }),
+            ("emptied", &|_| Vec::new()),
+            ("flipped", &|mut b| {
+                let middle = b.len() - 20;
+                b[middle] ^= 1;
+                b
+            }),
+        ];
+        for (what, damage) in damages {
+            let backup = take(&host, name);
+            for file in dumps(&place(&backup)) {
+                let bytes = damage(fs::read(&file).unwrap());
+                fs::write(&file, bytes).unwrap();
+            }
+            let why = verify(&host, &backup).unwrap_err();
+            assert!(why.contains("zst.age"), "{what}: {why}");
+            let now = backups(&host, name);
+            let bad = now.iter().find(|b| b.id == backup.id).unwrap();
+            assert_eq!(bad.state, BackupState::Damaged, "{what}");
+            let old = now.iter().find(|b| b.id == good.id).unwrap();
+            assert_eq!(old.state, BackupState::Verified, "{what}");
+            // In its place, without anybody's word.
+            eventually(LONG, "another one is taken", || {
+                let all = backups(&host, name);
+                let newer = all.iter().any(|b| b.started > backup.started && b.state.good());
+                if newer { Ok(()) } else { Err(format!("{all:?}")) }
+            });
+            let refused = host.db4sci(&["restore", name, "--from", &backup.id.to_string(), "--yes"]);
+            assert_eq!(refused.code, 1, "{}", refused.all());
+        }
+    }
+    nothing_is_left(&host);
+}
+
+#[test]
+fn a_daemon_killed_in_mid_dump_leaves_no_backup_and_no_dump() {
+    let mut host = Host::new();
+    host.spec("genomics", Postgres, &[]);
+    host.start();
+    host.ready(&["genomics"]);
+    for failpoint in ["backup.begun", "backup.dumped", "backup.manifest"] {
+        host.stop();
+        host.start_with(&[("DB4SCI_FAILPOINT", failpoint)]);
+        host.ready(&["genomics"]);
+        let _ = host.db4sci(&["backup", "now", "genomics"]);
+        host.wait_killed();
+        host.start();
+        host.ready(&["genomics"]);
+        eventually(LONG, "what was begun has failed", || {
+            match backups(&host, "genomics").first() {
+                Some(b) if b.state == BackupState::Failed => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        });
+        let left = walk(&host.path("state/backups"));
+        assert!(!left.iter().any(|p| p.ends_with("manifest.json")), "{failpoint}: {left:?}");
+        nothing_is_left(&host);
+    }
+    take(&host, "genomics");
+}
+
+#[test]
+fn a_job_killed_in_mid_dump_fails_that_backup_alone() {
+    let mut host = Host::new();
+    host.spec("genomics", Postgres, &[]);
+    host.start();
+    host.ready(&["genomics"]);
+    host.sql(
+        "genomics",
+        "create table big as select g, md5(g::text) || md5((g+1)::text) as t from generate_series(1, 3000000) g",
+    );
+    let instance = fs::read_to_string(host.path("state/instance")).unwrap();
+    let filter = format!("label=db4sci.work-instance={}", instance.trim());
+    host.ok(&["backup", "now", "genomics"]);
+    eventually(LONG, "pg_dump writes", || {
+        let lines = host.docker(&[
+            "ps", "--no-trunc", "--filter", &filter, "--format", "{{.ID}} {{.Command}}",
+        ]);
+        let job = lines.lines().find(|l| l.contains("\"pg_dump --format"));
+        let id = job.and_then(|l| l.split(' ').next()).ok_or_else(|| lines.clone())?;
+        std::thread::sleep(std::time::Duration::from_millis(400));
+        let killed = host.try_docker(&["kill", id]);
+        if killed.code == 0 { Ok(()) } else { Err(killed.all()) }
+    });
+    eventually(LONG, "it failed", || {
+        match backups(&host, "genomics").first() {
+            Some(b) if b.state == BackupState::Failed => {
+                assert!(b.error.as_deref().unwrap_or("").contains("137"), "{b:?}");
+                Ok(())
+            }
+            other => Err(format!("{other:?}")),
+        }
+    });
+    let left = walk(&host.path("state/backups"));
+    assert!(left.is_empty(), "{left:?}");
+    nothing_is_left(&host);
+    assert_eq!(host.sql("genomics", "select count(*) from big"), "3000000");
+}
+
+fn walk(folder: &PathBuf) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.path().is_dir() {
+            all.extend(walk(&entry.path()));
+        } else {
+            all.push(entry.path());
+        }
+    }
+    all
+}
