@@ -6,24 +6,25 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module and what it may use besides itself.
-const TABLE: [(&str, &[&str]); 14] = [
+const TABLE: [(&str, &[&str]); 15] = [
     ("model", &[]),
     ("engine", &["model"]),
     ("plan", &["model", "engine"]),
     ("specs", &["model", "engine"]),
     ("settings", &["model", "specs"]),
     ("runtime", &["model"]),
+    ("store", &["model"]),
     ("admin", &["model"]),
     ("observe", &["model", "engine", "runtime", "admin"]),
     ("record", &["model", "admin"]),
     (
         "execute",
-        &["model", "engine", "runtime", "admin", "record"],
+        &["model", "engine", "runtime", "store", "admin", "record"],
     ),
     (
         "control",
         &[
-            "model", "runtime", "admin", "specs", "observe", "plan", "execute", "record",
+            "model", "engine", "runtime", "admin", "specs", "observe", "plan", "execute", "record",
         ],
     ),
     ("http", &["model", "engine", "plan", "record", "admin"]),
@@ -34,17 +35,20 @@ const TABLE: [(&str, &[&str]); 14] = [
     (
         "app",
         &[
-            "model", "engine", "plan", "specs", "settings", "runtime", "admin", "observe",
-            "record", "execute", "control", "http", "cli",
+            "model", "engine", "plan", "specs", "settings", "runtime", "store", "admin",
+            "observe", "record", "execute", "control", "http", "cli",
         ],
     ),
 ];
 
 /// A crate and the only folders that may name it.
-const ADAPTERS: [(&str, &[&str]); 3] = [
+const ADAPTERS: [(&str, &[&str]); 6] = [
     ("bollard", &["src/runtime/docker"]),
     ("sqlx", &["src/runtime/servers", "src/admin"]),
     ("tokio_cron_scheduler", &["src/control"]),
+    ("aws_sdk_s3", &["src/store/s3.rs"]),
+    ("aws_smithy_http_client", &["src/store/s3.rs"]),
+    ("age", &["src/store/seal.rs"]),
 ];
 
 /// Words that have no place where decisions are made.

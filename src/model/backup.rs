@@ -40,7 +40,7 @@ impl Default for BackupPolicy {
     }
 }
 
-/// When backups are taken.
+/// How often backups are taken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Schedule {
@@ -54,7 +54,7 @@ pub enum Schedule {
     Cron(String),
 }
 
-/// The hours in which backups are taken, in the database's time zone.
+/// When backups are taken.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
 )]

@@ -145,7 +145,11 @@ fn the_environment_overrides_each_single_value() {
     assert_eq!(settings.http.port(), 5001);
     assert_eq!(settings.desired_state, Path::new("/tmp/desired"));
     assert!(settings.dbconfig.ends_with("conf"));
-    assert_eq!(settings.backup_volume, Some(PathBuf::from("/tmp/backup")));
+    let folder = StorePlace::Folder {
+        path: PathBuf::from("/tmp/backup"),
+        own: false,
+    };
+    assert_eq!(settings.stores[0].place, folder);
     assert_eq!(settings.container_prefix, "t1-");
     assert_eq!(
         settings.image_mirrors["postgres:17"].as_str(),

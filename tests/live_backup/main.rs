@@ -3,7 +3,7 @@
 //! `cargo test --test live_backup` needs what `--test live` needs.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-#[allow(dead_code, reason = "shared with the other live tests, which use all of it")]
+#[allow(dead_code, unused_imports, reason = "shared with the other live tests, which use all of it")]
 #[path = "../live/host/mod.rs"]
 mod host;
 #[allow(dead_code, reason = "as above")]

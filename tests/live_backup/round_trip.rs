@@ -23,7 +23,6 @@ create table part (d date, n int) partition by range (d);
 create table part_1 partition of part for values from ('2026-01-01') to ('2027-01-01');
 insert into part select '2026-02-03', g from generate_series(1, 1000) g;
 select lo_from_bytea(4242, 'a large object');
-create database "other =db'x";
 "#;
 
 const NASTY_MY: &str = r#"
@@ -47,6 +46,7 @@ fn postgres_comes_back_whole_and_in_place() {
     host.start();
     host.ready(&["genomics", "mydb_admin"]);
     host.sql("genomics", NASTY_PG);
+    host.sql("genomics", "create database \"other =db'x\"");
     let backup = take(&host, "genomics");
     verify(&host, &backup).unwrap();
     let server = host.run_of("genomics");

@@ -135,7 +135,10 @@ impl Backups for Postgres {
         };
         let mut parts = vec![plain(
             GLOBALS,
-            tool("pg_dumpall", &["--globals-only", "--no-password", "-f", OUT]),
+            tool(
+                "pg_dumpall",
+                &["--globals-only", "--no-password", "--no-sync", "-f", OUT],
+            ),
         )];
         for database in databases {
             let mut dump = tool(
@@ -147,6 +150,8 @@ impl Backups for Postgres {
                     "--create",
                     "--blobs",
                     "--no-password",
+                    // A pipe cannot be synced; the store does that.
+                    "--no-sync",
                     // A lock that a user holds must not hold up the backup for ever.
                     "--lock-wait-timeout=600000",
                     "--quote-all-identifiers",

@@ -285,7 +285,7 @@ mod tests {
     }
 
     fn packed(key: &Identity, text: Vec<u8>) -> (Sums, Vec<u8>) {
-        let (send, mut receive) = mpsc::channel(AHEAD);
+        let (send, mut receive) = mpsc::channel::<Bytes>(AHEAD);
         let taken = std::thread::spawn(move || {
             let mut all = Vec::new();
             while let Some(piece) = receive.blocking_recv() {
