@@ -84,7 +84,7 @@ impl Admin {
 
     async fn access(&self) -> Option<Access> {
         let db = self.database()?;
-        let recipe = engine::recipe(db.engine)?;
+        let recipe = engine::recipe(db.engine);
         let superuser_password = self.secret(&db, ADMIN_SECRET).await?;
         let password = self.secret(&db, DAEMON_SECRET).await?;
         let target = recipe.target(&db, &self.site, superuser_password);

@@ -10,7 +10,7 @@ use crate::observe::ports::ThisHost;
 use crate::observe::{Observer, Probes};
 use crate::runtime::docker::Docker;
 use crate::runtime::host::HostDirs;
-use crate::runtime::servers::SqlServers;
+use crate::runtime::servers::WireServers;
 use crate::runtime::{DataDirs, Runtime};
 use crate::settings::Settings;
 
@@ -27,7 +27,7 @@ pub(super) async fn snapshot(settings: &Settings, clock: &dyn Clock) -> Result<S
     let runtime: Arc<dyn Runtime> = Arc::new(Docker::connect(None));
     let dirs: Arc<dyn DataDirs> = Arc::new(HostDirs::new(&settings.state_dir));
     let probes = Probes::asking(
-        Arc::new(SqlServers::new()),
+        Arc::new(WireServers::new()),
         dirs.clone(),
         Arc::new(crate::model::SystemClock),
         site.clone(),

@@ -106,10 +106,8 @@ impl Observer {
                 (image, self.port_owner(db, ours).await)
             }
         };
-        let files = match engine::recipe(db.engine) {
-            Some(recipe) => self.dirs.files(&self.site, db, &recipe.files(db)).await,
-            None => Seen::Absent,
-        };
+        let wanted = engine::recipe(db.engine).files(db);
+        let files = self.dirs.files(&self.site, db, &wanted).await;
         SeenDatabase {
             containers,
             image,

@@ -97,10 +97,7 @@ impl Probes {
 
     /// What the server of a running container last said in this run.
     pub async fn of(&self, db: &Database, container: &ContainerSeen) -> Probe {
-        let Some(recipe) = engine::recipe(db.engine) else {
-            return Probe::NotAsked;
-        };
-        let query = recipe.probe_query(db);
+        let query = engine::recipe(db.engine).probe_query(db);
         let state = {
             let mut followed = self.followed();
             let same = followed
@@ -240,7 +237,7 @@ impl Asker {
     }
 
     async fn target(&self, db: &Database) -> Result<Target, String> {
-        let recipe = engine::recipe(db.engine).ok_or("no recipe")?;
+        let recipe = engine::recipe(db.engine);
         let password = self.dirs.secret(&self.site, db, ADMIN_SECRET).await;
         Ok(recipe.target(db, &self.site, password.map_err(|e| e.to_string())?))
     }
