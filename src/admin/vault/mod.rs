@@ -37,8 +37,8 @@ pub enum VaultError {
     /// Its key is gone.
     #[error(
         "the key {key} is not in {folder}: the secrets of {names} are sealed under it and cannot be \
-         opened; nothing was started. Put seal-{key}.key back from its safe copy (docs/runbooks/\
-         lost-key.md), or, while state_dir/secrets is whole: db4sci key renew --from-files"
+         opened; nothing was started. Put seal-{key}.key back there from its safe copy; without one, see \
+         docs/runbooks/lost-key.md"
     )]
     KeyLost {
         /// The key.
