@@ -75,8 +75,7 @@ pub(super) async fn run(settings: Settings) -> Result<(), String> {
         settings,
         size,
         site,
-        ledger,
-        vault,
+        Kept { ledger, vault },
         docker,
         clock,
         stop.clone(),
@@ -175,6 +174,12 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// What outlives the daemon: the ledger, and what is sealed in it.
+struct Kept {
+    ledger: Ledger,
+    vault: Arc<Vault>,
+}
+
 /// The daemon's parts, put together.
 struct Parts {
     settings: Settings,
@@ -193,12 +198,12 @@ impl Parts {
         settings: Settings,
         size: Option<HostSize>,
         site: Site,
-        ledger: Ledger,
-        vault: Arc<Vault>,
+        kept: Kept,
         docker: Docker,
         clock: Arc<dyn Clock>,
         stop: CancellationToken,
     ) -> Result<Self, String> {
+        let Kept { ledger, vault } = kept;
         let runtime: Arc<dyn Runtime> = Arc::new(docker);
         let dirs: Arc<dyn DataDirs> = Arc::new(HostDirs::new(&settings.state_dir));
         let servers: Arc<dyn Servers> = Arc::new(SqlServers::new());
