@@ -206,6 +206,7 @@ impl Case {
         let wanted = recipe.files(&db);
         let files = FilesSeen {
             complete: true,
+            secrets: true,
             settings: wanted.settings,
             config: wanted.config_text,
         };

@@ -206,7 +206,8 @@ async fn event_to_plan(host: &Host, count: usize) -> Result<(), Error> {
     for round in 0..ROUNDS {
         let name = format!("bench{round:03}");
         let container = format!("{}{name}", host.prefix);
-        let mut events = docker.events(None);
+        // The stream begins with its first poll, after the kill: hence from an instant before it.
+        let mut events = docker.events(Some(SystemClock.now()));
         let killed = Command::new("docker")
             .args(["kill", &container])
             .stdout(Stdio::null())

@@ -249,6 +249,7 @@ impl Draw {
             data: self.seen(|d| d.data(db.uid)),
             files: self.seen(|d| FilesSeen {
                 complete: d.0.percent(80),
+                secrets: d.0.percent(80),
                 settings: if d.0.percent(80) {
                     db.settings.clone()
                 } else {
@@ -292,6 +293,7 @@ fn id_of(action: &Action) -> Option<&ContainerId> {
         | Action::PrepareData
         | Action::SetAsideHalfMade
         | Action::WriteFiles
+        | Action::WriteSecrets
         | Action::Create(_)
         | Action::EnsureAccount
         | Action::MarkInitialised

@@ -55,6 +55,7 @@ impl Known {
                 data: Seen::Present(data("whole")),
                 files: Seen::Present(FilesSeen {
                     complete: true,
+                    secrets: true,
                     settings: wanted.settings,
                     config: wanted.config_text,
                 }),

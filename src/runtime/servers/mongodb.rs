@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use mongodb::Client;
-use mongodb::bson::Document;
-use mongodb::error::{Error, ErrorKind};
-use mongodb::options::{
+use ::mongodb::Client;
+use ::mongodb::bson::Document;
+use ::mongodb::error::{Error, ErrorKind};
+use ::mongodb::options::{
     AuthMechanism, ClientOptions, Credential, ServerAddress, ServerMonitoringMode,
 };
 
