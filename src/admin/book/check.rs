@@ -14,8 +14,18 @@ impl Book {
         match &new.change {
             Change::Admitted { database } => self.check_admitted(new, database),
             Change::ImagePinned { uid, .. }
+            | Change::Sealed { uid, .. }
+            | Change::SecretsTaken { uid, .. }
             | Change::Initialised { uid }
             | Change::Inspected { uid, .. } => self.check_uid(new, *uid),
+            Change::SecretsOffered { uid, secrets } => {
+                self.check_uid(new, *uid)?;
+                let row = self.check_row(new)?;
+                match secrets.keys().find(|name| !row.secrets.contains_key(*name)) {
+                    Some(unknown) => Err(format!("there is no secret `{unknown}` to change yet")),
+                    None => Ok(()),
+                }
+            }
             Change::Overridden { .. }
             | Change::Resumed
             | Change::RestartAsked

@@ -13,7 +13,8 @@ use crate::admin::journal::Head;
 use crate::model::action::START;
 use crate::model::view::Phase;
 use crate::model::{
-    Change, Database, DbName, Entry, Outcome, Override, Reason, Timestamp, WantedState, Who,
+    Change, Database, DbName, Entry, KeptSecret, KeptSecrets, Outcome, Override, Reason, Timestamp,
+    WantedState, Who,
 };
 
 /// A change somebody wants to be accepted.
@@ -38,6 +39,8 @@ pub struct Row {
     pub database: Database,
     /// When that was admitted.
     pub admitted_at: Timestamp,
+    /// Its sealed secrets.
+    pub secrets: KeptSecrets,
     /// Whether its first start was finished: it has data.
     pub initialised: bool,
     /// A person's override in force. Ended by `Resumed`, never by the clock alone.
@@ -67,6 +70,7 @@ impl Row {
         Row {
             database,
             admitted_at: at,
+            secrets: KeptSecrets::new(),
             initialised: false,
             over: None,
             quarantined: None,
@@ -164,6 +168,32 @@ impl Book {
             }
             Change::ImagePinned { uid: _, image } => {
                 self.change(entry)?.database.image.pinned = Some(image.clone());
+            }
+            Change::Sealed { uid: _, secrets } => {
+                let row = self.change(entry)?;
+                for (name, sealed) in secrets {
+                    let next = row.secrets.remove(name).and_then(|kept| kept.next);
+                    let sealed = sealed.clone();
+                    row.secrets
+                        .insert(name.clone(), KeptSecret { sealed, next });
+                }
+            }
+            Change::SecretsOffered { uid: _, secrets } => {
+                let row = self.change(entry)?;
+                for (name, sealed) in secrets {
+                    if let Some(kept) = row.secrets.get_mut(name) {
+                        kept.next = Some(sealed.clone());
+                    }
+                }
+            }
+            Change::SecretsTaken { uid: _, names } => {
+                let row = self.change(entry)?;
+                for name in names {
+                    let kept = row.secrets.get_mut(name);
+                    if let Some((kept, next)) = kept.and_then(|k| k.next.take().map(|n| (k, n))) {
+                        kept.sealed = next;
+                    }
+                }
             }
             Change::Initialised { uid: _ } => self.change(entry)?.initialised = true,
             Change::Overridden { by } => self.change(entry)?.over = Some(by.clone()),
