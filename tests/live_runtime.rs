@@ -8,16 +8,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono::DateTime;
+use db4sci::admin::vault::password;
 use db4sci::engine::{self, ADMIN_SECRET, Recipe, USER_SECRET};
 use db4sci::model::action::StopHow;
 use db4sci::model::server::{Answer, Target};
 use db4sci::model::{
-    ContainerId, ContainerSpec, Database, EngineKind, MarkerState, RestartPolicy, Secret, Seen,
-    Status, guard,
+    ContainerId, ContainerSpec, Database, EngineKind, MarkerState, RestartPolicy, Secret,
+    SecretText, Seen, Status, guard,
 };
 use db4sci::runtime::docker::Docker;
 use db4sci::runtime::host::HostDirs;
-use db4sci::runtime::servers::SqlServers;
+use db4sci::runtime::servers::WireServers;
 use db4sci::runtime::{DataDirs, Runtime, RuntimeError, ServerError, Servers};
 
 use support::{Corner, until};
@@ -29,7 +30,7 @@ const START: Duration = Duration::from_secs(120);
 struct Host {
     docker: Docker,
     dirs: HostDirs,
-    servers: SqlServers,
+    servers: WireServers,
     db: Database,
     recipe: &'static dyn Recipe,
     corner: Corner,
@@ -41,9 +42,9 @@ impl Host {
         Host {
             docker: Docker::connect(None),
             dirs: HostDirs::new(corner.folder.join("state")),
-            servers: SqlServers::new(),
+            servers: WireServers::new(),
             db: corner.database("genomics", engine, reference),
-            recipe: engine::recipe(engine).unwrap(),
+            recipe: engine::recipe(engine),
             corner,
         }
     }
@@ -64,17 +65,25 @@ impl Host {
         self.dirs.prepare(db).await.unwrap();
         let (site, wanted) = (self.corner.site(), self.recipe.files(db));
         self.dirs.write_files(&site, db, &wanted).await.unwrap();
+        let secrets = wanted.secrets.iter().map(|file| SecretText {
+            name: file.name.clone(),
+            text: password().unwrap(),
+        });
+        let secrets: Vec<SecretText> = secrets.collect();
+        self.dirs.write_secrets(&site, db, &secrets).await.unwrap();
         self.docker.create(&self.spec(db).await).await.unwrap()
     }
 
     async fn target(&self) -> Target {
         let site = self.corner.site();
-        let admin = self
-            .dirs
-            .secret(&site, &self.db, ADMIN_SECRET)
-            .await
-            .unwrap();
+        let admin = self.secret(ADMIN_SECRET).await;
         self.recipe.target(&self.db, &site, admin)
+    }
+
+    async fn secret(&self, file: &str) -> Secret {
+        let site = self.corner.site();
+        let kept = self.dirs.secret_file(&site, &self.db, file).await.unwrap();
+        kept.unwrap()
     }
 
     async fn answer(&self) -> Answer {
@@ -96,11 +105,7 @@ impl Host {
         host.docker.start(&id).await.unwrap();
         host.answer().await;
         let site = host.corner.site();
-        let user = host
-            .dirs
-            .secret(&site, &host.db, USER_SECRET)
-            .await
-            .unwrap();
+        let user = host.secret(USER_SECRET).await;
         let statements = host.recipe.account_statements(&host.db, &user);
         let target = host.target().await;
         for _ in 0..2 {
@@ -167,7 +172,12 @@ async fn a_life(engine: EngineKind, reference: &str, version: &str) {
     }
     let files = host
         .dirs
-        .files(&host.corner.site(), &host.db, &host.recipe.files(&host.db))
+        .files(
+            &host.corner.site(),
+            &host.db,
+            &host.recipe.files(&host.db),
+            &[],
+        )
         .await;
     assert!(files.present().unwrap().complete, "{files:?}");
 

@@ -19,6 +19,7 @@ pub mod quote;
 pub mod tables;
 #[cfg(test)]
 mod testing;
+pub mod vault;
 
 pub use applier::{Applier, ApplierStatus, MydbAdmin};
 pub use book::{Book, NewEntry, Row};
@@ -26,3 +27,4 @@ pub use journal::{FileStorage, Head, JournalError, MemoryStorage};
 pub use ledger::{Ledger, LedgerError, OpenReport, Query};
 pub use offline::read_offline;
 pub use tables::{Access, Edit, Feed, Hint, Tables, TablesError, TablesHarm};
+pub use vault::{Keyring, Vault, VaultError};

@@ -7,12 +7,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin::applier::{Applier, Doing, MydbAdmin};
 use crate::admin::tables::{Access, Feed, Tables};
-use crate::admin::{Ledger, bootstrap};
+use crate::admin::{Ledger, Vault, bootstrap};
 use crate::control::{Board, Intake};
 use crate::engine::{self, ADMIN_SECRET, DAEMON_SECRET};
 use crate::model::view::Phase;
 use crate::model::{Database, DbName, Secret, Site};
-use crate::runtime::DataDirs;
 
 /// Edits are looked for this often even without a hint.
 const BEAT: Duration = Duration::from_secs(10);
@@ -24,7 +23,7 @@ pub(super) struct Admin {
     pub(super) ledger: Ledger,
     pub(super) board: Arc<Board>,
     pub(super) intake: Arc<Intake>,
-    pub(super) dirs: Arc<dyn DataDirs>,
+    pub(super) vault: Arc<Vault>,
     pub(super) site: Site,
     pub(super) stop: CancellationToken,
 }
@@ -72,7 +71,7 @@ impl Admin {
                 .databases
                 .iter()
                 .any(|view| view.name == name && view.phase == Phase::Ready);
-            if ready && let Some(access) = self.access().await {
+            if ready && let Some(access) = self.access() {
                 return Some(access);
             }
             tokio::select! {
@@ -82,11 +81,11 @@ impl Admin {
         }
     }
 
-    async fn access(&self) -> Option<Access> {
+    fn access(&self) -> Option<Access> {
         let db = self.database()?;
-        let recipe = engine::recipe(db.engine)?;
-        let superuser_password = self.secret(&db, ADMIN_SECRET).await?;
-        let password = self.secret(&db, DAEMON_SECRET).await?;
+        let recipe = engine::recipe(db.engine);
+        let superuser_password = self.secret(&db, ADMIN_SECRET)?;
+        let password = self.secret(&db, DAEMON_SECRET)?;
         let target = recipe.target(&db, &self.site, superuser_password);
         Some(Access {
             host: target.host,
@@ -103,8 +102,8 @@ impl Admin {
             .map(|row| row.database.clone())
     }
 
-    async fn secret(&self, db: &Database, file: &str) -> Option<Secret> {
-        match self.dirs.secret(&self.site, db, file).await {
+    fn secret(&self, db: &Database, file: &str) -> Option<Secret> {
+        match self.vault.secret(db, file) {
             Ok(secret) => Some(secret),
             Err(error) => {
                 tracing::error!(%error, "a secret of mydb_admin cannot be read");

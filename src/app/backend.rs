@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use crate::admin::{Ledger, LedgerError, Query, Row};
+use crate::admin::{Ledger, LedgerError, Query, Row, Vault};
 use crate::control::intake::{Admitted, Intake};
 use crate::control::{Board, Desk, Queue, Reconciler};
 use crate::engine::{self, USER_SECRET};
@@ -19,7 +19,7 @@ use crate::model::{
     WantedState, Who,
 };
 use crate::record::Metrics;
-use crate::runtime::{DataDirs, Runtime};
+use crate::runtime::Runtime;
 use crate::specs;
 
 /// How long a request waits for a look; what is shown by then is shown.
@@ -35,7 +35,7 @@ pub(super) struct Daemon {
     pub(super) ledger: Ledger,
     pub(super) head: watch::Receiver<u64>,
     pub(super) runtime: Arc<dyn Runtime>,
-    pub(super) dirs: Arc<dyn DataDirs>,
+    pub(super) vault: Arc<Vault>,
     pub(super) site: Site,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) metrics: Arc<Metrics>,
@@ -237,21 +237,19 @@ impl Backend for Daemon {
         from_job: bool,
     ) -> Result<Connection, Refusal> {
         let db = self.database(name)?;
-        let recipe = engine::recipe(db.engine).ok_or_else(|| Refusal::no_database(name))?;
+        let recipe = engine::recipe(db.engine);
         let password = self
-            .dirs
-            .secret(&self.site, &db, USER_SECRET)
-            .await
-            .map_err(|error| {
-                Refusal::new(
-                    RefusalKind::Unavailable,
-                    format!("{name} has no password yet: {error}"),
-                )
-            })?;
+            .vault
+            .secret(&db, USER_SECRET)
+            .map_err(|error| Refusal::new(RefusalKind::Unavailable, error.to_string()))?;
         let view = self.board.view(name);
-        let inner = db.layout.ports.first().copied().unwrap_or(db.port.get());
         // Where it is now: a changed port may wait for its window.
-        let outer = view.as_ref().map_or(db.port.get(), |view| view.port);
+        let now = view.as_ref().and_then(|view| view.port.try_into().ok());
+        let db = Database {
+            port: now.unwrap_or(db.port),
+            ..db
+        };
+        let (inner, outer) = recipe.client_port(&db);
         let (host, port) = if from_job {
             ("127.0.0.1".to_owned(), inner)
         } else if self.site.publish_ip.is_loopback() {

@@ -15,7 +15,7 @@ use crate::settings::Settings;
 use crate::store::manifest::{Layout, MANIFEST, MANIFEST_LIMIT, Manifest};
 use crate::store::{BackupStore, read_small};
 
-use super::{home, vault};
+use super::{archive, home};
 
 /// All backups of a name that have a manifest, newest first. Whether one was verified, only the
 /// ledger knows.
@@ -23,7 +23,7 @@ pub(super) async fn list(settings: &Settings, name: &DbName) -> Result<Vec<Backu
     let instance = home::instance_of(&settings.state_dir)?;
     let layout = Layout::new(settings.mode.as_str(), &instance);
     let mut found = Vec::new();
-    for (store_name, store) in vault::stores(settings)? {
+    for (store_name, store) in archive::stores(settings)? {
         for (prefix, manifest) in manifests(&store, &layout, name).await? {
             let bytes = manifest.bytes();
             found.push(BackupView::of(
@@ -80,7 +80,7 @@ pub(super) async fn download(
     let layout = Layout::new(settings.mode.as_str(), &instance);
     let rule = settings.stores.iter().find(|s| s.name == id.store);
     let rule = rule.ok_or_else(|| format!("there is no store `{}` in the settings", id.store))?;
-    let store = vault::store(rule)?;
+    let store = archive::store(rule)?;
     let all = manifests(&store, &layout, &id.name).await?;
     let (prefix, manifest) = all
         .into_iter()

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::{FileStorage, Ledger, NewEntry};
+use crate::admin::{FileStorage, Ledger, NewEntry, Vault};
 use crate::control::{Board, Desk, Intake, Queue, Reconciler, Triggers};
 use crate::execute::Executor;
 use crate::http::serve::{self, Options};
@@ -20,7 +20,7 @@ use crate::record::Metrics;
 use crate::runtime::docker::Docker;
 use crate::runtime::host::HostDirs;
 use crate::runtime::jobs::Jobs;
-use crate::runtime::servers::SqlServers;
+use crate::runtime::servers::WireServers;
 use crate::runtime::{DataDirs, EngineInfo, Runtime, Servers};
 use crate::settings::Settings;
 use crate::specs::{Catalog, HostSize, Rules, watch as folder, yaml};
@@ -50,6 +50,7 @@ pub(super) async fn run(settings: Settings) -> Result<(), String> {
     let site = settings.site(home::instance(&settings.state_dir)?);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ledger = open_ledger(&settings.state_dir, clock.clone()).await?;
+    let vault = Arc::new(open_vault(&settings.state_dir, &ledger)?);
     let docker = Docker::connect(None);
     let size = match docker.info().await {
         Ok(info) => Some(size_of(&info)),
@@ -71,7 +72,15 @@ pub(super) async fn run(settings: Settings) -> Result<(), String> {
     }
 
     let stop = CancellationToken::new();
-    let mut parts = Parts::assemble(settings, size, site, ledger, docker, clock, stop.clone())?;
+    let mut parts = Parts::assemble(
+        settings,
+        size,
+        site,
+        Kept { ledger, vault },
+        docker,
+        clock,
+        stop.clone(),
+    )?;
     parts
         .note(&format!("started, version {}", env!("CARGO_PKG_VERSION")))
         .await;
@@ -123,6 +132,12 @@ async fn open_ledger(state_dir: &Path, clock: Arc<dyn Clock>) -> Result<Ledger, 
     Ok(ledger)
 }
 
+/// Opens what is sealed; a key that is lost ends the start here, before anything is done.
+fn open_vault(state_dir: &Path, ledger: &Ledger) -> Result<Vault, String> {
+    let books = ledger.clone();
+    Vault::open(&home::keys(state_dir), move || books.book()).map_err(|e| e.to_string())
+}
+
 /// The rules of this moment: catalog and configuration files are read anew each time.
 pub(super) fn rules(settings: &Settings, size: Option<HostSize>) -> Result<Rules, Vec<Problem>> {
     let catalog = match yaml::read_catalog(&settings.dbconfig)? {
@@ -160,6 +175,12 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// What outlives the daemon: the ledger, and what is sealed in it.
+struct Kept {
+    ledger: Ledger,
+    vault: Arc<Vault>,
+}
+
 /// The daemon's parts, put together.
 struct Parts {
     settings: Settings,
@@ -179,15 +200,16 @@ impl Parts {
         settings: Settings,
         size: Option<HostSize>,
         site: Site,
-        ledger: Ledger,
+        kept: Kept,
         docker: Docker,
         clock: Arc<dyn Clock>,
         stop: CancellationToken,
     ) -> Result<Self, String> {
+        let Kept { ledger, vault } = kept;
         let jobs: Arc<dyn Jobs> = Arc::new(docker.clone());
         let runtime: Arc<dyn Runtime> = Arc::new(docker);
         let dirs: Arc<dyn DataDirs> = Arc::new(HostDirs::new(&settings.state_dir));
-        let servers: Arc<dyn Servers> = Arc::new(SqlServers::new());
+        let servers: Arc<dyn Servers> = Arc::new(WireServers::new());
         let metrics = Arc::new(Metrics::new(settings.mode.as_str()).map_err(|e| e.to_string())?);
         let board = Arc::new(Board::new(
             clock.clone(),
@@ -198,7 +220,7 @@ impl Parts {
         let (tell, changed) = mpsc::unbounded_channel();
         let probes = Probes::following(
             servers.clone(),
-            dirs.clone(),
+            vault.clone(),
             clock.clone(),
             site.clone(),
             tell,
@@ -208,12 +230,14 @@ impl Parts {
             dirs.clone(),
             Arc::new(ThisHost),
             probes,
+            vault.clone(),
             site.clone(),
         ));
         let executor = Executor {
             runtime: runtime.clone(),
             dirs: dirs.clone(),
             servers,
+            vault: vault.clone(),
             ledger: ledger.clone(),
             site: site.clone(),
             clock: clock.clone(),
@@ -238,9 +262,10 @@ impl Parts {
             settings.desired_state.clone(),
             Box::new(move || rules(&for_rules, size)),
         ));
-        let vault = Arc::new(super::vault::vault(
+        let archive = Arc::new(super::archive::archive(
             &settings,
-            super::vault::Parts {
+            super::archive::Parts {
+                vault: vault.clone(),
                 runtime: runtime.clone(),
                 jobs,
                 dirs: dirs.clone(),
@@ -251,7 +276,7 @@ impl Parts {
             },
         )?);
         let desk = Arc::new(Desk::new(
-            vault,
+            archive,
             board.clone(),
             queue.clone(),
             intake.clone(),
@@ -263,7 +288,7 @@ impl Parts {
             ledger: ledger.clone(),
             board: board.clone(),
             intake: intake.clone(),
-            dirs: dirs.clone(),
+            vault: vault.clone(),
             site: site.clone(),
             stop: stop.clone(),
         };
@@ -276,7 +301,7 @@ impl Parts {
             ledger: ledger.clone(),
             head: heads,
             runtime: runtime.clone(),
-            dirs,
+            vault,
             site: site.clone(),
             clock: clock.clone(),
             metrics: metrics.clone(),

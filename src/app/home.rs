@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Makes a folder with its parents; one that is there keeps what it has, except its mode.
 pub(super) fn make_folder(path: &Path, mode: u32) -> Result<(), String> {
@@ -13,6 +13,11 @@ pub(super) fn make_folder(path: &Path, mode: u32) -> Result<(), String> {
         .create(path)
         .map_err(told)?;
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(told)
+}
+
+/// The folder of the sealing keys.
+pub(super) fn keys(state_dir: &Path) -> PathBuf {
+    state_dir.join("keys")
 }
 
 /// The instance's id, which the daemon has made.

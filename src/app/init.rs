@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use crate::admin::Keyring;
 use crate::settings::{self, Mode, Settings};
 use crate::specs::Catalog;
 
@@ -32,6 +33,7 @@ pub(super) fn make_folders(home: &Path, settings: &Settings) -> Result<Vec<Strin
         "state: {} (instance {instance})",
         settings.state_dir.display()
     ));
+    done.push(keys(&settings.state_dir)?);
     for volume in &settings.data_volumes {
         if !volume.path.is_dir() {
             home::make_folder(&volume.path, 0o711)?;
@@ -60,6 +62,26 @@ pub(super) fn make_folders(home: &Path, settings: &Settings) -> Result<Vec<Strin
         settings.desired_state.display()
     ));
     Ok(done)
+}
+
+/// The first sealing key. Where there is a journal, its daemon has made one: then a folder without
+/// keys is a loss, and no new key may hide it.
+fn keys(state_dir: &Path) -> Result<String, String> {
+    let folder = home::keys(state_dir);
+    let mut ring = Keyring::read(&folder).map_err(|e| e.to_string())?;
+    if ring.current().is_none() && !state_dir.join("journal").exists() {
+        ring.add(&folder).map_err(|e| e.to_string())?;
+    }
+    Ok(match ring.current() {
+        Some(id) => format!(
+            "sealing key: {} (keep a copy elsewhere: docs/runbooks/lost-key.md)",
+            Keyring::file(&folder, id).display()
+        ),
+        None => format!(
+            "sealing key: none in {}, although there is a journal; see docs/runbooks/lost-key.md",
+            folder.display()
+        ),
+    })
 }
 
 fn write_new(path: &Path, text: &str) -> Result<(), String> {

@@ -1,6 +1,7 @@
 //! The whole program put together: the only place that names concrete backends.
 
 mod admin;
+mod archive;
 mod backend;
 mod bundles;
 mod daemon;
@@ -10,6 +11,5 @@ mod init;
 mod lock;
 mod offline;
 mod program;
-mod vault;
 
 pub use program::Program;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::admin::{Row, read_offline};
+use crate::admin::{Row, Vault, read_offline};
 use crate::control;
 use crate::model::view::Snapshot;
 use crate::model::{Attempts, Clock, DbName};
@@ -10,7 +10,7 @@ use crate::observe::ports::ThisHost;
 use crate::observe::{Observer, Probes};
 use crate::runtime::docker::Docker;
 use crate::runtime::host::HostDirs;
-use crate::runtime::servers::SqlServers;
+use crate::runtime::servers::WireServers;
 use crate::runtime::{DataDirs, Runtime};
 use crate::settings::Settings;
 
@@ -26,13 +26,25 @@ pub(super) async fn snapshot(settings: &Settings, clock: &dyn Clock) -> Result<S
     let site = settings.site(home::instance_of(&settings.state_dir)?);
     let runtime: Arc<dyn Runtime> = Arc::new(Docker::connect(None));
     let dirs: Arc<dyn DataDirs> = Arc::new(HostDirs::new(&settings.state_dir));
+    let book = Arc::new(book);
+    let known = book.clone();
+    let keys = home::keys(&settings.state_dir);
+    let vault = Vault::read_only(&keys, move || known.clone()).map_err(|e| e.to_string())?;
+    let vault = Arc::new(vault);
     let probes = Probes::asking(
-        Arc::new(SqlServers::new()),
-        dirs.clone(),
+        Arc::new(WireServers::new()),
+        vault.clone(),
         Arc::new(crate::model::SystemClock),
         site.clone(),
     );
-    let observer = Observer::new(runtime, dirs, Arc::new(ThisHost), probes, site.clone());
+    let observer = Observer::new(
+        runtime,
+        dirs,
+        Arc::new(ThisHost),
+        probes,
+        vault,
+        site.clone(),
+    );
     let docker = observer.relist().await.err().map(|e| e.to_string());
     let mut rows: Vec<(&DbName, &Row)> = book.rows().collect();
     rows.sort_by_key(|(name, _)| name.is_mydb_admin());

@@ -18,7 +18,7 @@ use crate::runtime::docker::{Docker, JobSpec};
 use crate::settings::{Mode, Settings};
 use crate::specs;
 
-use super::{bundles, daemon, doctor, home, init, offline, vault};
+use super::{archive, bundles, daemon, doctor, home, init, offline};
 
 /// Where the socket is when no settings say otherwise.
 const SOCKET: &str = "/run/db4sci/db4sci.sock";
@@ -181,7 +181,7 @@ impl Host for Program {
     }
 
     fn key(&self, globals: &Globals) -> Result<Secret, String> {
-        let path = vault::key_file(&Program::settings(globals)?.state_dir);
+        let path = archive::key_file(&Program::settings(globals)?.state_dir);
         std::fs::read_to_string(&path)
             .map(Secret::new)
             .map_err(|e| format!("{}: {e}", path.display()))

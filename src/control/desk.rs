@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{Board, Intake, Queue};
 use crate::admin::{Ledger, NewEntry, Row};
-use crate::execute::backup::{Order, Vault};
+use crate::execute::backup::{Order, Archive};
 use crate::model::view::{BackupView, ConditionStatus, Phase, WorkAsk, WorkView};
 use crate::model::{
     Backup, BackupId, BackupKind, BackupState, Change, Clock, Database, DbName, Outcome, Slot,
@@ -35,7 +35,7 @@ const TEST_AGAIN: TimeDelta = TimeDelta::minutes(30);
 
 /// What it needs, and what is under way.
 pub struct Desk {
-    pub(super) vault: Arc<Vault>,
+    pub(super) archive: Arc<Archive>,
     pub(super) ledger: Ledger,
     pub(super) board: Arc<Board>,
     pub(super) queue: Arc<Queue>,
@@ -55,7 +55,7 @@ pub type Refused = String;
 impl Desk {
     /// A desk that lets so many works go on at once.
     pub fn new(
-        vault: Arc<Vault>,
+        archive: Arc<Archive>,
         board: Arc<Board>,
         queue: Arc<Queue>,
         intake: Arc<Intake>,
@@ -63,10 +63,10 @@ impl Desk {
         stop: CancellationToken,
     ) -> Self {
         Desk {
-            ledger: vault.ledger.clone(),
-            clock: vault.clock.clone(),
-            stores: vault.stores.keys().cloned().collect(),
-            vault,
+            ledger: archive.ledger.clone(),
+            clock: archive.clock.clone(),
+            stores: archive.stores.keys().cloned().collect(),
+            archive,
             board,
             queue,
             intake,
@@ -341,7 +341,7 @@ impl Desk {
                 let mut removed = 0;
                 for id in ids {
                     if let Some(backup) = row.backups.get(&id) {
-                        let done = self.vault.remove(backup, "nothing keeps it any more").await;
+                        let done = self.archive.remove(backup, "nothing keeps it any more").await;
                         if let Err(error) = done {
                             let at = self.clock.now() + TEST_AGAIN;
                             let mut again =
@@ -386,7 +386,7 @@ impl Desk {
     async fn dump(&self, db: &Database, order: &Order) -> Result<String, String> {
         let _turn = self.dumps.acquire().await.map_err(|e| e.to_string())?;
         let taken = self
-            .vault
+            .archive
             .take(db, order)
             .await
             .map_err(|e| e.to_string())?;
@@ -403,7 +403,7 @@ impl Desk {
 
     async fn test(&self, row: &Row, backup: &Backup) -> Result<String, String> {
         let _turn = self.dumps.acquire().await.map_err(|e| e.to_string())?;
-        let tested = self.vault.verify(&row.database, backup).await;
+        let tested = self.archive.verify(&row.database, backup).await;
         let tested = tested.map_err(|e| e.to_string())?;
         match tested.state {
             BackupState::Verified => Ok(format!("{} is verified", tested.id)),

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use super::desk::Desk;
 use super::intake::Admitted;
 use crate::admin::Row;
-use crate::engine;
 use crate::execute::backup::BackupError;
 use crate::model::view::Phase;
 use crate::model::{
@@ -23,7 +22,7 @@ fn told(error: BackupError) -> String {
 impl Desk {
     /// Ends what an earlier daemon left: jobs, folders, and a restore that was under way.
     pub(super) async fn take_over(&self) -> Result<(), String> {
-        self.vault.clear().await.map_err(told)?;
+        self.archive.clear().await.map_err(told)?;
         let book = self.ledger.book();
         for (name, row) in book.rows() {
             let Some((from, aside)) = &row.restoring else {
@@ -33,8 +32,8 @@ impl Desk {
             // done with both. Only in between there is no data in place.
             let db = &row.database;
             let message = if !db.data_dir().exists() && aside.exists() {
-                self.vault.take_down(db).await.map_err(told)?;
-                self.vault
+                self.archive.take_down(db).await.map_err(told)?;
+                self.archive
                     .put_back(db, aside.clone())
                     .await
                     .map_err(told)?;
@@ -73,9 +72,9 @@ impl Desk {
                 })?;
         }
         let image = image_of(db)?;
-        let built = self.vault.build(db, &image, backup).await;
+        let built = self.archive.build(db, &image, backup).await;
         let built = built.map_err(|e| format!("{e}; nothing was changed"))?;
-        let aside = self.vault.aside(db, &backup.id);
+        let aside = self.archive.aside(db, &backup.id);
         let begun = Change::RestoreBegan {
             uid: db.uid,
             from: backup.id.clone(),
@@ -91,8 +90,8 @@ impl Desk {
         // After this no lane of an older look is under way.
         self.queue.look(name).await;
         let moved = async {
-            self.vault.take_down(db).await?;
-            self.vault.put_in_place(&built, db, aside.clone()).await
+            self.archive.take_down(db).await?;
+            self.archive.put_in_place(&built, db, aside.clone()).await
         };
         let moved = moved.await;
         let over = || Change::RestoreEnded { uid: db.uid };
@@ -122,8 +121,8 @@ impl Desk {
         .await?;
         self.queue.look(name).await;
         let back = async {
-            self.vault.take_down(db).await?;
-            self.vault.put_back(db, aside.clone()).await
+            self.archive.take_down(db).await?;
+            self.archive.put_back(db, aside.clone()).await
         };
         back.await.map_err(|e| {
             format!(
@@ -152,8 +151,7 @@ impl Desk {
         let spec = spec_of_copy(source, &copy);
         // Nobody touches it before its data is there.
         let db = self.admit(&spec, &copy, WantedState::Maintenance).await?;
-        let recipe = engine::recipe(db.engine).ok_or("no recipe")?;
-        let vault = &self.vault;
+        let archive = &self.archive;
         let pinned = Change::ImagePinned {
             uid: db.uid,
             image: image.clone(),
@@ -161,15 +159,12 @@ impl Desk {
         let message = format!("{} is {image}, as {}'s", db.image.reference, source.name);
         self.note(&copy, Outcome::Done, message, pinned).await?;
         let made = async {
-            vault.dirs.prepare(&db).await?;
-            vault
-                .dirs
-                .write_files(&vault.site, &db, &recipe.files(&db))
-                .await?;
-            let built = vault.build(&db, &image, backup).await?;
-            let aside = vault.aside(&db, &backup.id);
-            vault.put_in_place(&built, &db, aside).await?;
-            vault.dirs.mark_initialised(&db).await?;
+            archive.dirs.prepare(&db).await?;
+            archive.make_secrets(&db).await?;
+            let built = archive.build(&db, &image, backup).await?;
+            let aside = archive.aside(&db, &backup.id);
+            archive.put_in_place(&built, &db, aside).await?;
+            archive.dirs.mark_initialised(&db).await?;
             Ok::<(), BackupError>(())
         };
         made.await.map_err(|e| {

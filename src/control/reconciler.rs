@@ -11,7 +11,7 @@ use crate::admin::{Ledger, NewEntry};
 use crate::execute::{Executor, LaneEnd};
 use crate::model::view::{Condition, DatabaseView, Phase};
 use crate::model::{
-    Action, Attempts, Change, Clock, ContainerSeen, Database, DbName, ImageId, Lane, Outcome,
+    Action, Attempts, Change, Clock, ContainerSeen, Cost, Database, DbName, ImageId, Lane, Outcome,
     SeenDatabase, Site, Timestamp, Who,
 };
 use crate::observe::Observer;
@@ -19,7 +19,7 @@ use crate::plan::{self, Wanted};
 use crate::record::Metrics;
 
 use super::Board;
-use super::view::view;
+use super::view::{acting, view};
 
 /// Runs that are ready for this long count as a success; then it is looked at once more.
 const JUDGE_AFTER: TimeDelta = TimeDelta::seconds(11);
@@ -190,6 +190,12 @@ impl Reconciler {
             }
         };
         tracing::info!(%name, why = lane.why.join(", "), "acting");
+        // Nobody may take it for ready while it is on its way down.
+        if lane.cost != Cost::None
+            && let Some(shown) = self.board.view(name)
+        {
+            self.board.show(acting(&shown, &lane, self.clock.now()));
+        }
         let end = self.executor.run(&row, &lane).await;
         drop(permit);
         if lane.actions.contains(&Action::EnsureAccount) {

@@ -103,6 +103,10 @@ impl Recipe for Postgres {
         )
     }
 
+    fn check_database(&self, database: &str) -> Result<(), String> {
+        shape::not_the_servers(database, &["postgres", "template0", "template1"])
+    }
+
     fn files(&self, db: &Database) -> FilesWanted {
         let data = db
             .layout
@@ -123,7 +127,8 @@ impl Recipe for Postgres {
         let _ = writeln!(text, "include '{CONFIG_TARGET}/user.conf'");
         // What no file of a person may undo stands last.
         let _ = writeln!(text, "fsync = on\nfull_page_writes = on");
-        shape::files(db, ("postgresql.conf", text), "user.conf")
+        let person = shape::config_text(db);
+        shape::files(db, [("postgresql.conf", text), ("user.conf", person)])
     }
 
     fn container(&self, db: &Database, site: &Site, image: &ImageSeen) -> ContainerSpec {
@@ -157,25 +162,13 @@ impl Recipe for Postgres {
     }
 
     fn target(&self, db: &Database, site: &Site, password: Secret) -> Target {
-        login(
-            db,
-            site,
-            Protocol::Postgres,
-            SUPERUSER,
-            "postgres",
-            password,
-        )
+        let user = (SUPERUSER, "postgres");
+        login(self, db, site, Protocol::Postgres, user, password)
     }
 
     fn user_target(&self, db: &Database, site: &Site, password: Secret) -> Target {
-        login(
-            db,
-            site,
-            Protocol::Postgres,
-            &db.account.user,
-            &db.database,
-            password,
-        )
+        let user = (db.account.user.as_str(), db.database.as_str());
+        login(self, db, site, Protocol::Postgres, user, password)
     }
 
     fn probe_query(&self, db: &Database) -> String {
@@ -281,6 +274,8 @@ impl Recipe for Postgres {
             .map(str::to_owned)
             .to_vec(),
             env: BTreeMap::from([("PGPASSFILE".to_owned(), passfile.to_owned())]),
+            shell_args: Vec::new(),
+            in_image: false,
             url: format!("postgresql://{user}@{host}:{port}/{database}"),
         }
     }

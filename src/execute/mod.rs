@@ -6,12 +6,13 @@
 
 pub mod backup;
 pub mod failpoint;
+mod secrets;
 mod steps;
 
 use std::sync::Arc;
 
 use crate::admin::book::Row;
-use crate::admin::{Ledger, LedgerError, NewEntry};
+use crate::admin::{Ledger, LedgerError, NewEntry, Vault, VaultError};
 use crate::model::{
     Action, Change, Class, Clock, Database, FailedAttempt, Lane, Outcome, Reason, Site, Who,
 };
@@ -28,6 +29,8 @@ pub struct Executor {
     pub dirs: Arc<dyn DataDirs>,
     /// The servers.
     pub servers: Arc<dyn Servers>,
+    /// Sealed secrets.
+    pub vault: Arc<Vault>,
     /// Where intents and results are written.
     pub ledger: Ledger,
     /// This host.
@@ -60,6 +63,8 @@ enum StepError {
     Server(#[from] ServerError),
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Vault(#[from] VaultError),
     #[error("{0}")]
     Moved(String),
 }
@@ -71,6 +76,7 @@ impl StepError {
             StepError::Dir(e) => e.class(),
             StepError::Server(e) => e.class(),
             StepError::Ledger(e) => e.class(),
+            StepError::Vault(e) => e.class(),
             StepError::Moved(_) => Class::Cancelled,
         }
     }
@@ -93,6 +99,7 @@ impl StepError {
             )
             | StepError::Dir(DirError::Refused(_) | DirError::Io { .. })
             | StepError::Server(_)
+            | StepError::Vault(_)
             | StepError::Moved(_) => Reason::Backoff,
         }
     }
@@ -143,6 +150,7 @@ impl Executor {
                         StepError::Runtime(_)
                         | StepError::Dir(_)
                         | StepError::Server(_)
+                        | StepError::Vault(_)
                         | StepError::Ledger(_) => LaneEnd::Failed(failure),
                     };
                 }

@@ -6,7 +6,7 @@ use crate::model::container::LABEL_UID;
 use crate::model::{Action, Change, ContainerSpec, Database, ImageRef, Lane, Outcome, Who};
 use crate::runtime::{RuntimeError, ServerError};
 
-use super::{Executor, StepError};
+use super::{Executor, StepError, secrets};
 
 /// Log lines kept as evidence of a quarantine.
 const EVIDENCE_LINES: u32 = 500;
@@ -17,8 +17,7 @@ pub(super) async fn carry_out(
     lane: &Lane,
     action: &Action,
 ) -> Result<(), StepError> {
-    let recipe = engine::recipe(db.engine)
-        .ok_or_else(|| StepError::Moved(format!("no recipe for {}", db.engine)))?;
+    let recipe = engine::recipe(db.engine);
     match action {
         Action::PullImage(reference) => pull(exec, db, reference).await?,
         Action::PinImage(image) => {
@@ -44,10 +43,12 @@ pub(super) async fn carry_out(
             note(exec, db, message, change).await?;
         }
         Action::WriteFiles => {
+            secrets::write(exec, db, recipe).await?;
             exec.dirs
                 .write_files(&exec.site, db, &recipe.files(db))
                 .await?
         }
+        Action::WriteSecrets => secrets::write(exec, db, recipe).await?,
         Action::Create(spec) => create(exec, db, spec).await?,
         Action::Start(id) => exec.runtime.start(id).await?,
         Action::Unpause(id) => exec.runtime.unpause(id).await?,
@@ -62,8 +63,8 @@ pub(super) async fn carry_out(
                 None => None,
             };
             let db = &container.map_or_else(|| db.clone(), |c| db.at_port_of(&c));
-            let admin = exec.dirs.secret(&exec.site, db, ADMIN_SECRET).await?;
-            let user = exec.dirs.secret(&exec.site, db, USER_SECRET).await?;
+            let admin = exec.vault.secret(db, ADMIN_SECRET)?;
+            let user = exec.vault.secret(db, USER_SECRET)?;
             let target = recipe.target(db, &exec.site, admin);
             exec.servers
                 .run(&target, &recipe.account_statements(db, &user))
@@ -97,7 +98,7 @@ pub(super) async fn carry_out(
     Ok(())
 }
 
-async fn note(
+pub(super) async fn note(
     exec: &Executor,
     db: &Database,
     message: String,

@@ -19,9 +19,11 @@ pub enum Action {
     PrepareData,
     /// Move a half-made data folder aside: nobody's data yet.
     SetAsideHalfMade,
-    /// Write guard, secrets and configuration. Only while the server is down, since what is
-    /// written counts as what the server was started with.
+    /// Seal the secrets that are not yet, and write guard, secrets and configuration. Only while
+    /// the server is down, since what is written counts as what the server was started with.
     WriteFiles,
+    /// Seal the secrets that are not yet, and write their files; a running server does not notice.
+    WriteSecrets,
     /// Create the container; it is looked for by uid first.
     Create(Box<ContainerSpec>),
     /// Start it.
@@ -75,6 +77,7 @@ impl Action {
             Action::PrepareData => "prepare",
             Action::SetAsideHalfMade => "set_aside",
             Action::WriteFiles => "write_files",
+            Action::WriteSecrets => "write_secrets",
             Action::Create(_) => "create",
             Action::Start(_) => START,
             Action::Unpause(_) => "unpause",
@@ -100,6 +103,7 @@ impl Action {
             | Action::PinImage(_)
             | Action::PrepareData
             | Action::WriteFiles
+            | Action::WriteSecrets
             | Action::Create(_)
             | Action::Start(_)
             | Action::Unpause(_)

@@ -1,11 +1,14 @@
 //! What the ledger holds: every accepted change, in order.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::view::Phase;
-use super::{Backup, BackupId, BackupState, Database, DbName, ImageId, Reason, Timestamp, Uid};
+use super::{
+    Backup, BackupId, BackupState, Database, DbName, ImageId, Reason, Sealed, Timestamp, Uid,
+};
 
 /// One entry of the ledger. Its number is also the id of its row in the `log` table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -100,6 +103,27 @@ pub enum Change {
         /// The id.
         image: ImageId,
     },
+    /// Secrets are these from now on: made, or sealed anew under another key.
+    Sealed {
+        /// Whose.
+        uid: Uid,
+        /// By the name of their file.
+        secrets: BTreeMap<String, Sealed>,
+    },
+    /// Secrets are about to become these; until [`Change::SecretsTaken`] the server may know either.
+    SecretsOffered {
+        /// Whose.
+        uid: Uid,
+        /// By the name of their file.
+        secrets: BTreeMap<String, Sealed>,
+    },
+    /// The server knows the offered secrets; the old ones are forgotten.
+    SecretsTaken {
+        /// Whose.
+        uid: Uid,
+        /// Names of their files.
+        names: Vec<String>,
+    },
     /// The first start is over: from now on this uid has data.
     Initialised {
         /// Whose.
@@ -183,6 +207,9 @@ impl Change {
             Change::Admitted { .. } => "admitted",
             Change::SpecRefused { .. } => "spec_refused",
             Change::ImagePinned { .. } => "image_pinned",
+            Change::Sealed { .. } => "sealed",
+            Change::SecretsOffered { .. } => "secrets_offered",
+            Change::SecretsTaken { .. } => "secrets_taken",
             Change::Initialised { .. } => "initialised",
             Change::Overridden { .. } => "overridden",
             Change::Resumed => "resumed",

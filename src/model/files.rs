@@ -6,7 +6,7 @@ use std::path::PathBuf;
 /// The files that an engine's recipe wants its container to mount.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FilesWanted {
-    /// Secret files: made once by db4sci, or copied from a person's file.
+    /// Secrets that it cannot do without: made once by db4sci, or taken from a person's file.
     pub secrets: Vec<SecretFile>,
     /// Configuration files: name and text.
     pub config: Vec<(String, String)>,
@@ -18,7 +18,7 @@ pub struct FilesWanted {
     pub owner: u32,
 }
 
-/// A secret file that a container mounts.
+/// A secret that a container mounts as a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretFile {
     /// File name below the secrets folder.

@@ -16,6 +16,7 @@ pub mod names;
 pub mod observed;
 pub mod problem;
 pub mod quantity;
+pub mod sealed;
 pub mod secret;
 pub mod seen;
 pub mod server;
@@ -42,6 +43,7 @@ pub use observed::{
 };
 pub use problem::{Place, Problem};
 pub use quantity::{Cpus, Memory};
+pub use sealed::{KeptSecret, KeptSecrets, KeyId, Sealed, SecretText};
 pub use secret::Secret;
 pub use seen::Seen;
 pub use site::Site;

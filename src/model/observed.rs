@@ -72,8 +72,10 @@ pub enum MarkerState {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FilesSeen {
-    /// Guard and secrets are there and current.
+    /// Guard and configuration are there and current.
     pub complete: bool,
+    /// The secrets that it needs are sealed, and their files say the same.
+    pub secrets: bool,
     /// The settings that the server was last started with.
     pub settings: BTreeMap<String, String>,
     /// The configuration file's text that it was last started with.

@@ -8,6 +8,7 @@ pub mod probes;
 
 use std::sync::Arc;
 
+use crate::admin::Vault;
 use crate::engine;
 use crate::model::{Attempts, ContainerSeen, Database, Probe, Seen, SeenDatabase, Site, Status};
 use crate::runtime::{DataDirs, Runtime, RuntimeError, RuntimeEvent};
@@ -22,6 +23,7 @@ pub struct Observer {
     dirs: Arc<dyn DataDirs>,
     ports: Arc<dyn HostPorts>,
     probes: Probes,
+    vault: Arc<Vault>,
     site: Site,
     index: Index,
 }
@@ -34,6 +36,7 @@ impl Observer {
         dirs: Arc<dyn DataDirs>,
         ports: Arc<dyn HostPorts>,
         probes: Probes,
+        vault: Arc<Vault>,
         site: Site,
     ) -> Self {
         Observer {
@@ -41,6 +44,7 @@ impl Observer {
             dirs,
             ports,
             probes,
+            vault,
             site,
             index: Index::default(),
         }
@@ -106,9 +110,12 @@ impl Observer {
                 (image, self.port_owner(db, ours).await)
             }
         };
-        let files = match engine::recipe(db.engine) {
-            Some(recipe) => self.dirs.files(&self.site, db, &recipe.files(db)).await,
-            None => Seen::Absent,
+        let files = match self.vault.files(db) {
+            Ok(secrets) => {
+                let wanted = engine::recipe(db.engine).files(db);
+                self.dirs.files(&self.site, db, &wanted, &secrets).await
+            }
+            Err(error) => Seen::Unknown(error.to_string()),
         };
         SeenDatabase {
             containers,

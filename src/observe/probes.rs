@@ -11,10 +11,11 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
 
+use crate::admin::Vault;
 use crate::engine::{self, ADMIN_SECRET};
 use crate::model::server::Target;
 use crate::model::{Clock, ContainerSeen, Database, DbName, Probe, Site, Timestamp, Uid};
-use crate::runtime::{DataDirs, ServerError, Servers};
+use crate::runtime::{ServerError, Servers};
 
 /// Between two questions to a server that answers.
 const BEAT: Duration = Duration::from_secs(10);
@@ -44,7 +45,7 @@ struct Followed {
 
 struct Asker {
     servers: Arc<dyn Servers>,
-    dirs: Arc<dyn DataDirs>,
+    vault: Arc<Vault>,
     clock: Arc<dyn Clock>,
     site: Site,
 }
@@ -53,14 +54,14 @@ impl Probes {
     /// Follows servers by tasks, and sends the names of those whose answer changed.
     pub fn following(
         servers: Arc<dyn Servers>,
-        dirs: Arc<dyn DataDirs>,
+        vault: Arc<Vault>,
         clock: Arc<dyn Clock>,
         site: Site,
         changed: mpsc::UnboundedSender<DbName>,
     ) -> Self {
         let asker = Arc::new(Asker {
             servers,
-            dirs,
+            vault,
             clock,
             site,
         });
@@ -74,13 +75,13 @@ impl Probes {
     /// Asks once a look.
     pub fn asking(
         servers: Arc<dyn Servers>,
-        dirs: Arc<dyn DataDirs>,
+        vault: Arc<Vault>,
         clock: Arc<dyn Clock>,
         site: Site,
     ) -> Self {
         let asker = Arc::new(Asker {
             servers,
-            dirs,
+            vault,
             clock,
             site,
         });
@@ -97,10 +98,7 @@ impl Probes {
 
     /// What the server of a running container last said in this run.
     pub async fn of(&self, db: &Database, container: &ContainerSeen) -> Probe {
-        let Some(recipe) = engine::recipe(db.engine) else {
-            return Probe::NotAsked;
-        };
-        let query = recipe.probe_query(db);
+        let query = engine::recipe(db.engine).probe_query(db);
         let state = {
             let mut followed = self.followed();
             let same = followed
@@ -199,10 +197,17 @@ impl Asker {
     /// Asks once; `before` is the answer of the same run before this one.
     async fn ask(&self, db: &Database, query: &str, before: &Probe) -> Probe {
         let now = self.clock.now();
-        let result = match self.target(db).await {
-            Ok(target) => self.servers.ask(&target, query).await,
+        let mut result = match self.target(db, false) {
+            Ok(Some(target)) => self.servers.ask(&target, query).await,
+            Ok(None) => Err(ServerError::LoginRefused("no password".to_owned())),
             Err(why) => Err(ServerError::LoginRefused(why)),
         };
+        // A change of passwords may have been cut off after the server had made it.
+        if let Err(ServerError::LoginRefused(_)) = &result
+            && let Ok(Some(target)) = self.target(db, true)
+        {
+            result = self.servers.ask(&target, query).await;
+        }
         match result {
             Ok(answer) => Probe::Answering {
                 since: match before {
@@ -239,10 +244,16 @@ impl Asker {
         }
     }
 
-    async fn target(&self, db: &Database) -> Result<Target, String> {
-        let recipe = engine::recipe(db.engine).ok_or("no recipe")?;
-        let password = self.dirs.secret(&self.site, db, ADMIN_SECRET).await;
-        Ok(recipe.target(db, &self.site, password.map_err(|e| e.to_string())?))
+    /// The privileged login, with the password in force or the `next` one.
+    fn target(&self, db: &Database, next: bool) -> Result<Option<Target>, String> {
+        let recipe = engine::recipe(db.engine);
+        let password = if next {
+            self.vault.next(db, ADMIN_SECRET)
+        } else {
+            self.vault.secret(db, ADMIN_SECRET).map(Some)
+        };
+        let password = password.map_err(|e| e.to_string())?;
+        Ok(password.map(|password| recipe.target(db, &self.site, password)))
     }
 }
 

@@ -115,7 +115,7 @@ impl Ask<'_> {
         actions: &mut Vec<Action>,
     ) -> Vec<String> {
         let id = &c.id;
-        let current = matches!(&self.seen.files, Seen::Present(f) if f.complete);
+        let current = matches!(&self.seen.files, Seen::Present(f) if f.complete && f.secrets);
         if !current || !drift.restart.is_empty() {
             actions.push(Action::WriteFiles);
         }

@@ -114,6 +114,10 @@ impl Ask<'_> {
             steps.push(Action::PinImage(image.id.clone()));
             why.push("it runs its image already".to_owned());
         }
+        if matches!(&self.seen.files, Seen::Present(files) if !files.secrets) {
+            steps.push(Action::WriteSecrets);
+            why.push("its secret files are put back".to_owned());
+        }
         if let Some(limits) = drift.limits.filter(|_| !drift.limits_at_restart) {
             steps.push(Action::Update(id.clone(), limits));
             why.extend(drift.limits_why.iter().cloned());

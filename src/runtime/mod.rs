@@ -13,7 +13,7 @@ pub mod servers;
 pub mod sim;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
@@ -22,7 +22,7 @@ use crate::model::action::{Limits, StopHow};
 use crate::model::server::{Answer, Statement, Target};
 use crate::model::{
     Class, ContainerId, ContainerSeen, ContainerSpec, DataSeen, Database, FilesSeen, FilesWanted,
-    ImageSeen, RestartPolicy, Secret, Seen, Site, Timestamp,
+    ImageSeen, RestartPolicy, Secret, SecretText, Seen, Site, Timestamp,
 };
 
 /// A container engine: a small set of idempotent verbs.
@@ -209,7 +209,14 @@ pub trait DataDirs: Send + Sync + 'static {
     async fn look(&self, db: &Database) -> Seen<DataSeen>;
 
     /// What lies among the files that its container mounts.
-    async fn files(&self, site: &Site, db: &Database, wanted: &FilesWanted) -> Seen<FilesSeen>;
+    /// `secrets` are those that are sealed.
+    async fn files(
+        &self,
+        site: &Site,
+        db: &Database,
+        wanted: &FilesWanted,
+        secrets: &[SecretText],
+    ) -> Seen<FilesSeen>;
 
     /// Makes data folders (0700, the engine's user) and the marker `initialising`. Refuses a folder
     /// that holds something and has no marker of this uid.
@@ -220,7 +227,7 @@ pub trait DataDirs: Send + Sync + 'static {
     async fn set_aside_half_made(&self, db: &Database, now: Timestamp)
     -> Result<PathBuf, DirError>;
 
-    /// Writes guard, secrets (those that exist are kept) and configuration.
+    /// Writes guard and configuration.
     async fn write_files(
         &self,
         site: &Site,
@@ -228,11 +235,28 @@ pub trait DataDirs: Send + Sync + 'static {
         wanted: &FilesWanted,
     ) -> Result<(), DirError>;
 
+    /// Writes secret files, which are the engine's user's alone.
+    async fn write_secrets(
+        &self,
+        site: &Site,
+        db: &Database,
+        secrets: &[SecretText],
+    ) -> Result<(), DirError>;
+
     /// Sets the marker to `initialised` and puts the uid inside the data.
     async fn mark_initialised(&self, db: &Database) -> Result<(), DirError>;
 
-    /// A secret of a database, by its file name.
-    async fn secret(&self, site: &Site, db: &Database, file: &str) -> Result<Secret, DirError>;
+    /// What lies in a secret file: before secrets were sealed, they were kept there only. `None`:
+    /// there is no such file.
+    async fn secret_file(
+        &self,
+        site: &Site,
+        db: &Database,
+        file: &str,
+    ) -> Result<Option<Secret>, DirError>;
+
+    /// The one line of a person's password file.
+    async fn given_password(&self, from: &Path) -> Result<Secret, DirError>;
 
     /// Keeps evidence (name, text) in a new folder `quarantine/NAME/<instant>/`.
     async fn keep_evidence(

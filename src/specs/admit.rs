@@ -120,6 +120,11 @@ impl<'a> Check<'a> {
             });
         }
         let engine = self.engine();
+        if let (Some(engine), Some(Some(config))) = (engine, &config) {
+            let allowed = engine.recipe.check_config(&config.text);
+            let allowed = allowed.map_err(|why| format!("{}: {why}", config.file));
+            self.take("spec.config", allowed);
+        }
         let owner = self.line("spec.owner", &self.spec.owner);
         let contact = self.contact();
         self.access();
@@ -127,7 +132,7 @@ impl<'a> Check<'a> {
         let image = engine.and_then(|engine| self.image(engine.kind));
         let ports = image.as_ref().map(|(_, layout)| layout.ports.len());
         let port = self.port(ports.unwrap_or(1));
-        let database = self.inner_name(name.as_ref());
+        let database = engine.and_then(|engine| self.inner_name(engine.recipe, name.as_ref()));
         let account = engine.and_then(|engine| self.account(engine.recipe, name.as_ref()));
         let resources = self.resources(engine);
         let memory = resources.as_ref().map(|r| r.memory);
@@ -216,22 +221,10 @@ impl<'a> Check<'a> {
             );
             return None;
         }
-        let recipe = engine::recipe(kind);
-        if recipe.is_none() {
-            let able: Vec<&str> = EngineKind::ALL
-                .into_iter()
-                .filter(|kind| engine::recipe(*kind).is_some())
-                .map(EngineKind::as_str)
-                .collect();
-            self.refuse(
-                "spec.engine",
-                format!(
-                    "this version of db4sci cannot run {kind} yet; it runs {}",
-                    able.join(", ")
-                ),
-            );
-        }
-        recipe.map(|recipe| Engine { kind, recipe })
+        Some(Engine {
+            kind,
+            recipe: engine::recipe(kind),
+        })
     }
 
     /// The configuration file; the outer `None` is a problem, the inner one no file.

@@ -368,6 +368,9 @@ fn no_password_is_shown_anywhere() {
     let mut passwords = Vec::new();
     files(&host.path("state/secrets"), &mut passwords);
     assert_eq!(passwords.len(), 7, "two a database, and the daemon's own");
+    // What opens the sealed ones is no less secret.
+    files(&host.path("state/keys"), &mut passwords);
+    assert_eq!(passwords.len(), 8, "one sealing key");
     let mut shown: Vec<(String, Vec<u8>)> = Vec::new();
     // While clients are at work, and after repairs.
     let job = [
@@ -440,6 +443,8 @@ fn no_password_is_shown_anywhere() {
         let rows = host.sql("mydb_admin", &format!("select * from {table}"));
         shown.push((format!("table {table}"), rows.into()));
     }
+    let sealed = host.sql("mydb_admin", "select name, secrets from container");
+    assert!(sealed.matches("\"key\": \"0001-").count() >= 7, "{sealed}");
     shown.push(("the daemon's log".to_owned(), host.log().into()));
     for folder in ["state/journal", "state/config", "volume/.db4sci"] {
         files(&host.path(folder), &mut shown);
@@ -457,7 +462,13 @@ fn no_password_is_shown_anywhere() {
     // And nobody else may read where they are.
     use std::os::unix::fs::MetadataExt;
     for (path, _) in &passwords {
-        assert_eq!(fs::metadata(path).unwrap().mode() & 0o777, 0o400, "{path}");
+        let mode = fs::metadata(path).unwrap().mode() & 0o777;
+        let wanted = if path.contains("/keys/") {
+            0o600
+        } else {
+            0o400
+        };
+        assert_eq!(mode, wanted, "{path}");
     }
     assert_eq!(
         fs::metadata(host.path("state")).unwrap().mode() & 0o777,

@@ -16,6 +16,7 @@ mod crashes;
 mod data;
 mod dockerd;
 mod hands;
+mod secrets;
 mod servers;
 mod specs;
 mod tables;

@@ -14,7 +14,7 @@ use futures_util::future::join_all;
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt};
 
-use db4sci::admin::{Ledger, MemoryStorage};
+use db4sci::admin::{Keyring, Ledger, MemoryStorage, Vault};
 use db4sci::control::reconciler::Again;
 use db4sci::control::{Board, Reconciler};
 use db4sci::execute::Executor;
@@ -81,19 +81,23 @@ impl Daemon {
         let runtime: Arc<dyn Runtime> = Arc::new(world.clone());
         let dirs: Arc<dyn DataDirs> = Arc::new(world.clone());
         let servers: Arc<dyn Servers> = Arc::new(world.clone());
-        let probes = Probes::asking(servers.clone(), dirs.clone(), clock.clone(), site.clone());
+        let books = ledger.clone();
+        let vault = Arc::new(Vault::with(Keyring::of([7; 32]), move || books.book()));
+        let probes = Probes::asking(servers.clone(), vault.clone(), clock.clone(), site.clone());
         let ports = Arc::new(WorldPorts(world.clone()));
         let observer = Arc::new(Observer::new(
             runtime.clone(),
             dirs.clone(),
             ports,
             probes,
+            vault.clone(),
             site.clone(),
         ));
         let executor = Executor {
             runtime,
             dirs,
             servers,
+            vault,
             ledger: ledger.clone(),
             site: site.clone(),
             clock: clock.clone(),

@@ -118,9 +118,7 @@ impl Draw {
 
     fn container(&mut self, db: &Database) -> ContainerSeen {
         let image = self.image();
-        let mut spec = engine::recipe(db.engine)
-            .unwrap()
-            .container(db, &site(), &image);
+        let mut spec = engine::recipe(db.engine).container(db, &site(), &image);
         if self.0.percent(20) {
             spec.labels.remove(LABEL_UID);
         }
@@ -251,6 +249,7 @@ impl Draw {
             data: self.seen(|d| d.data(db.uid)),
             files: self.seen(|d| FilesSeen {
                 complete: d.0.percent(80),
+                secrets: d.0.percent(80),
                 settings: if d.0.percent(80) {
                     db.settings.clone()
                 } else {
@@ -294,6 +293,7 @@ fn id_of(action: &Action) -> Option<&ContainerId> {
         | Action::PrepareData
         | Action::SetAsideHalfMade
         | Action::WriteFiles
+        | Action::WriteSecrets
         | Action::Create(_)
         | Action::EnsureAccount
         | Action::MarkInitialised

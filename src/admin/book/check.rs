@@ -14,6 +14,8 @@ impl Book {
         match &new.change {
             Change::Admitted { database } => self.check_admitted(new, database),
             Change::ImagePinned { uid, .. }
+            | Change::Sealed { uid, .. }
+            | Change::SecretsTaken { uid, .. }
             | Change::Initialised { uid }
             | Change::Inspected { uid, .. }
             | Change::RestoreBegan { uid, .. }
@@ -21,6 +23,14 @@ impl Book {
             // Backups outlive their database: those of an earlier uid are removed, too.
             Change::Backup { backup } => self.check_backup(new, &backup.id.name),
             Change::BackupRemoved { id, .. } => self.check_backup(new, &id.name),
+            Change::SecretsOffered { uid, secrets } => {
+                self.check_uid(new, *uid)?;
+                let row = self.check_row(new)?;
+                match secrets.keys().find(|name| !row.secrets.contains_key(*name)) {
+                    Some(unknown) => Err(format!("there is no secret `{unknown}` to change yet")),
+                    None => Ok(()),
+                }
+            }
             Change::Overridden { .. }
             | Change::Resumed
             | Change::RestartAsked

@@ -14,7 +14,8 @@ use crate::admin::journal::Head;
 use crate::model::action::START;
 use crate::model::view::Phase;
 use crate::model::{
-    Backup, BackupId, BackupState, Change, Database, DbName, Entry, Outcome, Override, Reason, Timestamp, WantedState, Who,
+    Backup, BackupId, BackupState, Change, Database, DbName, Entry, KeptSecret, KeptSecrets, Outcome,
+    Override, Reason, Timestamp, WantedState, Who,
 };
 
 /// A change somebody wants to be accepted.
@@ -39,6 +40,8 @@ pub struct Row {
     pub database: Database,
     /// When that was admitted.
     pub admitted_at: Timestamp,
+    /// Its sealed secrets.
+    pub secrets: KeptSecrets,
     /// Whether its first start was finished: it has data.
     pub initialised: bool,
     /// Since when, if it was.
@@ -75,6 +78,7 @@ impl Row {
         Row {
             database,
             admitted_at: at,
+            secrets: KeptSecrets::new(),
             initialised: false,
             initialised_at: None,
             backups: BTreeMap::new(),
@@ -175,6 +179,32 @@ impl Book {
             }
             Change::ImagePinned { uid: _, image } => {
                 self.change(entry)?.database.image.pinned = Some(image.clone());
+            }
+            Change::Sealed { uid: _, secrets } => {
+                let row = self.change(entry)?;
+                for (name, sealed) in secrets {
+                    let next = row.secrets.remove(name).and_then(|kept| kept.next);
+                    let sealed = sealed.clone();
+                    row.secrets
+                        .insert(name.clone(), KeptSecret { sealed, next });
+                }
+            }
+            Change::SecretsOffered { uid: _, secrets } => {
+                let row = self.change(entry)?;
+                for (name, sealed) in secrets {
+                    if let Some(kept) = row.secrets.get_mut(name) {
+                        kept.next = Some(sealed.clone());
+                    }
+                }
+            }
+            Change::SecretsTaken { uid: _, names } => {
+                let row = self.change(entry)?;
+                for name in names {
+                    let kept = row.secrets.get_mut(name);
+                    if let Some((kept, next)) = kept.and_then(|k| k.next.take().map(|n| (k, n))) {
+                        kept.sealed = next;
+                    }
+                }
             }
             Change::Initialised { uid: _ } => {
                 let row = self.change(entry)?;

@@ -101,6 +101,8 @@ struct Touch {
     steered: bool,
     /// Who steered it last, and when, unless that was the row's own editor.
     by: Option<(String, Timestamp)>,
+    /// Its sealed secrets changed.
+    sealed: bool,
     /// The container as last inspected.
     inspected: Option<serde_json::Value>,
 }
@@ -127,6 +129,9 @@ fn touches(records: &[Record]) -> BTreeMap<DbName, Touch> {
             }
             Change::SpecRefused { row_generation, .. } => {
                 touch.answered = touch.answered.max(row_generation.unwrap_or(0));
+            }
+            Change::Sealed { .. } | Change::SecretsOffered { .. } | Change::SecretsTaken { .. } => {
+                touch.sealed = true
             }
             Change::Inspected { container, .. } => touch.inspected = Some(json(container)),
             Change::ImagePinned { .. }
@@ -183,16 +188,19 @@ async fn write_container(
         return Ok(());
     };
     let database = &row.database;
+    let secrets = touch
+        .sealed
+        .then(|| serde_json::to_value(&row.secrets).unwrap_or_default());
     sqlx::query(
-        "insert into public.container as c (id, uid, name, engine, image, image_id, data, ts)
-         values ($1, $2, $3, $4, $5, $6, $7, $8)
+        "insert into public.container as c (id, uid, name, engine, image, image_id, data, ts, secrets)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
          on conflict (uid) do update set
              name = excluded.name, engine = excluded.engine, image = excluded.image,
              image_id = excluded.image_id, data = coalesce(excluded.data, c.data),
-             ts = excluded.ts
-         where (c.name, c.engine, c.image, c.image_id, c.data) is distinct from
+             secrets = coalesce(excluded.secrets, c.secrets), ts = excluded.ts
+         where (c.name, c.engine, c.image, c.image_id, c.data, c.secrets) is distinct from
                (excluded.name, excluded.engine, excluded.image, excluded.image_id,
-                coalesce(excluded.data, c.data))",
+                coalesce(excluded.data, c.data), coalesce(excluded.secrets, c.secrets))",
     )
     .bind(number(seq))
     .bind(database.uid.0)
@@ -202,6 +210,7 @@ async fn write_container(
     .bind(database.image.pinned.as_ref().map(|id| text(id.as_str())))
     .bind(touch.inspected.as_ref())
     .bind(instant(at))
+    .bind(secrets)
     .execute(conn)
     .await
     .map(|_| ())

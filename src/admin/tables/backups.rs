@@ -13,6 +13,9 @@ pub(super) async fn write(conn: &mut PgConnection, entry: &Entry) -> Result<(), 
         Change::Admitted { .. }
         | Change::SpecRefused { .. }
         | Change::ImagePinned { .. }
+        | Change::Sealed { .. }
+        | Change::SecretsOffered { .. }
+        | Change::SecretsTaken { .. }
         | Change::Initialised { .. }
         | Change::Overridden { .. }
         | Change::Resumed

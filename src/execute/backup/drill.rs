@@ -1,10 +1,10 @@
 //! The restore test: the only thing that makes a backup `Verified`.
 
-use super::Vault;
+use super::Archive;
 use super::error::BackupError;
 use crate::model::{Backup, BackupState, Database, ImageId};
 
-impl Vault {
+impl Archive {
     /// Restores a backup into a throwaway server without network, and compares what is counted with
     /// the manifest. What came of it is in the ledger afterwards, and given back.
     ///

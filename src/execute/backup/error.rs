@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::admin::LedgerError;
+use crate::admin::vault::VaultError;
 use crate::runtime::{DirError, RuntimeError};
 use crate::store::StoreError;
 
@@ -32,6 +33,9 @@ pub enum BackupError {
     /// Folders of the database.
     #[error(transparent)]
     Dir(#[from] DirError),
+    /// A secret.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
     /// The ledger.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -55,7 +59,7 @@ impl BackupError {
             BackupError::Damaged(_) => "damaged",
             BackupError::Runtime(_) => "engine",
             BackupError::Dir(_) | BackupError::Io { .. } => "host",
-            BackupError::Ledger(_) => "ledger",
+            BackupError::Ledger(_) | BackupError::Vault(_) => "ledger",
         }
     }
 
@@ -69,6 +73,7 @@ impl BackupError {
             | BackupError::Runtime(_)
             | BackupError::Dir(_)
             | BackupError::Ledger(_)
+            | BackupError::Vault(_)
             | BackupError::Io { .. } => false,
         }
     }

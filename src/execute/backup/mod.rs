@@ -24,7 +24,8 @@ pub use restore::{Built, Passwords};
 pub use take::Order;
 
 use self::folder::JobFolder;
-use crate::admin::{Ledger, NewEntry};
+use crate::admin::vault;
+use crate::admin::{Ledger, NewEntry, Vault};
 use crate::engine::backup::{self as recipes, Backups, Command};
 use crate::engine::{ADMIN_SECRET, DAEMON_SECRET, USER_SECRET};
 use crate::model::{
@@ -49,13 +50,15 @@ const JOB_MEMORY: u64 = 1 << 30;
 pub type SpecText = Box<dyn Fn(&Database) -> String + Send + Sync>;
 
 /// Everything that backups are made with.
-pub struct Vault {
+pub struct Archive {
     /// The container engine.
     pub runtime: Arc<dyn Runtime>,
     /// Its jobs.
     pub jobs: Arc<dyn Jobs>,
     /// Data folders and mounted files.
     pub dirs: Arc<dyn DataDirs>,
+    /// What is sealed in the ledger.
+    pub vault: Arc<Vault>,
     /// Where what is known of backups is written.
     pub ledger: Ledger,
     /// This host.
@@ -84,7 +87,7 @@ struct Server<'a> {
     password: Secret,
 }
 
-impl Vault {
+impl Archive {
     /// Where jobs have their folders.
     fn job_folders(&self) -> PathBuf {
         self.site.state_dir.join("jobs")
@@ -123,7 +126,7 @@ impl Vault {
             })
     }
 
-    async fn server<'a>(
+    fn server<'a>(
         &self,
         db: &'a Database,
         container: &'a ContainerSeen,
@@ -132,18 +135,18 @@ impl Vault {
             db,
             image: &container.image,
             network: container.id.clone(),
-            password: self.dirs.secret(&self.site, db, ADMIN_SECRET).await?,
+            password: self.vault.secret(db, ADMIN_SECRET)?,
         })
     }
 
     /// The passwords that are in force for a database now.
-    async fn passwords(&self, db: &Database) -> Result<Passwords, BackupError> {
-        let secret = |file: &'static str| self.dirs.secret(&self.site, db, file);
+    fn passwords(&self, db: &Database) -> Result<Passwords, BackupError> {
+        let secret = |file: &'static str| self.vault.secret(db, file);
         Ok(Passwords {
-            admin: secret(ADMIN_SECRET).await?,
-            user: Some(secret(USER_SECRET).await?),
+            admin: secret(ADMIN_SECRET)?,
+            user: Some(secret(USER_SECRET)?),
             daemon: if db.name.is_mydb_admin() {
-                Some(secret(DAEMON_SECRET).await?)
+                Some(secret(DAEMON_SECRET)?)
             } else {
                 None
             },
@@ -223,6 +226,37 @@ impl Vault {
             },
         };
         self.ledger.append(entry).await?;
+        Ok(())
+    }
+
+    /// Makes the secrets of a database that is to get its data from a backup, seals them, and writes
+    /// their files.
+    ///
+    /// # Errors
+    /// As vault, ledger and folders do.
+    pub async fn make_secrets(&self, db: &Database) -> Result<(), BackupError> {
+        let recipe = crate::engine::recipe(db.engine);
+        let wanted = recipe.files(db);
+        let mut secrets = std::collections::BTreeMap::new();
+        for file in &wanted.secrets {
+            let text = vault::password()?;
+            let sealed = self.vault.seal(db.uid, &file.name, &text)?;
+            secrets.insert(file.name.clone(), sealed);
+        }
+        let entry = NewEntry {
+            who: Who::Daemon,
+            name: Some(db.name.clone()),
+            outcome: Outcome::Done,
+            message: "its secrets are sealed".to_owned(),
+            change: Change::Sealed {
+                uid: db.uid,
+                secrets,
+            },
+        };
+        self.ledger.append(entry).await?;
+        let secrets = self.vault.files(db)?;
+        self.dirs.write_secrets(&self.site, db, &secrets).await?;
+        self.dirs.write_files(&self.site, db, &wanted).await?;
         Ok(())
     }
 

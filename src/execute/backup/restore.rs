@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::error::BackupError;
 use super::throwaway::Throwaway;
-use super::{LONGEST, Vault, stream, tool};
+use super::{LONGEST, Archive, stream, tool};
 use crate::engine;
 use crate::engine::backup as recipes;
 use crate::execute::failpoint::failpoint;
@@ -39,7 +39,7 @@ pub struct Built {
     pub manifest: Manifest,
 }
 
-impl Vault {
+impl Archive {
     /// A backup's manifest, as it lies in its store.
     ///
     /// # Errors
@@ -169,9 +169,9 @@ impl Vault {
         image: &ImageId,
         backup: &Backup,
     ) -> Result<Built, BackupError> {
-        let passwords = self.passwords(db).await?;
+        let passwords = self.passwords(db)?;
         let built = self.load(db, image, backup, Some(&passwords)).await?;
-        let deadline = engine::recipe(db.engine).map_or(60, |r| r.defaults().stop_deadline);
+        let deadline = engine::recipe(db.engine).defaults().stop_deadline;
         built
             .throwaway
             .settle(Duration::from_secs(u64::from(deadline)))
@@ -197,7 +197,7 @@ impl Vault {
         self.runtime
             .set_policy(&container.id, RestartPolicy::No)
             .await?;
-        let deadline = engine::recipe(db.engine).map_or(60, |r| r.defaults().stop_deadline);
+        let deadline = engine::recipe(db.engine).defaults().stop_deadline;
         let how = StopHow {
             deadline,
             hung: false,

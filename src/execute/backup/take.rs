@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::BackupError;
 use super::objects::{self, OnItsWay};
-use super::{LONGEST, Server, Vault, bundle, ended_well, stream, tool};
+use super::{LONGEST, Server, Archive, bundle, ended_well, stream, tool};
 use crate::engine::backup::{Backups, HOLD, IN, OUT, Part, SNAPSHOT, SNAPSHOT_NAME};
 use crate::execute::failpoint::failpoint;
 use crate::model::{
@@ -59,7 +59,7 @@ impl Taking {
     }
 }
 
-impl Vault {
+impl Archive {
     /// Takes a backup into all stores of the order; gives what became of each. Whatever happens is
     /// in the ledger afterwards.
     ///
@@ -164,7 +164,7 @@ impl Vault {
     > {
         let recipe = self.recipe(db)?;
         let container = self.container(db).await?;
-        let server = self.server(db, &container).await?;
+        let server = self.server(db, &container)?;
         let mut taking = Taking {
             live: BTreeMap::new(),
             failed: BTreeMap::new(),
@@ -426,20 +426,20 @@ struct Companion {
 
 impl Companion {
     async fn start(
-        vault: &Vault,
+        archive: &Archive,
         server: &Server<'_>,
         command: &crate::engine::backup::Command,
         what: &str,
     ) -> Result<Self, BackupError> {
         let what = format!("{what}: snapshot and counts");
-        let folder = vault.folder(server, command)?;
+        let folder = archive.folder(server, command)?;
         let io = |what: &'static str| BackupError::io(what);
         let named = folder.pipe(SNAPSHOT).map_err(io("make a pipe"))?;
         let hold = folder.pipe(HOLD).map_err(io("make a pipe"))?;
         let hold = hold.holder().map_err(io("open a pipe"))?;
         let (reader, keeper) = named.reader().map_err(io("open a pipe"))?;
-        let job = vault.job(server, command, &folder, &what);
-        let jobs = vault.jobs.clone();
+        let job = archive.job(server, command, &folder, &what);
+        let jobs = archive.jobs.clone();
         let said = what.clone();
         let mut task = tokio::spawn(async move {
             let end = jobs.run(&job, LONGEST).await?;

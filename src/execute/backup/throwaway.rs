@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::BackupError;
-use super::{Server, Vault, tool};
+use super::{Server, Archive, tool};
 use crate::engine::{self, ADMIN_SECRET, GUARD_TARGET, MARKER_TARGET};
 use crate::model::database::{Account, Volume};
-use crate::model::{ContainerId, Database, Secret, Site};
+use crate::admin::vault;
+use crate::model::{ContainerId, Database, Secret, SecretText, Site};
 use crate::runtime::jobs::{Job, Network};
 
 /// Between two questions to a server that is starting.
@@ -118,25 +119,34 @@ fn lay_out(work: &Path, db: &Database, site: &Site) -> std::io::Result<(Database
     Ok((db, site))
 }
 
-impl Vault {
+impl Archive {
     /// Starts a server on an empty directory, and waits until it answers.
     pub(super) async fn throwaway(
         &self,
         db: &Database,
         image: &crate::model::ImageId,
     ) -> Result<Throwaway, BackupError> {
-        let recipe = engine::recipe(db.engine)
-            .ok_or_else(|| BackupError::NotNow(format!("no recipe for {}", db.engine)))?;
+        let recipe = engine::recipe(db.engine);
         let seen = self.runtime.image(image.as_str()).await?.ok_or_else(|| {
             BackupError::NotNow(format!("the image {image} is not on this host; load it"))
         })?;
         let work = work_folder(db).join(uuid::Uuid::new_v4().simple().to_string());
         let (inner, site) =
             lay_out(&work, db, &self.site).map_err(BackupError::io("make a directory"))?;
-        self.dirs
-            .write_files(&site, &inner, &recipe.files(&inner))
-            .await?;
-        let password = self.dirs.secret(&site, &inner, ADMIN_SECRET).await?;
+        let wanted = recipe.files(&inner);
+        let mut secrets = Vec::new();
+        for file in &wanted.secrets {
+            secrets.push(SecretText {
+                name: file.name.clone(),
+                text: vault::password()?,
+            });
+        }
+        let admin = secrets.iter().find(|s| s.name == ADMIN_SECRET);
+        let password = admin
+            .map(|s| s.text.clone())
+            .ok_or_else(|| BackupError::NotNow(format!("{} has no privileged login", db.engine)))?;
+        self.dirs.write_secrets(&site, &inner, &secrets).await?;
+        self.dirs.write_files(&site, &inner, &wanted).await?;
         let spec = recipe.container(&inner, &site, &seen);
         // Guard and marker are for data that somebody has.
         let own = |target: &str| target != GUARD_TARGET && target != MARKER_TARGET;

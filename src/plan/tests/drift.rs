@@ -104,6 +104,7 @@ fn settings_and_configuration_wait_for_a_restart_in_the_window() {
             });
             let files = FilesSeen {
                 complete: true,
+                secrets: true,
                 settings: c.db.settings.clone(),
                 config: Some("work_mem = 1MB".to_owned()),
             };
@@ -112,6 +113,7 @@ fn settings_and_configuration_wait_for_a_restart_in_the_window() {
         ("no configuration file any more", |c| {
             let files = FilesSeen {
                 complete: true,
+                secrets: true,
                 settings: c.db.settings.clone(),
                 config: Some("work_mem = 1MB".to_owned()),
             };
@@ -228,4 +230,19 @@ fn an_account_that_is_gone_is_made_again() {
         *account = false;
     }
     assert_eq!(case.steps(), ["account"]);
+}
+
+#[test]
+fn lost_secret_files_are_put_back_under_a_running_server() {
+    let mut case = Case::ready();
+    case.seen.files = case.seen.files.clone().map(|files| FilesSeen {
+        secrets: false,
+        ..files
+    });
+    let lane = case.plan().lane.unwrap();
+    assert_eq!(kinds(&lane), ["write_secrets"]);
+    assert_eq!(lane.cost, Cost::None);
+    // What cannot be known is not written over.
+    case.seen.files = Seen::Unknown("no key".to_owned());
+    assert!(case.plan().lane.is_none());
 }

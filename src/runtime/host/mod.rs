@@ -17,14 +17,17 @@ mod durable;
 mod files;
 mod look;
 mod place;
+mod secrets;
 mod volume;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::model::{DataSeen, Database, FilesSeen, FilesWanted, Secret, Seen, Site, Timestamp};
+use crate::model::{
+    DataSeen, Database, FilesSeen, FilesWanted, Secret, SecretText, Seen, Site, Timestamp,
+};
 use crate::runtime::{DataDirs, DirError};
 
 /// A look at a network file system that hangs must not hold up the others.
@@ -57,9 +60,16 @@ impl DataDirs for HostDirs {
         looked.unwrap_or_else(|why| Seen::Unknown(format!("{}: {why}", shown.display())))
     }
 
-    async fn files(&self, site: &Site, db: &Database, wanted: &FilesWanted) -> Seen<FilesSeen> {
+    async fn files(
+        &self,
+        site: &Site,
+        db: &Database,
+        wanted: &FilesWanted,
+        secrets: &[SecretText],
+    ) -> Seen<FilesSeen> {
         let (site, db, wanted) = (site.clone(), db.clone(), wanted.clone());
-        match in_time(move || files::look(&site, &db, &wanted)).await {
+        let secrets = secrets.to_vec();
+        match in_time(move || files::look(&site, &db, &wanted, &secrets)).await {
             Ok(Ok(seen)) => Seen::Present(seen),
             Ok(Err(why)) | Err(why) => Seen::Unknown(why),
         }
@@ -89,14 +99,34 @@ impl DataDirs for HostDirs {
         blocking(move || files::write_all(&site, root, &db, &wanted)).await
     }
 
+    async fn write_secrets(
+        &self,
+        site: &Site,
+        db: &Database,
+        secrets: &[SecretText],
+    ) -> Result<(), DirError> {
+        let (root, site, db, secrets) = (self.root, site.clone(), db.clone(), secrets.to_vec());
+        blocking(move || secrets::write_all(&site, root, &db, &secrets)).await
+    }
+
     async fn mark_initialised(&self, db: &Database) -> Result<(), DirError> {
         let (this, db) = (self.clone(), db.clone());
         blocking(move || place::mark_initialised(&this.state_dir, this.root, &db)).await
     }
 
-    async fn secret(&self, site: &Site, db: &Database, file: &str) -> Result<Secret, DirError> {
+    async fn secret_file(
+        &self,
+        site: &Site,
+        db: &Database,
+        file: &str,
+    ) -> Result<Option<Secret>, DirError> {
         let (site, db, file) = (site.clone(), db.clone(), file.to_owned());
-        blocking(move || files::secret(&site, &db, &file)).await
+        blocking(move || secrets::kept(&site, &db, &file)).await
+    }
+
+    async fn given_password(&self, from: &Path) -> Result<Secret, DirError> {
+        let from = from.to_owned();
+        blocking(move || secrets::given(&from)).await
     }
 
     async fn keep_evidence(

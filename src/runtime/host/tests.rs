@@ -6,7 +6,7 @@ use chrono::DateTime;
 use tempfile::TempDir;
 
 use super::*;
-use crate::model::{Marker, MarkerState, SecretFile, Uid};
+use crate::model::{Marker, MarkerState, SecretFile, SecretText, Uid};
 use crate::runtime::fixture::{database, site};
 
 mod guard;
@@ -309,56 +309,56 @@ async fn files_are_written_and_secrets_are_kept() {
         config_text: Some("a = 1\n".to_owned()),
         owner: place.db.layout.uid,
     };
-    let before = place.dirs.files(&place.site, &place.db, &wanted).await;
-    assert!(!before.present().unwrap().complete);
-    place
-        .dirs
-        .write_files(&place.site, &place.db, &wanted)
-        .await
-        .unwrap();
-    let password = place
-        .dirs
-        .secret(&place.site, &place.db, "admin")
-        .await
-        .unwrap();
-    assert_eq!(password.expose().len(), 32);
-    assert!(password.expose().chars().all(|c| c.is_ascii_alphanumeric()));
-    let dir = place.site.secrets_dir(&place.db.name);
+    let secrets = [SecretText {
+        name: "admin".to_owned(),
+        text: Secret::new("hunter2hunter2"),
+    }];
+    let (dirs, site, db) = (&place.dirs, &place.site, &place.db);
+    let look = async |sealed: &[SecretText]| {
+        let seen = dirs.files(site, db, &wanted, sealed).await;
+        seen.present().cloned().unwrap()
+    };
+    let before = look(&secrets).await;
+    assert!(!before.complete && !before.secrets);
+    dirs.write_files(site, db, &wanted).await.unwrap();
+    assert!(look(&secrets).await.complete && !look(&secrets).await.secrets);
+    dirs.write_secrets(site, db, &secrets).await.unwrap();
+    let dir = site.secrets_dir(&db.name);
     assert_eq!(mode(&dir), 0o500);
     assert_eq!(mode(&dir.join("admin")), 0o400);
-
-    place
-        .dirs
-        .write_files(&place.site, &place.db, &wanted)
-        .await
-        .unwrap();
     assert_eq!(
-        place
-            .dirs
-            .secret(&place.site, &place.db, "admin")
-            .await
-            .unwrap(),
-        password
-    );
-    let seen = place.dirs.files(&place.site, &place.db, &wanted).await;
-    assert_eq!(
-        seen,
-        Seen::Present(FilesSeen {
+        look(&secrets).await,
+        FilesSeen {
             complete: true,
+            secrets: true,
             settings: wanted.settings.clone(),
             config: wanted.config_text.clone()
-        })
+        }
     );
+    assert!(!look(&[]).await.secrets, "nothing is sealed");
+    let kept = dirs.secret_file(site, db, "admin").await.unwrap();
+    assert_eq!(kept.as_ref(), Some(&secrets[0].text));
+    assert_eq!(dirs.secret_file(site, db, "other").await.unwrap(), None);
+
+    // Another text in the file, or none, shows; writing puts it right.
+    fs::remove_dir_all(&dir).unwrap();
+    assert!(!look(&secrets).await.secrets);
+    fs::create_dir(&dir).unwrap();
+    fs::write(dir.join("admin"), "another").unwrap();
+    assert!(!look(&secrets).await.secrets);
+    dirs.write_secrets(site, db, &secrets).await.unwrap();
+    assert!(look(&secrets).await.secrets);
+    assert_eq!(mode(&dir.join("admin")), 0o400);
+
     let spec = fs::read_to_string(place.db.marker_dir().join("spec.yaml")).unwrap();
     assert!(
-        spec.contains("genomics") && !spec.contains(password.expose()),
+        spec.contains("genomics") && !spec.contains("hunter2"),
         "{spec}"
     );
 
     fs::write(place.site.guard_dir().join("guard.sh"), "exit 0").unwrap();
-    let seen = place.dirs.files(&place.site, &place.db, &wanted).await;
     assert!(
-        !seen.present().unwrap().complete,
+        !look(&secrets).await.complete,
         "an old guard is written anew"
     );
 }
@@ -368,32 +368,11 @@ async fn a_password_of_a_person_is_one_line() {
     let place = Place::new();
     place.dirs.prepare(&place.db).await.unwrap();
     let from = place.temp.path().join("password");
-    let wanted = FilesWanted {
-        secrets: vec![SecretFile {
-            name: "account".to_owned(),
-            from: Some(from.clone()),
-        }],
-        owner: place.db.layout.uid,
-        ..FilesWanted::default()
-    };
     fs::write(&from, "two\nlines\n").unwrap();
-    let error = place
-        .dirs
-        .write_files(&place.site, &place.db, &wanted)
-        .await
-        .unwrap_err();
+    let error = place.dirs.given_password(&from).await.unwrap_err();
     assert!(refusal(error).contains("one line"));
     fs::write(&from, "hunter2\n").unwrap();
-    place
-        .dirs
-        .write_files(&place.site, &place.db, &wanted)
-        .await
-        .unwrap();
-    let secret = place
-        .dirs
-        .secret(&place.site, &place.db, "account")
-        .await
-        .unwrap();
+    let secret = place.dirs.given_password(&from).await.unwrap();
     assert_eq!(secret.expose(), "hunter2");
 }
 
@@ -404,7 +383,7 @@ async fn a_file_name_leads_nowhere_else() {
         refusal(
             place
                 .dirs
-                .secret(&place.site, &place.db, name)
+                .secret_file(&place.site, &place.db, name)
                 .await
                 .unwrap_err(),
         );

@@ -1,6 +1,6 @@
 //! `DataDirs` for the simulated host, by the rules of the real one.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
@@ -9,7 +9,8 @@ use super::disk::SimMarker;
 use super::fault::Part;
 use super::state::State;
 use crate::model::{
-    DataSeen, Database, FilesSeen, FilesWanted, Marker, MarkerState, Secret, Seen, Site, Timestamp,
+    DataSeen, Database, FilesSeen, FilesWanted, Marker, MarkerState, Secret, SecretText, Seen,
+    Site, Timestamp,
 };
 use crate::runtime::{DataDirs, DirError};
 
@@ -23,7 +24,13 @@ impl DataDirs for World {
         looked.unwrap_or_else(|e| Seen::Unknown(e.to_string()))
     }
 
-    async fn files(&self, site: &Site, db: &Database, wanted: &FilesWanted) -> Seen<FilesSeen> {
+    async fn files(
+        &self,
+        site: &Site,
+        db: &Database,
+        wanted: &FilesWanted,
+        secrets: &[SecretText],
+    ) -> Seen<FilesSeen> {
         let looked: Answer<FilesSeen> = World::look(self, Part::Disk, "files", |state| {
             let mut seen = state
                 .disk
@@ -31,14 +38,14 @@ impl DataDirs for World {
                 .get(&site.config_dir(&db.name))
                 .cloned()
                 .unwrap_or_default();
-            let secrets = state.disk.secrets.get(&site.secrets_dir(&db.name));
+            let files = state.disk.secrets.get(&site.secrets_dir(&db.name));
             seen.complete = seen.complete
                 && state.disk.exists(&db.marker_dir())
-                && state.disk.exists(&site.guard_dir())
-                && wanted
-                    .secrets
-                    .iter()
-                    .all(|s| secrets.is_some_and(|kept| kept.contains_key(&s.name)));
+                && state.disk.exists(&site.guard_dir());
+            let sealed = |name: &str| secrets.iter().any(|s| s.name == name);
+            let says = |s: &SecretText| files.and_then(|f| f.get(&s.name)) == Some(&s.text);
+            seen.secrets =
+                wanted.secrets.iter().all(|s| sealed(&s.name)) && secrets.iter().all(says);
             Ok(seen)
         })
         .await;
@@ -64,27 +71,18 @@ impl DataDirs for World {
             if !state.disk.exists(&db.marker_dir()) {
                 return Err(state.io(db, "no marker folder"));
             }
-            let secrets_dir = site.secrets_dir(&db.name);
-            for folder in [
-                site.guard_dir(),
-                site.config_dir(&db.name),
-                secrets_dir.clone(),
-            ] {
+            for folder in [site.guard_dir(), site.config_dir(&db.name)] {
                 state.disk.plain.insert(folder);
             }
             for (file, _) in &wanted.config {
                 let file = site.config_dir(&db.name).join(file);
                 state.disk.plain.insert(file);
             }
-            for secret in &wanted.secrets {
-                let made = state.rng.hex(32);
-                let kept = state.disk.secrets.entry(secrets_dir.clone()).or_default();
-                kept.entry(secret.name.clone()).or_insert(made);
-            }
             state.disk.applied.insert(
                 site.config_dir(&db.name),
                 FilesSeen {
                     complete: true,
+                    secrets: false,
                     settings: wanted.settings.clone(),
                     config: wanted.config_text.clone(),
                 },
@@ -100,13 +98,37 @@ impl DataDirs for World {
             .await
     }
 
-    async fn secret(&self, site: &Site, db: &Database, file: &str) -> Answer<Secret> {
+    async fn write_secrets(
+        &self,
+        site: &Site,
+        db: &Database,
+        secrets: &[SecretText],
+    ) -> Answer<()> {
+        self.act(Part::Disk, "write secrets", |state| {
+            state.writable(db)?;
+            let folder = site.secrets_dir(&db.name);
+            state.disk.plain.insert(folder.clone());
+            let files = state.disk.secrets.entry(folder).or_default();
+            for secret in secrets {
+                files.insert(secret.name.clone(), secret.text.clone());
+            }
+            state.journal.push(format!("write_secrets {}", db.name));
+            Ok(())
+        })
+        .await
+    }
+
+    async fn secret_file(&self, site: &Site, db: &Database, file: &str) -> Answer<Option<Secret>> {
         World::look(self, Part::Disk, "secret", |state| {
             let kept = state.disk.secrets.get(&site.secrets_dir(&db.name));
-            match kept.and_then(|files| files.get(file)) {
-                Some(text) => Ok(Secret::new(text.clone())),
-                None => Err(state.io(db, "there is no such secret")),
-            }
+            Ok(kept.and_then(|files| files.get(file)).cloned())
+        })
+        .await
+    }
+
+    async fn given_password(&self, from: &Path) -> Answer<Secret> {
+        World::look(self, Part::Disk, "secret", |_| {
+            Ok(Secret::new(format!("what {} says", from.display())))
         })
         .await
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::model::server::Protocol;
-use crate::model::{FilesSeen, ImageId, ImageSeen, MarkerState, Uid};
+use crate::model::{FilesSeen, ImageId, ImageSeen, MarkerState, Secret, Uid};
 
 /// An image of the simulated host or registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,7 +92,7 @@ pub(super) struct Disk {
     pub(super) markers: BTreeMap<PathBuf, SimMarker>,
     /// Folders without anything of interest in them.
     pub(super) plain: BTreeSet<PathBuf>,
-    pub(super) secrets: BTreeMap<PathBuf, BTreeMap<String, String>>,
+    pub(super) secrets: BTreeMap<PathBuf, BTreeMap<String, Secret>>,
     pub(super) applied: BTreeMap<PathBuf, FilesSeen>,
     pub(super) aside: Vec<(PathBuf, u64)>,
     pub(super) evidence: BTreeMap<PathBuf, Vec<(String, String)>>,

@@ -235,7 +235,7 @@ impl State {
             .into_iter()
             .flat_map(|c| &c.spec.mounts)
             .filter_map(|m| self.disk.secrets.get(&m.source))
-            .flat_map(|files| files.values().cloned())
+            .flat_map(|files| files.values().map(|s| s.expose().to_owned()))
             .collect();
         if let Some(data) = self.disk.data.get_mut(&inode) {
             data.half_made = false;

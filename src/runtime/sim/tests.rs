@@ -7,7 +7,7 @@ use crate::model::action::StopHow;
 use crate::model::server::{Protocol, Target};
 use crate::model::{
     ContainerId, ContainerSpec, Database, FilesWanted, Mount, PortBinding, RestartPolicy, Secret,
-    SecretFile, Seen, Site, Status, guard,
+    SecretFile, SecretText, Seen, Site, Status, guard,
 };
 use crate::runtime::fixture::{database, site};
 use crate::runtime::{DataDirs, DirError, Runtime, RuntimeError, ServerError, Servers};
@@ -103,6 +103,14 @@ impl Host {
             .write_files(&self.site, db, &wanted)
             .await
             .unwrap();
+        let secrets = [SecretText {
+            name: "admin".to_owned(),
+            text: Secret::new("word"),
+        }];
+        self.world
+            .write_secrets(&self.site, db, &secrets)
+            .await
+            .unwrap();
         self.world.create(&self.spec(db).await).await.unwrap()
     }
 
@@ -126,8 +134,9 @@ impl Host {
             user: user.to_owned(),
             password: self
                 .world
-                .secret(&self.site, &self.db, "admin")
+                .secret_file(&self.site, &self.db, "admin")
                 .await
+                .unwrap()
                 .unwrap(),
             database: "postgres".to_owned(),
         }

@@ -9,23 +9,17 @@ use crate::model::database::{Account, Source};
 
 use super::Check;
 
-/// Databases that every server of some engine has of its own.
-const SERVERS_OWN: [&str; 7] = [
-    "postgres",
-    "template0",
-    "template1",
-    "mysql",
-    "information_schema",
-    "performance_schema",
-    "sys",
-];
-
 impl Check<'_> {
     /// The database's own name inside the server.
-    pub(super) fn inner_name(&mut self, name: Option<&DbName>) -> Option<String> {
+    pub(super) fn inner_name(
+        &mut self,
+        recipe: &dyn Recipe,
+        name: Option<&DbName>,
+    ) -> Option<String> {
         let field = "spec.database";
         let given = self.spec.database.as_deref();
-        let wanted = given.or(name.map(DbName::as_str))?;
+        let default = name.map(|name| recipe.default_database(name.as_str()));
+        let wanted = given.map(str::to_owned).or(default)?;
         if let Some(earlier) = self.before.0 {
             if given.is_some() && wanted != earlier.database {
                 self.refuse(
@@ -57,14 +51,8 @@ impl Check<'_> {
             );
             return None;
         }
-        if SERVERS_OWN.contains(&wanted) {
-            self.refuse(
-                field,
-                format!("`{wanted}` belongs to the server; set `database:` to another name"),
-            );
-            return None;
-        }
-        Some(wanted.to_owned())
+        let allowed = recipe.check_database(&wanted);
+        self.take(field, allowed.map(|()| wanted))
     }
 
     pub(super) fn account(
@@ -120,13 +108,16 @@ impl Check<'_> {
         let user = user.or(default)?;
         let allowed = recipe.check_user(&user);
         let user = self.take("spec.account.user", allowed.map(|()| user));
+        let role = role.unwrap_or_default();
+        let allowed = recipe.check_role(role);
+        let role = self.take("spec.account.role", allowed.map(|()| role));
         let file = match file {
             Some(file) => Some(self.password_file(&file)?),
             None => None,
         };
         Some(Account {
             user: user?,
-            role: role.unwrap_or_default(),
+            role: role?,
             password_file: file,
         })
     }

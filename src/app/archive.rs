@@ -6,8 +6,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::admin::Ledger;
-use crate::execute::backup::Vault;
+use crate::admin::{Ledger, Vault};
+use crate::execute::backup::Archive;
 use crate::model::{Clock, Secret, Site};
 use crate::record::Metrics;
 use crate::runtime::jobs::Jobs;
@@ -28,18 +28,20 @@ pub(super) struct Parts {
     pub(super) jobs: Arc<dyn Jobs>,
     pub(super) dirs: Arc<dyn DataDirs>,
     pub(super) ledger: Ledger,
+    pub(super) vault: Arc<Vault>,
     pub(super) site: Site,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) metrics: Arc<Metrics>,
 }
 
 /// Puts it together; makes the instance's key at its first start.
-pub(super) fn vault(settings: &Settings, parts: Parts) -> Result<Vault, String> {
+pub(super) fn archive(settings: &Settings, parts: Parts) -> Result<Archive, String> {
     let Parts {
         runtime,
         jobs,
         dirs,
         ledger,
+        vault,
         site,
         clock,
         metrics,
@@ -54,7 +56,8 @@ pub(super) fn vault(settings: &Settings, parts: Parts) -> Result<Vault, String> 
             recipients.push(recipient);
         }
     }
-    Ok(Vault {
+    Ok(Archive {
+        vault,
         layout: Layout::new(settings.mode.as_str(), &site.instance),
         stores: stores(settings)?,
         runtime,

@@ -1,0 +1,176 @@
+//! The sealing keys: `keys/seal-NUMBER-MARK.key`, one a file, 64 hexadecimal digits, mode 0600.
+//!
+//! The key with the highest number seals; all open. None is ever removed or overwritten here.
+
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+use sha2::{Digest, Sha256};
+
+use super::VaultError;
+use super::seal::KEY;
+use crate::model::KeyId;
+
+/// Whoever reads this knows what such a file is.
+const PREFIX: &str = "seal-";
+const SUFFIX: &str = ".key";
+
+/// The keys of an instance.
+#[derive(Clone, Default)]
+pub struct Keyring {
+    keys: BTreeMap<KeyId, [u8; KEY]>,
+}
+
+impl std::fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.keys.keys()).finish()
+    }
+}
+
+impl Keyring {
+    /// A keyring of one key, which no file holds: for simulations.
+    pub fn of(key: [u8; KEY]) -> Self {
+        Keyring {
+            keys: [(id_of(1, &key), key)].into(),
+        }
+    }
+
+    /// Reads all keys of a folder; none when there is no such folder.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or does not hold the key that its name says.
+    pub fn read(folder: &Path) -> Result<Self, VaultError> {
+        let entries = match fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Keyring::default()),
+            Err(e) => return Err(VaultError::io(folder, &e)),
+        };
+        let mut keys = BTreeMap::new();
+        for entry in entries {
+            let path = entry.map_err(|e| VaultError::io(folder, &e))?.path();
+            let name = path.file_name().and_then(|n| n.to_str()).unwrap_or("");
+            let id = name.strip_prefix(PREFIX);
+            let Some(id) = id.and_then(|rest| rest.strip_suffix(SUFFIX)) else {
+                continue;
+            };
+            let id: KeyId = id.parse().map_err(|_| VaultError::KeyFile(path.clone()))?;
+            let text = read_key(&path).map_err(|e| VaultError::io(&path, &e))?;
+            let key = decode(text.trim_ascii_end())
+                .filter(|key| id_of(id.number, key) == id)
+                .ok_or_else(|| VaultError::KeyFile(path.clone()))?;
+            keys.insert(id, key);
+        }
+        Ok(Keyring { keys })
+    }
+
+    /// Makes a new key in a folder; from now on it seals.
+    ///
+    /// # Errors
+    /// When the file cannot be written; then the keyring is as it was.
+    pub fn add(&mut self, folder: &Path) -> Result<KeyId, VaultError> {
+        let mut key = [0_u8; KEY];
+        getrandom::fill(&mut key).map_err(|e| VaultError::NoRandom(e.to_string()))?;
+        let number = self.keys.keys().map(|id| id.number).max().unwrap_or(0) + 1;
+        let id = id_of(number, &key);
+        let path = Keyring::file(folder, &id);
+        write_key(folder, &path, &encode(&key)).map_err(|e| VaultError::io(&path, &e))?;
+        self.keys.insert(id.clone(), key);
+        Ok(id)
+    }
+
+    /// The file of a key.
+    pub fn file(folder: &Path, id: &KeyId) -> PathBuf {
+        folder.join(format!("{PREFIX}{id}{SUFFIX}"))
+    }
+
+    /// The id of the key that seals.
+    pub fn current(&self) -> Option<&KeyId> {
+        self.keys.keys().next_back()
+    }
+
+    /// All ids, oldest first.
+    pub fn ids(&self) -> impl Iterator<Item = &KeyId> {
+        self.keys.keys()
+    }
+
+    pub(super) fn sealing(&self) -> Option<(&KeyId, &[u8; KEY])> {
+        self.keys.last_key_value()
+    }
+
+    pub(super) fn key(&self, id: &KeyId) -> Option<&[u8; KEY]> {
+        self.keys.get(id)
+    }
+}
+
+fn id_of(number: u32, key: &[u8; KEY]) -> KeyId {
+    let digest: [u8; 32] = Sha256::digest(key).into();
+    KeyId {
+        number,
+        mark: encode(&digest[..4]),
+    }
+}
+
+fn encode(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn decode(text: &[u8]) -> Option<[u8; KEY]> {
+    let digit = |c: u8| (c as char).to_digit(16).and_then(|d| u8::try_from(d).ok());
+    if text.len() != 2 * KEY {
+        return None;
+    }
+    let mut key = [0; KEY];
+    for (byte, pair) in key.iter_mut().zip(text.chunks_exact(2)) {
+        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+    }
+    Some(key)
+}
+
+/// No link is followed, and a mode that lets others read is put right.
+fn read_key(path: &Path) -> io::Result<Vec<u8>> {
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32)
+        .open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::new(ErrorKind::InvalidInput, "not a plain file"));
+    }
+    if metadata.permissions().mode() & 0o077 != 0 {
+        file.set_permissions(Permissions::from_mode(0o600))?;
+    }
+    let mut text = Vec::new();
+    file.take(4096).read_to_end(&mut text)?;
+    Ok(text)
+}
+
+/// Written beside, synced, then linked into place: a key that is there is never written over.
+fn write_key(folder: &Path, path: &Path, text: &str) -> io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(folder) {
+        Err(e) if e.kind() != ErrorKind::AlreadyExists => return Err(e),
+        _ => {}
+    }
+    let temporary = path.with_extension("new");
+    match fs::remove_file(&temporary) {
+        Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&temporary)?;
+    file.write_all(text.as_bytes())?;
+    file.write_all(b"\n")?;
+    file.sync_all()?;
+    fs::hard_link(&temporary, path)?;
+    fs::remove_file(&temporary)?;
+    File::open(folder)?.sync_all()?;
+    folder
+        .parent()
+        .map_or(Ok(()), |p| File::open(p)?.sync_all())
+}

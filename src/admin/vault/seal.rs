@@ -1,0 +1,80 @@
+//! Sealing and opening one value. Pure but for the nonce.
+//!
+//! ChaCha20-Poly1305 with a random nonce before the ciphertext. What a value is for (database and
+//! file name) is bound to it: put in another's place, it does not open.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+
+use super::VaultError;
+use crate::model::{Secret, Uid};
+
+/// Bytes of a key.
+pub(super) const KEY: usize = 32;
+
+/// What a value is for.
+pub(super) fn purpose(uid: Uid, name: &str) -> String {
+    format!("db4sci secret 1\n{uid}\n{name}")
+}
+
+pub(super) fn seal(key: &[u8; KEY], purpose: &str, text: &Secret) -> Result<String, VaultError> {
+    let mut nonce = [0_u8; NONCE_LEN];
+    getrandom::fill(&mut nonce).map_err(|e| VaultError::NoRandom(e.to_string()))?;
+    let mut sealed = text.expose().as_bytes().to_vec();
+    cipher(key)?
+        .seal_in_place_append_tag(
+            Nonce::assume_unique_for_key(nonce),
+            Aad::from(purpose.as_bytes()),
+            &mut sealed,
+        )
+        .map_err(|_| VaultError::NoRandom("the cipher refused".to_owned()))?;
+    let mut whole = nonce.to_vec();
+    whole.append(&mut sealed);
+    Ok(STANDARD.encode(whole))
+}
+
+/// The text; `None`: another key, another purpose, or a changed value.
+pub(super) fn open(key: &[u8; KEY], purpose: &str, data: &str) -> Option<Secret> {
+    let whole = STANDARD.decode(data).ok()?;
+    let (nonce, sealed) = whole.split_at_checked(NONCE_LEN)?;
+    let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+    let mut sealed = sealed.to_vec();
+    let text = cipher(key)
+        .ok()?
+        .open_in_place(nonce, Aad::from(purpose.as_bytes()), &mut sealed)
+        .ok()?;
+    String::from_utf8(text.to_vec()).ok().map(Secret::new)
+}
+
+fn cipher(key: &[u8; KEY]) -> Result<LessSafeKey, VaultError> {
+    UnboundKey::new(&CHACHA20_POLY1305, key)
+        .map(LessSafeKey::new)
+        .map_err(|_| VaultError::NoRandom("the cipher refused the key".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_opens_with_its_key_for_its_purpose_only() {
+        let (key, other) = ([7; KEY], [8; KEY]);
+        let text = Secret::new("correct horse");
+        let (one, two) = (Uid(uuid::Uuid::new_v4()), Uid(uuid::Uuid::new_v4()));
+        let sealed = seal(&key, &purpose(one, "user"), &text).unwrap();
+        assert!(!sealed.contains("horse"));
+        assert_eq!(
+            open(&key, &purpose(one, "user"), &sealed),
+            Some(text.clone())
+        );
+        assert_eq!(open(&other, &purpose(one, "user"), &sealed), None);
+        assert_eq!(open(&key, &purpose(two, "user"), &sealed), None);
+        assert_eq!(open(&key, &purpose(one, "admin"), &sealed), None);
+        for broken in ["", "AAAA", "not base64", &sealed[..sealed.len() - 4]] {
+            assert_eq!(open(&key, &purpose(one, "user"), broken), None);
+        }
+        // The same text twice shows no likeness.
+        assert_ne!(sealed, seal(&key, &purpose(one, "user"), &text).unwrap());
+    }
+}
