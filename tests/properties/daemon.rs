@@ -104,7 +104,7 @@ impl Daemon {
             metrics: Arc::new(Metrics::new("test").map_err(|e| e.to_string())?),
         };
         let board = Arc::new(Board::new(clock, "test", &site.instance));
-        let reconciler = Reconciler::new(observer.clone(), executor, board.clone(), 2);
+        let reconciler = Reconciler::new(observer.clone(), executor, board.clone(), 2, Vec::new());
         Ok(Daemon {
             ledger,
             board,
