@@ -82,7 +82,7 @@ fn particulars(server: Server) -> Particulars {
                     "value\n\"7s\"",
                 ),
             ],
-            stopped: 128 + 15,
+            stopped: 0,
         },
     }
 }
