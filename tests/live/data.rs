@@ -10,7 +10,9 @@ use db4sci::model::Reason;
 use db4sci::model::view::Phase;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::host::{Host, LONG, MariaDB, MongoDB, Neo4j, Postgres, Run, SOON, eventually, throughout};
+use crate::host::{
+    Host, LONG, MariaDB, MongoDB, Neo4j, Postgres, Run, SOON, eventually, throughout,
+};
 
 /// Stops a database by a person's word, and waits until it is down.
 #[track_caller]
