@@ -148,8 +148,14 @@ impl Backend for Daemon {
     async fn look(&self, name: &DbName) -> Result<(), Refusal> {
         // A spec that was just saved may not have been read yet.
         self.intake.files().await;
-        // A lane under way may take long; its beginning is shown already.
-        let _ = tokio::time::timeout(LOOK, self.queue.look(name)).await;
+        let mut look = std::pin::pin!(self.queue.look(name));
+        while tokio::time::timeout(LOOK, &mut look).await.is_err() {
+            // A lane under way may take long; its beginning is shown already.
+            let acting = self.board.view(name).is_some_and(|v| v.lane.is_some());
+            if acting {
+                break;
+            }
+        }
         Ok(())
     }
 
