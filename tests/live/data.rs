@@ -240,8 +240,6 @@ fn a_first_start_that_was_cut_off_is_begun_again() {
     for (name, server, sentinel) in [
         ("genomics", Postgres, "PG_VERSION"),
         ("proteomics", MariaDB, "ibdata1"),
-        ("assays", MongoDB, "db/WiredTiger"),
-        ("graph", Neo4j, "data/databases/system/neostore"),
     ] {
         host.spec(name, server, &[]);
         let sentinel = host.data(name).join(sentinel);
