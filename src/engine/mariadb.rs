@@ -7,7 +7,7 @@ use crate::model::database::AccountRole;
 use crate::model::server::{Protocol, Statement, Target};
 use crate::model::{ContainerSpec, Database, FilesWanted, ImageSeen, Memory, Mount, Secret, Site};
 
-use super::{ADMIN_SECRET, Client, Defaults, Recipe, SECRETS_TARGET, login, shape};
+use super::{ADMIN_SECRET, Client, Defaults, Recipe, SECRETS_TARGET, USER_SECRET, login, shape};
 
 /// The account that the image makes at its first start: db4sci's own login.
 const SUPERUSER: &str = "root";
@@ -164,13 +164,8 @@ impl Recipe for MariaDb {
     fn account_statements(&self, db: &Database, password: &Secret) -> Vec<Statement> {
         let user = format!("{}@'%'", literal(&db.account.user));
         let database = identifier(&db.database);
-        let statement = |purpose, text: String| Statement {
-            purpose,
-            database: "mysql".to_owned(),
-            text: Secret::new(text),
-            done_code: None,
-        };
-        vec![
+        let mut all = quiet();
+        all.extend([
             statement(
                 "create the database",
                 format!("CREATE DATABASE IF NOT EXISTS {database}"),
@@ -198,7 +193,34 @@ impl Recipe for MariaDb {
                     }
                 },
             ),
-        ]
+        ]);
+        all
+    }
+
+    fn password_statements(
+        &self,
+        db: &Database,
+        secret: &str,
+        password: &Secret,
+    ) -> Vec<Statement> {
+        let word = literal(password.expose());
+        let text = if secret == USER_SECRET {
+            let user = literal(&db.account.user);
+            format!("ALTER USER {user}@'%' IDENTIFIED BY {word}")
+        } else {
+            // Both of the image: over the network, and inside its container.
+            format!(
+                "ALTER USER IF EXISTS '{SUPERUSER}'@'localhost' IDENTIFIED BY {word}, \
+                 '{SUPERUSER}'@'%' IDENTIFIED BY {word}"
+            )
+        };
+        let mut all = quiet();
+        all.push(statement("change the password", text));
+        all
+    }
+
+    fn reserved_databases(&self) -> &'static [&'static str] {
+        &["mysql", "information_schema", "performance_schema", "sys"]
     }
 
     fn client(&self, db: &Database, host: &str, port: u16, passfile: &str) -> Client {
@@ -225,6 +247,26 @@ impl Recipe for MariaDb {
             password.expose().replace('\\', "\\\\").replace('"', "\\\"")
         ))
     }
+}
+
+fn statement(purpose: &'static str, text: String) -> Statement {
+    Statement {
+        purpose,
+        database: "mysql".to_owned(),
+        text: Secret::new(text),
+        done_code: None,
+    }
+}
+
+/// What keeps the texts that follow in the same session out of the server's logs, whatever its
+/// settings are: they hold a password.
+fn quiet() -> Vec<Statement> {
+    [
+        "SET SESSION sql_log_off = 1",
+        "SET SESSION slow_query_log = 0",
+    ]
+    .map(|text| statement("keep the log quiet", text.to_owned()))
+    .to_vec()
 }
 
 /// An identifier in backticks.

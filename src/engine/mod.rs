@@ -93,6 +93,14 @@ pub trait Recipe: Send + Sync {
     /// Makes account and database; may be repeated.
     fn account_statements(&self, db: &Database, password: &Secret) -> Vec<Statement>;
 
+    /// Gives the login behind a secret another password; may be repeated. `secret` is one of
+    /// [`ADMIN_SECRET`], [`USER_SECRET`], [`DAEMON_SECRET`]. Open connections go on.
+    fn password_statements(&self, db: &Database, secret: &str, password: &Secret)
+    -> Vec<Statement>;
+
+    /// Databases that each of its servers has of its own: no spec may take their names.
+    fn reserved_databases(&self) -> &'static [&'static str];
+
     /// The engine's own client.
     fn client(&self, db: &Database, host: &str, port: u16, passfile: &str) -> Client;
 

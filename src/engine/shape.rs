@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::model::container::{LABEL_GENERATION, LABEL_INSTANCE, LABEL_NAME, LABEL_UID};
 use crate::model::{
     ContainerSpec, Database, FilesWanted, ImageSeen, Mount, PortBinding, RestartPolicy, SecretFile,
-    Site,
+    SecretKind, Site,
 };
 
 use super::{
@@ -108,21 +108,17 @@ pub(super) fn files(db: &Database, rendered: (&str, String), person: &str) -> Fi
         .map(|c| c.text.clone())
         .unwrap_or_default();
     config.push((person.to_owned(), text));
+    let password = |name: &str, from| SecretFile {
+        name: name.to_owned(),
+        from,
+        kind: SecretKind::Password,
+    };
     let mut secrets = vec![
-        SecretFile {
-            name: ADMIN_SECRET.to_owned(),
-            from: None,
-        },
-        SecretFile {
-            name: USER_SECRET.to_owned(),
-            from: db.account.password_file.clone(),
-        },
+        password(ADMIN_SECRET, None),
+        password(USER_SECRET, db.account.password_file.clone()),
     ];
     if db.name.is_mydb_admin() {
-        secrets.push(SecretFile {
-            name: DAEMON_SECRET.to_owned(),
-            from: None,
-        });
+        secrets.push(password(DAEMON_SECRET, None));
     }
     FilesWanted {
         secrets,

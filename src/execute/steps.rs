@@ -59,11 +59,7 @@ pub(super) async fn carry_out(
         Action::Stop(id, how) => exec.runtime.stop(id, how).await?,
         Action::Remove(id) => exec.runtime.remove(id).await?,
         Action::EnsureAccount => {
-            let container = match &lane.container {
-                Some(id) => exec.runtime.inspect(id.as_str()).await?,
-                None => None,
-            };
-            let db = &container.map_or_else(|| db.clone(), |c| db.at_port_of(&c));
+            let db = &as_reached(exec, db, lane).await?;
             let admin = exec.vault.secret(db, ADMIN_SECRET)?;
             let user = exec.vault.secret(db, USER_SECRET)?;
             let target = recipe.target(db, &exec.site, admin);
@@ -82,6 +78,10 @@ pub(super) async fn carry_out(
                     other => other,
                 })?;
         }
+        Action::RotateSecrets => {
+            let reached = as_reached(exec, db, lane).await?;
+            secrets::rotate(exec, &reached, recipe).await?;
+        }
         Action::MarkInitialised => {
             exec.dirs.mark_initialised(db).await?;
             super::failpoint::failpoint("mark_initialised.between");
@@ -97,6 +97,15 @@ pub(super) async fn carry_out(
         Action::Quarantine(why) => quarantine(exec, db, why).await?,
     }
     Ok(())
+}
+
+/// The database at the port that its container has now: another one may wait for its window.
+async fn as_reached(exec: &Executor, db: &Database, lane: &Lane) -> Result<Database, StepError> {
+    let container = match &lane.container {
+        Some(id) => exec.runtime.inspect(id.as_str()).await?,
+        None => None,
+    };
+    Ok(container.map_or_else(|| db.clone(), |c| db.at_port_of(&c)))
 }
 
 pub(super) async fn note(

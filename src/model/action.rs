@@ -42,6 +42,8 @@ pub enum Action {
     Remove(ContainerId),
     /// Make the user's account and database over the engine's protocol.
     EnsureAccount,
+    /// Give the server the offered passwords, then take them as those in force.
+    RotateSecrets,
     /// Set the marker to `initialised` and put the uid inside the data.
     MarkInitialised,
     /// Keep logs, inspect data and the reason in `quarantine/NAME/`, and record the quarantine.
@@ -87,6 +89,7 @@ impl Action {
             Action::Stop(..) => "stop",
             Action::Remove(_) => "remove",
             Action::EnsureAccount => "account",
+            Action::RotateSecrets => "rotate",
             Action::MarkInitialised => "mark_initialised",
             Action::Quarantine(_) => "quarantine",
         }
@@ -111,6 +114,7 @@ impl Action {
             | Action::Update(..)
             | Action::SetPolicy(..)
             | Action::EnsureAccount
+            | Action::RotateSecrets
             | Action::MarkInitialised => false,
         }
     }

@@ -127,7 +127,7 @@ impl<'a> Check<'a> {
         let image = engine.and_then(|engine| self.image(engine.kind));
         let ports = image.as_ref().map(|(_, layout)| layout.ports.len());
         let port = self.port(ports.unwrap_or(1));
-        let database = self.inner_name(name.as_ref());
+        let database = engine.and_then(|engine| self.inner_name(engine.recipe, name.as_ref()));
         let account = engine.and_then(|engine| self.account(engine.recipe, name.as_ref()));
         let resources = self.resources(engine);
         let memory = resources.as_ref().map(|r| r.memory);

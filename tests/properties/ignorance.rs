@@ -298,6 +298,7 @@ fn id_of(action: &Action) -> Option<&ContainerId> {
         | Action::WriteSecrets
         | Action::Create(_)
         | Action::EnsureAccount
+        | Action::RotateSecrets
         | Action::MarkInitialised
         | Action::Quarantine(_) => None,
     }
@@ -312,6 +313,7 @@ impl Situation {
             quarantined: self.quarantined.as_deref(),
             refused: None,
             restart_asked: self.restart_asked,
+            rotating: false,
             orphan: false,
             renamed_to: None,
         }

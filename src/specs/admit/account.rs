@@ -9,20 +9,13 @@ use crate::model::database::{Account, Source};
 
 use super::Check;
 
-/// Databases that every server of some engine has of its own.
-const SERVERS_OWN: [&str; 7] = [
-    "postgres",
-    "template0",
-    "template1",
-    "mysql",
-    "information_schema",
-    "performance_schema",
-    "sys",
-];
-
 impl Check<'_> {
     /// The database's own name inside the server.
-    pub(super) fn inner_name(&mut self, name: Option<&DbName>) -> Option<String> {
+    pub(super) fn inner_name(
+        &mut self,
+        recipe: &dyn Recipe,
+        name: Option<&DbName>,
+    ) -> Option<String> {
         let field = "spec.database";
         let given = self.spec.database.as_deref();
         let wanted = given.or(name.map(DbName::as_str))?;
@@ -57,7 +50,7 @@ impl Check<'_> {
             );
             return None;
         }
-        if SERVERS_OWN.contains(&wanted) {
+        if recipe.reserved_databases().contains(&wanted) {
             self.refuse(
                 field,
                 format!("`{wanted}` belongs to the server; set `database:` to another name"),
@@ -105,8 +98,8 @@ impl Check<'_> {
             if file.is_some() && file != old_path {
                 self.refuse(
                     "spec.account.passwordFile",
-                    "the password was set on the day of creation, and this version of db4sci does \
-                     not change it; set it back, and change the password with SQL"
+                    "the file is the one of the day of creation; set it back. For another password, \
+                     change what is in that file, then: db4sci rotate NAME --user"
                         .to_owned(),
                 );
             }
