@@ -41,9 +41,11 @@ const TABLE: [(&str, &[&str]); 14] = [
 ];
 
 /// A crate and the only folders that may name it.
-const ADAPTERS: [(&str, &[&str]); 3] = [
+const ADAPTERS: [(&str, &[&str]); 5] = [
     ("bollard", &["src/runtime/docker"]),
     ("sqlx", &["src/runtime/servers", "src/admin"]),
+    ("::mongodb", &["src/runtime/servers"]),
+    ("neo4rs", &["src/runtime/servers"]),
     ("tokio_cron_scheduler", &["src/control"]),
 ];
 

@@ -18,7 +18,7 @@ use db4sci::model::{
 };
 use db4sci::runtime::docker::Docker;
 use db4sci::runtime::host::HostDirs;
-use db4sci::runtime::servers::SqlServers;
+use db4sci::runtime::servers::WireServers;
 use db4sci::runtime::{DataDirs, Runtime, RuntimeError, ServerError, Servers};
 
 use support::{Corner, until};
@@ -30,7 +30,7 @@ const START: Duration = Duration::from_secs(120);
 struct Host {
     docker: Docker,
     dirs: HostDirs,
-    servers: SqlServers,
+    servers: WireServers,
     db: Database,
     recipe: &'static dyn Recipe,
     corner: Corner,
@@ -42,9 +42,9 @@ impl Host {
         Host {
             docker: Docker::connect(None),
             dirs: HostDirs::new(corner.folder.join("state")),
-            servers: SqlServers::new(),
+            servers: WireServers::new(),
             db: corner.database("genomics", engine, reference),
-            recipe: engine::recipe(engine).unwrap(),
+            recipe: engine::recipe(engine),
             corner,
         }
     }

@@ -38,7 +38,7 @@ pub(super) struct Logins {
 impl Logins {
     fn access(&self) -> Option<Access> {
         let db = self.database()?;
-        let recipe = engine::recipe(db.engine)?;
+        let recipe = engine::recipe(db.engine);
         let superuser_password = self.secret(&db, ADMIN_SECRET)?;
         let password = self.secret(&db, DAEMON_SECRET)?;
         let target = recipe.target(&db, &self.site, superuser_password);

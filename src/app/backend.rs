@@ -236,15 +236,19 @@ impl Backend for Daemon {
     ) -> Result<Connection, Refusal> {
         let db = self.database(name)?;
         self.may_use(caller, &db).await?;
-        let recipe = engine::recipe(db.engine).ok_or_else(|| Refusal::no_database(name))?;
+        let recipe = engine::recipe(db.engine);
         let password = self
             .vault
             .secret(&db, USER_SECRET)
             .map_err(|error| Refusal::new(RefusalKind::Unavailable, error.to_string()))?;
         let view = self.board.view(name);
-        let inner = db.layout.ports.first().copied().unwrap_or(db.port.get());
         // Where it is now: a changed port may wait for its window.
-        let outer = view.as_ref().map_or(db.port.get(), |view| view.port);
+        let now = view.as_ref().and_then(|view| view.port.try_into().ok());
+        let db = Database {
+            port: now.unwrap_or(db.port),
+            ..db
+        };
+        let (inner, outer) = recipe.client_port(&db);
         let (host, port) = if from_job {
             ("127.0.0.1".to_owned(), inner)
         } else if self.site.publish_ip.is_loopback() {

@@ -19,7 +19,7 @@ use crate::observe::{Observer, Probes};
 use crate::record::Metrics;
 use crate::runtime::docker::Docker;
 use crate::runtime::host::HostDirs;
-use crate::runtime::servers::SqlServers;
+use crate::runtime::servers::WireServers;
 use crate::runtime::{DataDirs, EngineInfo, Runtime, Servers};
 use crate::settings::Settings;
 use crate::specs::{Catalog, HostSize, Rules, watch as folder, yaml};
@@ -206,7 +206,7 @@ impl Parts {
         let Kept { ledger, vault } = kept;
         let runtime: Arc<dyn Runtime> = Arc::new(docker);
         let dirs: Arc<dyn DataDirs> = Arc::new(HostDirs::new(&settings.state_dir));
-        let servers: Arc<dyn Servers> = Arc::new(SqlServers::new());
+        let servers: Arc<dyn Servers> = Arc::new(WireServers::new());
         let metrics = Arc::new(Metrics::new(settings.mode.as_str()).map_err(|e| e.to_string())?);
         let board = Arc::new(Board::new(
             clock.clone(),

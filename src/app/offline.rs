@@ -10,7 +10,7 @@ use crate::observe::ports::ThisHost;
 use crate::observe::{Observer, Probes};
 use crate::runtime::docker::Docker;
 use crate::runtime::host::HostDirs;
-use crate::runtime::servers::SqlServers;
+use crate::runtime::servers::WireServers;
 use crate::runtime::{DataDirs, Runtime};
 use crate::settings::Settings;
 
@@ -32,7 +32,7 @@ pub(super) async fn snapshot(settings: &Settings, clock: &dyn Clock) -> Result<S
     let vault = Vault::read_only(&keys, move || known.clone()).map_err(|e| e.to_string())?;
     let vault = Arc::new(vault);
     let probes = Probes::asking(
-        Arc::new(SqlServers::new()),
+        Arc::new(WireServers::new()),
         vault.clone(),
         Arc::new(crate::model::SystemClock),
         site.clone(),

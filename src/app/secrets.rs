@@ -104,11 +104,7 @@ impl Daemon {
             ));
         }
         let mut secrets = BTreeMap::new();
-        for file in &engine::recipe(db.engine)
-            .ok_or_else(|| Refusal::no_database(name))?
-            .files(db)
-            .secrets
-        {
+        for file in &engine::recipe(db.engine).files(db).secrets {
             let users = file.name == USER_SECRET;
             let wanted = match which {
                 Rotate::All => true,

@@ -40,12 +40,24 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
             context.print(connection.passfile.expose())?;
             return Ok(Exit::OK);
         }
-        if let Some(program) = on_path(&connection.client.program) {
-            return here(program, &connection, &args.args).await;
+        let client = &connection.client;
+        let here_too = !client.in_image;
+        if let Some(program) = on_path(&client.program).filter(|_| here_too) {
+            return here(program, &connection, &args_of(client, args.args)).await;
         }
     }
     let connection = ask(context, &args.name, true).await?;
-    as_job(context, connection, args.args).await
+    let args = args_of(&connection.client, args.args);
+    as_job(context, connection, args).await
+}
+
+/// The arguments after the client's own: a person's, or those that open a shell.
+fn args_of(client: &Client, given: Vec<String>) -> Vec<String> {
+    if given.is_empty() {
+        client.shell_args.clone()
+    } else {
+        given
+    }
 }
 
 async fn ask(context: &Context, name: &DbName, from_job: bool) -> Result<Connection, CliError> {
@@ -167,6 +179,8 @@ mod tests {
                 program: "sh".to_owned(),
                 args: args.map(str::to_owned).to_vec(),
                 env: [("P".to_owned(), Connection::PASSFILE.to_owned())].into(),
+                shell_args: Vec::new(),
+                in_image: false,
                 url: String::new(),
             },
             passfile: Secret::new("word\n"),

@@ -98,6 +98,11 @@ impl Recipe for MariaDb {
         shape::plain_user(user, &[SUPERUSER, "mysql", "mariadb", "healthcheck"], 80)
     }
 
+    fn check_database(&self, database: &str) -> Result<(), String> {
+        let own = ["mysql", "information_schema", "performance_schema", "sys"];
+        shape::not_the_servers(database, &own)
+    }
+
     fn files(&self, db: &Database) -> FilesWanted {
         let mut text = String::from(
             "# Written by db4sci; a change is lost. Set `parameters:` or `config:` in the spec.\n\
@@ -115,7 +120,8 @@ impl Recipe for MariaDb {
             text,
             "innodb_flush_log_at_trx_commit = 1\ninnodb_doublewrite = 1"
         );
-        shape::files(db, ("db4sci.cnf", text), "user.cnf")
+        let person = shape::config_text(db);
+        shape::files(db, [("db4sci.cnf", text), ("user.cnf", person)])
     }
 
     fn container(&self, db: &Database, site: &Site, image: &ImageSeen) -> ContainerSpec {
@@ -137,18 +143,13 @@ impl Recipe for MariaDb {
     }
 
     fn target(&self, db: &Database, site: &Site, password: Secret) -> Target {
-        login(db, site, Protocol::MySql, SUPERUSER, "mysql", password)
+        let user = (SUPERUSER, "mysql");
+        login(self, db, site, Protocol::MySql, user, password)
     }
 
     fn user_target(&self, db: &Database, site: &Site, password: Secret) -> Target {
-        login(
-            db,
-            site,
-            Protocol::MySql,
-            &db.account.user,
-            &db.database,
-            password,
-        )
+        let user = (db.account.user.as_str(), db.database.as_str());
+        login(self, db, site, Protocol::MySql, user, password)
     }
 
     fn probe_query(&self, db: &Database) -> String {
@@ -219,10 +220,6 @@ impl Recipe for MariaDb {
         all
     }
 
-    fn reserved_databases(&self) -> &'static [&'static str] {
-        &["mysql", "information_schema", "performance_schema", "sys"]
-    }
-
     fn client(&self, db: &Database, host: &str, port: u16, passfile: &str) -> Client {
         let (user, database) = (&db.account.user, &db.database);
         Client {
@@ -237,6 +234,8 @@ impl Recipe for MariaDb {
                 format!("--database={database}"),
             ],
             env: BTreeMap::new(),
+            shell_args: Vec::new(),
+            in_image: false,
             url: format!("mariadb://{user}@{host}:{port}/{database}"),
         }
     }

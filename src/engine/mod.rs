@@ -4,11 +4,14 @@
 //! to anything: it says which files, which container, which statements.
 
 mod mariadb;
+mod mongodb;
+mod neo4j;
 mod postgres;
 mod shape;
 
 use std::collections::BTreeMap;
 
+use crate::model::database::AccountRole;
 use crate::model::server::{Protocol, Statement, Target};
 use crate::model::{
     ContainerSpec, Database, EngineKind, FilesWanted, ImageSeen, Memory, Secret, Site,
@@ -29,12 +32,13 @@ pub const USER_SECRET: &str = "user";
 /// The secret file of `mydb_admin` alone: the password of the daemon's own role there.
 pub const DAEMON_SECRET: &str = "db4sci";
 
-/// The recipe of an engine; `None` while this program has none for it.
-pub fn recipe(kind: EngineKind) -> Option<&'static dyn Recipe> {
+/// The recipe of an engine.
+pub fn recipe(kind: EngineKind) -> &'static dyn Recipe {
     match kind {
-        EngineKind::Postgres => Some(&postgres::Postgres),
-        EngineKind::MariaDB => Some(&mariadb::MariaDb),
-        EngineKind::MongoDB | EngineKind::Neo4j => None,
+        EngineKind::Postgres => &postgres::Postgres,
+        EngineKind::MariaDB => &mariadb::MariaDb,
+        EngineKind::MongoDB => &mongodb::MongoDb,
+        EngineKind::Neo4j => &neo4j::Neo4j,
     }
 }
 
@@ -75,6 +79,34 @@ pub trait Recipe: Send + Sync {
     /// Whether a login name may be a user's. The error says what is wrong and what to do.
     fn check_user(&self, user: &str) -> Result<(), String>;
 
+    /// The database that a server is asked to make when the spec names none.
+    fn default_database(&self, name: &str) -> String {
+        name.to_owned()
+    }
+
+    /// Whether a spec may ask for a database of this name in the server. The error says what is
+    /// wrong and what to do.
+    fn check_database(&self, database: &str) -> Result<(), String>;
+
+    /// Whether the server can hold an account to this role. The error says what is wrong and what
+    /// to do.
+    fn check_role(&self, _role: AccountRole) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Whether a person's configuration file may be used. The error says what is wrong and what to
+    /// do.
+    fn check_config(&self, _text: &str) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// The port that clients speak the engine's own protocol to: inside the container, and on the
+    /// host.
+    fn client_port(&self, db: &Database) -> (u16, u16) {
+        let outside = db.port.get();
+        db.published().next().unwrap_or((outside, outside))
+    }
+
     /// The files that its container mounts.
     fn files(&self, db: &Database) -> FilesWanted;
 
@@ -87,19 +119,17 @@ pub trait Recipe: Send + Sync {
     /// The user's own login, over the published port.
     fn user_target(&self, db: &Database, site: &Site, password: Secret) -> Target;
 
-    /// The probe's one query: version text, other clients' connections, whether the account exists.
+    /// The probe's question, as [`Protocol`] says: version, clients' connections, whether the
+    /// account exists.
     fn probe_query(&self, db: &Database) -> String;
 
     /// Makes account and database; may be repeated.
     fn account_statements(&self, db: &Database, password: &Secret) -> Vec<Statement>;
 
-    /// Gives the login behind a secret another password; may be repeated. `secret` is one of
+    /// Gives the login behind a secret another password than it has. `secret` is one of
     /// [`ADMIN_SECRET`], [`USER_SECRET`], [`DAEMON_SECRET`]. Open connections go on.
     fn password_statements(&self, db: &Database, secret: &str, password: &Secret)
     -> Vec<Statement>;
-
-    /// Databases that each of its servers has of its own: no spec may take their names.
-    fn reserved_databases(&self) -> &'static [&'static str];
 
     /// The engine's own client.
     fn client(&self, db: &Database, host: &str, port: u16, passfile: &str) -> Client;
@@ -118,6 +148,10 @@ pub struct Client {
     pub args: Vec<String>,
     /// Its environment.
     pub env: BTreeMap<String, String>,
+    /// Further arguments when a person gives none of their own: what it takes to get a shell.
+    pub shell_args: Vec<String>,
+    /// Whether it can only be run from the database's own image, whatever this host has.
+    pub in_image: bool,
     /// A URL without password, for other programs.
     pub url: String,
 }
@@ -135,20 +169,20 @@ fn reachable(site: &Site) -> String {
     }
 }
 
-/// A privileged login over the published port.
+/// A login over the published port.
 fn login(
+    recipe: &dyn Recipe,
     db: &Database,
     site: &Site,
     protocol: Protocol,
-    user: &str,
-    database: &str,
+    (user, database): (&str, &str),
     password: Secret,
 ) -> Target {
     Target {
         uid: db.uid,
         protocol,
         host: reachable(site),
-        port: db.port.get(),
+        port: recipe.client_port(db).1,
         user: user.to_owned(),
         password,
         database: database.to_owned(),

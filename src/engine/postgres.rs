@@ -110,6 +110,10 @@ impl Recipe for Postgres {
         )
     }
 
+    fn check_database(&self, database: &str) -> Result<(), String> {
+        shape::not_the_servers(database, &["postgres", "template0", "template1"])
+    }
+
     fn files(&self, db: &Database) -> FilesWanted {
         let data = db
             .layout
@@ -130,7 +134,8 @@ impl Recipe for Postgres {
         let _ = writeln!(text, "include '{CONFIG_TARGET}/user.conf'");
         // What no file of a person may undo stands last.
         let _ = writeln!(text, "fsync = on\nfull_page_writes = on");
-        shape::files(db, ("postgresql.conf", text), "user.conf")
+        let person = shape::config_text(db);
+        shape::files(db, [("postgresql.conf", text), ("user.conf", person)])
     }
 
     fn container(&self, db: &Database, site: &Site, image: &ImageSeen) -> ContainerSpec {
@@ -164,25 +169,13 @@ impl Recipe for Postgres {
     }
 
     fn target(&self, db: &Database, site: &Site, password: Secret) -> Target {
-        login(
-            db,
-            site,
-            Protocol::Postgres,
-            SUPERUSER,
-            "postgres",
-            password,
-        )
+        let user = (SUPERUSER, "postgres");
+        login(self, db, site, Protocol::Postgres, user, password)
     }
 
     fn user_target(&self, db: &Database, site: &Site, password: Secret) -> Target {
-        login(
-            db,
-            site,
-            Protocol::Postgres,
-            &db.account.user,
-            &db.database,
-            password,
-        )
+        let user = (db.account.user.as_str(), db.database.as_str());
+        login(self, db, site, Protocol::Postgres, user, password)
     }
 
     fn probe_query(&self, db: &Database) -> String {
@@ -213,10 +206,6 @@ impl Recipe for Postgres {
         accounts::password(role, password)
     }
 
-    fn reserved_databases(&self) -> &'static [&'static str] {
-        &["postgres", "template0", "template1"]
-    }
-
     fn client(&self, db: &Database, host: &str, port: u16, passfile: &str) -> Client {
         let (user, database) = (&db.account.user, &db.database);
         Client {
@@ -234,6 +223,8 @@ impl Recipe for Postgres {
             .map(str::to_owned)
             .to_vec(),
             env: BTreeMap::from([("PGPASSFILE".to_owned(), passfile.to_owned())]),
+            shell_args: Vec::new(),
+            in_image: false,
             url: format!("postgresql://{user}@{host}:{port}/{database}"),
         }
     }

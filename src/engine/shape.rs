@@ -99,15 +99,24 @@ fn labels(db: &Database, site: &Site) -> BTreeMap<String, String> {
     labels
 }
 
-/// The files of a database whose settings are one rendered file, and a person's file beside it.
-pub(super) fn files(db: &Database, rendered: (&str, String), person: &str) -> FilesWanted {
-    let mut config = vec![(rendered.0.to_owned(), rendered.1)];
-    let text = db
-        .config
-        .as_ref()
-        .map(|c| c.text.clone())
-        .unwrap_or_default();
-    config.push((person.to_owned(), text));
+/// The text of the person's configuration file; empty where there is none.
+pub(super) fn config_text(db: &Database) -> String {
+    let config = db.config.as_ref();
+    config.map(|c| c.text.clone()).unwrap_or_default()
+}
+
+/// The host that published ports are reached at, as users and other servers see it.
+pub(super) fn published_host(site: &Site) -> String {
+    if site.publish_ip.is_loopback() {
+        site.publish_ip.to_string()
+    } else {
+        site.container_host.clone()
+    }
+}
+
+/// The files of a database: its secrets, and these configuration files.
+pub(super) fn files<const N: usize>(db: &Database, config: [(&str, String); N]) -> FilesWanted {
+    let config = config.map(|(name, text)| (name.to_owned(), text)).to_vec();
     let password = |name: &str, from| SecretFile {
         name: name.to_owned(),
         from,
@@ -152,6 +161,16 @@ pub(super) fn one_line(name: &str, value: &str) -> Result<(), String> {
         return Err(format!(
             "`{}` has a line break or control character",
             value.escape_debug()
+        ));
+    }
+    Ok(())
+}
+
+/// Refuses a database that every server of the engine has of its own.
+pub(super) fn not_the_servers(database: &str, own: &[&str]) -> Result<(), String> {
+    if own.contains(&database) {
+        return Err(format!(
+            "`{database}` belongs to the server; set `database:` to another name"
         ));
     }
     Ok(())

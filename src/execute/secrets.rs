@@ -77,13 +77,15 @@ pub(super) async fn rotate(
     let target = |password: &Secret| recipe.target(db, &exec.site, password.clone());
     let next = offered.iter().find(|(name, _)| name == ADMIN_SECRET);
     let mut admin = target(&exec.vault.secret(db, ADMIN_SECRET)?);
+    let mut changed = false;
     if let Some((_, next)) = next
         && let Err(ServerError::LoginRefused(_)) = exec.servers.login(&admin).await
     {
-        // It was changed before a crash.
+        // It was changed before a crash, and as the last one.
         admin = target(next);
+        changed = true;
     }
-    for (name, password) in &offered {
+    for (name, password) in offered.iter().filter(|_| !changed) {
         let statements = recipe.password_statements(db, name, password);
         exec.servers.run(&admin, &statements).await?;
         failpoint("rotate.changed");

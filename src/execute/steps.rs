@@ -17,8 +17,7 @@ pub(super) async fn carry_out(
     lane: &Lane,
     action: &Action,
 ) -> Result<(), StepError> {
-    let recipe = engine::recipe(db.engine)
-        .ok_or_else(|| StepError::Moved(format!("no recipe for {}", db.engine)))?;
+    let recipe = engine::recipe(db.engine);
     match action {
         Action::PullImage(reference) => pull(exec, db, reference).await?,
         Action::PinImage(image) => {

@@ -215,6 +215,8 @@ impl Connection {
                 .iter()
                 .map(|(key, value)| (key.clone(), put(value)))
                 .collect(),
+            shell_args: self.client.shell_args.clone(),
+            in_image: self.client.in_image,
             url: self.client.url.clone(),
         }
     }

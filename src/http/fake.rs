@@ -214,6 +214,8 @@ impl Backend for Fake {
                 program: "db4sci-test-client".to_owned(),
                 args: vec!["-p".to_owned(), port.to_string()],
                 env: [("PASSFILE".to_owned(), Connection::PASSFILE.to_owned())].into(),
+                shell_args: Vec::new(),
+                in_image: false,
                 url: format!("postgresql://{name}@127.0.0.1:{port}/{name}"),
             },
             passfile: Secret::new(format!("127.0.0.1:{port}:{name}:{name}:{PASSWORD}\n")),

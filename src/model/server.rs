@@ -4,13 +4,22 @@ use std::fmt;
 
 use super::{Secret, Uid};
 
-/// The wire protocol of an engine.
+/// The wire protocol of an engine, and with it what a probe's question and a statement are.
+///
+/// The question's answer has three parts: the server's version, the connections of clients, and
+/// whether the account exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
-    /// PostgreSQL's.
+    /// PostgreSQL's. The question is one query with a column for each part: text, bigint, boolean.
     Postgres,
-    /// MySQL's, which MariaDB speaks.
+    /// MySQL's, which MariaDB speaks. As PostgreSQL's; the truth value is 0 or 1.
     MySql,
+    /// MongoDB's. A statement is a command, as JSON. The question is one or more, a line each, asked
+    /// of `admin`; of their answers `version`, `connections.current` and `users` are looked at.
+    MongoDb,
+    /// Neo4j's. The question is three lines, one for each part in their order: database, tab,
+    /// query, whose one row has the column `answer`.
+    Bolt,
 }
 
 /// One server and the login db4sci uses there.
@@ -28,7 +37,7 @@ pub struct Target {
     pub user: String,
     /// Its password.
     pub password: Secret,
-    /// Database to open.
+    /// Database to open; of MongoDB, the one that holds the login.
     pub database: String,
 }
 

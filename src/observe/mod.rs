@@ -110,15 +110,12 @@ impl Observer {
                 (image, self.port_owner(db, ours).await)
             }
         };
-        let files = match engine::recipe(db.engine) {
-            Some(recipe) => match self.vault.files(db) {
-                Ok(secrets) => {
-                    let wanted = recipe.files(db);
-                    self.dirs.files(&self.site, db, &wanted, &secrets).await
-                }
-                Err(error) => Seen::Unknown(error.to_string()),
-            },
-            None => Seen::Absent,
+        let files = match self.vault.files(db) {
+            Ok(secrets) => {
+                let wanted = engine::recipe(db.engine).files(db);
+                self.dirs.files(&self.site, db, &wanted, &secrets).await
+            }
+            Err(error) => Seen::Unknown(error.to_string()),
         };
         SeenDatabase {
             containers,

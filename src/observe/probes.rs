@@ -98,10 +98,7 @@ impl Probes {
 
     /// What the server of a running container last said in this run.
     pub async fn of(&self, db: &Database, container: &ContainerSeen) -> Probe {
-        let Some(recipe) = engine::recipe(db.engine) else {
-            return Probe::NotAsked;
-        };
-        let query = recipe.probe_query(db);
+        let query = engine::recipe(db.engine).probe_query(db);
         let state = {
             let mut followed = self.followed();
             let same = followed
@@ -249,7 +246,7 @@ impl Asker {
 
     /// The privileged login, with the password in force or the `next` one.
     fn target(&self, db: &Database, next: bool) -> Result<Option<Target>, String> {
-        let recipe = engine::recipe(db.engine).ok_or("no recipe")?;
+        let recipe = engine::recipe(db.engine);
         let password = if next {
             self.vault.next(db, ADMIN_SECRET)
         } else {

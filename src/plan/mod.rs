@@ -69,21 +69,7 @@ impl Wanted<'_> {
 /// # Guarantees
 /// Equal arguments give equal verdicts. A lane never contains a step that deletes data.
 pub fn plan(wanted: &Wanted<'_>, seen: &SeenDatabase, site: &Site, now: Timestamp) -> Verdict {
-    let Some(recipe) = engine::recipe(wanted.db.engine) else {
-        return Verdict {
-            lane: None,
-            held: vec![Held {
-                reason: Reason::NeedsSpecChange,
-                message: format!(
-                    "this build cannot run {}; nothing is done",
-                    wanted.db.engine
-                ),
-                until: None,
-                would: None,
-            }],
-            wake_at: None,
-        };
-    };
+    let recipe = engine::recipe(wanted.db.engine);
     let mut ask = Ask {
         wanted,
         seen,

@@ -71,7 +71,7 @@ fn site() -> Site {
 
 fn database() -> Database {
     let memory = Memory::mebibytes(2048);
-    let recipe = engine::recipe(EngineKind::Postgres).unwrap();
+    let recipe = engine::recipe(EngineKind::Postgres);
     Database {
         name: "genomics".parse().unwrap(),
         uid: uid(1),
@@ -133,7 +133,7 @@ fn image(text: &str) -> ImageSeen {
 
 /// The container that the recipe makes, running since an hour.
 fn container(db: &Database, id: &str) -> ContainerSeen {
-    let recipe = engine::recipe(db.engine).unwrap();
+    let recipe = engine::recipe(db.engine);
     let spec = recipe.container(db, &site(), &image("17"));
     ContainerSeen {
         id: ContainerId(id.to_owned()),
@@ -202,7 +202,7 @@ impl Case {
     /// It runs and answers, and nothing is to be done.
     fn ready() -> Self {
         let db = database();
-        let recipe = engine::recipe(db.engine).unwrap();
+        let recipe = engine::recipe(db.engine);
         let wanted = recipe.files(&db);
         let files = FilesSeen {
             complete: true,
@@ -400,13 +400,6 @@ const RECREATE: [&str; 3] = ["set_policy", "stop", "remove"];
 fn a_database_that_is_as_it_should_be_needs_nothing() {
     let verdict = Case::ready().plan();
     assert_eq!(verdict, Verdict::default());
-}
-
-#[test]
-fn an_engine_without_a_recipe_is_left_alone() {
-    let mut case = Case::ready();
-    case.db.engine = EngineKind::Neo4j;
-    case.is_left_alone_for(Reason::NeedsSpecChange);
 }
 
 #[test]

@@ -120,6 +120,11 @@ impl<'a> Check<'a> {
             });
         }
         let engine = self.engine();
+        if let (Some(engine), Some(Some(config))) = (engine, &config) {
+            let allowed = engine.recipe.check_config(&config.text);
+            let allowed = allowed.map_err(|why| format!("{}: {why}", config.file));
+            self.take("spec.config", allowed);
+        }
         let owner = self.line("spec.owner", &self.spec.owner);
         let contact = self.contact();
         self.access();
@@ -215,22 +220,10 @@ impl<'a> Check<'a> {
             );
             return None;
         }
-        let recipe = engine::recipe(kind);
-        if recipe.is_none() {
-            let able: Vec<&str> = EngineKind::ALL
-                .into_iter()
-                .filter(|kind| engine::recipe(*kind).is_some())
-                .map(EngineKind::as_str)
-                .collect();
-            self.refuse(
-                "spec.engine",
-                format!(
-                    "this version of db4sci cannot run {kind} yet; it runs {}",
-                    able.join(", ")
-                ),
-            );
-        }
-        recipe.map(|recipe| Engine { kind, recipe })
+        Some(Engine {
+            kind,
+            recipe: engine::recipe(kind),
+        })
     }
 
     /// The configuration file; the outer `None` is a problem, the inner one no file.

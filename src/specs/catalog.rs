@@ -115,14 +115,7 @@ impl Reader {
             let message = format!("`{named}` does not agree with the section's name `{key}`");
             self.refuse(&format!("{key}.dbengine"), message);
         }
-        let Some(recipe) = engine::recipe(kind) else {
-            let message = format!(
-                "this version of db4sci cannot run {kind} yet; remove the section, or put a `#` \
-                 before its lines"
-            );
-            self.refuse(key, message);
-            return None;
-        };
+        let recipe = engine::recipe(kind);
         let data = self.volumes(&format!("{key}.volumes"), &rows.volumes);
         let defaults = recipe.defaults();
         let mut offers: Vec<Offer> = Vec::new();

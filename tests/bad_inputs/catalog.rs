@@ -87,9 +87,9 @@ fn engines() {
              Allowed: Postgres, MariaDB, MongoDB, Neo4j",
         ),
         (
-            "Neo4j",
-            "catalog.yaml:1:1: Neo4j: this version of db4sci cannot run Neo4j yet; remove the \
-             section, or put a `#` before its lines",
+            "mongodb",
+            "catalog.yaml:1:1: mongodb: `mongodb` is not an engine; did you mean `MongoDB`? \
+             Allowed: Postgres, MariaDB, MongoDB, Neo4j",
         ),
     ] {
         assert_eq!(

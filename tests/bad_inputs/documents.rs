@@ -92,12 +92,6 @@ fn documents_that_are_no_spec() {
             &["2:7: kind: `Databse` is not allowed; did you mean `Database`? Allowed: Database"],
         ),
         (
-            &spec("").replace("engine: Postgres", "engine: Neo4j"),
-            &[
-                "6:11: spec.engine: this version of db4sci cannot run Neo4j yet; it runs Postgres, MariaDB",
-            ],
-        ),
-        (
             &spec("").replace("lab@example.org", "nobody"),
             &[
                 "8:12: spec.contact: `nobody` is no mail address; write one such as `name@example.org`",

@@ -226,7 +226,7 @@ fn killed_while_passwords_change_it_goes_on_with_either() {
         "rotate.taken",
         "rotate.after",
     ];
-    for (n, failpoint) in failpoints.into_iter().enumerate() {
+    for (n, failpoint) in (0..).zip(failpoints) {
         host.stop();
         host.start_with(&[("DB4SCI_FAILPOINT", failpoint)]);
         host.ready(&["genomics"]);

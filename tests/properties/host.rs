@@ -83,7 +83,10 @@ impl Host {
                     "/var/lib/mysql",
                     ["mariadb:11.8", "mariadb:11.8.2"],
                 ),
-                EngineKind::MongoDB | EngineKind::Neo4j => continue,
+                EngineKind::MongoDB => {
+                    (Protocol::MongoDb, "/data/db", ["mongo:8.0", "mongo:8.0.4"])
+                }
+                EngineKind::Neo4j => (Protocol::Bolt, "/data", ["neo4j:5.26", "neo4j:5.26.1"]),
             };
             for reference in versions {
                 let version = reference.split(':').next_back().unwrap_or_default();

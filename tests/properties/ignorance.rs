@@ -118,9 +118,7 @@ impl Draw {
 
     fn container(&mut self, db: &Database) -> ContainerSeen {
         let image = self.image();
-        let mut spec = engine::recipe(db.engine)
-            .unwrap()
-            .container(db, &site(), &image);
+        let mut spec = engine::recipe(db.engine).container(db, &site(), &image);
         if self.0.percent(20) {
             spec.labels.remove(LABEL_UID);
         }

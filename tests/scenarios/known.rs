@@ -37,7 +37,7 @@ impl Known {
         let mut db = admit(&scenario.spec, None);
         db.image.pinned = Some(image_id("17"));
         let now = scenario.at;
-        let wanted = engine::recipe(db.engine).unwrap().files(&db);
+        let wanted = engine::recipe(db.engine).files(&db);
         Known {
             now,
             over: None,

@@ -91,7 +91,7 @@ pub fn admit(spec: &Value, earlier: Option<&Database>) -> Database {
 
 /// The container that the recipe makes, running since an hour.
 pub fn made(db: &Database, now: Timestamp) -> ContainerSeen {
-    let recipe = engine::recipe(db.engine).unwrap();
+    let recipe = engine::recipe(db.engine);
     let spec = recipe.container(db, &site(), &image("17"));
     ContainerSeen {
         id: ContainerId("c0ffee".to_owned()),

@@ -1,10 +1,12 @@
-//! One connection of either protocol.
+//! One connection of any protocol.
 
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow, MySqlSslMode};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, Row};
 
-use super::error::SqlError;
+use super::bolt::Bolt;
+use super::error::WireError;
+use super::mongodb::Mongo;
 use crate::model::Secret;
 use crate::model::server::{Answer, Protocol, Target};
 
@@ -15,11 +17,13 @@ const STATEMENTS_KEPT: usize = 1;
 pub(super) enum Connection {
     Postgres(PgConnection),
     MySql(MySqlConnection),
+    Mongo(Mongo),
+    Bolt(Bolt),
 }
 
 impl Connection {
     /// Connects and logs in.
-    pub(super) async fn open(target: &Target, database: &str) -> Result<Self, SqlError> {
+    pub(super) async fn open(target: &Target, database: &str) -> Result<Self, WireError> {
         match target.protocol {
             Protocol::Postgres => {
                 let options = PgConnectOptions::new_without_pgpass()
@@ -51,32 +55,38 @@ impl Connection {
                     .disable_statement_logging();
                 Ok(Connection::MySql(options.connect().await?))
             }
+            Protocol::MongoDb => Ok(Connection::Mongo(Mongo::open(target, database).await?)),
+            Protocol::Bolt => Ok(Connection::Bolt(Bolt::open(target, database).await?)),
         }
     }
 
-    /// Asks the probe's query.
-    pub(super) async fn ask(&mut self, query: &str) -> Result<Answer, SqlError> {
-        let query = sqlx::AssertSqlSafe(query.to_owned());
+    /// Asks the probe's question.
+    pub(super) async fn ask(&mut self, question: &str) -> Result<Answer, WireError> {
+        let query = || AssertSqlSafe(question.to_owned());
         match self {
             Connection::Postgres(c) => {
-                let row: PgRow = sqlx::query(query).fetch_one(c).await?;
+                let row: PgRow = sqlx::query(query()).fetch_one(c).await?;
                 answer(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)
             }
             Connection::MySql(c) => {
-                let row: MySqlRow = sqlx::query(query).fetch_one(c).await?;
+                let row: MySqlRow = sqlx::query(query()).fetch_one(c).await?;
                 // A truth value is a number here.
                 let account: i64 = row.try_get(2)?;
                 answer(row.try_get(0)?, row.try_get(1)?, account != 0)
             }
+            Connection::Mongo(c) => c.ask(question).await,
+            Connection::Bolt(c) => c.ask(question).await,
         }
     }
 
-    /// Carries out one statement by the simple protocol, which takes every statement.
-    pub(super) async fn execute(&mut self, text: &Secret) -> Result<(), SqlError> {
-        let text = AssertSqlSafe(text.expose().to_owned());
+    /// Carries out one statement; of SQL by the simple protocol, which takes every statement.
+    pub(super) async fn execute(&mut self, text: &Secret) -> Result<(), WireError> {
+        let sql = || AssertSqlSafe(text.expose().to_owned());
         match self {
-            Connection::Postgres(c) => sqlx::raw_sql(text).execute(c).await.map(drop)?,
-            Connection::MySql(c) => sqlx::raw_sql(text).execute(c).await.map(drop)?,
+            Connection::Postgres(c) => sqlx::raw_sql(sql()).execute(c).await.map(drop)?,
+            Connection::MySql(c) => sqlx::raw_sql(sql()).execute(c).await.map(drop)?,
+            Connection::Mongo(c) => c.execute(text).await?,
+            Connection::Bolt(c) => c.execute(text).await?,
         }
         Ok(())
     }
@@ -84,14 +94,17 @@ impl Connection {
     /// Says goodbye, so that the server logs no aborted connection.
     pub(super) async fn close(self) {
         // A server that is gone needs no goodbye.
-        let _ = match self {
-            Connection::Postgres(c) => c.close().await,
-            Connection::MySql(c) => c.close().await,
-        };
+        match self {
+            Connection::Postgres(c) => drop(c.close().await),
+            Connection::MySql(c) => drop(c.close().await),
+            Connection::Mongo(c) => c.close().await,
+            // Its driver says goodbye when it is dropped.
+            Connection::Bolt(_) => {}
+        }
     }
 }
 
-fn answer(version: String, connections: i64, account: bool) -> Result<Answer, SqlError> {
+fn answer(version: String, connections: i64, account: bool) -> Result<Answer, WireError> {
     Ok(Answer {
         version,
         connections: u32::try_from(connections).unwrap_or(0),

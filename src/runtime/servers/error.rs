@@ -4,73 +4,157 @@ use std::io::ErrorKind;
 
 use sqlx::mysql::MySqlDatabaseError;
 
+use super::{bolt, mongodb};
 use crate::runtime::ServerError;
 
 /// What went wrong, before it is known what the statement was for.
-pub(super) struct SqlError(sqlx::Error);
+#[derive(Debug)]
+pub(super) enum WireError {
+    /// PostgreSQL's or MySQL's protocol.
+    Sql(sqlx::Error),
+    /// MongoDB's.
+    Mongo(::mongodb::error::Error),
+    /// Neo4j's. Its driver's errors are large.
+    Bolt(Box<neo4rs::Error>),
+    /// The connection, before any protocol.
+    Io(std::io::Error),
+    /// Our words and the server's do not fit.
+    Strange(&'static str),
+}
 
-impl From<sqlx::Error> for SqlError {
+impl From<sqlx::Error> for WireError {
     fn from(error: sqlx::Error) -> Self {
-        SqlError(error)
+        WireError::Sql(error)
     }
 }
 
-impl SqlError {
-    /// Whether the connection itself ended, as it does when a server restarts.
-    pub(super) fn is_lost_connection(&self) -> bool {
-        match &self.0 {
-            sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => true,
-            sqlx::Error::Database(e) => {
-                let code = e.code().unwrap_or_default();
-                matches!(by_state(&code), Meaning::NotReady)
-            }
-            _ => false,
-        }
+impl From<::mongodb::error::Error> for WireError {
+    fn from(error: ::mongodb::error::Error) -> Self {
+        WireError::Mongo(error)
     }
+}
 
-    /// Whether the server says by this code that the statement's work was done before.
-    pub(super) fn is_done(&self, done_code: Option<&str>) -> bool {
-        match (&self.0, done_code) {
-            (sqlx::Error::Database(e), Some(done)) => e.code().is_some_and(|code| code == done),
-            _ => false,
-        }
+impl From<neo4rs::Error> for WireError {
+    fn from(error: neo4rs::Error) -> Self {
+        WireError::Bolt(Box::new(error))
     }
+}
 
-    /// The error of a statement with this purpose.
-    pub(super) fn of(self, purpose: &'static str) -> ServerError {
-        match self.0 {
-            sqlx::Error::Io(e) => ServerError::Unreachable(io_words(&e)),
-            sqlx::Error::Protocol(words) => ServerError::Unreachable(words),
-            sqlx::Error::Database(e) => {
-                let code = e.code().unwrap_or_default().into_owned();
-                let number = e
-                    .try_downcast_ref::<MySqlDatabaseError>()
-                    .map(|e| e.number());
-                let meaning = number.map_or_else(|| by_state(&code), by_number);
-                let number = number.map(|n| n.to_string());
-                database_error(
-                    purpose,
-                    meaning,
-                    number.as_ref().unwrap_or(&code),
-                    e.message(),
-                )
-            }
-            // Configuration, decoding and the like: our query does not fit this server.
-            other => ServerError::Statement {
-                purpose,
-                message: other.to_string(),
-            },
-        }
+impl From<std::io::Error> for WireError {
+    fn from(error: std::io::Error) -> Self {
+        WireError::Io(error)
     }
+}
+
+/// What a server or driver said.
+pub(super) struct Told {
+    pub(super) meaning: Meaning,
+    /// The server's code; empty where there is none.
+    pub(super) code: String,
+    pub(super) words: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Meaning {
+pub(super) enum Meaning {
+    /// Nobody listens, or the connection ended.
+    Unreachable,
     NotReady,
     LoginRefused,
     /// The server repeats the statement's text.
     Syntax,
     Statement,
+}
+
+impl WireError {
+    fn told(&self) -> Told {
+        match self {
+            WireError::Sql(error) => told_by_sql(error),
+            WireError::Mongo(error) => mongodb::told(error),
+            WireError::Bolt(error) => bolt::told(error),
+            WireError::Io(error) => Told::of_io(error),
+            WireError::Strange(words) => Told::new(Meaning::Statement, words),
+        }
+    }
+
+    /// Whether the connection itself ended, as it does when a server restarts.
+    pub(super) fn is_lost_connection(&self) -> bool {
+        matches!(
+            self.told().meaning,
+            Meaning::Unreachable | Meaning::NotReady
+        )
+    }
+
+    /// Whether the server says by this code that the statement's work was done before.
+    pub(super) fn is_done(&self, done_code: Option<&str>) -> bool {
+        done_code.is_some_and(|done| self.told().code == done)
+    }
+
+    /// The error of a statement with this purpose.
+    pub(super) fn of(self, purpose: &'static str) -> ServerError {
+        self.told().of(purpose)
+    }
+}
+
+impl Told {
+    pub(super) fn new(meaning: Meaning, words: &str) -> Self {
+        Told {
+            meaning,
+            code: String::new(),
+            words: words.to_owned(),
+        }
+    }
+
+    pub(super) fn of_io(error: &std::io::Error) -> Self {
+        Told::new(Meaning::Unreachable, &io_words(error))
+    }
+
+    fn of(self, purpose: &'static str) -> ServerError {
+        let Told {
+            meaning,
+            code,
+            words,
+        } = self;
+        let words = if code.is_empty() {
+            words
+        } else {
+            format!("{words} ({code})")
+        };
+        match meaning {
+            Meaning::Unreachable => ServerError::Unreachable(words),
+            Meaning::NotReady => ServerError::NotReady(words),
+            Meaning::LoginRefused => ServerError::LoginRefused(words),
+            // "near 'IDENTIFIED BY …": the server's words would show the password.
+            Meaning::Syntax => ServerError::Statement {
+                purpose,
+                message: format!("syntax error ({code}); the server's words are left out"),
+            },
+            Meaning::Statement => ServerError::Statement {
+                purpose,
+                message: words,
+            },
+        }
+    }
+}
+
+fn told_by_sql(error: &sqlx::Error) -> Told {
+    match error {
+        sqlx::Error::Io(e) => Told::of_io(e),
+        sqlx::Error::Protocol(words) => Told::new(Meaning::Unreachable, words),
+        sqlx::Error::WorkerCrashed => Told::new(Meaning::Unreachable, &error.to_string()),
+        sqlx::Error::Database(e) => {
+            let state = e.code().unwrap_or_default().into_owned();
+            let number = e
+                .try_downcast_ref::<MySqlDatabaseError>()
+                .map(|e| e.number());
+            Told {
+                meaning: number.map_or_else(|| by_state(&state), by_number),
+                code: number.map_or(state, |n| n.to_string()),
+                words: e.message().to_owned(),
+            }
+        }
+        // Configuration, decoding and the like: our query does not fit this server.
+        other => Told::new(Meaning::Statement, &other.to_string()),
+    }
 }
 
 /// PostgreSQL's SQLSTATE.
@@ -93,28 +177,6 @@ fn by_number(number: u16) -> Meaning {
         1045 | 1044 | 1698 | 1130 => Meaning::LoginRefused,
         1064 => Meaning::Syntax,
         _ => Meaning::Statement,
-    }
-}
-
-fn database_error(
-    purpose: &'static str,
-    meaning: Meaning,
-    code: &str,
-    message: &str,
-) -> ServerError {
-    let words = format!("{message} ({code})");
-    match meaning {
-        Meaning::NotReady => ServerError::NotReady(words),
-        Meaning::LoginRefused => ServerError::LoginRefused(words),
-        // "near 'IDENTIFIED BY …": the server's words would show the password.
-        Meaning::Syntax => ServerError::Statement {
-            purpose,
-            message: format!("syntax error ({code}); the server's words are left out"),
-        },
-        Meaning::Statement => ServerError::Statement {
-            purpose,
-            message: words,
-        },
     }
 }
 
@@ -157,18 +219,23 @@ mod tests {
 
     #[test]
     fn a_syntax_error_does_not_repeat_the_statement() {
-        let error = database_error(
-            "account",
-            Meaning::Syntax,
-            "1064",
-            "near 'IDENTIFIED BY 'hunter2''",
-        );
-        assert!(!error.to_string().contains("hunter2"), "{error}");
+        let told = Told::new(Meaning::Syntax, "near 'IDENTIFIED BY 'hunter2''");
+        let error = told.of("account").to_string();
+        assert!(!error.contains("hunter2"), "{error}");
     }
 
     #[test]
     fn a_proxy_that_hangs_up_is_a_server_that_does_not_answer() {
-        let error = SqlError(sqlx::Error::Io(ErrorKind::UnexpectedEof.into())).of("probe");
-        assert!(matches!(error, ServerError::Unreachable(_)), "{error:?}");
+        let closed = || std::io::Error::from(ErrorKind::UnexpectedEof);
+        let errors = [
+            WireError::Sql(sqlx::Error::Io(closed())),
+            WireError::from(neo4rs::Error::IOError { detail: closed() }),
+            WireError::from(closed()),
+        ];
+        for error in errors {
+            assert!(error.is_lost_connection());
+            let error = error.of("probe");
+            assert!(matches!(error, ServerError::Unreachable(_)), "{error:?}");
+        }
     }
 }

@@ -4,8 +4,10 @@
 //! are only carried. Statement texts may hold passwords: they are never logged and never part of a
 //! message.
 
+mod bolt;
 mod connection;
 mod error;
+mod mongodb;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -32,7 +34,7 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// A kept connection that failed, or whose answer did not come in time, is never used again. Asking
 /// one server never waits for another.
 #[derive(Default)]
-pub struct SqlServers {
+pub struct WireServers {
     kept: Mutex<HashMap<Uid, Arc<Slot>>>,
 }
 
@@ -45,10 +47,10 @@ struct Kept {
     connection: Connection,
 }
 
-impl SqlServers {
+impl WireServers {
     /// No connection yet.
     pub fn new() -> Self {
-        SqlServers::default()
+        WireServers::default()
     }
 
     fn slot(&self, uid: Uid) -> Arc<Slot> {
@@ -58,7 +60,7 @@ impl SqlServers {
 }
 
 #[async_trait]
-impl Servers for SqlServers {
+impl Servers for WireServers {
     async fn ask(&self, target: &Target, query: &str) -> Result<Answer, ServerError> {
         let slot = self.slot(target.uid);
         within(ASK, async {

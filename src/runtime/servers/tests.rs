@@ -26,7 +26,7 @@ async fn nobody_listens() {
     let port = listener.local_addr().unwrap().port();
     drop(listener);
     for protocol in [Protocol::Postgres, Protocol::MySql] {
-        let error = SqlServers::new()
+        let error = WireServers::new()
             .ask(&target(protocol, port), "select 1")
             .await
             .unwrap_err();
@@ -45,7 +45,7 @@ async fn a_listener_that_hangs_up_does_not_answer() {
         }
     });
     for protocol in [Protocol::Postgres, Protocol::MySql] {
-        let error = SqlServers::new()
+        let error = WireServers::new()
             .login(&target(protocol, port))
             .await
             .unwrap_err();
@@ -59,7 +59,7 @@ async fn a_listener_that_says_nothing_is_given_up_at_the_deadline() {
     // The backlog accepts; nobody ever answers.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let servers = SqlServers::new();
+    let servers = WireServers::new();
     let begun = std::time::Instant::now();
     let error = servers
         .ask(&target(Protocol::Postgres, port), "select 1")

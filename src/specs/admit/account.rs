@@ -18,7 +18,8 @@ impl Check<'_> {
     ) -> Option<String> {
         let field = "spec.database";
         let given = self.spec.database.as_deref();
-        let wanted = given.or(name.map(DbName::as_str))?;
+        let default = name.map(|name| recipe.default_database(name.as_str()));
+        let wanted = given.map(str::to_owned).or(default)?;
         if let Some(earlier) = self.before.0 {
             if given.is_some() && wanted != earlier.database {
                 self.refuse(
@@ -50,14 +51,8 @@ impl Check<'_> {
             );
             return None;
         }
-        if recipe.reserved_databases().contains(&wanted) {
-            self.refuse(
-                field,
-                format!("`{wanted}` belongs to the server; set `database:` to another name"),
-            );
-            return None;
-        }
-        Some(wanted.to_owned())
+        let allowed = recipe.check_database(&wanted);
+        self.take(field, allowed.map(|()| wanted))
     }
 
     pub(super) fn account(
@@ -113,13 +108,16 @@ impl Check<'_> {
         let user = user.or(default)?;
         let allowed = recipe.check_user(&user);
         let user = self.take("spec.account.user", allowed.map(|()| user));
+        let role = role.unwrap_or_default();
+        let allowed = recipe.check_role(role);
+        let role = self.take("spec.account.role", allowed.map(|()| role));
         let file = match file {
             Some(file) => Some(self.password_file(&file)?),
             None => None,
         };
         Some(Account {
             user: user?,
-            role: role.unwrap_or_default(),
+            role: role?,
             password_file: file,
         })
     }

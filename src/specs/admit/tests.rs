@@ -204,7 +204,7 @@ fn settings_follow_the_memory_and_nothing_else() {
     assert_eq!(changed.settings["work_mem"], "5MB");
     assert_eq!(changed.settings["jit"], "off");
     let changed = change(&older, "  resources: {memory: 4Gi}\n", &rules());
-    let recipe = engine::recipe(older.engine).unwrap();
+    let recipe = engine::recipe(older.engine);
     assert_eq!(changed.settings, recipe.settings(Memory::mebibytes(4096)));
 }
 

@@ -25,15 +25,27 @@ fn the_built_in_catalog_is_good_and_begins_with_the_defaults() {
             "11.8",
             "/var/lib/mysql",
         ),
+        ("MongoDB", "MongoDB 8.0", "mongo:8.0", "8.0", "/data/db"),
+        ("Neo4j", "Neo4j 5", "neo4j:5.26", "5", "/data"),
     ] {
         let first = &catalog.offers(kind(engine))[0];
         assert_eq!(first.display, display);
         assert_eq!(first.image.as_str(), image);
         assert_eq!(first.series, series);
-        assert_eq!(first.layout.data, [("/".to_owned(), target.to_owned())]);
-        assert_eq!(first.layout.uid, 999);
+        assert_eq!(first.layout.data[0].1, target);
     }
-    assert!(catalog.offers(kind("MongoDB")).is_empty());
+    // What the images declare as volumes: the data of one that is left out goes with the container.
+    for (engine, folders) in [
+        (
+            "MongoDB",
+            [("db", "/data/db"), ("configdb", "/data/configdb")],
+        ),
+        ("Neo4j", [("data", "/data"), ("logs", "/logs")]),
+    ] {
+        let first = &catalog.offers(kind(engine))[0];
+        let folders = folders.map(|(sub, target)| (sub.to_owned(), target.to_owned()));
+        assert_eq!(first.layout.data, folders);
+    }
 }
 
 #[test]

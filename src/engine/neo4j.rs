@@ -1,0 +1,428 @@
+//! Neo4j Community, after the public contract of the official image.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use crate::model::database::AccountRole;
+use crate::model::server::{Protocol, Statement, Target};
+use crate::model::{ContainerSpec, Database, FilesWanted, ImageSeen, Memory, Mount, Secret, Site};
+
+use super::{
+    ADMIN_SECRET, CONFIG_TARGET, Client, Defaults, Recipe, SECRETS_TARGET, USER_SECRET, login,
+    shape,
+};
+
+/// The account that the server makes by itself: db4sci's own login.
+const SUPERUSER: &str = "neo4j";
+/// The database that accounts are in.
+const SYSTEM: &str = "system";
+/// The one database for data that the Community edition has.
+const DATABASE: &str = "neo4j";
+
+/// Bolt's port in the container; the browser's stands before it in the catalog.
+const BOLT: u16 = 7687;
+
+/// Where the image looks for configuration, to copy it into its own place.
+const CONF_DIR: &str = "/conf";
+/// The rendered configuration.
+const CONFIG: &str = "neo4j.conf";
+/// A file of arguments for `neo4j-admin` that names another one, the secret.
+const PASSWORD_ARGUMENT: &str = "initial-password";
+
+/// The client in the image. Its own start script takes a password from an argument or a variable
+/// only; Java itself reads all arguments from a file.
+const SHELL_JAR: &str = "/var/lib/neo4j/bin/tools/cypher-shell.jar";
+/// Its main class.
+const SHELL_CLASS: &str = "org.neo4j.shell.Main";
+
+/// Settings that would break a promise: where data and logs lie, where the server listens and what
+/// it tells clients, that nobody enters without a password, that nobody runs programs as the
+/// server (a flag of the Java machine can). One that ends in a dot stands for all below it.
+const KEPT: [&str; 10] = [
+    "dbms.security.auth_enabled",
+    "dbms.security.auth_minimum_password_length",
+    "initial.dbms.default_database",
+    "server.bolt.enabled",
+    "server.bolt.tls_level",
+    "server.config.strict_validation.enabled",
+    "server.default_advertised_address",
+    "server.default_listen_address",
+    "server.directories.",
+    "server.jvm.additional",
+];
+
+pub(super) struct Neo4j;
+
+impl Recipe for Neo4j {
+    fn defaults(&self) -> Defaults {
+        Defaults {
+            memory: Memory::mebibytes(4096),
+            min_memory: Memory::mebibytes(768),
+            uid: 7474,
+            sentinel: "databases/system/neostore",
+            start_deadline: 900,
+            // Stores are checkpointed; with a large page cache on a slow disk that takes minutes.
+            stop_deadline: 300,
+            stop_signal: "SIGTERM",
+        }
+    }
+
+    fn series(&self, tag: &str) -> Option<String> {
+        // Up to 4 the first two numbers named the series; since 5 its stores are one format. After
+        // 5 come years.
+        let major = shape::leading_version(tag, 1)?;
+        if matches!(major.as_str(), "3" | "4") {
+            shape::leading_version(tag, 2)
+        } else {
+            Some(major)
+        }
+    }
+
+    fn settings(&self, memory: Memory) -> BTreeMap<String, String> {
+        let mib = memory.bytes() >> 20;
+        // The machine's own part (code, threads, buffers outside the heap), then heap and page
+        // cache alike. Over 31 GiB, pointers double and a heap holds less.
+        let own = (mib / 4).max(320);
+        let rest = mib.saturating_sub(own);
+        let heap = (rest / 2).clamp(256, 31 * 1024);
+        let pages = rest.saturating_sub(heap).max(64);
+        let mebibytes = |n: u64| format!("{n}m");
+        BTreeMap::from(
+            [
+                ("server.memory.heap.initial_size", mebibytes(heap)),
+                ("server.memory.heap.max_size", mebibytes(heap)),
+                ("server.memory.pagecache.size", mebibytes(pages)),
+                // An institute's host tells nobody what runs on it.
+                ("dbms.usage_report.enabled", "false".to_owned()),
+            ]
+            .map(|(name, value)| (name.to_owned(), value)),
+        )
+    }
+
+    fn check_parameter(&self, name: &str, value: &str) -> Result<(), String> {
+        shape::one_line(name, value)?;
+        let kept = KEPT.iter().any(|kept| {
+            let below = kept.ends_with('.') && name.starts_with(kept);
+            below || name == *kept
+        });
+        if kept || name.ends_with(".listen_address") || name.ends_with(".advertised_address") {
+            return Err(format!(
+                "`{name}` is set by db4sci and cannot be changed; remove it"
+            ));
+        }
+        if !name.contains('.') {
+            return Err(format!(
+                "`{name}` is no parameter's name; write the setting of neo4j.conf, such as \
+                 `db.transaction.timeout`"
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_config(&self, text: &str) -> Result<(), String> {
+        for (name, value) in lines(text)? {
+            self.check_parameter(name, value)?;
+        }
+        Ok(())
+    }
+
+    fn check_user(&self, user: &str) -> Result<(), String> {
+        shape::plain_user(user, &[SUPERUSER, "public"], 63)
+    }
+
+    fn default_database(&self, _: &str) -> String {
+        DATABASE.to_owned()
+    }
+
+    fn check_database(&self, database: &str) -> Result<(), String> {
+        if database == DATABASE {
+            return Ok(());
+        }
+        Err(format!(
+            "Neo4j Community has one database for data, `{DATABASE}`, and makes no other; leave \
+             `database:` out"
+        ))
+    }
+
+    fn check_role(&self, role: AccountRole) -> Result<(), String> {
+        match role {
+            AccountRole::Admin => Ok(()),
+            AccountRole::Owner | AccountRole::ReadOnly => Err(format!(
+                "Neo4j Community has no roles: each account may do everything, and {role:?} would \
+                 be a promise that nobody keeps; write `role: Admin`"
+            )),
+        }
+    }
+
+    fn client_port(&self, db: &Database) -> (u16, u16) {
+        let outside = db.port.get();
+        let mut published = db.published();
+        published
+            .find(|(inside, _)| *inside == BOLT)
+            .unwrap_or((outside, outside))
+    }
+
+    fn files(&self, db: &Database) -> FilesWanted {
+        let mut settings: BTreeMap<&str, &str> = db
+            .settings
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        // The server refuses a setting that stands twice, so the person's file is merged in.
+        // Admission has read it; a file that cannot be read by now changes nothing.
+        let person = db.config.as_ref().and_then(|c| lines(&c.text).ok());
+        settings.extend(person.into_iter().flatten());
+        settings.insert("dbms.security.auth_enabled", "true");
+        let mut text = String::from(
+            "# Written by db4sci; a change is lost. Set `parameters:` or `config:` in the spec.\n",
+        );
+        for (name, value) in settings {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{name}={value}");
+        }
+        let argument = format!("@{SECRETS_TARGET}/{ADMIN_SECRET}\n");
+        shape::files(db, [(CONFIG, text), (PASSWORD_ARGUMENT, argument)])
+    }
+
+    fn container(&self, db: &Database, site: &Site, image: &ImageSeen) -> ContainerSpec {
+        let mut spec = shape::container(db, site, image, &self.defaults());
+        spec.mounts.push(Mount {
+            source: site.config_dir(&db.name),
+            target: CONF_DIR.to_owned(),
+            read_only: true,
+        });
+        // The image gives the password to `neo4j-admin` as an argument, which all of the host can
+        // read. An argument `@FILE` stands for what is in a file of the working folder; the file
+        // names the secret's file in its turn, since the image allows no slash there.
+        let own = spec.entrypoint.len() - image.entrypoint.len();
+        let working_folder = ["env".to_owned(), format!("--chdir={CONFIG_TARGET}")];
+        spec.entrypoint.splice(own..own, working_folder);
+        let host = shape::published_host(site);
+        spec.env.insert(
+            "NEO4J_AUTH".to_owned(),
+            format!("{SUPERUSER}/@{PASSWORD_ARGUMENT}"),
+        );
+        // What the server tells clients of itself changes with its container only, as ports do.
+        for (inside, outside) in db.published() {
+            let connector = match inside {
+                BOLT => "bolt",
+                7473 => "https",
+                _ => "http",
+            };
+            spec.env.insert(
+                format!("NEO4J_server_{connector}_advertised__address"),
+                format!("{host}:{outside}"),
+            );
+        }
+        spec
+    }
+
+    fn target(&self, db: &Database, site: &Site, password: Secret) -> Target {
+        login(
+            self,
+            db,
+            site,
+            Protocol::Bolt,
+            (SUPERUSER, SYSTEM),
+            password,
+        )
+    }
+
+    fn user_target(&self, db: &Database, site: &Site, password: Secret) -> Target {
+        let user = (db.account.user.as_str(), db.database.as_str());
+        login(self, db, site, Protocol::Bolt, user, password)
+    }
+
+    fn probe_query(&self, db: &Database) -> String {
+        format!(
+            "{database}\tCALL dbms.components() YIELD versions RETURN versions[0] AS answer\n\
+             {database}\tCALL dbms.listConnections() YIELD connectionId RETURN count(*) AS answer\n\
+             {SYSTEM}\tSHOW USERS YIELD user WHERE user = {user} RETURN count(*) > 0 AS answer",
+            database = db.database,
+            user = literal(&db.account.user)
+        )
+    }
+
+    fn account_statements(&self, db: &Database, password: &Secret) -> Vec<Statement> {
+        let user = identifier(&db.account.user);
+        let password = literal(password.expose());
+        // In one step: to alter a password to what it is would be refused. Without roles, there is
+        // nothing to lose by a replacement, and sessions stay.
+        vec![Statement {
+            purpose: "create the account, or set its password",
+            database: SYSTEM.to_owned(),
+            text: Secret::new(format!(
+                "CREATE OR REPLACE USER {user} SET PLAINTEXT PASSWORD {password} CHANGE NOT \
+                 REQUIRED"
+            )),
+            done_code: None,
+        }]
+    }
+
+    fn password_statements(
+        &self,
+        db: &Database,
+        secret: &str,
+        password: &Secret,
+    ) -> Vec<Statement> {
+        if secret == USER_SECRET {
+            return self.account_statements(db, password);
+        }
+        // Nobody may replace the account that they use.
+        let (user, password) = (identifier(SUPERUSER), literal(password.expose()));
+        vec![Statement {
+            purpose: "change the password",
+            database: SYSTEM.to_owned(),
+            text: Secret::new(format!(
+                "ALTER USER {user} SET PLAINTEXT PASSWORD {password} CHANGE NOT REQUIRED"
+            )),
+            done_code: None,
+        }]
+    }
+
+    fn client(&self, _: &Database, host: &str, port: u16, passfile: &str) -> Client {
+        Client {
+            program: "java".to_owned(),
+            args: vec![format!("@{passfile}")],
+            env: BTreeMap::new(),
+            shell_args: Vec::new(),
+            in_image: true,
+            url: format!("neo4j://{host}:{port}"),
+        }
+    }
+
+    fn passfile(&self, db: &Database, host: &str, port: u16, password: &Secret) -> Secret {
+        // In quotes, the file's own rule for what Java reads.
+        let password = password.expose().replace('\\', "\\\\").replace('"', "\\\"");
+        Secret::new(format!(
+            "--class-path {SHELL_JAR}\n{SHELL_CLASS}\n--address bolt://{host}:{port}\n\
+             --database {}\n--username {}\n--password \"{password}\"\n",
+            db.database, db.account.user
+        ))
+    }
+}
+
+/// The settings of a configuration file, line by line.
+fn lines(text: &str) -> Result<Vec<(&str, &str)>, String> {
+    let mut found: Vec<(&str, &str)> = Vec::new();
+    for (i, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let Some((name, value)) = line.split_once('=') else {
+            return Err(format!(
+                "line {}: `{}` is no setting; write `name=value`",
+                i + 1,
+                line.escape_debug()
+            ));
+        };
+        let (name, value) = (name.trim(), value.trim());
+        if found.iter().any(|(before, _)| *before == name) {
+            return Err(format!("line {}: `{name}` stands twice", i + 1));
+        }
+        found.push((name, value));
+    }
+    Ok(found)
+}
+
+/// An identifier in backticks.
+fn identifier(name: &str) -> String {
+    format!("`{}`", name.replace('`', "``"))
+}
+
+/// A literal in single quotes.
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_series_is_the_major_version_or_the_year() {
+        for (tag, series) in [
+            ("5", "5"),
+            ("5.26-community", "5"),
+            ("4.4.40", "4.4"),
+            ("2025.06.2", "2025"),
+        ] {
+            assert_eq!(Neo4j.series(tag).as_deref(), Some(series));
+        }
+        assert_eq!(Neo4j.series("community"), None);
+    }
+
+    #[test]
+    fn heap_and_page_cache_follow_the_memory_and_fit_into_it() {
+        for mib in [768, 1024, 4096, 262_144] {
+            let settings = Neo4j.settings(Memory::mebibytes(mib));
+            let size = |name: &str| -> u64 {
+                let text = &settings[name];
+                text.trim_end_matches('m').parse().unwrap()
+            };
+            let (heap, pages) = (
+                size("server.memory.heap.max_size"),
+                size("server.memory.pagecache.size"),
+            );
+            assert!(heap >= 256 && pages >= 64, "{mib}: {heap} {pages}");
+            assert!(heap + pages + mib / 5 <= mib, "{mib}: {heap} {pages}");
+        }
+    }
+
+    #[test]
+    fn what_keeps_data_and_server_safe_cannot_be_set() {
+        for name in [
+            "server.directories.data",
+            "server.bolt.listen_address",
+            "server.http.advertised_address",
+            "server.jvm.additional",
+            "dbms.security.auth_enabled",
+            "heap",
+        ] {
+            assert!(Neo4j.check_parameter(name, "x").is_err(), "{name}");
+        }
+        assert_eq!(
+            Neo4j.check_parameter("db.transaction.timeout", "5m"),
+            Ok(())
+        );
+        assert!(
+            Neo4j
+                .check_parameter("db.transaction.timeout", "5m\nserver.jvm.additional=x")
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn a_configuration_file_is_held_to_the_same_rules() {
+        assert_eq!(
+            Neo4j.check_config("# ours\ndb.transaction.timeout = 5m\n\n"),
+            Ok(())
+        );
+        for (bad, word) in [
+            ("server.jvm.additional=-Xshare:off", "server.jvm.additional"),
+            ("nonsense", "line 1"),
+            ("a.b=1\na.b=2", "twice"),
+        ] {
+            let error = Neo4j.check_config(bad).unwrap_err();
+            assert!(error.contains(word), "{error}");
+        }
+    }
+
+    #[test]
+    fn community_has_one_database_and_no_roles() {
+        assert!(Neo4j.check_database("genomics").is_err());
+        assert_eq!(
+            Neo4j.check_database(&Neo4j.default_database("genomics")),
+            Ok(())
+        );
+        assert!(Neo4j.check_role(AccountRole::ReadOnly).is_err());
+        assert!(Neo4j.check_role(AccountRole::Admin).is_ok());
+    }
+
+    #[test]
+    fn names_and_passwords_cannot_leave_their_quotes() {
+        assert_eq!(identifier("a`b"), "`a``b`");
+        assert_eq!(literal("a\\'b"), "'a\\\\\\'b'");
+    }
+}

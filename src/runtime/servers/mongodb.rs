@@ -1,0 +1,217 @@
+//! MongoDB's protocol, by its own driver.
+
+use std::time::Duration;
+
+use ::mongodb::Client;
+use ::mongodb::bson::Document;
+use ::mongodb::error::{Error, ErrorKind};
+use ::mongodb::options::{
+    AuthMechanism, ClientOptions, Credential, ServerAddress, ServerMonitoringMode,
+};
+
+use super::error::{Meaning, Told, WireError};
+use crate::model::Secret;
+use crate::model::server::{Answer, Target};
+
+/// How long the driver looks for the server; below the deadline of a question, so that its reason
+/// is heard.
+const PATIENCE: Duration = Duration::from_millis(2_500);
+/// Between two looks of the driver's own monitor: the probe is the one that watches.
+const MONITOR: Duration = Duration::from_secs(30);
+/// Connections that the driver has for one client: its monitor's and the question's.
+const OWN_CONNECTIONS: i64 = 2;
+
+/// A client with one connection for commands.
+pub(super) struct Mongo {
+    client: Client,
+    /// Where statements are carried out.
+    database: String,
+}
+
+impl Mongo {
+    /// Connects and logs in; the login is kept in the target's database.
+    pub(super) async fn open(target: &Target, database: &str) -> Result<Self, WireError> {
+        // The driver waits for a server to appear; that nobody listens is known at once.
+        let address = (target.host.as_str(), target.port);
+        drop(tokio::net::TcpStream::connect(address).await?);
+        let credential = Credential::builder()
+            .username(target.user.clone())
+            .password(target.password.expose().to_owned())
+            .source(target.database.clone())
+            .mechanism(AuthMechanism::ScramSha256)
+            .build();
+        let options = ClientOptions::builder()
+            .hosts(vec![ServerAddress::Tcp {
+                host: target.host.clone(),
+                port: Some(target.port),
+            }])
+            .app_name("db4sci".to_owned())
+            .credential(credential)
+            .direct_connection(true)
+            .server_selection_timeout(PATIENCE)
+            .connect_timeout(PATIENCE)
+            .heartbeat_freq(MONITOR)
+            .server_monitoring_mode(ServerMonitoringMode::Poll)
+            .max_pool_size(1)
+            .build();
+        let mongo = Mongo {
+            client: Client::with_options(options)?,
+            database: database.to_owned(),
+        };
+        // The driver connects when it is first used.
+        mongo.run("{\"ping\": 1}").await?;
+        Ok(mongo)
+    }
+
+    /// Asks the question, a command a line.
+    pub(super) async fn ask(&self, question: &str) -> Result<Answer, WireError> {
+        let admin = self.client.database("admin");
+        let (mut version, mut connections, mut account) = (None, 0, false);
+        for line in question.lines() {
+            let answer = admin.run_command(command(line)?).await?;
+            if let Ok(found) = answer.get_str("version") {
+                version = Some(found.to_owned());
+            }
+            if let Ok(counts) = answer.get_document("connections") {
+                connections = number(counts, "current");
+            }
+            if let Ok(users) = answer.get_array("users") {
+                account = !users.is_empty();
+            }
+        }
+        let connections = (connections - OWN_CONNECTIONS).max(0);
+        Ok(Answer {
+            version: version.ok_or(WireError::Strange("no version in the server's answer"))?,
+            connections: u32::try_from(connections).unwrap_or(u32::MAX),
+            account,
+        })
+    }
+
+    /// Carries out one command.
+    pub(super) async fn execute(&self, text: &Secret) -> Result<(), WireError> {
+        self.run(text.expose()).await
+    }
+
+    async fn run(&self, text: &str) -> Result<(), WireError> {
+        let database = self.client.database(&self.database);
+        database.run_command(command(text)?).await?;
+        Ok(())
+    }
+
+    /// Closes the connections.
+    pub(super) async fn close(self) {
+        self.client.shutdown().immediate(true).await;
+    }
+}
+
+/// A command from its JSON, in the order of its keys: the first one is the verb.
+fn command(json: &str) -> Result<Document, WireError> {
+    // The parser's words may repeat a password.
+    serde_json::from_str(json).map_err(|_| WireError::Strange("a command that is no JSON"))
+}
+
+fn number(counts: &Document, key: &str) -> i64 {
+    let whole = counts.get_i32(key).map(i64::from);
+    whole.or_else(|_| counts.get_i64(key)).unwrap_or(0)
+}
+
+/// What an error of the driver says.
+pub(super) fn told(error: &Error) -> Told {
+    match &*error.kind {
+        ErrorKind::Authentication { message, .. } => {
+            let meaning = match error.source_code() {
+                Some(code) => by_code(code),
+                None => Meaning::LoginRefused,
+            };
+            Told::new(meaning, message)
+        }
+        ErrorKind::Command(e) => Told {
+            meaning: by_code(e.code),
+            code: e.code.to_string(),
+            words: e.message.clone(),
+        },
+        ErrorKind::Io(e) => Told::of_io(e),
+        // Long, and it repeats the whole topology; its end is the cause.
+        ErrorKind::ServerSelection { message, .. } => {
+            Told::new(Meaning::Unreachable, tail(message))
+        }
+        ErrorKind::ConnectionPoolCleared { message, .. } => {
+            Told::new(Meaning::Unreachable, tail(message))
+        }
+        ErrorKind::IncompatibleServer { message, .. } => Told::new(Meaning::Statement, message),
+        _ => Told::new(Meaning::Statement, &error.to_string()),
+    }
+}
+
+/// What stands behind the last `Error:` or `error:` of a text.
+fn tail(message: &str) -> &str {
+    let behind = |word: &str| message.rfind(word).map(|at| &message[at + word.len()..]);
+    let words = behind("rror: ").unwrap_or(message);
+    words.trim_matches([' ', '}', ']', ',', '"'])
+}
+
+/// MongoDB's error codes (`error_codes.yml` of its source).
+fn by_code(code: i32) -> Meaning {
+    match code {
+        // ShutdownInProgress, InterruptedAtShutdown, InterruptedDueToReplStateChange
+        91 | 11600 | 11602 => Meaning::NotReady,
+        // Unauthorized, AuthenticationFailed
+        13 | 18 => Meaning::LoginRefused,
+        // FailedToParse repeats what it could not read.
+        9 => Meaning::Syntax,
+        _ => Meaning::Statement,
+    }
+}
+
+/// The code of an error's cause, where it has one.
+trait SourceCode {
+    fn source_code(&self) -> Option<i32>;
+}
+
+impl SourceCode for Error {
+    fn source_code(&self) -> Option<i32> {
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            if let Some(error) = error.downcast_ref::<Error>()
+                && let ErrorKind::Command(e) = &*error.kind
+            {
+                return Some(e.code);
+            }
+            cause = error.source();
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_keeps_the_order_of_its_keys() {
+        let text = r#"{"updateUser": "x", "roles": [], "mechanisms": []}"#;
+        let read = command(text).unwrap();
+        let keys: Vec<&str> = read.keys().map(String::as_str).collect();
+        assert_eq!(keys, ["updateUser", "roles", "mechanisms"]);
+    }
+
+    #[test]
+    fn codes_get_their_meaning() {
+        for (code, expected) in [
+            (91, Meaning::NotReady),
+            (18, Meaning::LoginRefused),
+            (51003, Meaning::Statement),
+        ] {
+            assert_eq!(by_code(code), expected, "{code}");
+        }
+    }
+
+    #[test]
+    fn the_cause_is_what_stands_last() {
+        let long = "Server selection timeout: No available servers. Topology: { Type: Single, \
+                    Servers: [ { Address: 127.0.0.1:1, Error: Kind: I/O error: Connection refused \
+                    } ] }";
+        assert_eq!(tail(long), "Connection refused");
+        assert_eq!(tail("plain"), "plain");
+    }
+}
