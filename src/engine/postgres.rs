@@ -13,6 +13,8 @@ use super::{
 
 mod accounts;
 
+use super::parameters::Table;
+
 /// The bootstrap superuser: db4sci's own login, with a password of its own for each database.
 const SUPERUSER: &str = "postgres";
 
@@ -37,6 +39,9 @@ const KEPT: [&str; 14] = [
     "ssl_passphrase_command",
     "password_encryption",
 ];
+
+/// What servers accept.
+const PARAMETERS: Table = Table(include_str!("postgres/parameters.tsv"));
 
 pub(super) struct Postgres;
 
@@ -100,6 +105,27 @@ impl Recipe for Postgres {
             ));
         }
         Ok(())
+    }
+
+    fn accepts(&self, series: &str, name: &str, value: &str) -> Result<(), String> {
+        // One with a dot is an extension's, which nobody here knows.
+        if name.contains('.') {
+            return Ok(());
+        }
+        PARAMETERS.check(series, name, value)
+    }
+
+    fn reloads(&self, setting: &str) -> bool {
+        PARAMETERS.reloads(setting)
+    }
+
+    fn reload_statements(&self, _: &BTreeMap<String, Option<String>>) -> Vec<Statement> {
+        vec![Statement {
+            purpose: "read the configuration again",
+            database: "postgres".to_owned(),
+            text: Secret::new("select pg_reload_conf()"),
+            done_code: None,
+        }]
     }
 
     fn check_user(&self, user: &str) -> Result<(), String> {

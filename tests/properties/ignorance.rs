@@ -294,6 +294,7 @@ fn id_of(action: &Action) -> Option<&ContainerId> {
         | Action::SetAsideHalfMade
         | Action::WriteFiles
         | Action::WriteSecrets
+        | Action::Reload(_)
         | Action::Create(_)
         | Action::EnsureAccount
         | Action::RotateSecrets
