@@ -1,5 +1,6 @@
 //! `db4sci doctor`: what is wrong with this host, with or without the daemon.
 
+use std::fs;
 use std::path::Path;
 
 use crate::cli::{Finding, Globals, Health};
@@ -17,6 +18,10 @@ use super::program::Program;
 const LITTLE: u64 = 5 << 30;
 /// Below this, nothing can be relied on.
 const NOTHING: u64 = 256 << 20;
+/// The ports of outgoing connections (ip-sysctl.rst of the kernel's documentation).
+const OUTGOING: &str = "/proc/sys/net/ipv4/ip_local_port_range";
+/// Ports that a host of ours may come to need.
+const PORTS: u16 = 500;
 
 /// Looks at everything that a working daemon needs.
 pub(super) async fn look(globals: &Globals) -> Vec<Finding> {
@@ -65,6 +70,9 @@ pub(super) async fn look(globals: &Globals) -> Vec<Finding> {
         all.push(room(&format!("volume {}", volume.label), &volume.path));
     }
     all.push(group().await);
+    if let Ok(text) = fs::read_to_string(OUTGOING) {
+        all.extend(ports(settings.base_port, &text));
+    }
     match daemon::rules(&settings, size) {
         Ok(rules) => {
             all.push(folder(&settings, &rules));
@@ -134,6 +142,25 @@ fn rounded(bytes: u64) -> Memory {
     Memory::from_bytes(bytes >> unit << unit)
 }
 
+/// Whether the system hands out databases' ports to outgoing connections, which then hold them.
+/// `range` is the text of [`OUTGOING`].
+fn ports(base: u16, range: &str) -> Option<Finding> {
+    let mut ends = range.split_whitespace().map(str::parse::<u16>);
+    let (Some(Ok(first)), Some(Ok(last))) = (ends.next(), ends.next()) else {
+        return None;
+    };
+    let before = first.saturating_sub(base);
+    if base > last || before >= PORTS {
+        return None;
+    }
+    let message = format!(
+        "base_port {base} leaves {before} ports before those that the system gives to outgoing \
+         connections ({first} to {last}); such a connection can hold a database's port"
+    );
+    let next = "set a lower base_port, or: sysctl net.ipv4.ip_local_reserved_ports";
+    Some(finding("ports", Health::Warn, message, Some(next)))
+}
+
 async fn group() -> Finding {
     match accounts::group_id("db4sci").await {
         Some(id) => finding("group db4sci", Health::Ok, format!("id {id}"), None),
@@ -200,4 +227,30 @@ async fn images(docker: &Docker, rules: &Rules) -> Vec<Finding> {
         )
     };
     vec![finding("images", Health::Ok, message, None)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_of_outgoing_connections_are_warned_of() {
+        let range = "32768\t60999\n";
+        assert!(ports(32010, range).is_none());
+        assert!(ports(61000, range).is_none());
+        let warned = ports(33010, range).unwrap();
+        assert_eq!(warned.health, Health::Warn);
+        assert!(
+            warned.message.contains("33010 leaves 0 ports"),
+            "{}",
+            warned.message
+        );
+        assert!(
+            ports(32700, range)
+                .unwrap()
+                .message
+                .contains("leaves 68 ports")
+        );
+        assert!(ports(33010, "").is_none());
+    }
 }

@@ -41,7 +41,7 @@ pub fn template(mode: Mode) -> String {
 const TEXT: &str = r#"# DB4Sci's settings for {what}.
 #
 # Read once, at start. An unknown key is refused. A single value can be overridden by an environment
-# variable: DB4SCI_ and the key in capitals, such as DB4SCI_BASE_PORT=33010. A value with a `#` before
+# variable: DB4SCI_ and the key in capitals, such as DB4SCI_BASE_PORT=31010. A value with a `#` before
 # it is the default.
 
 # The host name that users connect to.
