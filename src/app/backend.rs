@@ -10,8 +10,11 @@ use crate::admin::{Ledger, LedgerError, Query, Row, Vault};
 use crate::control::intake::{Admitted, Intake};
 use crate::control::{Board, Queue, Reconciler};
 use crate::engine::{self, USER_SECRET};
-use crate::http::backend::{Applied, AppliedOutcome, Backend, Connection};
+use crate::http::backend::{
+    Applied, AppliedOutcome, Backend, Connection, Password, Rotate, Rotated,
+};
 use crate::http::document::Document;
+use crate::http::peer::Caller;
 use crate::http::refusal::{Refusal, RefusalKind};
 use crate::model::view::Snapshot;
 use crate::model::{
@@ -19,7 +22,7 @@ use crate::model::{
     WantedState, Who,
 };
 use crate::record::Metrics;
-use crate::runtime::Runtime;
+use crate::runtime::{DataDirs, Runtime};
 use crate::specs;
 
 /// How long a request waits for a look; what is shown by then is shown.
@@ -35,6 +38,9 @@ pub(super) struct Daemon {
     pub(super) head: watch::Receiver<u64>,
     pub(super) runtime: Arc<dyn Runtime>,
     pub(super) vault: Arc<Vault>,
+    pub(super) dirs: Arc<dyn DataDirs>,
+    /// Logins and groups that may do everything.
+    pub(super) admins: Vec<String>,
     pub(super) site: Site,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) metrics: Arc<Metrics>,
@@ -119,7 +125,7 @@ impl Daemon {
     }
 }
 
-fn unavailable(error: LedgerError) -> Refusal {
+pub(super) fn unavailable(error: LedgerError) -> Refusal {
     let kind = match error.class() {
         Class::Permanent => RefusalKind::Conflict,
         Class::Transient | Class::Cancelled => RefusalKind::Unavailable,
@@ -230,11 +236,12 @@ impl Backend for Daemon {
 
     async fn connection(
         &self,
-        _who: Who,
+        caller: &Caller,
         name: &DbName,
         from_job: bool,
     ) -> Result<Connection, Refusal> {
         let db = self.database(name)?;
+        self.may_use(caller, &db).await?;
         let recipe = engine::recipe(db.engine);
         let password = self
             .vault
@@ -262,6 +269,24 @@ impl Backend for Daemon {
             image: db.image.pinned.as_ref().map(ToString::to_string),
             container: view.and_then(|view| view.container.clone()),
         })
+    }
+
+    async fn password(&self, caller: &Caller, name: &DbName) -> Result<Password, Refusal> {
+        self.show_password(caller, name).await
+    }
+
+    async fn rotate(
+        &self,
+        caller: &Caller,
+        name: &DbName,
+        which: Rotate,
+        reason: String,
+    ) -> Result<Rotated, Refusal> {
+        self.new_passwords(caller, name, which, reason).await
+    }
+
+    async fn renew_keys(&self, caller: &Caller) -> Result<String, Refusal> {
+        self.new_key(caller).await
     }
 
     async fn logs(&self, name: &DbName, lines: u32) -> Result<String, Refusal> {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 
 use crate::admin::read_offline;
-use crate::cli::{Checked, Finding, Globals, Host, JobRequest};
+use crate::cli::{Checked, Finding, Globals, Host, JobRequest, KeyInfo};
 use crate::model::view::Snapshot;
 use crate::model::{ContainerId, DbName, Entry, ImageId, Memory, Mount, SystemClock};
 use crate::record::tracing::{self as log, LogFormat};
@@ -16,7 +16,7 @@ use crate::runtime::docker::{Docker, JobSpec};
 use crate::settings::{Mode, Settings};
 use crate::specs;
 
-use super::{daemon, doctor, home, init, offline};
+use super::{daemon, doctor, home, init, keys, offline};
 
 /// Where the socket is when no settings say otherwise.
 const SOCKET: &str = "/run/db4sci/db4sci.sock";
@@ -109,6 +109,18 @@ impl Host for Program {
 
     async fn doctor(&self, globals: &Globals) -> Vec<Finding> {
         doctor::look(globals).await
+    }
+
+    async fn keys(&self, globals: &Globals) -> Result<Vec<KeyInfo>, String> {
+        keys::list(&Program::settings(globals)?)
+    }
+
+    async fn export_keys(&self, globals: &Globals, to: PathBuf) -> Result<Vec<String>, String> {
+        keys::export(&Program::settings(globals)?, &to)
+    }
+
+    async fn renew_keys(&self, globals: &Globals) -> Result<String, String> {
+        keys::renew(&Program::settings(globals)?).await
     }
 
     async fn offline_snapshot(&self, globals: &Globals) -> Result<Snapshot, String> {

@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use super::host::Globals;
 use super::{
-    apply, check, completions, connect, describe, events, export, get, logs, maintenance, plan,
-    restart, resume, retry, start, stop, wait,
+    apply, check, completions, connect, describe, events, export, get, key, logs, maintenance,
+    password, plan, restart, resume, retry, rotate, start, stop, wait,
 };
 
 /// Database servers for research groups, each in a container of its own.
@@ -89,6 +89,12 @@ pub enum Verb {
     Resume(resume::Args),
     /// Forget failed attempts, quarantine included, and try again
     Retry(retry::Args),
+    /// Show the password of a database's account, once
+    Password(password::Args),
+    /// Make new passwords for a database; open connections go on
+    Rotate(rotate::Args),
+    /// The keys that passwords are sealed under
+    Key(key::Args),
     /// A database's spec as a document that can be applied
     Export(export::Args),
     /// The JSON Schema of specs

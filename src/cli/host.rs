@@ -54,6 +54,15 @@ pub trait Host: Send + Sync + 'static {
     /// Looks for what is wrong with this host; works without the daemon.
     async fn doctor(&self, globals: &Globals) -> Vec<Finding>;
 
+    /// The sealing keys, oldest first; works without the daemon.
+    async fn keys(&self, globals: &Globals) -> Result<Vec<KeyInfo>, String>;
+
+    /// Copies the sealing keys into a folder; gives the files that were written.
+    async fn export_keys(&self, globals: &Globals, to: PathBuf) -> Result<Vec<String>, String>;
+
+    /// Makes a new sealing key without the daemon; gives a line for a person.
+    async fn renew_keys(&self, globals: &Globals) -> Result<String, String>;
+
     /// What Docker and the journal say, without the daemon, read-only.
     async fn offline_snapshot(&self, globals: &Globals) -> Result<Snapshot, String>;
 
@@ -75,6 +84,20 @@ pub trait Host: Send + Sync + 'static {
 
     /// Runs a client in a job container that goes with it; gives the client's exit code.
     async fn run_job(&self, globals: &Globals, job: JobRequest) -> Result<i32, String>;
+}
+
+/// A sealing key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyInfo {
+    /// Its id.
+    pub id: String,
+    /// Whether its file is there.
+    pub there: bool,
+    /// Whether it seals what is new.
+    pub seals: bool,
+    /// How many secrets of today it opens.
+    pub opens: usize,
 }
 
 /// What a check found.

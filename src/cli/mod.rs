@@ -23,12 +23,15 @@ mod events;
 mod export;
 mod get;
 mod init;
+mod key;
 mod logs;
 mod maintenance;
+mod password;
 mod plan;
 mod restart;
 mod resume;
 mod retry;
+mod rotate;
 mod run;
 mod schema;
 mod start;
@@ -49,7 +52,7 @@ use self::args::{Cli, Verb};
 use self::context::{Context, Io};
 use self::error::CliError;
 pub use self::error::Exit;
-pub use self::host::{Checked, Finding, Globals, Health, Host, JobRequest};
+pub use self::host::{Checked, Finding, Globals, Health, Host, JobRequest, KeyInfo};
 use crate::model::SystemClock;
 
 /// Runs this process' command line.
@@ -110,6 +113,9 @@ async fn dispatch(verb: Option<Verb>, context: &Context) -> Exit {
         Some(Verb::Maintenance(args)) => maintenance::run(args, context).await,
         Some(Verb::Resume(args)) => resume::run(args, context).await,
         Some(Verb::Retry(args)) => retry::run(args, context).await,
+        Some(Verb::Password(args)) => password::run(args, context).await,
+        Some(Verb::Rotate(args)) => rotate::run(args, context).await,
+        Some(Verb::Key(args)) => key::run(args, context).await,
         Some(Verb::Export(args)) => export::run(args, context).await,
         Some(Verb::Schema) => schema::run(context).await,
         Some(Verb::Doctor) => doctor::run(context).await,

@@ -321,6 +321,7 @@ fn wanted<'a>(row: &'a Row, standing: Option<&'a FileStanding>) -> Wanted<'a> {
         quarantined: row.quarantined.as_ref().map(|(_, why)| why.as_str()),
         refused: row.refused.as_deref(),
         restart_asked: row.restart_asked,
+        rotating: row.secrets.values().any(|kept| kept.next.is_some()),
         orphan: matches!(standing, Some(FileStanding::Orphan)),
         renamed_to: match standing {
             Some(FileStanding::RenamedTo(new)) => Some(new.as_str()),

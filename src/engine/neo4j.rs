@@ -7,7 +7,10 @@ use crate::model::database::AccountRole;
 use crate::model::server::{Protocol, Statement, Target};
 use crate::model::{ContainerSpec, Database, FilesWanted, ImageSeen, Memory, Mount, Secret, Site};
 
-use super::{ADMIN_SECRET, CONFIG_TARGET, Client, Defaults, Recipe, SECRETS_TARGET, login, shape};
+use super::{
+    ADMIN_SECRET, CONFIG_TARGET, Client, Defaults, Recipe, SECRETS_TARGET, USER_SECRET, login,
+    shape,
+};
 
 /// The account that the server makes by itself: db4sci's own login.
 const SUPERUSER: &str = "neo4j";
@@ -251,6 +254,27 @@ impl Recipe for Neo4j {
             text: Secret::new(format!(
                 "CREATE OR REPLACE USER {user} SET PLAINTEXT PASSWORD {password} CHANGE NOT \
                  REQUIRED"
+            )),
+            done_code: None,
+        }]
+    }
+
+    fn password_statements(
+        &self,
+        db: &Database,
+        secret: &str,
+        password: &Secret,
+    ) -> Vec<Statement> {
+        if secret == USER_SECRET {
+            return self.account_statements(db, password);
+        }
+        // Nobody may replace the account that they use.
+        let (user, password) = (identifier(SUPERUSER), literal(password.expose()));
+        vec![Statement {
+            purpose: "change the password",
+            database: SYSTEM.to_owned(),
+            text: Secret::new(format!(
+                "ALTER USER {user} SET PLAINTEXT PASSWORD {password} CHANGE NOT REQUIRED"
             )),
             done_code: None,
         }]

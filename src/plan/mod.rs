@@ -38,6 +38,8 @@ pub struct Wanted<'a> {
     pub refused: Option<&'a [String]>,
     /// When a person last asked for a restart.
     pub restart_asked: Option<Timestamp>,
+    /// Whether passwords are offered that its server may not know yet.
+    pub rotating: bool,
     /// Whether its file is gone.
     pub orphan: bool,
     /// Its new name, if its file now names another one.

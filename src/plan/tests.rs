@@ -337,6 +337,7 @@ impl Case {
             quarantined: self.quarantined.as_deref(),
             refused: self.refused.as_deref(),
             restart_asked: self.restart_asked,
+            rotating: false,
             orphan: self.orphan,
             renamed_to: self.renamed_to.as_deref(),
         }

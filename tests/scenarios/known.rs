@@ -231,6 +231,7 @@ impl Known {
             quarantined: self.quarantined.as_deref(),
             refused: None,
             restart_asked: self.restart_asked,
+            rotating: false,
             orphan: self.orphan,
             renamed_to: None,
         }

@@ -41,6 +41,8 @@ pub struct Row {
     pub admitted_at: Timestamp,
     /// Its sealed secrets.
     pub secrets: KeptSecrets,
+    /// When the account's password was shown, and to whom. Ended by another password.
+    pub password_shown: Option<(Timestamp, Who)>,
     /// Whether its first start was finished: it has data.
     pub initialised: bool,
     /// A person's override in force. Ended by `Resumed`, never by the clock alone.
@@ -71,6 +73,7 @@ impl Row {
             database,
             admitted_at: at,
             secrets: KeptSecrets::new(),
+            password_shown: None,
             initialised: false,
             over: None,
             quarantined: None,
@@ -186,8 +189,12 @@ impl Book {
                     }
                 }
             }
+            Change::PasswordShown { uid: _ } => {
+                self.change(entry)?.password_shown = Some((at, entry.who.clone()));
+            }
             Change::SecretsTaken { uid: _, names } => {
                 let row = self.change(entry)?;
+                row.password_shown = None;
                 for name in names {
                     let kept = row.secrets.get_mut(name);
                     if let Some((kept, next)) = kept.and_then(|k| k.next.take().map(|n| (k, n))) {

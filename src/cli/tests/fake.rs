@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use crate::cli::args::Cli;
 use crate::cli::context::{Context, Io};
-use crate::cli::{Checked, Exit, Finding, Globals, Health, Host, JobRequest, dispatch};
+use crate::cli::{Checked, Exit, Finding, Globals, Health, Host, JobRequest, KeyInfo, dispatch};
 use crate::http::fake::{Fake, Served, serve};
 use crate::model::view::{DatabaseView, Snapshot};
 use crate::model::{Change, Clock, DbName, Entry, Outcome, Place, Problem, Timestamp, Who};
@@ -77,6 +77,27 @@ impl Host for FakeHost {
             message: "version 20.10 is old".to_owned(),
             next: Some("apt-get upgrade".to_owned()),
         }]
+    }
+
+    async fn keys(&self, _: &Globals) -> Result<Vec<KeyInfo>, String> {
+        let key = |id: &str, there, seals| KeyInfo {
+            id: id.to_owned(),
+            there,
+            seals,
+            opens: 2,
+        };
+        let lost = key("0001-3f9c2a1b", false, false);
+        Ok(vec![lost, key("0002-00ff00ff", true, true)])
+    }
+
+    async fn export_keys(&self, _: &Globals, to: PathBuf) -> Result<Vec<String>, String> {
+        Ok(vec![
+            to.join("seal-0002-00ff00ff.key").display().to_string(),
+        ])
+    }
+
+    async fn renew_keys(&self, _: &Globals) -> Result<String, String> {
+        Ok("made without the daemon".to_owned())
     }
 
     async fn offline_snapshot(&self, _: &Globals) -> Result<Snapshot, String> {
