@@ -261,7 +261,11 @@ fn keeps_its_promises(server: Server) {
     assert!(begun.elapsed() < deadline, "{:?}", begun.elapsed());
     let container = host.container("assays");
     let ended = container.exit_code();
-    assert!(kind.stopped.contains(&ended), "{ended} {}", container.json());
+    assert!(
+        kind.stopped.contains(&ended),
+        "{ended} {}",
+        container.json()
+    );
     host.ok(&["resume", "assays"]);
     host.ready(&["assays"]);
     assert_eq!(host.rows("assays"), [1, 2]);
