@@ -69,7 +69,8 @@ fn particulars(server: Server) -> Particulars {
                 Unsaid("Listening on TCP [::]"),
                 Rendered("slowOpThresholdMs: 50"),
             ],
-            // FerretDB ends with 2 when it had clients; mongod with 0.
+            // The stop signal is repeated while a server goes down. FerretDB, which waits for its
+            // clients up to 3 s, ends at once at the second one, with 2.
             stopped: &[0, 2],
         },
         Neo4j => Particulars {
