@@ -243,6 +243,8 @@ fn keeps_its_promises(server: Server) {
     host.shows("assays", LONG, "back after a kill", |view| {
         view.ready && host.run_of("assays") != run
     });
+    // What was shown may be older than the new run; a wait looks anew.
+    host.ready(&["assays"]);
     assert_eq!(host.rows("assays"), [1]);
     host.write("assays", 2);
 
