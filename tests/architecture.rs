@@ -35,8 +35,8 @@ const TABLE: [(&str, &[&str]); 15] = [
     (
         "app",
         &[
-            "model", "engine", "plan", "specs", "settings", "runtime", "store", "admin",
-            "observe", "record", "execute", "control", "http", "cli",
+            "model", "engine", "plan", "specs", "settings", "runtime", "store", "admin", "observe",
+            "record", "execute", "control", "http", "cli",
         ],
     ),
 ];

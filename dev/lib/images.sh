@@ -1,14 +1,18 @@
 # shellcheck shell=bash
-# The lab's engine images: official ones where the engine reaches a registry, else stand-ins from Debian's packages.
+# The lab's engine images: official ones where the engine reaches a registry, else stand-ins from Debian's packages, and for
+# two engines from Go's, npm's and Maven's.
 # Needs common.sh. Sourced, never run.
 
-# Catalog image, Debian suite that has this version.
+# Catalog image, Debian suite that has this version (or what its programs run on). The slow ones first.
 STANDINS=(
+  'mongo:8.0 trixie'
+  'neo4j:5.26 bookworm'
   'postgres:13 bullseye'
   'postgres:15 bookworm'
   'postgres:17 trixie'
   'mariadb:10.11 bookworm'
   'mariadb:11.8 trixie'
+  'mongo:7.0 trixie'
 )
 # A second image of the same version, different by one label alone: an image change that keeps the data.
 TWIN=postgres:15-b
@@ -26,7 +30,14 @@ standin_files() { tar --create --directory "$DEV/images/${1%%:*}" --owner 0 --gr
 
 # Hashes: the same recipe makes the same image, any edit makes a new one. And that of the packages' part alone.
 standin_recipe() { { standin_packages "$1"; cat "$DEV/images/build"; standin_files "$1"; } | sha256sum | cut -c1-12; }
-standin_packages() { { printf '%s\n' "$1" "$(standin_suite "$1")"; cat "$DEV/images/root"; } | sha256sum | cut -c1-12; }
+standin_packages() {
+  case $1 in
+    # One root and one set of programs for all versions.
+    mongo:*) { printf '%s\n' mongo "$(standin_suite "$1")"; cat "$DEV/images/root" "$DEV/images/programs"; } ;;
+    neo4j:*) { printf '%s\n' "$1" "$(standin_suite "$1")"; cat "$DEV/images/root" "$DEV/images/programs"; } ;;
+    *) { printf '%s\n' "$1" "$(standin_suite "$1")"; cat "$DEV/images/root"; } ;;
+  esac | sha256sum | cut -c1-12
+}
 standin_tarball() { printf %s "$LAB/images/${1/:/-}.$(standin_packages "$1").$(standin_recipe "$1").tar"; }
 
 # make_twin IMAGE: db4sci-lab/postgres:15-b, from that image.
@@ -114,7 +125,8 @@ ensure_images() {
     # Two at a time: each waits as much for the disk and the mirror as for a core.
     printf '%s\n' "${built[@]}" | tr ':' ' ' | xargs -P 2 -L 1 "$DEV/images/build" ||
       die "could not build every stand-in image (${built[*]})" \
-        'The reason stands above. They are made from Debian packages: its mirror must be reachable, and 3 GB free.' \
+        'The reason stands above. They are made from packages of Debian, and some of Go, npm and Maven: their mirrors must be' \
+        'reachable, and 4 GB free.' \
         'Run dev/setup again: what was built is kept.'
   fi
   for name in "${wanted[@]}"; do tarballs+=("$(standin_tarball "$name")"); done

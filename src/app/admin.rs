@@ -23,64 +23,19 @@ pub(super) struct Admin {
     pub(super) ledger: Ledger,
     pub(super) board: Arc<Board>,
     pub(super) intake: Arc<Intake>,
-    pub(super) vault: Arc<Vault>,
-    pub(super) site: Site,
+    pub(super) logins: Logins,
     pub(super) stop: CancellationToken,
 }
 
-impl Admin {
-    /// Runs until the token is cancelled. Safe to cancel anywhere: the ledger has everything.
-    pub(super) async fn run(self) {
-        let Some(access) = self.ready().await else {
-            return;
-        };
-        let reached = access.clone();
-        let applier = Applier::spawn(
-            self.ledger.clone(),
-            MydbAdmin::new(move || Some(reached.clone())),
-        );
-        let board = self.board.clone();
-        let mut status = applier.watch();
-        let follow_status = async move {
-            loop {
-                let now = status.borrow_and_update().clone();
-                board.tables_behind(now.behind);
-                if let Doing::Harmed(harm) = &now.doing {
-                    tracing::error!(%harm, "mydb_admin is harmed; its tables are not written");
-                }
-                if status.changed().await.is_err() {
-                    return;
-                }
-            }
-        };
-        // Cancel-safe: both only follow.
-        tokio::select! {
-            () = self.stop.cancelled() => {}
-            () = follow_status => {}
-            () = self.follow_edits(&access, &applier) => {}
-        }
-    }
+/// Where `mydb_admin` is, with the passwords of this moment: they may be changed at any time.
+#[derive(Clone)]
+pub(super) struct Logins {
+    pub(super) ledger: Ledger,
+    pub(super) vault: Arc<Vault>,
+    pub(super) site: Site,
+}
 
-    /// Waits until `mydb_admin` is ready for the first time, and gives the logins.
-    async fn ready(&self) -> Option<Access> {
-        let name = DbName::mydb_admin();
-        let mut snapshots = self.board.watch();
-        loop {
-            let ready = snapshots
-                .borrow_and_update()
-                .databases
-                .iter()
-                .any(|view| view.name == name && view.phase == Phase::Ready);
-            if ready && let Some(access) = self.access() {
-                return Some(access);
-            }
-            tokio::select! {
-                () = self.stop.cancelled() => return None,
-                changed = snapshots.changed() => changed.ok()?,
-            }
-        }
-    }
-
+impl Logins {
     fn access(&self) -> Option<Access> {
         let db = self.database()?;
         let recipe = engine::recipe(db.engine);
@@ -111,11 +66,62 @@ impl Admin {
             }
         }
     }
+}
+
+impl Admin {
+    /// Runs until the token is cancelled. Safe to cancel anywhere: the ledger has everything.
+    pub(super) async fn run(self) {
+        if !self.ready().await {
+            return;
+        }
+        let logins = self.logins.clone();
+        let applier = Applier::spawn(self.ledger.clone(), MydbAdmin::new(move || logins.access()));
+        let board = self.board.clone();
+        let mut status = applier.watch();
+        let follow_status = async move {
+            loop {
+                let now = status.borrow_and_update().clone();
+                board.tables_behind(now.behind);
+                if let Doing::Harmed(harm) = &now.doing {
+                    tracing::error!(%harm, "mydb_admin is harmed; its tables are not written");
+                }
+                if status.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        // Cancel-safe: both only follow.
+        tokio::select! {
+            () = self.stop.cancelled() => {}
+            () = follow_status => {}
+            () = self.follow_edits(&applier) => {}
+        }
+    }
+
+    /// Waits until `mydb_admin` is ready for the first time.
+    async fn ready(&self) -> bool {
+        let name = DbName::mydb_admin();
+        let mut snapshots = self.board.watch();
+        loop {
+            let ready = snapshots
+                .borrow_and_update()
+                .databases
+                .iter()
+                .any(|view| view.name == name && view.phase == Phase::Ready);
+            if ready {
+                return true;
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return false,
+                changed = snapshots.changed() => if changed.is_err() { return false },
+            }
+        }
+    }
 
     /// Takes in edits, hint by hint; connects again whenever the server goes away.
-    async fn follow_edits(&self, access: &Access, applier: &Applier) {
+    async fn follow_edits(&self, applier: &Applier) {
         loop {
-            if let Err(why) = self.edits(access, applier).await {
+            if let Err(why) = self.edits(applier).await {
                 tracing::debug!(why, "the tables cannot be followed now");
             }
             applier.look_now();
@@ -123,12 +129,14 @@ impl Admin {
         }
     }
 
-    async fn edits(&self, access: &Access, applier: &Applier) -> Result<(), String> {
+    async fn edits(&self, applier: &Applier) -> Result<(), String> {
         // The applier makes roles and tables at its first reach.
         let mut status = applier.watch();
         let following = status.wait_for(|s| s.doing == Doing::Following).await;
         following.map_err(|e| e.to_string())?;
-        if let Some(db) = self.database() {
+        let access = self.logins.access().ok_or("mydb_admin has no logins")?;
+        let access = &access;
+        if let Some(db) = self.logins.database() {
             let admitted = bootstrap::admit_person(access, &db.account.user).await;
             admitted.map_err(|e| e.to_string())?;
         }

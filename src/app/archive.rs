@@ -129,9 +129,26 @@ fn read_credentials(path: &Path) -> Result<(String, Secret), String> {
     value("aws_secret_access_key").map(|secret| (key, Secret::new(secret)))
 }
 
+/// What a file with an age identity ends with.
+pub(super) const KEY_EXTENSION: &str = "agekey";
+
 /// Where the instance's key is.
 pub(super) fn key_file(state_dir: &Path) -> PathBuf {
-    state_dir.join("keys").join("backup.agekey")
+    home::keys(state_dir)
+        .join("backup")
+        .with_extension(KEY_EXTENSION)
+}
+
+/// The instance's key, if there is one.
+pub(super) fn identity_at(state_dir: &Path) -> Result<Option<Identity>, String> {
+    let path = key_file(state_dir);
+    match fs::read_to_string(&path) {
+        Ok(text) => Identity::from_file(&text)
+            .map(Some)
+            .map_err(|why| format!("{}: {why}", path.display())),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(format!("{}: {e}", path.display())),
+    }
 }
 
 /// The instance's key, made where there is none. A key that is there and cannot be read is never
@@ -139,12 +156,10 @@ pub(super) fn key_file(state_dir: &Path) -> PathBuf {
 fn identity(state_dir: &Path) -> Result<Identity, String> {
     let path = key_file(state_dir);
     let told = |e: std::io::Error| format!("{}: {e}", path.display());
-    match fs::read_to_string(&path) {
-        Ok(text) => {
-            Identity::from_file(&text).map_err(|why| format!("{}: {why}", path.display()))
-        }
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            home::make_folder(&state_dir.join("keys"), 0o700)?;
+    match identity_at(state_dir)? {
+        Some(identity) => Ok(identity),
+        None => {
+            home::make_folder(&home::keys(state_dir), 0o700)?;
             let identity = Identity::generate();
             let new = path.with_extension("new");
             // One that a crash left half written.
@@ -159,11 +174,10 @@ fn identity(state_dir: &Path) -> Result<Identity, String> {
                 .map_err(told)?;
             file.sync_all().map_err(told)?;
             fs::rename(&new, &path).map_err(told)?;
-            fs::File::open(state_dir.join("keys"))
+            fs::File::open(home::keys(state_dir))
                 .and_then(|folder| folder.sync_all())
                 .map_err(told)?;
             Ok(identity)
         }
-        Err(e) => Err(told(e)),
     }
 }

@@ -10,16 +10,19 @@ use crate::admin::{Ledger, LedgerError, Query, Row, Vault};
 use crate::control::intake::{Admitted, Intake};
 use crate::control::{Board, Desk, Queue, Reconciler};
 use crate::engine::{self, USER_SECRET};
-use crate::http::backend::{Applied, AppliedOutcome, Backend, Connection};
+use crate::http::backend::{
+    Applied, AppliedOutcome, Backend, Connection, Password, Rotate, Rotated,
+};
 use crate::http::document::Document;
+use crate::http::peer::Caller;
 use crate::http::refusal::{Refusal, RefusalKind};
 use crate::model::view::{BackupView, Snapshot, WorkAsk, WorkView};
 use crate::model::{
-    BackupId,     Change, Class, Clock, Database, DbName, Entry, OverrideState, Problem, Site, Timestamp,
-    WantedState, Who,
+    BackupId, Change, Class, Clock, Database, DbName, Entry, OverrideState, Problem, Site,
+    Timestamp, WantedState, Who,
 };
 use crate::record::Metrics;
-use crate::runtime::Runtime;
+use crate::runtime::{DataDirs, Runtime};
 use crate::specs;
 
 /// How long a request waits for a look; what is shown by then is shown.
@@ -36,6 +39,9 @@ pub(super) struct Daemon {
     pub(super) head: watch::Receiver<u64>,
     pub(super) runtime: Arc<dyn Runtime>,
     pub(super) vault: Arc<Vault>,
+    pub(super) dirs: Arc<dyn DataDirs>,
+    /// Logins and groups that may do everything.
+    pub(super) admins: Vec<String>,
     pub(super) site: Site,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) metrics: Arc<Metrics>,
@@ -49,7 +55,7 @@ impl Daemon {
             .ok_or_else(|| Refusal::no_database(name))
     }
 
-    fn row(&self, name: &DbName) -> Result<Row, Refusal> {
+    pub(super) fn row(&self, name: &DbName) -> Result<Row, Refusal> {
         let book = self.ledger.book();
         book.row(name)
             .cloned()
@@ -127,7 +133,7 @@ impl Daemon {
     }
 }
 
-fn unavailable(error: LedgerError) -> Refusal {
+pub(super) fn unavailable(error: LedgerError) -> Refusal {
     let kind = match error.class() {
         Class::Permanent => RefusalKind::Conflict,
         Class::Transient | Class::Cancelled => RefusalKind::Unavailable,
@@ -156,8 +162,14 @@ impl Backend for Daemon {
     async fn look(&self, name: &DbName) -> Result<(), Refusal> {
         // A spec that was just saved may not have been read yet.
         self.intake.files().await;
-        // A lane under way may take long; its beginning is shown already.
-        let _ = tokio::time::timeout(LOOK, self.queue.look(name)).await;
+        let mut look = std::pin::pin!(self.queue.look(name));
+        while tokio::time::timeout(LOOK, &mut look).await.is_err() {
+            // A lane under way may take long; its beginning is shown already.
+            let acting = self.board.view(name).is_some_and(|v| v.lane.is_some());
+            if acting {
+                break;
+            }
+        }
         Ok(())
     }
 
@@ -232,11 +244,12 @@ impl Backend for Daemon {
 
     async fn connection(
         &self,
-        _who: Who,
+        caller: &Caller,
         name: &DbName,
         from_job: bool,
     ) -> Result<Connection, Refusal> {
         let db = self.database(name)?;
+        self.may_use(caller, &db).await?;
         let recipe = engine::recipe(db.engine);
         let password = self
             .vault
@@ -264,6 +277,24 @@ impl Backend for Daemon {
             image: db.image.pinned.as_ref().map(ToString::to_string),
             container: view.and_then(|view| view.container.clone()),
         })
+    }
+
+    async fn password(&self, caller: &Caller, name: &DbName) -> Result<Password, Refusal> {
+        self.show_password(caller, name).await
+    }
+
+    async fn rotate(
+        &self,
+        caller: &Caller,
+        name: &DbName,
+        which: Rotate,
+        reason: String,
+    ) -> Result<Rotated, Refusal> {
+        self.new_passwords(caller, name, which, reason).await
+    }
+
+    async fn renew_keys(&self, caller: &Caller) -> Result<String, Refusal> {
+        self.new_key(caller).await
     }
 
     async fn logs(&self, name: &DbName, lines: u32) -> Result<String, Refusal> {
@@ -349,7 +380,10 @@ impl Backend for Daemon {
         let row = self.row(&id.name)?;
         let found = row.backups.get(id).filter(|b| b.state.good());
         let Some(backup) = found else {
-            let message = format!("there is no backup {id}; see: db4sci backup list {}", id.name);
+            let message = format!(
+                "there is no backup {id}; see: db4sci backup list {}",
+                id.name
+            );
             return Err(Refusal::new(RefusalKind::Conflict, message));
         };
         let mut backup = backup.clone();

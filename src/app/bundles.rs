@@ -88,14 +88,22 @@ pub(super) async fn download(
         .ok_or_else(|| format!("{}: there is no backup {id}", store.place()))?;
     let told = |e: std::io::Error| format!("{}: {e}", to.display());
     let mut folder = fs::DirBuilder::new();
-    folder.recursive(true).mode(0o700).create(to).map_err(told)?;
+    folder
+        .recursive(true)
+        .mode(0o700)
+        .create(to)
+        .map_err(told)?;
     let mut total = 0;
     for file in &manifest.files {
         // A name out of a manifest must not lead out of the folder.
         if file.name.contains('/') || file.name.starts_with('.') {
             return Err(format!("`{}` is no file's name", file.name.escape_debug()));
         }
-        let mode = if file.name == "restore.sh" { 0o700 } else { 0o600 };
+        let mode = if file.name == "restore.sh" {
+            0o700
+        } else {
+            0o600
+        };
         let key = format!("{prefix}{}", file.name);
         let sum = fetch(&store, &key, &to.join(&file.name), mode).await?;
         if sum != file.sha256 {
@@ -109,9 +117,12 @@ pub(super) async fn download(
     let key = format!("{prefix}{MANIFEST}");
     fetch(&store, &key, &to.join(MANIFEST), 0o600).await?;
     Ok(vec![
-        format!("{} files, {total} bytes, all as written", manifest.files.len()),
         format!(
-            "next: cd {} && KEY=… sh restore.sh (the key: db4sci key export)",
+            "{} files, {total} bytes, all as written",
+            manifest.files.len()
+        ),
+        format!(
+            "next: cd {} && KEY=… sh restore.sh (the key: backup.agekey of db4sci key export FOLDER)",
             to.display()
         ),
     ])

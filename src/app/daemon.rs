@@ -25,7 +25,7 @@ use crate::runtime::{DataDirs, EngineInfo, Runtime, Servers};
 use crate::settings::Settings;
 use crate::specs::{Catalog, HostSize, Rules, watch as folder, yaml};
 
-use super::admin::Admin;
+use super::admin::{Admin, Logins};
 use super::backend::Daemon;
 use super::{home, lock};
 
@@ -119,7 +119,7 @@ async fn until_told_to_stop(tasks: &mut JoinSet<()>) -> Result<(), String> {
     }
 }
 
-async fn open_ledger(state_dir: &Path, clock: Arc<dyn Clock>) -> Result<Ledger, String> {
+pub(super) async fn open_ledger(state_dir: &Path, clock: Arc<dyn Clock>) -> Result<Ledger, String> {
     let storage = FileStorage::open(&state_dir.join("journal"))
         .map_err(|e| format!("{}: {e}", state_dir.join("journal").display()))?;
     let (ledger, report) = Ledger::open(storage, clock).await.map_err(|e| chain(&e))?;
@@ -288,8 +288,11 @@ impl Parts {
             ledger: ledger.clone(),
             board: board.clone(),
             intake: intake.clone(),
-            vault: vault.clone(),
-            site: site.clone(),
+            logins: Logins {
+                ledger: ledger.clone(),
+                vault: vault.clone(),
+                site: site.clone(),
+            },
             stop: stop.clone(),
         };
         let backend = Arc::new(Daemon {
@@ -302,6 +305,8 @@ impl Parts {
             head: heads,
             runtime: runtime.clone(),
             vault,
+            dirs,
+            admins: settings.admins.clone(),
             site: site.clone(),
             clock: clock.clone(),
             metrics: metrics.clone(),

@@ -8,8 +8,10 @@ mod daemon;
 mod doctor;
 mod home;
 mod init;
+mod keys;
 mod lock;
 mod offline;
 mod program;
+mod secrets;
 
 pub use program::Program;

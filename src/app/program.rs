@@ -7,18 +7,16 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 
 use crate::admin::read_offline;
-use crate::cli::{Checked, Finding, Globals, Host, JobRequest};
+use crate::cli::{Checked, Finding, Globals, Host, JobRequest, KeyInfo};
 use crate::model::view::{BackupView, Snapshot};
-use crate::model::{
-    BackupId, ContainerId, DbName, Entry, ImageId, Memory, Mount, Secret, SystemClock,
-};
+use crate::model::{BackupId, ContainerId, DbName, Entry, ImageId, Memory, Mount, SystemClock};
 use crate::record::tracing::{self as log, LogFormat};
 use crate::runtime::Runtime;
 use crate::runtime::docker::{Docker, JobSpec};
 use crate::settings::{Mode, Settings};
 use crate::specs;
 
-use super::{archive, bundles, daemon, doctor, home, init, offline};
+use super::{bundles, daemon, doctor, home, init, keys, offline};
 
 /// Where the socket is when no settings say otherwise.
 const SOCKET: &str = "/run/db4sci/db4sci.sock";
@@ -113,6 +111,18 @@ impl Host for Program {
         doctor::look(globals).await
     }
 
+    async fn keys(&self, globals: &Globals) -> Result<Vec<KeyInfo>, String> {
+        keys::list(&Program::settings(globals)?)
+    }
+
+    async fn export_keys(&self, globals: &Globals, to: PathBuf) -> Result<Vec<String>, String> {
+        keys::export(&Program::settings(globals)?, &to)
+    }
+
+    async fn renew_keys(&self, globals: &Globals) -> Result<String, String> {
+        keys::renew(&Program::settings(globals)?).await
+    }
+
     async fn offline_snapshot(&self, globals: &Globals) -> Result<Snapshot, String> {
         offline::snapshot(&Program::settings(globals)?, &SystemClock).await
     }
@@ -178,13 +188,6 @@ impl Host for Program {
         to: &Path,
     ) -> Result<Vec<String>, String> {
         bundles::download(&Program::settings(globals)?, id, to).await
-    }
-
-    fn key(&self, globals: &Globals) -> Result<Secret, String> {
-        let path = archive::key_file(&Program::settings(globals)?.state_dir);
-        std::fs::read_to_string(&path)
-            .map(Secret::new)
-            .map_err(|e| format!("{}: {e}", path.display()))
     }
 
     async fn run_job(&self, globals: &Globals, job: JobRequest) -> Result<i32, String> {

@@ -8,7 +8,7 @@ use super::args::Format;
 use super::context::Context;
 use super::error::{CliError, Exit};
 use super::ui::{documents, duration};
-use super::wait;
+use super::{password, wait};
 use crate::http::api::apply::ApplyRequest;
 use crate::http::client::ClientError;
 use crate::http::wait::{Target, WaitFor};
@@ -54,9 +54,23 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
             if exit != Exit::OK {
                 return Ok(exit);
             }
+            show_passwords(&results, context).await?;
         }
     }
     Ok(if refused { Exit::ERROR } else { Exit::OK })
+}
+
+/// The passwords of what was made, to whom they belong. Whoever may not have one, or has a file of
+/// their own, needs no word about it.
+async fn show_passwords(results: &[Applied], context: &Context) -> Result<(), CliError> {
+    let for_people = matches!(context.format, Format::Table | Format::Wide);
+    let made = |result: &&Applied| result.outcome == AppliedOutcome::Created;
+    for name in results.iter().filter(made).filter_map(|r| r.name.as_ref()) {
+        if for_people && let Ok(password) = password::ask(context, name).await {
+            password::say(context, name, &password)?;
+        }
+    }
+    Ok(())
 }
 
 /// What `--wait` waits for.

@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use super::host::Globals;
 use super::{
-    apply, backup, check, completions, connect, describe, events, export, get, key, logs, maintenance, plan,
-    restart, restore, resume, retry, start, stop, wait,
+    apply, backup, check, completions, connect, describe, events, export, get, key, logs,
+    maintenance, password, plan, restart, restore, resume, retry, rotate, start, stop, wait,
 };
 
 /// Database servers for research groups, each in a container of its own.
@@ -93,7 +93,11 @@ pub enum Verb {
     Backup(backup::Args),
     /// Bring a backup back, in place or as another database
     Restore(restore::Args),
-    /// The key that reads backups
+    /// Show the password of a database's account, once
+    Password(password::Args),
+    /// Make new passwords for a database; open connections go on
+    Rotate(rotate::Args),
+    /// The keys that passwords are sealed under, and that backups are encrypted to
     Key(key::Args),
     /// A database's spec as a document that can be applied
     Export(export::Args),

@@ -123,7 +123,10 @@ pub async fn ask(
                     context.line(&work.message)?;
                     Ok(Exit::OK)
                 } else {
-                    Err(CliError::Said(format!("{name}: {}: {}", work.what, work.message)))
+                    Err(CliError::Said(format!(
+                        "{name}: {}: {}",
+                        work.what, work.message
+                    )))
                 };
             }
             None => {
@@ -169,7 +172,9 @@ async fn list(context: &Context, name: &DbName) -> Result<Exit, CliError> {
 }
 
 fn table(context: &Context, all: &[BackupView]) -> Table {
-    let mut table = Table::new(&["ID", "STATE", "SIZE", "TAKEN", "VERIFIED", "WHY", "KEPT FOR"]);
+    let mut table = Table::new(&[
+        "ID", "STATE", "SIZE", "TAKEN", "VERIFIED", "WHY", "KEPT FOR",
+    ]);
     for backup in all {
         let at = |at: Option<Timestamp>| at.map_or(String::new(), |at| times::full(context, at));
         let last = match backup.state {

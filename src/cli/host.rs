@@ -54,6 +54,15 @@ pub trait Host: Send + Sync + 'static {
     /// Looks for what is wrong with this host; works without the daemon.
     async fn doctor(&self, globals: &Globals) -> Vec<Finding>;
 
+    /// The keys of this instance, oldest first; works without the daemon.
+    async fn keys(&self, globals: &Globals) -> Result<Vec<KeyInfo>, String>;
+
+    /// Copies all keys into a folder; gives the files that were written.
+    async fn export_keys(&self, globals: &Globals, to: PathBuf) -> Result<Vec<String>, String>;
+
+    /// Makes a new sealing key without the daemon; gives a line for a person.
+    async fn renew_keys(&self, globals: &Globals) -> Result<String, String>;
+
     /// What Docker and the journal say, without the daemon, read-only.
     async fn offline_snapshot(&self, globals: &Globals) -> Result<Snapshot, String>;
 
@@ -88,11 +97,34 @@ pub trait Host: Send + Sync + 'static {
         to: &Path,
     ) -> Result<Vec<String>, String>;
 
-    /// The text of the key file that reads this instance's backups.
-    fn key(&self, globals: &Globals) -> Result<Secret, String>;
-
     /// Runs a client in a job container that goes with it; gives the client's exit code.
     async fn run_job(&self, globals: &Globals, job: JobRequest) -> Result<i32, String>;
+}
+
+/// A key of this instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyInfo {
+    /// Its id; of a key for backups, its public half.
+    pub id: String,
+    /// What it is for.
+    pub kind: KeyKind,
+    /// Whether its file is there.
+    pub there: bool,
+    /// Whether it seals what is new.
+    pub seals: bool,
+    /// How many of today's secrets, or of the backups, it opens.
+    pub opens: usize,
+}
+
+/// What a key is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum KeyKind {
+    /// Passwords in the ledger.
+    Secrets,
+    /// Backups.
+    Backups,
 }
 
 /// What a check found.

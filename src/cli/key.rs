@@ -1,30 +1,103 @@
 //! `db4sci key`
 
+use std::path::PathBuf;
+
+use super::args::Format;
 use super::context::Context;
 use super::error::{CliError, Exit};
+use super::host::KeyKind;
+use super::ui::documents;
+use super::ui::table::Table;
+use crate::http::api::act::Accepted;
+use crate::http::client::ClientError;
 
 /// What it takes.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What to do.
+    /// What to do with them.
     #[command(subcommand)]
-    pub verb: KeyVerb,
+    pub verb: Verb,
 }
 
-/// What to do with keys.
+/// What to do with the keys.
 #[derive(Debug, clap::Subcommand)]
-pub enum KeyVerb {
-    /// Print the key that reads this instance's backups: keep it where this host's end is not its end
-    Export,
+pub enum Verb {
+    /// Which keys there are, which one seals, and how many secrets or backups each opens
+    List,
+    /// Copy the keys into a folder, to be kept apart from all other copies
+    Export {
+        /// The folder
+        to: PathBuf,
+    },
+    /// Make a new key and seal all passwords under it; without the daemon, what a lost key sealed is
+    /// taken from the files that containers mount
+    Renew,
 }
 
 /// Runs it.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     match args.verb {
-        KeyVerb::Export => {
-            let key = context.host.key(&context.globals).map_err(CliError::Said)?;
-            context.print(key.expose())?;
+        Verb::List => list(context).await,
+        Verb::Export { to } => {
+            let done = context.host.export_keys(&context.globals, to).await;
+            let done = done.map_err(CliError::Said)?;
+            for path in &done {
+                context.line(path)?;
+            }
+            if done.is_empty() {
+                context.line("all keys are there already")?;
+            }
+            Ok(Exit::OK)
+        }
+        Verb::Renew => {
+            let asked: Result<Accepted, ClientError> =
+                context.client.post("/keys/renew", &()).await;
+            let message = match asked {
+                Ok(accepted) => accepted.message,
+                Err(error) if error.is_down() => {
+                    let renewed = context.host.renew_keys(&context.globals).await;
+                    renewed.map_err(CliError::Said)?
+                }
+                Err(error) => return Err(error.into()),
+            };
+            context.line(&message)?;
             Ok(Exit::OK)
         }
     }
+}
+
+async fn list(context: &Context) -> Result<Exit, CliError> {
+    let keys = context.host.keys(&context.globals).await;
+    let keys = keys.map_err(CliError::Said)?;
+    match context.format {
+        Format::Json => documents::json(context, &keys)?,
+        Format::Yaml => documents::yaml(context, &keys)?,
+        Format::Name => {
+            for key in &keys {
+                context.line(&key.id)?;
+            }
+        }
+        Format::Table | Format::Wide => {
+            let mut table = Table::new(&["KEY", "FOR", "FILE", "SEALS", "OPENS"]);
+            for key in &keys {
+                let file = if key.there { "there" } else { "LOST" };
+                let seals = if key.seals { "yes" } else { "-" };
+                let kind = match key.kind {
+                    KeyKind::Secrets => "secrets",
+                    KeyKind::Backups => "backups",
+                };
+                let opens = key.opens.to_string();
+                table.row([
+                    key.id.as_str().into(),
+                    kind.into(),
+                    file.into(),
+                    seals.into(),
+                    opens.into(),
+                ]);
+            }
+            context.print(&table.text(context.paint()))?;
+        }
+    }
+    let lost = keys.iter().any(|key| !key.there);
+    Ok(if lost { Exit::ERROR } else { Exit::OK })
 }

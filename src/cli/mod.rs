@@ -27,11 +27,13 @@ mod init;
 mod key;
 mod logs;
 mod maintenance;
+mod password;
 mod plan;
 mod restart;
 mod restore;
 mod resume;
 mod retry;
+mod rotate;
 mod run;
 mod schema;
 mod start;
@@ -52,7 +54,7 @@ use self::args::{Cli, Verb};
 use self::context::{Context, Io};
 use self::error::CliError;
 pub use self::error::Exit;
-pub use self::host::{Checked, Finding, Globals, Health, Host, JobRequest};
+pub use self::host::{Checked, Finding, Globals, Health, Host, JobRequest, KeyInfo, KeyKind};
 use crate::model::SystemClock;
 
 /// Runs this process' command line.
@@ -115,6 +117,8 @@ async fn dispatch(verb: Option<Verb>, context: &Context) -> Exit {
         Some(Verb::Retry(args)) => retry::run(args, context).await,
         Some(Verb::Backup(args)) => backup::run(args, context).await,
         Some(Verb::Restore(args)) => restore::run(args, context).await,
+        Some(Verb::Password(args)) => password::run(args, context).await,
+        Some(Verb::Rotate(args)) => rotate::run(args, context).await,
         Some(Verb::Key(args)) => key::run(args, context).await,
         Some(Verb::Export(args)) => export::run(args, context).await,
         Some(Verb::Schema) => schema::run(context).await,

@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{Board, Intake, Queue};
 use crate::admin::{Ledger, NewEntry, Row};
-use crate::execute::backup::{Order, Archive};
+use crate::execute::backup::{Archive, Order};
 use crate::model::view::{BackupView, ConditionStatus, Phase, WorkAsk, WorkView};
 use crate::model::{
     Backup, BackupId, BackupKind, BackupState, Change, Clock, Database, DbName, Outcome, Slot,
@@ -155,7 +155,7 @@ impl Desk {
         let work = self.known(row, |known| backups::due(known, now))?;
         let again = self.again.lock().unwrap_or_else(PoisonError::into_inner);
         let waits = again.get(&row.database.name).is_some_and(|at| now < *at);
-        (!(waits && !matches!(work, Work::Take { .. }))).then_some(work)
+        (!waits || matches!(work, Work::Take { .. })).then_some(work)
     }
 
     /// Whether a database's backups are fresh enough.
@@ -341,7 +341,10 @@ impl Desk {
                 let mut removed = 0;
                 for id in ids {
                     if let Some(backup) = row.backups.get(&id) {
-                        let done = self.archive.remove(backup, "nothing keeps it any more").await;
+                        let done = self
+                            .archive
+                            .remove(backup, "nothing keeps it any more")
+                            .await;
                         if let Err(error) = done {
                             let at = self.clock.now() + TEST_AGAIN;
                             let mut again =

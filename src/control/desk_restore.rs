@@ -115,7 +115,10 @@ impl Desk {
         self.note(
             name,
             Outcome::Failed,
-            format!("{name} does not answer with {}; the data from before comes back", backup.id),
+            format!(
+                "{name} does not answer with {}; the data from before comes back",
+                backup.id
+            ),
             begun,
         )
         .await?;
@@ -134,7 +137,8 @@ impl Desk {
             "{name} did not answer with {}; the data from before is in place again",
             backup.id
         );
-        self.note(name, Outcome::Failed, why.clone(), over()).await?;
+        self.note(name, Outcome::Failed, why.clone(), over())
+            .await?;
         self.queue.look(name).await;
         Err(why)
     }
@@ -168,7 +172,9 @@ impl Desk {
             Ok::<(), BackupError>(())
         };
         made.await.map_err(|e| {
-            format!("{e}; `{copy}` is there without data, in maintenance: change its spec, or retire it")
+            format!(
+                "{e}; `{copy}` is there without data, in maintenance: change its spec, or retire it"
+            )
         })?;
         let message = format!("its data is {}", backup.id);
         let change = Change::Initialised { uid: db.uid };

@@ -321,12 +321,7 @@ pub fn view_of(row: &Row, seen: &SeenDatabase, site: &Site, now: Timestamp) -> D
 }
 
 /// The condition that says whether the backups are new enough.
-fn fresh(
-    row: &Row,
-    stores: &[String],
-    before: Option<&DatabaseView>,
-    now: Timestamp,
-) -> Condition {
+fn fresh(row: &Row, stores: &[String], before: Option<&DatabaseView>, now: Timestamp) -> Condition {
     const KIND: &str = "BackupFresh";
     let db = &row.database;
     let stores = if db.backup.stores.is_empty() {
@@ -365,6 +360,7 @@ fn wanted<'a>(row: &'a Row, standing: Option<&'a FileStanding>) -> Wanted<'a> {
         refused: row.refused.as_deref(),
         restart_asked: row.restart_asked,
         restoring: row.restoring.as_ref().map(|(from, _)| from),
+        rotating: row.secrets.values().any(|kept| kept.next.is_some()),
         orphan: matches!(standing, Some(FileStanding::Orphan)),
         renamed_to: match standing {
             Some(FileStanding::RenamedTo(new)) => Some(new.as_str()),

@@ -7,7 +7,8 @@ use crate::model::database::AccountRole;
 use crate::model::server::{Protocol, Statement, Target};
 use crate::model::{ContainerSpec, Database, FilesWanted, ImageSeen, Memory, Mount, Secret, Site};
 
-use super::{ADMIN_SECRET, Client, Defaults, Recipe, SECRETS_TARGET, login, shape};
+use super::parameters::Table;
+use super::{ADMIN_SECRET, Client, Defaults, Recipe, SECRETS_TARGET, USER_SECRET, login, shape};
 
 /// The account that the image makes at its first start: db4sci's own login.
 pub(super) const SUPERUSER: &str = "root";
@@ -37,6 +38,9 @@ const ADMIN_RIGHTS: &str = "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, RELOAD
     REFERENCES, INDEX, ALTER, SHOW DATABASES, CREATE TEMPORARY TABLES, LOCK TABLES, EXECUTE, \
     CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, CREATE USER, EVENT, TRIGGER, \
     DELETE HISTORY";
+
+/// What servers accept.
+const PARAMETERS: Table = Table(include_str!("mariadb/parameters.tsv"));
 
 pub(super) struct MariaDb;
 
@@ -92,6 +96,33 @@ impl Recipe for MariaDb {
             ));
         }
         Ok(())
+    }
+
+    fn accepts(&self, series: &str, name: &str, value: &str) -> Result<(), String> {
+        let name = name.replace('-', "_");
+        // The server itself passes over one with this prefix that it does not know.
+        if name.starts_with("loose_") {
+            return Ok(());
+        }
+        PARAMETERS.check(series, &name, value)
+    }
+
+    fn reloads(&self, setting: &str) -> bool {
+        PARAMETERS.reloads(&setting.replace('-', "_"))
+    }
+
+    fn reload_statements(&self, changed: &BTreeMap<String, Option<String>>) -> Vec<Statement> {
+        let each = changed.iter().map(|(name, value)| {
+            let name = name.replace('-', "_");
+            let value = value
+                .as_ref()
+                .map_or("DEFAULT".to_owned(), |value| global(&name, value));
+            statement(
+                "set a variable",
+                format!("SET GLOBAL {} = {value}", identifier(&name)),
+            )
+        });
+        each.collect()
     }
 
     fn check_user(&self, user: &str) -> Result<(), String> {
@@ -165,13 +196,8 @@ impl Recipe for MariaDb {
     fn account_statements(&self, db: &Database, password: &Secret) -> Vec<Statement> {
         let user = format!("{}@'%'", literal(&db.account.user));
         let database = identifier(&db.database);
-        let statement = |purpose, text: String| Statement {
-            purpose,
-            database: "mysql".to_owned(),
-            text: Secret::new(text),
-            done_code: None,
-        };
-        vec![
+        let mut all = quiet();
+        all.extend([
             statement(
                 "create the database",
                 format!("CREATE DATABASE IF NOT EXISTS {database}"),
@@ -199,7 +225,30 @@ impl Recipe for MariaDb {
                     }
                 },
             ),
-        ]
+        ]);
+        all
+    }
+
+    fn password_statements(
+        &self,
+        db: &Database,
+        secret: &str,
+        password: &Secret,
+    ) -> Vec<Statement> {
+        let word = literal(password.expose());
+        let text = if secret == USER_SECRET {
+            let user = literal(&db.account.user);
+            format!("ALTER USER {user}@'%' IDENTIFIED BY {word}")
+        } else {
+            // Both of the image: over the network, and inside its container.
+            format!(
+                "ALTER USER IF EXISTS '{SUPERUSER}'@'localhost' IDENTIFIED BY {word}, \
+                 '{SUPERUSER}'@'%' IDENTIFIED BY {word}"
+            )
+        };
+        let mut all = quiet();
+        all.push(statement("change the password", text));
+        all
     }
 
     fn client(&self, db: &Database, host: &str, port: u16, passfile: &str) -> Client {
@@ -230,6 +279,47 @@ impl Recipe for MariaDb {
     }
 }
 
+/// A value as SET GLOBAL takes it: a file may say `64M`, a statement may not.
+fn global(name: &str, value: &str) -> String {
+    if PARAMETERS.kind(name) != Some("number") {
+        return literal(value);
+    }
+    let factor = match value.chars().last().map(|c| c.to_ascii_uppercase()) {
+        Some('K') => 1 << 10,
+        Some('M') => 1 << 20,
+        Some('G') => 1 << 30,
+        Some('T') => 1_u64 << 40,
+        Some(_) | None => 1,
+    };
+    let digits = value.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    match digits.parse::<u64>() {
+        Ok(n) => n.saturating_mul(factor).to_string(),
+        Err(_) => digits
+            .parse::<f64>()
+            .map_or_else(|_| literal(value), |n| n.to_string()),
+    }
+}
+
+fn statement(purpose: &'static str, text: String) -> Statement {
+    Statement {
+        purpose,
+        database: "mysql".to_owned(),
+        text: Secret::new(text),
+        done_code: None,
+    }
+}
+
+/// What keeps the texts that follow in the same session out of the server's logs, whatever its
+/// settings are: they hold a password.
+fn quiet() -> Vec<Statement> {
+    [
+        "SET SESSION sql_log_off = 1",
+        "SET SESSION slow_query_log = 0",
+    ]
+    .map(|text| statement("keep the log quiet", text.to_owned()))
+    .to_vec()
+}
+
 /// An identifier in backticks.
 pub(super) fn identifier(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
@@ -257,6 +347,21 @@ mod tests {
     fn names_and_passwords_cannot_leave_their_quotes() {
         assert_eq!(identifier("a`; drop"), "`a``; drop`");
         assert_eq!(literal("a\\'b"), "'a\\\\''b'");
+    }
+
+    #[test]
+    fn sizes_are_numbers_in_a_statement() {
+        for (name, value, said) in [
+            ("max_allowed_packet", "64M", "67108864"),
+            ("max_connections", "200", "200"),
+            ("long_query_time", "0.5", "0.5"),
+            ("sql_mode", "ANSI", "'ANSI'"),
+        ] {
+            assert_eq!(global(name, value), said, "{name}");
+        }
+        let changed = [("wait_timeout".to_owned(), None)].into();
+        let all = MariaDb.reload_statements(&changed);
+        assert_eq!(all[0].text.expose(), "SET GLOBAL `wait_timeout` = DEFAULT");
     }
 
     #[test]

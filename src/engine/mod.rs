@@ -7,6 +7,7 @@ pub mod backup;
 mod mariadb;
 mod mongodb;
 mod neo4j;
+mod parameters;
 mod postgres;
 mod shape;
 
@@ -77,6 +78,23 @@ pub trait Recipe: Send + Sync {
     /// Whether a person may set a parameter. The error says what is wrong and what to do.
     fn check_parameter(&self, name: &str, value: &str) -> Result<(), String>;
 
+    /// Whether a server of this series accepts a parameter, as far as that is known. The error says
+    /// what is wrong and what to do.
+    fn accepts(&self, _series: &str, _name: &str, _value: &str) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Whether a server takes another value of a setting while it runs.
+    fn reloads(&self, _setting: &str) -> bool {
+        false
+    }
+
+    /// What brings changed settings (`None`: the server's default again) into a running server,
+    /// once its files say so. Only those that [`Recipe::reloads`] are given.
+    fn reload_statements(&self, _changed: &BTreeMap<String, Option<String>>) -> Vec<Statement> {
+        Vec::new()
+    }
+
     /// Whether a login name may be a user's. The error says what is wrong and what to do.
     fn check_user(&self, user: &str) -> Result<(), String>;
 
@@ -126,6 +144,11 @@ pub trait Recipe: Send + Sync {
 
     /// Makes account and database; may be repeated.
     fn account_statements(&self, db: &Database, password: &Secret) -> Vec<Statement>;
+
+    /// Gives the login behind a secret another password than it has. `secret` is one of
+    /// [`ADMIN_SECRET`], [`USER_SECRET`], [`DAEMON_SECRET`]. Open connections go on.
+    fn password_statements(&self, db: &Database, secret: &str, password: &Secret)
+    -> Vec<Statement>;
 
     /// The engine's own client.
     fn client(&self, db: &Database, host: &str, port: u16, passfile: &str) -> Client;

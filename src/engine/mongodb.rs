@@ -11,7 +11,10 @@ use crate::model::server::{Protocol, Statement, Target};
 use crate::model::{ContainerSpec, Database, FilesWanted, ImageSeen, Memory, Mount, Secret, Site};
 
 use self::conf::{options, put, render};
-use super::{ADMIN_SECRET, CONFIG_TARGET, Client, Defaults, Recipe, SECRETS_TARGET, login, shape};
+use super::{
+    ADMIN_SECRET, CONFIG_TARGET, Client, Defaults, Recipe, SECRETS_TARGET, USER_SECRET, login,
+    shape,
+};
 
 /// db4sci's own login, made at the first start.
 const SUPERUSER: &str = "db4sci";
@@ -245,6 +248,29 @@ impl Recipe for MongoDb {
                 None,
             ),
         ]
+    }
+
+    fn password_statements(
+        &self,
+        db: &Database,
+        secret: &str,
+        password: &Secret,
+    ) -> Vec<Statement> {
+        let (user, database) = if secret == USER_SECRET {
+            (db.account.user.as_str(), db.database.as_str())
+        } else {
+            (SUPERUSER, ADMIN)
+        };
+        vec![Statement {
+            purpose: "change the password",
+            database: database.to_owned(),
+            text: Secret::new(command(&[
+                ("updateUser", json!(user)),
+                ("pwd", json!(password.expose())),
+                ("mechanisms", json!(["SCRAM-SHA-256"])),
+            ])),
+            done_code: None,
+        }]
     }
 
     fn client(&self, db: &Database, host: &str, port: u16, passfile: &str) -> Client {

@@ -7,7 +7,10 @@ use crate::model::database::AccountRole;
 use crate::model::server::{Protocol, Statement, Target};
 use crate::model::{ContainerSpec, Database, FilesWanted, ImageSeen, Memory, Mount, Secret, Site};
 
-use super::{ADMIN_SECRET, CONFIG_TARGET, Client, Defaults, Recipe, SECRETS_TARGET, login, shape};
+use super::{
+    ADMIN_SECRET, CONFIG_TARGET, Client, Defaults, Recipe, SECRETS_TARGET, USER_SECRET, login,
+    shape,
+};
 
 /// The account that the server makes by itself: db4sci's own login.
 const SUPERUSER: &str = "neo4j";
@@ -256,6 +259,27 @@ impl Recipe for Neo4j {
         }]
     }
 
+    fn password_statements(
+        &self,
+        db: &Database,
+        secret: &str,
+        password: &Secret,
+    ) -> Vec<Statement> {
+        if secret == USER_SECRET {
+            return self.account_statements(db, password);
+        }
+        // Nobody may replace the account that they use.
+        let (user, password) = (identifier(SUPERUSER), literal(password.expose()));
+        vec![Statement {
+            purpose: "change the password",
+            database: SYSTEM.to_owned(),
+            text: Secret::new(format!(
+                "ALTER USER {user} SET PLAINTEXT PASSWORD {password} CHANGE NOT REQUIRED"
+            )),
+            done_code: None,
+        }]
+    }
+
     fn client(&self, _: &Database, host: &str, port: u16, passfile: &str) -> Client {
         Client {
             program: "java".to_owned(),
@@ -313,92 +337,4 @@ fn literal(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_series_is_the_major_version_or_the_year() {
-        for (tag, series) in [
-            ("5", "5"),
-            ("5.26-community", "5"),
-            ("4.4.40", "4.4"),
-            ("2025.06.2", "2025"),
-        ] {
-            assert_eq!(Neo4j.series(tag).as_deref(), Some(series));
-        }
-        assert_eq!(Neo4j.series("community"), None);
-    }
-
-    #[test]
-    fn heap_and_page_cache_follow_the_memory_and_fit_into_it() {
-        for mib in [768, 1024, 4096, 262_144] {
-            let settings = Neo4j.settings(Memory::mebibytes(mib));
-            let size = |name: &str| -> u64 {
-                let text = &settings[name];
-                text.trim_end_matches('m').parse().unwrap()
-            };
-            let (heap, pages) = (
-                size("server.memory.heap.max_size"),
-                size("server.memory.pagecache.size"),
-            );
-            assert!(heap >= 256 && pages >= 64, "{mib}: {heap} {pages}");
-            assert!(heap + pages + mib / 5 <= mib, "{mib}: {heap} {pages}");
-        }
-    }
-
-    #[test]
-    fn what_keeps_data_and_server_safe_cannot_be_set() {
-        for name in [
-            "server.directories.data",
-            "server.bolt.listen_address",
-            "server.http.advertised_address",
-            "server.jvm.additional",
-            "dbms.security.auth_enabled",
-            "heap",
-        ] {
-            assert!(Neo4j.check_parameter(name, "x").is_err(), "{name}");
-        }
-        assert_eq!(
-            Neo4j.check_parameter("db.transaction.timeout", "5m"),
-            Ok(())
-        );
-        assert!(
-            Neo4j
-                .check_parameter("db.transaction.timeout", "5m\nserver.jvm.additional=x")
-                .is_err()
-        );
-    }
-
-    #[test]
-    fn a_configuration_file_is_held_to_the_same_rules() {
-        assert_eq!(
-            Neo4j.check_config("# ours\ndb.transaction.timeout = 5m\n\n"),
-            Ok(())
-        );
-        for (bad, word) in [
-            ("server.jvm.additional=-Xshare:off", "server.jvm.additional"),
-            ("nonsense", "line 1"),
-            ("a.b=1\na.b=2", "twice"),
-        ] {
-            let error = Neo4j.check_config(bad).unwrap_err();
-            assert!(error.contains(word), "{error}");
-        }
-    }
-
-    #[test]
-    fn community_has_one_database_and_no_roles() {
-        assert!(Neo4j.check_database("genomics").is_err());
-        assert_eq!(
-            Neo4j.check_database(&Neo4j.default_database("genomics")),
-            Ok(())
-        );
-        assert!(Neo4j.check_role(AccountRole::ReadOnly).is_err());
-        assert!(Neo4j.check_role(AccountRole::Admin).is_ok());
-    }
-
-    #[test]
-    fn names_and_passwords_cannot_leave_their_quotes() {
-        assert_eq!(identifier("a`b"), "`a``b`");
-        assert_eq!(literal("a\\'b"), "'a\\\\\\'b'");
-    }
-}
+mod tests;

@@ -3,14 +3,23 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::model::database::AccountRole;
 use crate::model::server::{Protocol, Statement, Target};
 use crate::model::{ContainerSpec, Database, FilesWanted, ImageSeen, Memory, Secret, Site};
 
-use super::{ADMIN_SECRET, CONFIG_TARGET, Client, Defaults, Recipe, SECRETS_TARGET, login, shape};
+use super::{
+    ADMIN_SECRET, CONFIG_TARGET, Client, DAEMON_SECRET, Defaults, Recipe, SECRETS_TARGET,
+    USER_SECRET, login, shape,
+};
+
+mod accounts;
+
+use super::parameters::Table;
 
 /// The bootstrap superuser: db4sci's own login, with a password of its own for each database.
 pub(super) const SUPERUSER: &str = "postgres";
+
+/// The daemon's own role in `mydb_admin`.
+const DAEMON: &str = "db4sci";
 
 /// Parameters that would break a promise: that data is on disk once committed, that the server is
 /// where db4sci put it, that nobody runs programs as the server.
@@ -30,6 +39,9 @@ const KEPT: [&str; 14] = [
     "ssl_passphrase_command",
     "password_encryption",
 ];
+
+/// What servers accept.
+const PARAMETERS: Table = Table(include_str!("postgres/parameters.tsv"));
 
 pub(super) struct Postgres;
 
@@ -93,6 +105,27 @@ impl Recipe for Postgres {
             ));
         }
         Ok(())
+    }
+
+    fn accepts(&self, series: &str, name: &str, value: &str) -> Result<(), String> {
+        // One with a dot is an extension's, which nobody here knows.
+        if name.contains('.') {
+            return Ok(());
+        }
+        PARAMETERS.check(series, name, value)
+    }
+
+    fn reloads(&self, setting: &str) -> bool {
+        PARAMETERS.reloads(setting)
+    }
+
+    fn reload_statements(&self, _: &BTreeMap<String, Option<String>>) -> Vec<Statement> {
+        vec![Statement {
+            purpose: "read the configuration again",
+            database: "postgres".to_owned(),
+            text: Secret::new("select pg_reload_conf()"),
+            done_code: None,
+        }]
     }
 
     fn check_user(&self, user: &str) -> Result<(), String> {
@@ -182,79 +215,21 @@ impl Recipe for Postgres {
     }
 
     fn account_statements(&self, db: &Database, password: &Secret) -> Vec<Statement> {
-        let user = identifier(&db.account.user);
-        let database = identifier(&db.database);
-        let rights = match db.account.role {
-            AccountRole::Admin => "createdb createrole",
-            AccountRole::Owner | AccountRole::ReadOnly => "nocreatedb nocreaterole",
+        accounts::create(db, password)
+    }
+
+    fn password_statements(
+        &self,
+        db: &Database,
+        secret: &str,
+        password: &Secret,
+    ) -> Vec<Statement> {
+        let role = match secret {
+            USER_SECRET => db.account.user.as_str(),
+            DAEMON_SECRET => DAEMON,
+            _ => SUPERUSER,
         };
-        let server = |purpose, text: String, done_code| Statement {
-            purpose,
-            database: "postgres".to_owned(),
-            text: Secret::new(text),
-            done_code,
-        };
-        let inside = |purpose, text: String| Statement {
-            purpose,
-            database: db.database.clone(),
-            text: Secret::new(text),
-            done_code: None,
-        };
-        let mut all = vec![
-            // 42710: the role exists. 42P04: the database exists.
-            server(
-                "create the account",
-                format!("create role {user} login"),
-                Some("42710"),
-            ),
-            server(
-                "set the account's password",
-                format!(
-                    "alter role {user} with login nosuperuser {rights} password {}",
-                    literal(password.expose())
-                ),
-                None,
-            ),
-            server(
-                "create the database",
-                format!("create database {database}"),
-                Some("42P04"),
-            ),
-            server(
-                "close the database to others",
-                format!("revoke all on database {database} from public"),
-                None,
-            ),
-        ];
-        match db.account.role {
-            AccountRole::Admin | AccountRole::Owner => all.push(server(
-                "give the database to the account",
-                format!("alter database {database} owner to {user}"),
-                None,
-            )),
-            AccountRole::ReadOnly => all.extend([
-                server(
-                    "let the account connect",
-                    format!("grant connect on database {database} to {user}"),
-                    None,
-                ),
-                inside(
-                    "let the account read",
-                    format!("grant usage on schema public to {user}"),
-                ),
-                inside(
-                    "let the account read",
-                    format!("grant select on all tables in schema public to {user}"),
-                ),
-                inside(
-                    "let the account read what comes",
-                    format!(
-                        "alter default privileges in schema public grant select on tables to {user}"
-                    ),
-                ),
-            ]),
-        }
-        all
+        accounts::password(role, password)
     }
 
     fn client(&self, db: &Database, host: &str, port: u16, passfile: &str) -> Client {

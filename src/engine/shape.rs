@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::model::container::{LABEL_GENERATION, LABEL_INSTANCE, LABEL_NAME, LABEL_UID};
 use crate::model::{
     ContainerSpec, Database, FilesWanted, ImageSeen, Mount, PortBinding, RestartPolicy, SecretFile,
-    Site,
+    SecretKind, Site,
 };
 
 use super::{
@@ -117,21 +117,17 @@ pub(super) fn published_host(site: &Site) -> String {
 /// The files of a database: its secrets, and these configuration files.
 pub(super) fn files<const N: usize>(db: &Database, config: [(&str, String); N]) -> FilesWanted {
     let config = config.map(|(name, text)| (name.to_owned(), text)).to_vec();
+    let password = |name: &str, from| SecretFile {
+        name: name.to_owned(),
+        from,
+        kind: SecretKind::Password,
+    };
     let mut secrets = vec![
-        SecretFile {
-            name: ADMIN_SECRET.to_owned(),
-            from: None,
-        },
-        SecretFile {
-            name: USER_SECRET.to_owned(),
-            from: db.account.password_file.clone(),
-        },
+        password(ADMIN_SECRET, None),
+        password(USER_SECRET, db.account.password_file.clone()),
     ];
     if db.name.is_mydb_admin() {
-        secrets.push(SecretFile {
-            name: DAEMON_SECRET.to_owned(),
-            from: None,
-        });
+        secrets.push(password(DAEMON_SECRET, None));
     }
     FilesWanted {
         secrets,

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::admin::vault;
-use crate::engine::Recipe;
-use crate::model::{Change, Database, SecretFile};
+use crate::engine::{ADMIN_SECRET, Recipe, USER_SECRET};
+use crate::model::{Change, Database, Secret, SecretFile};
+use crate::runtime::ServerError;
 
 use super::failpoint::failpoint;
 use super::steps::note;
@@ -57,4 +58,54 @@ async fn seal_missing(
     let message = format!("its secrets are sealed: {}", names.join(", "));
     let uid = db.uid;
     note(exec, db, message, Change::Sealed { uid, secrets }).await
+}
+
+/// Gives the server the offered passwords. They are in the ledger already, so that whichever of the
+/// two a server knows after a crash is known here, too; db4sci's own comes last.
+pub(super) async fn rotate(
+    exec: &Executor,
+    db: &Database,
+    recipe: &dyn Recipe,
+) -> Result<(), StepError> {
+    let mut offered: Vec<(String, Secret)> = Vec::new();
+    for file in recipe.files(db).secrets {
+        if let Some(next) = exec.vault.next(db, &file.name)? {
+            offered.push((file.name, next));
+        }
+    }
+    offered.sort_by_key(|(name, _)| name == ADMIN_SECRET);
+    let target = |password: &Secret| recipe.target(db, &exec.site, password.clone());
+    let next = offered.iter().find(|(name, _)| name == ADMIN_SECRET);
+    let mut admin = target(&exec.vault.secret(db, ADMIN_SECRET)?);
+    let mut changed = false;
+    if let Some((_, next)) = next
+        && let Err(ServerError::LoginRefused(_)) = exec.servers.login(&admin).await
+    {
+        // It was changed before a crash, and as the last one.
+        admin = target(next);
+        changed = true;
+    }
+    for (name, password) in offered.iter().filter(|_| !changed) {
+        let statements = recipe.password_statements(db, name, password);
+        exec.servers.run(&admin, &statements).await?;
+        failpoint("rotate.changed");
+    }
+    for (name, password) in &offered {
+        match name.as_str() {
+            ADMIN_SECRET => exec.servers.login(&target(password)).await?,
+            USER_SECRET => {
+                let login = recipe.user_target(db, &exec.site, password.clone());
+                exec.servers.login(&login).await?;
+            }
+            _ => {}
+        }
+    }
+    let names: Vec<String> = offered.into_iter().map(|(name, _)| name).collect();
+    let message = format!("new passwords are in force: {}", names.join(", "));
+    let uid = db.uid;
+    note(exec, db, message, Change::SecretsTaken { uid, names }).await?;
+    failpoint("rotate.taken");
+    let secrets = exec.vault.files(db)?;
+    exec.dirs.write_secrets(&exec.site, db, &secrets).await?;
+    Ok(())
 }

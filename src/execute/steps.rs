@@ -2,11 +2,17 @@
 
 use crate::admin::NewEntry;
 use crate::engine::{self, ADMIN_SECRET, USER_SECRET};
+use crate::model::action::Settings;
 use crate::model::container::LABEL_UID;
+use crate::model::database::ConfigFile;
 use crate::model::{Action, Change, ContainerSpec, Database, ImageRef, Lane, Outcome, Who};
 use crate::runtime::{RuntimeError, ServerError};
 
+use super::failpoint::failpoint;
 use super::{Executor, StepError, secrets};
+
+/// Stands for a setting's value between file and server.
+const UNDONE: &str = "(being changed)";
 
 /// Log lines kept as evidence of a quarantine.
 const EVIDENCE_LINES: u32 = 500;
@@ -49,6 +55,7 @@ pub(super) async fn carry_out(
                 .await?
         }
         Action::WriteSecrets => secrets::write(exec, db, recipe).await?,
+        Action::Reload(settings) => reload(exec, db, lane, settings).await?,
         Action::Create(spec) => create(exec, db, spec).await?,
         Action::Start(id) => exec.runtime.start(id).await?,
         Action::Unpause(id) => exec.runtime.unpause(id).await?,
@@ -58,11 +65,7 @@ pub(super) async fn carry_out(
         Action::Stop(id, how) => exec.runtime.stop(id, how).await?,
         Action::Remove(id) => exec.runtime.remove(id).await?,
         Action::EnsureAccount => {
-            let container = match &lane.container {
-                Some(id) => exec.runtime.inspect(id.as_str()).await?,
-                None => None,
-            };
-            let db = &container.map_or_else(|| db.clone(), |c| db.at_port_of(&c));
+            let db = &as_reached(exec, db, lane).await?;
             let admin = exec.vault.secret(db, ADMIN_SECRET)?;
             let user = exec.vault.secret(db, USER_SECRET)?;
             let target = recipe.target(db, &exec.site, admin);
@@ -81,6 +84,10 @@ pub(super) async fn carry_out(
                     other => other,
                 })?;
         }
+        Action::RotateSecrets => {
+            let reached = as_reached(exec, db, lane).await?;
+            secrets::rotate(exec, &reached, recipe).await?;
+        }
         Action::MarkInitialised => {
             exec.dirs.mark_initialised(db).await?;
             super::failpoint::failpoint("mark_initialised.between");
@@ -98,6 +105,15 @@ pub(super) async fn carry_out(
     Ok(())
 }
 
+/// The database at the port that its container has now: another one may wait for its window.
+async fn as_reached(exec: &Executor, db: &Database, lane: &Lane) -> Result<Database, StepError> {
+    let container = match &lane.container {
+        Some(id) => exec.runtime.inspect(id.as_str()).await?,
+        None => None,
+    };
+    Ok(container.map_or_else(|| db.clone(), |c| db.at_port_of(&c)))
+}
+
 pub(super) async fn note(
     exec: &Executor,
     db: &Database,
@@ -113,6 +129,40 @@ pub(super) async fn note(
             change,
         })
         .await?;
+    Ok(())
+}
+
+/// Brings settings into a running server. Its files say so first, and count as in force last: after
+/// a crash in between, all of it is done again.
+async fn reload(
+    exec: &Executor,
+    db: &Database,
+    lane: &Lane,
+    settings: &Settings,
+) -> Result<(), StepError> {
+    let recipe = engine::recipe(db.engine);
+    let mut as_reloaded = db.clone();
+    as_reloaded.settings.clone_from(&settings.all);
+    // Another file waits for a restart.
+    as_reloaded.config = settings.config.as_ref().map(|text| ConfigFile {
+        file: String::new(),
+        text: text.clone(),
+    });
+    let mut files = recipe.files(&as_reloaded);
+    let after = files.settings.clone();
+    for name in settings.changed.keys() {
+        // No value that anybody could wish for: this one is still to be brought in.
+        files.settings.insert(name.clone(), UNDONE.to_owned());
+    }
+    exec.dirs.write_files(&exec.site, db, &files).await?;
+    failpoint("reload.written");
+    let reached = as_reached(exec, db, lane).await?;
+    let admin = exec.vault.secret(db, ADMIN_SECRET)?;
+    let target = recipe.target(&reached, &exec.site, admin);
+    let statements = recipe.reload_statements(&settings.changed);
+    exec.servers.run(&target, &statements).await?;
+    files.settings = after;
+    exec.dirs.write_files(&exec.site, db, &files).await?;
     Ok(())
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use tokio::sync::watch;
 
 use super::document::Document;
+use super::peer::Caller;
 use super::refusal::Refusal;
 use crate::engine::Client;
 use crate::model::view::{BackupView, DatabaseView, Snapshot, WorkAsk, WorkView};
@@ -67,10 +68,25 @@ pub trait Backend: Send + Sync + 'static {
     /// (`from_job`) from a job container in the network namespace of the database's own.
     async fn connection(
         &self,
-        who: Who,
+        caller: &Caller,
         name: &DbName,
         from_job: bool,
     ) -> Result<Connection, Refusal>;
+
+    /// Shows the password of the user's account, once.
+    async fn password(&self, caller: &Caller, name: &DbName) -> Result<Password, Refusal>;
+
+    /// Makes new passwords, and waits a while until the server knows them.
+    async fn rotate(
+        &self,
+        caller: &Caller,
+        name: &DbName,
+        which: Rotate,
+        reason: String,
+    ) -> Result<Rotated, Refusal>;
+
+    /// Makes a new sealing key, and seals everything under it.
+    async fn renew_keys(&self, caller: &Caller) -> Result<String, Refusal>;
 
     /// The last lines that the server wrote.
     async fn logs(&self, name: &DbName, lines: u32) -> Result<String, Refusal>;
@@ -150,6 +166,39 @@ impl AppliedOutcome {
     }
 }
 
+/// Which passwords are to be changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Rotate {
+    /// The account's and db4sci's own.
+    All,
+    /// The account's.
+    User,
+    /// db4sci's own.
+    Own,
+}
+
+/// An account, and its password.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Password {
+    /// The login name.
+    pub user: String,
+    /// The password.
+    #[serde(serialize_with = "secret_out", deserialize_with = "secret_in")]
+    pub password: Secret,
+}
+
+/// What became of a change of passwords.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rotated {
+    /// One line for a person.
+    pub message: String,
+    /// The account's new password, where that was changed; it is not shown again.
+    pub account: Option<Password>,
+}
+
 /// How to reach a database with its engine's own client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -160,7 +209,7 @@ pub struct Connection {
     /// password file belongs.
     pub client: Client,
     /// The text of the password file.
-    #[serde(serialize_with = "passfile_out", deserialize_with = "passfile_in")]
+    #[serde(serialize_with = "secret_out", deserialize_with = "secret_in")]
     pub passfile: Secret,
     /// The id of the database's image, which holds the client.
     pub image: Option<String>,
@@ -191,11 +240,11 @@ impl Connection {
     }
 }
 
-/// The one place where a password leaves the daemon: over the socket, to somebody who may.
-fn passfile_out<S: Serializer>(passfile: &Secret, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(passfile.expose())
+/// The one way by which a password leaves the daemon: over the socket, to somebody who may.
+fn secret_out<S: Serializer>(secret: &Secret, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(secret.expose())
 }
 
-fn passfile_in<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Secret, D::Error> {
+fn secret_in<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Secret, D::Error> {
     String::deserialize(from).map(Secret::new)
 }

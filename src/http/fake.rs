@@ -7,8 +7,9 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::backend::{Applied, AppliedOutcome, Backend, Connection};
+use super::backend::{Applied, AppliedOutcome, Backend, Connection, Password, Rotate, Rotated};
 use super::document::Document;
+use super::peer::Caller;
 use super::refusal::{Refusal, RefusalKind};
 use super::serve::{Options, bind};
 use crate::engine::Client;
@@ -199,11 +200,12 @@ impl Backend for Fake {
 
     async fn connection(
         &self,
-        who: Who,
+        caller: &Caller,
         name: &DbName,
         from_job: bool,
     ) -> Result<Connection, Refusal> {
         let view = self.known(name)?;
+        let who = &caller.who;
         self.said(format!("{who} connection {name} from_job={from_job}"))?;
         let port = if from_job { 5432 } else { view.port };
         Ok(Connection {
@@ -220,6 +222,37 @@ impl Backend for Fake {
             image: view.image_id,
             container: view.container,
         })
+    }
+
+    async fn password(&self, caller: &Caller, name: &DbName) -> Result<Password, Refusal> {
+        self.known(name)?;
+        let who = &caller.who;
+        self.said(format!("{who} password {name}"))?;
+        Ok(Password {
+            user: name.to_string(),
+            password: Secret::new(PASSWORD),
+        })
+    }
+
+    async fn rotate(
+        &self,
+        caller: &Caller,
+        name: &DbName,
+        which: Rotate,
+        reason: String,
+    ) -> Result<Rotated, Refusal> {
+        self.known(name)?;
+        let who = &caller.who;
+        let message = self.said(format!("{who} rotate {name} {which:?}: {reason}"))?;
+        let account = (which != Rotate::Own).then(|| Password {
+            user: name.to_string(),
+            password: Secret::new(PASSWORD),
+        });
+        Ok(Rotated { message, account })
+    }
+
+    async fn renew_keys(&self, caller: &Caller) -> Result<String, Refusal> {
+        self.said(format!("{} renew keys", caller.who))
     }
 
     async fn logs(&self, name: &DbName, lines: u32) -> Result<String, Refusal> {

@@ -60,6 +60,36 @@ fn supplementary_groups(pid: i32) -> Vec<u32> {
         .unwrap_or_default()
 }
 
+/// Somebody at the socket, as handlers know them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// Who.
+    pub who: Who,
+    /// The login name.
+    pub user: String,
+    /// Whether it is root, or the daemon's own user.
+    pub root: bool,
+    /// Their groups.
+    pub groups: Vec<u32>,
+}
+
+impl Caller {
+    /// Whether one of these names is theirs: a login, a group, or `group:NAME`.
+    pub async fn is_one_of(&self, names: &[String]) -> bool {
+        for name in names {
+            let group = name.strip_prefix("group:");
+            if group.is_none() && *name == self.user {
+                return true;
+            }
+            let group = accounts::group_id(group.unwrap_or(name)).await;
+            if group.is_some_and(|group| self.groups.contains(&group)) {
+                return true;
+            }
+        }
+        false
+    }
+}
+
 /// Who may use the socket. The file's mode says the same already; this holds also when somebody
 /// has opened the mode.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,7 +153,17 @@ pub async fn guard(
     match peer.uid {
         Some(uid) if door.admission.admits(&peer) => {
             let user = door.name(uid).await;
-            request.extensions_mut().insert(Who::Socket { uid, user });
+            let who = Who::Socket {
+                uid,
+                user: user.clone(),
+            };
+            request.extensions_mut().insert(Caller {
+                who: who.clone(),
+                user,
+                root: uid == 0 || uid == door.admission.daemon,
+                groups: peer.groups,
+            });
+            request.extensions_mut().insert(who);
             next.run(request).await
         }
         Some(uid) => {
@@ -149,6 +189,25 @@ pub async fn guard(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_name_is_a_login_or_a_group() {
+        let caller = Caller {
+            who: Who::Daemon,
+            user: "ada".to_owned(),
+            root: false,
+            groups: vec![0],
+        };
+        for (name, theirs) in [
+            ("ada", true),
+            ("root", true),
+            ("group:root", true),
+            ("group:ada", false),
+            ("bob", false),
+        ] {
+            assert_eq!(caller.is_one_of(&[name.to_owned()]).await, theirs, "{name}");
+        }
+    }
 
     #[test]
     fn only_root_the_daemon_and_the_group_may() {

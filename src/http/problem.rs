@@ -65,6 +65,7 @@ impl From<Refusal> for ProblemDetails {
     fn from(refusal: Refusal) -> Self {
         let status = match refusal.kind {
             RefusalKind::NotFound => StatusCode::NOT_FOUND,
+            RefusalKind::Forbidden => StatusCode::FORBIDDEN,
             RefusalKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
             RefusalKind::Conflict => StatusCode::CONFLICT,
             RefusalKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,

@@ -19,6 +19,8 @@ pub struct Refusal {
 pub enum RefusalKind {
     /// There is no such thing: 404.
     NotFound,
+    /// Whoever asks may not: 403.
+    Forbidden,
     /// The request is wrong in itself: 422.
     Invalid,
     /// The request is right and does not fit what is the case: 409.

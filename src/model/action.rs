@@ -1,5 +1,7 @@
 //! What the planner says and the executor does: the common language of the two.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{ContainerId, ContainerSpec, DbName, ImageId, ImageRef, RestartPolicy, Timestamp};
@@ -24,6 +26,8 @@ pub enum Action {
     WriteFiles,
     /// Seal the secrets that are not yet, and write their files; a running server does not notice.
     WriteSecrets,
+    /// Bring these settings into a running server, and into its files.
+    Reload(Settings),
     /// Create the container; it is looked for by uid first.
     Create(Box<ContainerSpec>),
     /// Start it.
@@ -42,10 +46,24 @@ pub enum Action {
     Remove(ContainerId),
     /// Make the user's account and database over the engine's protocol.
     EnsureAccount,
+    /// Give the server the offered passwords, then take them as those in force.
+    RotateSecrets,
     /// Set the marker to `initialised` and put the uid inside the data.
     MarkInitialised,
     /// Keep logs, inspect data and the reason in `quarantine/NAME/`, and record the quarantine.
     Quarantine(String),
+}
+
+/// Settings that a server can take while it runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Settings {
+    /// All settings that are in force afterwards: those that need a restart as they are now.
+    pub all: BTreeMap<String, String>,
+    /// What changes; `None`: the server's default again.
+    pub changed: BTreeMap<String, Option<String>>,
+    /// The configuration file's text that the server was started with.
+    pub config: Option<String>,
 }
 
 /// Limits that can be changed while a container runs.
@@ -78,6 +96,7 @@ impl Action {
             Action::SetAsideHalfMade => "set_aside",
             Action::WriteFiles => "write_files",
             Action::WriteSecrets => "write_secrets",
+            Action::Reload(_) => "reload",
             Action::Create(_) => "create",
             Action::Start(_) => START,
             Action::Unpause(_) => "unpause",
@@ -87,6 +106,7 @@ impl Action {
             Action::Stop(..) => "stop",
             Action::Remove(_) => "remove",
             Action::EnsureAccount => "account",
+            Action::RotateSecrets => "rotate",
             Action::MarkInitialised => "mark_initialised",
             Action::Quarantine(_) => "quarantine",
         }
@@ -104,6 +124,7 @@ impl Action {
             | Action::PrepareData
             | Action::WriteFiles
             | Action::WriteSecrets
+            | Action::Reload(_)
             | Action::Create(_)
             | Action::Start(_)
             | Action::Unpause(_)
@@ -111,6 +132,7 @@ impl Action {
             | Action::Update(..)
             | Action::SetPolicy(..)
             | Action::EnsureAccount
+            | Action::RotateSecrets
             | Action::MarkInitialised => false,
         }
     }

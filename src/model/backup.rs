@@ -55,9 +55,7 @@ pub enum Schedule {
 }
 
 /// When backups are taken.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub enum BackupWindow {
     /// At any time.
     Any,
@@ -68,9 +66,7 @@ pub enum BackupWindow {
 }
 
 /// How often a backup is restored to prove it.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub enum Verify {
     /// Every one.
     Always,
@@ -338,7 +334,9 @@ pub struct Contents {
 impl Contents {
     /// All counted things together.
     pub fn total(&self) -> u64 {
-        self.counts.values().fold(0, |sum, n| sum.saturating_add(*n))
+        self.counts
+            .values()
+            .fold(0, |sum, n| sum.saturating_add(*n))
     }
 
     /// What differs in the other one, a line each, at most so many.
@@ -350,7 +348,11 @@ impl Contents {
             .filter(|key| self.counts.get(*key) != found.get(*key))
             .map(|key| {
                 let (was, is) = (self.counts.get(key), found.get(key));
-                format!("{key}: {} in the manifest, {} restored", shown(was), shown(is))
+                format!(
+                    "{key}: {} in the manifest, {} restored",
+                    shown(was),
+                    shown(is)
+                )
             })
             .take(most)
             .collect()

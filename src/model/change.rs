@@ -124,6 +124,11 @@ pub enum Change {
         /// Names of their files.
         names: Vec<String>,
     },
+    /// The account's password was shown to whoever wrote this entry; it is not shown again.
+    PasswordShown {
+        /// Whose.
+        uid: Uid,
+    },
     /// The first start is over: from now on this uid has data.
     Initialised {
         /// Whose.
@@ -210,6 +215,7 @@ impl Change {
             Change::Sealed { .. } => "sealed",
             Change::SecretsOffered { .. } => "secrets_offered",
             Change::SecretsTaken { .. } => "secrets_taken",
+            Change::PasswordShown { .. } => "password_shown",
             Change::Initialised { .. } => "initialised",
             Change::Overridden { .. } => "overridden",
             Change::Resumed => "resumed",

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BackupPolicy, ContainerSeen, Cpus, DbName, EngineKind, HostPort, ImageId, ImageRef, Memory, Uid};
+use super::{
+    BackupPolicy, ContainerSeen, Cpus, DbName, EngineKind, HostPort, ImageId, ImageRef, Memory, Uid,
+};
 
 /// A desired database. It is made by `specs::admit` only, kept whole in the ledger, and changes
 /// only when its spec does: an edited catalog or a newer daemon leaves it as it is.

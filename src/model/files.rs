@@ -25,4 +25,13 @@ pub struct SecretFile {
     pub name: String,
     /// A person's file with the password; without one, a random password is made.
     pub from: Option<PathBuf>,
+    /// What it is.
+    pub kind: SecretKind,
+}
+
+/// What a secret is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecretKind {
+    /// A password: another one may take its place.
+    Password,
 }

@@ -36,7 +36,7 @@ pub use container::{
 };
 pub use database::{Database, Source, WantedState};
 pub use engine_kind::EngineKind;
-pub use files::{FilesWanted, SecretFile};
+pub use files::{FilesWanted, SecretFile, SecretKind};
 pub use names::{ContainerId, DbName, HostPort, ImageId, ImageRef, Uid};
 pub use observed::{
     Attempts, DataSeen, FailedAttempt, FilesSeen, Marker, MarkerState, Probe, SeenDatabase,

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Backup, BackupId, BackupKind, BackupState, Slot, DbName, EngineKind, Held, Lane, Override, Reason, Timestamp, Uid};
+    Backup, BackupId, BackupKind, BackupState, DbName, EngineKind, Held, Lane, Override, Reason,
+    Slot, Timestamp, Uid,
+};
 
 /// What a database is, in one word. Derived by `plan::phase`, never stored as state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

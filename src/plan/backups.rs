@@ -7,9 +7,7 @@ use chrono::TimeDelta;
 use super::retention::{Fate, fates};
 use super::schedule;
 use crate::model::view::ConditionStatus;
-use crate::model::{
-    Backup, BackupId, BackupKind, BackupState, Database, Slot, Timestamp, Verify,
-};
+use crate::model::{Backup, BackupId, BackupKind, BackupState, Database, Slot, Timestamp, Verify};
 
 /// Attempts at one slot; after them the next slot's turn comes, and the alarm is up long before.
 const ATTEMPTS: u32 = 6;
@@ -87,7 +85,10 @@ fn take(known: &Known<'_>, now: Timestamp) -> Option<Work> {
             .any(|b| b.state.good() && b.id.store == bad.id.store && b.started > bad.started)
     };
     let (slot, kind) = match damaged.filter(|bad| !replaced(bad)) {
-        Some(bad) => (Slot::at(bad.finished.unwrap_or(bad.started)), BackupKind::Again),
+        Some(bad) => (
+            Slot::at(bad.finished.unwrap_or(bad.started)),
+            BackupKind::Again,
+        ),
         None => {
             let due = schedule::last_due(&db.backup, &db.name, db.time_zone.0, now)?;
             // What was due before there was data was never due. Of several that were missed only
@@ -142,7 +143,9 @@ fn verify(known: &Known<'_>, now: Timestamp) -> Option<Work> {
         return None;
     }
     known.stores.iter().find_map(|store| {
-        let mut stored = own.iter().filter(|b| b.id.store == *store && b.state.good());
+        let mut stored = own
+            .iter()
+            .filter(|b| b.id.store == *store && b.state.good());
         let newest = stored.next()?;
         let last = own
             .iter()

@@ -25,12 +25,11 @@ impl Ask<'_> {
             let why = vec!["it is in quarantine".to_owned()];
             return loose.then(|| self.lane(Some(c), self.stop_steps(c, true), Cost::None, why));
         }
-        let files = self.recipe.files(db);
         let mut drift = drift(
+            self.recipe,
             db,
             self.site,
             self.wanted_image(),
-            &files,
             &self.seen.files,
             c,
         );
@@ -116,7 +115,7 @@ impl Ask<'_> {
     ) -> Vec<String> {
         let id = &c.id;
         let current = matches!(&self.seen.files, Seen::Present(f) if f.complete && f.secrets);
-        if !current || !drift.restart.is_empty() {
+        if !current || !drift.restart.is_empty() || drift.reload.is_some() {
             actions.push(Action::WriteFiles);
         }
         if let Some(limits) = drift.limits {

@@ -1,8 +1,9 @@
 //! Where a container differs from its database: field by field, never by a hash.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::action::Limits;
+use crate::engine::Recipe;
+use crate::model::action::{Limits, Settings};
 use crate::model::{
     ContainerSeen, Cost, Database, FilesSeen, FilesWanted, ImageId, Memory, RestartPolicy, Seen,
     Site,
@@ -17,6 +18,10 @@ pub(super) struct Drift {
     pub elsewhere: bool,
     /// Differences that a restart mends.
     pub restart: Vec<String>,
+    /// Settings that a running server takes.
+    pub reload: Option<Settings>,
+    /// What they change: one line each.
+    pub reload_why: Vec<String>,
     /// Limits to set in place, or at the restart if `limits_at_restart`.
     pub limits: Option<Limits>,
     /// What the limits change: one line each.
@@ -45,6 +50,7 @@ impl Drift {
     pub(super) fn lines(&self) -> Vec<String> {
         let mut lines = self.recreate.clone();
         lines.extend(self.restart.iter().cloned());
+        lines.extend(self.reload_why.iter().cloned());
         lines.extend(self.limits_why.iter().cloned());
         lines.extend(self.name.iter().map(|n| format!("container's name -> {n}")));
         lines.extend(self.policy.then(|| "restart policy -> always".to_owned()));
@@ -55,14 +61,15 @@ impl Drift {
 /// Compares a container, and the files it was started with, with its database. `image` is the one
 /// it should run, where that is known.
 pub(super) fn drift(
+    recipe: &dyn Recipe,
     db: &Database,
     site: &Site,
     image: Option<&ImageId>,
-    wanted: &FilesWanted,
     files: &Seen<FilesSeen>,
     c: &ContainerSeen,
 ) -> Drift {
     let mut drift = Drift::default();
+    let wanted = &recipe.files(db);
     if image.is_some_and(|wanted| *wanted != c.image) {
         drift
             .recreate
@@ -101,20 +108,7 @@ pub(super) fn drift(
     }
     limits(db, c, &mut drift);
     if let Seen::Present(files) = files {
-        for (name, value) in &wanted.settings {
-            match files.settings.get(name) {
-                Some(old) if old == value => {}
-                Some(old) => drift.restart.push(format!("{name} {old} -> {value}")),
-                None => drift.restart.push(format!("{name} -> {value}")),
-            }
-        }
-        for name in files
-            .settings
-            .keys()
-            .filter(|n| !wanted.settings.contains_key(*n))
-        {
-            drift.restart.push(format!("{name} -> default"));
-        }
+        settings(recipe, wanted, files, &mut drift);
         if files.config != wanted.config_text {
             let file = db.config.as_ref().map_or("none", |c| c.file.as_str());
             drift.restart.push(format!("config -> {file}"));
@@ -126,6 +120,40 @@ pub(super) fn drift(
     }
     drift.policy = c.restart != RestartPolicy::Always;
     drift
+}
+
+/// Settings differ: those that a running server takes, and those that need a restart.
+fn settings(recipe: &dyn Recipe, wanted: &FilesWanted, files: &FilesSeen, drift: &mut Drift) {
+    let mut reload = Settings {
+        all: files.settings.clone(),
+        changed: BTreeMap::new(),
+        config: files.config.clone(),
+    };
+    let names: BTreeSet<&String> = wanted
+        .settings
+        .keys()
+        .chain(files.settings.keys())
+        .collect();
+    for name in names {
+        let (old, new) = (files.settings.get(name), wanted.settings.get(name));
+        let why = match (old, new) {
+            (old, new) if old == new => continue,
+            (Some(old), Some(new)) => format!("{name} {old} -> {new}"),
+            (None, Some(new)) => format!("{name} -> {new}"),
+            (_, None) => format!("{name} -> default"),
+        };
+        if !recipe.reloads(name) {
+            drift.restart.push(why);
+            continue;
+        }
+        match new {
+            Some(new) => reload.all.insert(name.clone(), new.clone()),
+            None => reload.all.remove(name),
+        };
+        reload.changed.insert(name.clone(), new.cloned());
+        drift.reload_why.push(why);
+    }
+    drift.reload = (!reload.changed.is_empty()).then_some(reload);
 }
 
 fn limits(db: &Database, c: &ContainerSeen, drift: &mut Drift) {

@@ -22,8 +22,8 @@ pub mod window;
 
 use crate::engine::{self, Recipe};
 use crate::model::{
-    BackupId, ContainerSeen, Database, Held, Lane, Override, OverrideState, Reason, Seen, SeenDatabase, Site,
-    Timestamp, Verdict, WantedState,
+    BackupId, ContainerSeen, Database, Held, Lane, Override, OverrideState, Reason, Seen,
+    SeenDatabase, Site, Timestamp, Verdict, WantedState,
 };
 
 /// One database as it should be, with everything that people and history say about it.
@@ -43,6 +43,8 @@ pub struct Wanted<'a> {
     pub restart_asked: Option<Timestamp>,
     /// What is being restored in place, if something is.
     pub restoring: Option<&'a BackupId>,
+    /// Whether passwords are offered that its server may not know yet.
+    pub rotating: bool,
     /// Whether its file is gone.
     pub orphan: bool,
     /// Its new name, if its file now names another one.

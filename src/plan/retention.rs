@@ -44,10 +44,13 @@ pub fn fates(
         let week = day(at).iso_week();
         format!("{}-W{:02}", week.year(), week.week())
     };
-    let buckets: [(&str, u32, &dyn Fn(Timestamp) -> String); 3] = [
-        ("day", retention.daily, &|at| day(at).to_string()),
+    let month = |at: Timestamp| day(at).format("%Y-%m").to_string();
+    let date = |at: Timestamp| day(at).to_string();
+    type Bucket<'a> = &'a dyn Fn(Timestamp) -> String;
+    let buckets: [(&str, u32, Bucket<'_>); 3] = [
+        ("day", retention.daily, &date),
         ("week", retention.weekly, &week),
-        ("month", retention.monthly, &|at| day(at).format("%Y-%m").to_string()),
+        ("month", retention.monthly, &month),
     ];
     for (what, most, bucket) in buckets {
         let mut filled = BTreeSet::new();
@@ -162,7 +165,10 @@ mod tests {
             backup(2, BackupState::Damaged),
         ];
         assert_eq!(kept(&all, few, all[2].started), [0, 1, 2]);
-        let all = [backup(0, BackupState::Damaged), backup(20, BackupState::Verified)];
+        let all = [
+            backup(0, BackupState::Damaged),
+            backup(20, BackupState::Verified),
+        ];
         assert_eq!(kept(&all, few, all[1].started), [20]);
     }
 
@@ -174,7 +180,10 @@ mod tests {
             weekly: 1,
             monthly: 1,
         };
-        let mut all = [backup(0, BackupState::Stored), backup(200, BackupState::Verified)];
+        let mut all = [
+            backup(0, BackupState::Stored),
+            backup(200, BackupState::Verified),
+        ];
         let now = all[1].started;
         assert_eq!(kept(&all, few, now), [200]);
         all[0].keep_until = Some(now + TimeDelta::days(1));

@@ -81,6 +81,10 @@ impl Ask<'_> {
         // A person's wish is older than the run it made: the run is its fulfilment.
         let started = c.started_at.unwrap_or(since);
         let asked = self.wanted.restart_asked.is_some_and(|at| at > started);
+        let rotate = self.wanted.rotating.then(|| {
+            let why = vec!["new passwords".to_owned()];
+            self.lane(Some(c), vec![Action::RotateSecrets], Cost::None, why)
+        });
         let in_place = self.in_place(c, &drift).filter(|_| !asked);
         let fetch = self
             .replaceable(c, &mut drift, name_is_taken)
@@ -100,7 +104,7 @@ impl Ask<'_> {
             None => None,
         };
         // What costs nobody anything comes first.
-        in_place.or(fetch).or(disruption)
+        rotate.or(in_place).or(fetch).or(disruption)
     }
 
     /// What can be changed under a running server.
@@ -117,6 +121,10 @@ impl Ask<'_> {
         if matches!(&self.seen.files, Seen::Present(files) if !files.secrets) {
             steps.push(Action::WriteSecrets);
             why.push("its secret files are put back".to_owned());
+        }
+        if let Some(reload) = &drift.reload {
+            steps.push(Action::Reload(reload.clone()));
+            why.extend(drift.reload_why.iter().cloned());
         }
         if let Some(limits) = drift.limits.filter(|_| !drift.limits_at_restart) {
             steps.push(Action::Update(id.clone(), limits));

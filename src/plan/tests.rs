@@ -339,6 +339,7 @@ impl Case {
             refused: self.refused.as_deref(),
             restart_asked: self.restart_asked,
             restoring: None,
+            rotating: false,
             orphan: self.orphan,
             renamed_to: self.renamed_to.as_deref(),
         }

@@ -113,7 +113,9 @@ impl Resolve<'_> {
                 };
                 let credentials = self.absolute(&field("credentials"), credentials)?;
                 if let Some(endpoint) = &row.endpoint {
-                    let web = ["http://", "https://"].iter().any(|s| endpoint.starts_with(s));
+                    let web = ["http://", "https://"]
+                        .iter()
+                        .any(|s| endpoint.starts_with(s));
                     // A password in a URL would be shown wherever the endpoint is.
                     if !web || endpoint.contains('@') {
                         let message = "is no address such as `https://s3.example.org` (without user \

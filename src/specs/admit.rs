@@ -136,7 +136,8 @@ impl<'a> Check<'a> {
         let account = engine.and_then(|engine| self.account(engine.recipe, name.as_ref()));
         let resources = self.resources(engine);
         let memory = resources.as_ref().map(|r| r.memory);
-        let settings = engine.and_then(|engine| self.settings(engine.recipe, memory));
+        let series = image.as_ref().map(|(image, _)| image.series.as_str());
+        let settings = engine.and_then(|engine| self.settings(engine.recipe, series, memory));
         let time_zone = self.time_zone();
         let maintenance_window = self.maintenance_window();
         self.protections(volume.as_ref());

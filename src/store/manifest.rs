@@ -8,9 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{
-    BackupId, BackupKind, Contents, DbName, EngineKind, Slot, Timestamp, Uid,
-};
+use crate::model::{BackupId, BackupKind, Contents, DbName, EngineKind, Slot, Timestamp, Uid};
 
 /// The file that makes a backup one.
 pub const MANIFEST: &str = "manifest.json";
@@ -175,10 +173,21 @@ mod tests {
 
     #[test]
     fn two_names_never_make_one_file() {
-        let names = ["a b", "a_b", "a%20b", "../x", "ünï", &"é".repeat(63), &"é".repeat(62)];
+        let names = [
+            "a b",
+            "a_b",
+            "a%20b",
+            "../x",
+            "ünï",
+            &"é".repeat(63),
+            &"é".repeat(62),
+        ];
         let mut files: Vec<String> = names.iter().map(|n| file_name(n)).collect();
         for file in &files {
-            assert!(file.len() <= 200 && !file.contains('/') && !file.starts_with('.'), "{file}");
+            assert!(
+                file.len() <= 200 && !file.contains('/') && !file.starts_with('.'),
+                "{file}"
+            );
         }
         files.sort();
         files.dedup();

@@ -143,9 +143,10 @@ impl Upload for Pending {
         if state.keeps_half {
             self.bytes.truncate(size / 2);
         }
-        state
-            .objects
-            .insert(self.key.clone(), Bytes::from(std::mem::take(&mut self.bytes)));
+        state.objects.insert(
+            self.key.clone(),
+            Bytes::from(std::mem::take(&mut self.bytes)),
+        );
         Ok(size as u64)
     }
 

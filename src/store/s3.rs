@@ -153,7 +153,10 @@ impl S3Store {
             return StoreError::Unreachable { place, what, why };
         }
         let code = code.unwrap_or_else(|| format!("HTTP {}", status.unwrap_or_default()));
-        if matches!(code.as_str(), "XMinioStorageFull" | "InsufficientStorage" | "QuotaExceeded") {
+        if matches!(
+            code.as_str(),
+            "XMinioStorageFull" | "InsufficientStorage" | "QuotaExceeded"
+        ) {
             return StoreError::Full { place, what };
         }
         let hint = match code.as_str() {
@@ -277,7 +280,10 @@ impl BackupStore for S3Store {
                 if let Some(key) = key {
                     found.push(Object {
                         key: key.to_owned(),
-                        bytes: object.size().and_then(|n| u64::try_from(n).ok()).unwrap_or(0),
+                        bytes: object
+                            .size()
+                            .and_then(|n| u64::try_from(n).ok())
+                            .unwrap_or(0),
                     });
                 }
             }

@@ -22,7 +22,12 @@ impl FromStr for Recipient {
                 "`{}` is no age recipient ({why}); write the public key, which begins with `age1` \
                  (age-keygen shows it)",
                 // A private key that was pasted by mistake must not come back in a message.
-                if s.to_ascii_uppercase().contains("SECRET") { "***" } else { s }.escape_debug()
+                if s.to_ascii_uppercase().contains("SECRET") {
+                    "***"
+                } else {
+                    s
+                }
+                .escape_debug()
             )
         })
     }

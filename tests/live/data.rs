@@ -10,7 +10,9 @@ use db4sci::model::Reason;
 use db4sci::model::view::Phase;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::host::{Host, LONG, MariaDB, Postgres, Run, SOON, eventually, throughout};
+use crate::host::{
+    Host, LONG, MariaDB, MongoDB, Neo4j, Postgres, Run, SOON, eventually, throughout,
+};
 
 /// Stops a database by a person's word, and waits until it is down.
 #[track_caller]
@@ -251,7 +253,7 @@ fn a_first_start_that_was_cut_off_is_begun_again() {
         let pid = Pid::from_raw(host.container(name).pid()).unwrap();
         match server {
             Postgres => kill_process(pid, Signal::KILL).unwrap(),
-            MariaDB => drop(host.docker(&["kill", &host.name(name)])),
+            MariaDB | MongoDB | Neo4j => drop(host.docker(&["kill", &host.name(name)])),
         }
         host.ready(&[name]);
         assert_eq!(host.containers_of(name).len(), 1);

@@ -1,8 +1,10 @@
 //! Passwords and the keys that they are sealed under: what happens when one of them is lost.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
-use crate::host::{Host, LONG, MariaDB, Postgres, SOON, eventually};
+use crate::host::{Host, LONG, MariaDB, Postgres, SOON, eventually, run};
 
 #[test]
 fn lost_secret_files_are_made_again_from_what_is_sealed() {
@@ -92,4 +94,184 @@ fn a_lost_key_ends_the_start_before_anything_is_done() {
         let said = host.db4sci(&["get"]);
         (said.code == 0).then_some(()).ok_or_else(|| said.all())
     });
+}
+
+/// Whether the server knows a password.
+fn knows(host: &Host, name: &str, password: &str) -> bool {
+    let pass = host.path(&format!("pass-{name}"));
+    let url = host.ok(&["connect", name, "--print"]);
+    let port = host.view(name).unwrap().port.to_string();
+    let mariadb = url.starts_with("mariadb");
+    let line = if mariadb {
+        format!("[client]\npassword=\"{password}\"\n")
+    } else {
+        format!("127.0.0.1:{port}:{name}:{name}:{password}\n")
+    };
+    fs::write(&pass, line).unwrap();
+    fs::set_permissions(&pass, fs::Permissions::from_mode(0o600)).unwrap();
+    let shown = pass.display().to_string();
+    let container = host.name(name);
+    let mut command = Command::new("docker");
+    command.args(["run", "--rm", "--log-driver", "none", "--network"]);
+    command.arg(format!("container:{container}"));
+    command.args(["--label", "db4sci.live=probe", "-v"]);
+    command.arg(format!("{shown}:/pass:ro"));
+    let image = host.container(name).json()["Image"].clone();
+    if mariadb {
+        command.args(["--entrypoint", "mariadb", image.as_str().unwrap()]);
+        command.args([
+            "--defaults-extra-file=/pass",
+            "--protocol=tcp",
+            "-h127.0.0.1",
+        ]);
+        command.args([&format!("-u{name}"), "-e", "select 1"]);
+    } else {
+        let text = fs::read_to_string(&pass).unwrap().replace(&port, "5432");
+        fs::write(&pass, text).unwrap();
+        command.args(["-e", "PGPASSFILE=/pass", "--entrypoint", "psql"]);
+        command.arg(image.as_str().unwrap());
+        command.args([
+            "-h",
+            "127.0.0.1",
+            "-U",
+            name,
+            "-d",
+            name,
+            "-w",
+            "-c",
+            "select 1",
+        ]);
+    }
+    run(command, LONG).code == 0
+}
+
+/// The password in a line of `db4sci password` or `rotate`.
+fn password_in(said: &str) -> String {
+    let at = said.find("password ").unwrap_or_else(|| panic!("{said}"));
+    let words = &said[at + "password ".len()..];
+    words.split_whitespace().next().unwrap().to_owned()
+}
+
+#[test]
+fn new_passwords_cut_no_connection_and_restart_nothing() {
+    let mut host = Host::new();
+    host.spec("genomics", Postgres, &[]);
+    host.spec("proteomics", MariaDB, &[]);
+    host.start();
+    let names = ["genomics", "proteomics", "mydb_admin"];
+    host.ready(&names);
+    let runs = names.map(|name| host.run_of(name));
+    for (name, sleep) in [
+        ("genomics", "select pg_sleep(8), 'awake'"),
+        ("proteomics", "select sleep(8), 'awake'"),
+    ] {
+        // Shown once.
+        let old = password_in(&host.ok(&["password", name]));
+        let said = host.db4sci(&["password", name]);
+        assert!(
+            said.code == 1 && said.err.contains("rotate"),
+            "{}",
+            said.all()
+        );
+        assert!(knows(&host, name, &old));
+        let own = fs::read(host.path("state/secrets").join(name).join("admin")).unwrap();
+        std::thread::scope(|scope| {
+            let client = scope.spawn(|| host.sql(name, sleep));
+            eventually(SOON, "the client is at work", || {
+                let now = host.view(name).unwrap().connections;
+                // The probe's beat is ten seconds: a restart would show as a failed client anyway.
+                now.map(drop).ok_or_else(|| "no answer".to_owned())
+            });
+            std::thread::sleep(std::time::Duration::from_secs(2));
+            let said = host.ok(&["rotate", name, "--reason", "a leak"]);
+            let new = password_in(&said);
+            assert_ne!(new, old);
+            assert!(knows(&host, name, &new), "{said}");
+            assert!(!knows(&host, name, &old), "the old one is refused");
+            assert!(client.join().unwrap().contains("awake"));
+        });
+        let file = host.path("state/secrets").join(name).join("admin");
+        assert_ne!(fs::read(file).unwrap(), own);
+    }
+    host.ok(&["rotate", "mydb_admin"]);
+    host.ready(&names);
+    assert_eq!(names.map(|name| host.run_of(name)), runs);
+    // The tables are followed with the new passwords, at a new connection, too.
+    host.docker(&["restart", &host.name("mydb_admin")]);
+    host.ready(&names);
+    let spec = r#"{"engine":"Postgres","owner":"x","contact":"x@example.org","resources":{"memory":"192Mi"}}"#;
+    let insert =
+        format!("insert into state (name, spec, state) values ('assays', '{spec}', 'Stopped')");
+    eventually(LONG, "an edit is taken", || {
+        let said = host.sql(
+            "mydb_admin",
+            "select observed_generation from state where name = 'assays'",
+        );
+        if said.trim().is_empty() {
+            host.sql("mydb_admin", &insert);
+        }
+        (said.trim() == "1").then_some(()).ok_or(said)
+    });
+}
+
+#[test]
+fn killed_while_passwords_change_it_goes_on_with_either() {
+    let mut host = Host::new();
+    host.spec("genomics", Postgres, &[]);
+    host.start();
+    host.ready(&["genomics", "mydb_admin"]);
+    let failpoints = [
+        "rotate.before",
+        "rotate.changed",
+        "rotate.taken",
+        "rotate.after",
+    ];
+    for (n, failpoint) in (0..).zip(failpoints) {
+        host.stop();
+        host.start_with(&[("DB4SCI_FAILPOINT", failpoint)]);
+        host.ready(&["genomics"]);
+        let said = host.db4sci(&["rotate", "genomics"]);
+        // Killed at the very end, the answer may be out already, and has shown the password.
+        let shown = said.code == 0;
+        assert!(
+            !shown || failpoint == "rotate.after",
+            "{failpoint}: {}",
+            said.all()
+        );
+        host.wait_killed();
+        host.start();
+        host.ready(&["genomics", "mydb_admin"]);
+        if !shown {
+            eventually(SOON, "the change is over", || {
+                let said = host.db4sci(&["password", "genomics"]);
+                (said.code == 0).then_some(()).ok_or_else(|| said.all())
+            });
+        }
+        host.write("genomics", n);
+        let user = fs::read_to_string(host.path("state/secrets/genomics/user")).unwrap();
+        assert!(knows(&host, "genomics", &user), "{failpoint}");
+    }
+    let run = host.run_of("genomics");
+    // The sealing key: a new one with the daemon, and without it after a loss.
+    let before = host.ok(&["key", "list", "-o", "name"]);
+    host.ok(&["key", "renew"]);
+    let list = host.ok(&["key", "list"]);
+    assert!(
+        list.contains("0002-") && list.contains(before.trim()),
+        "{list}"
+    );
+    host.stop();
+    for file in fs::read_dir(host.path("state/keys")).unwrap().flatten() {
+        fs::remove_file(file.path()).unwrap();
+    }
+    assert_eq!(host.db4sci(&["run"]).code, 1);
+    assert_eq!(host.db4sci(&["key", "list"]).code, 1);
+    let said = host.ok(&["key", "renew"]);
+    assert!(said.contains("seals from now on"), "{said}");
+    host.start();
+    host.ready(&["genomics", "mydb_admin"]);
+    assert_eq!(host.run_of("genomics"), run);
+    let aside = host.path("keys-copy").display().to_string();
+    let copied = host.ok(&["key", "export", &aside]);
+    assert_eq!(copied.lines().count(), 1, "{copied}");
 }

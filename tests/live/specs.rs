@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use db4sci::model::view::Phase;
 use db4sci::model::{Clock, Reason, SystemClock};
 
-use crate::host::{Host, LONG, MariaDB, Postgres, SOON};
+use crate::host::{Host, LONG, MariaDB, Postgres, SOON, eventually};
 
 /// A window that does not open for days, whatever day and hour it is.
 fn far_away() -> String {
@@ -260,4 +260,77 @@ fn a_file_that_makes_no_sense_leaves_its_last_good_spec_in_force() {
     assert_eq!(runs(&host), before);
     assert_eq!(host.rows("genomics"), [1]);
     assert_eq!(host.view("genomics").unwrap().phase, Phase::Ready);
+}
+
+#[test]
+fn a_parameter_is_reloaded_or_waits_for_a_restart_as_the_server_needs() {
+    let mut host = Host::new();
+    let far = far_away();
+    let cases = [
+        (
+            "genomics",
+            Postgres,
+            "parameters: {work_mem: 7MB, max_connections: \"55\"}",
+        ),
+        (
+            "proteomics",
+            MariaDB,
+            "parameters: {max_allowed_packet: 32M, ft_min_word_len: \"5\"}",
+        ),
+    ];
+    for (name, server, _) in cases {
+        host.spec(name, server, &[&far]);
+    }
+    host.start();
+    host.ready(&["genomics", "proteomics", "mydb_admin"]);
+    let runs = ["genomics", "proteomics"].map(|name| host.run_of(name));
+    for (name, server, parameters) in cases {
+        host.spec(name, server, &[&far, parameters]);
+    }
+    let reloaded = [
+        ("genomics", "show work_mem", "7MB"),
+        (
+            "proteomics",
+            "select @@global.max_allowed_packet",
+            "33554432",
+        ),
+    ];
+    for (name, question, answer) in reloaded {
+        let told = host.told(name, Reason::OutsideWindow, LONG);
+        eventually(SOON, "in force without a restart", || {
+            let said = host.sql(name, question);
+            (said.trim() == answer).then_some(()).ok_or(said)
+        });
+        let waits = ["max_connections", "ft_min_word_len"];
+        assert!(waits.iter().any(|word| told.contains(word)), "{told}");
+    }
+    assert_eq!(host.sql("genomics", "show max_connections").trim(), "100");
+    assert_eq!(
+        ["genomics", "proteomics"].map(|name| host.run_of(name)),
+        runs
+    );
+
+    // What no server would take is refused, and nothing is changed.
+    for (name, server, parameters, words) in [
+        (
+            "genomics",
+            Postgres,
+            "parameters: {work_men: 7MB}",
+            "did you mean `work_mem`",
+        ),
+        (
+            "proteomics",
+            MariaDB,
+            "parameters: {max_connections: \"many\"}",
+            "allowed",
+        ),
+    ] {
+        host.spec(name, server, &[&far, parameters]);
+        let told = host.told(name, Reason::InvalidSpec, SOON);
+        assert!(told.contains(words), "{told}");
+    }
+    assert_eq!(
+        ["genomics", "proteomics"].map(|name| host.run_of(name)),
+        runs
+    );
 }

@@ -11,7 +11,9 @@ use crate::{backups, nothing_is_left, place, take, verify};
 /// The dumps of a backup.
 fn dumps(folder: &PathBuf) -> Vec<PathBuf> {
     let files = fs::read_dir(folder).unwrap().flatten().map(|e| e.path());
-    files.filter(|p| p.extension().is_some_and(|e| e == "age")).collect()
+    files
+        .filter(|p| p.extension().is_some_and(|e| e == "age"))
+        .collect()
 }
 
 #[test]
@@ -25,22 +27,19 @@ fn a_damaged_object_is_never_verified_and_another_backup_is_taken() {
         host.write(name, 1);
         let good = take(&host, name);
         verify(&host, &good).unwrap();
-        let damages: [(&str, &dyn Fn(Vec<u8>) -> Vec<u8>); 3] = [
-            ("truncated", &|mut b| {
-                b.truncate(b.len() / 2);
-                b
-            }),
-            ("emptied", &|_| Vec::new()),
-            ("flipped", &|mut b| {
-                let middle = b.len() - 20;
-                b[middle] ^= 1;
-                b
+        let damages: [(&str, fn(&mut Vec<u8>)); 3] = [
+            ("truncated", |b| b.truncate(b.len() / 2)),
+            ("emptied", Vec::clear),
+            ("flipped", |b| {
+                let late = b.len() - 20;
+                b[late] ^= 1;
             }),
         ];
         for (what, damage) in damages {
             let backup = take(&host, name);
             for file in dumps(&place(&backup)) {
-                let bytes = damage(fs::read(&file).unwrap());
+                let mut bytes = fs::read(&file).unwrap();
+                damage(&mut bytes);
                 fs::write(&file, bytes).unwrap();
             }
             let why = verify(&host, &backup).unwrap_err();
@@ -53,10 +52,17 @@ fn a_damaged_object_is_never_verified_and_another_backup_is_taken() {
             // In its place, without anybody's word.
             eventually(LONG, "another one is taken", || {
                 let all = backups(&host, name);
-                let newer = all.iter().any(|b| b.started > backup.started && b.state.good());
-                if newer { Ok(()) } else { Err(format!("{all:?}")) }
+                let newer = all
+                    .iter()
+                    .any(|b| b.started > backup.started && b.state.good());
+                if newer {
+                    Ok(())
+                } else {
+                    Err(format!("{all:?}"))
+                }
             });
-            let refused = host.db4sci(&["restore", name, "--from", &backup.id.to_string(), "--yes"]);
+            let refused =
+                host.db4sci(&["restore", name, "--from", &backup.id.to_string(), "--yes"]);
             assert_eq!(refused.code, 1, "{}", refused.all());
         }
     }
@@ -84,7 +90,10 @@ fn a_daemon_killed_in_mid_dump_leaves_no_backup_and_no_dump() {
             }
         });
         let left = walk(&host.path("state/backups"));
-        assert!(!left.iter().any(|p| p.ends_with("manifest.json")), "{failpoint}: {left:?}");
+        assert!(
+            !left.iter().any(|p| p.ends_with("manifest.json")),
+            "{failpoint}: {left:?}"
+        );
         nothing_is_left(&host);
     }
     take(&host, "genomics");
@@ -105,13 +114,24 @@ fn a_job_killed_in_mid_dump_fails_that_backup_alone() {
     host.ok(&["backup", "now", "genomics"]);
     eventually(LONG, "pg_dump writes", || {
         let lines = host.docker(&[
-            "ps", "--no-trunc", "--filter", &filter, "--format", "{{.ID}} {{.Command}}",
+            "ps",
+            "--no-trunc",
+            "--filter",
+            &filter,
+            "--format",
+            "{{.ID}} {{.Command}}",
         ]);
         let job = lines.lines().find(|l| l.contains("\"pg_dump --format"));
-        let id = job.and_then(|l| l.split(' ').next()).ok_or_else(|| lines.clone())?;
+        let id = job
+            .and_then(|l| l.split(' ').next())
+            .ok_or_else(|| lines.clone())?;
         std::thread::sleep(std::time::Duration::from_millis(400));
         let killed = host.try_docker(&["kill", id]);
-        if killed.code == 0 { Ok(()) } else { Err(killed.all()) }
+        if killed.code == 0 {
+            Ok(())
+        } else {
+            Err(killed.all())
+        }
     });
     eventually(LONG, "it failed", || {
         match backups(&host, "genomics").first() {

@@ -3,10 +3,13 @@
 //! `cargo test --test live_backup` needs what `--test live` needs.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-#[allow(dead_code, unused_imports, reason = "shared with the other live tests, which use all of it")]
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "shared with the other live tests, which use all of it"
+)]
 #[path = "../live/host/mod.rs"]
 mod host;
-#[allow(dead_code, reason = "as above")]
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -41,7 +44,12 @@ fn verify(host: &Host, backup: &BackupView) -> Result<(), String> {
     let said = host.db4sci(&["backup", "verify", backup.name.as_str(), &id]);
     let now = backups(host, backup.name.as_str());
     let now = now.into_iter().find(|b| b.id == backup.id).unwrap();
-    assert_eq!(said.code == 0, now.state == BackupState::Verified, "{}", said.all());
+    assert_eq!(
+        said.code == 0,
+        now.state == BackupState::Verified,
+        "{}",
+        said.all()
+    );
     if said.code == 0 {
         Ok(())
     } else {
@@ -75,7 +83,9 @@ fn nothing_is_left(host: &Host) {
         if left.is_empty() && jobs == 0 && works == 0 {
             Ok(())
         } else {
-            Err(format!("containers [{left}], {jobs} job folders, {works} directories"))
+            Err(format!(
+                "containers [{left}], {jobs} job folders, {works} directories"
+            ))
         }
     });
 }

@@ -51,19 +51,41 @@ fn postgres_comes_back_whole_and_in_place() {
     verify(&host, &backup).unwrap();
     let server = host.run_of("genomics");
 
-    host.sql("genomics", "drop table part cascade; drop schema \"s p\" cascade; create table later (x int)");
+    host.sql(
+        "genomics",
+        "drop table part cascade; drop schema \"s p\" cascade; create table later (x int)",
+    );
     let id = backup.id.to_string();
     let asked = host.db4sci(&["restore", "genomics", "--from", &id]);
     assert_eq!(asked.code, 2, "{}", asked.all());
     host.ok(&["restore", "genomics", "--from", &id, "--yes"]);
     host.ready(&["genomics"]);
     assert_eq!(host.sql("genomics", "select count(*) from part"), "1000");
-    assert_eq!(host.sql("genomics", "select b from \"Ünï \"\"q\"\" \\ t\" where id = 1"), "\\x00ff");
-    assert_eq!(host.sql("genomics", "select to_regclass('later') is null"), "t");
+    assert_eq!(
+        host.sql(
+            "genomics",
+            "select b from \"Ünï \"\"q\"\" \\ t\" where id = 1"
+        ),
+        "\\x00ff"
+    );
+    assert_eq!(
+        host.sql("genomics", "select to_regclass('later') is null"),
+        "t"
+    );
     assert_ne!(host.run_of("genomics"), server);
     // What was there before was backed up first, and is kept.
-    assert!(backups(&host, "genomics").iter().any(|b| b.note.contains(&id)), "a backup before");
-    assert_eq!(std::fs::read_dir(host.path("volume/.db4sci/.aside")).unwrap().count(), 1);
+    assert!(
+        backups(&host, "genomics")
+            .iter()
+            .any(|b| b.note.contains(&id)),
+        "a backup before"
+    );
+    assert_eq!(
+        std::fs::read_dir(host.path("volume/.db4sci/.aside"))
+            .unwrap()
+            .count(),
+        1
+    );
 
     let copied = host.ok(&["restore", "genomics", "--from", &id, "--as", "copy"]);
     assert!(copied.contains("copy is ready"), "{copied}");
@@ -80,11 +102,17 @@ fn mariadb_comes_back_whole_and_in_place() {
     host.sql("chem", NASTY_MY);
     let backup = take(&host, "chem");
     verify(&host, &backup).unwrap();
-    host.sql("chem", "drop table `t``a b`; drop procedure p; create table later (x int)");
+    host.sql(
+        "chem",
+        "drop table `t``a b`; drop procedure p; create table later (x int)",
+    );
     let id = backup.id.to_string();
     host.ok(&["restore", "chem", "--from", &id, "--yes"]);
     host.ready(&["chem"]);
-    assert_eq!(host.sql("chem", "select hex(b) from `t``a b` where id = 1"), "FFFE00");
+    assert_eq!(
+        host.sql("chem", "select hex(b) from `t``a b` where id = 1"),
+        "FFFE00"
+    );
     assert_eq!(host.sql("chem", "select y from `other db`.x"), "7");
     assert!(host.try_sql("chem", "select * from later").is_err());
     host.ok(&["restore", "chem", "--from", &id, "--as", "copy"]);
@@ -128,13 +156,26 @@ fn a_bundle_comes_back_without_the_daemon() {
         let asked = password.map(|password| {
             let (query, secret) = (
                 "select n from kept",
-                if name == "chem" { "MYSQL_PWD" } else { "PGPASSWORD" },
+                if name == "chem" {
+                    "MYSQL_PWD"
+                } else {
+                    "PGPASSWORD"
+                },
             );
             let secret = format!("{secret}={}", password.trim());
             let client: &[&str] = if name == "chem" {
                 &["mariadb", "-uroot", "-h127.0.0.1", "-N", "-B", "chem", "-e"]
             } else {
-                &["psql", "-U", "postgres", "-h", "127.0.0.1", "-At", "genomics", "-c"]
+                &[
+                    "psql",
+                    "-U",
+                    "postgres",
+                    "-h",
+                    "127.0.0.1",
+                    "-At",
+                    "genomics",
+                    "-c",
+                ]
             };
             let mut args = vec!["exec", "-e", &secret, &container];
             args.extend(client);

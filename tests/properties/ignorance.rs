@@ -294,8 +294,10 @@ fn id_of(action: &Action) -> Option<&ContainerId> {
         | Action::SetAsideHalfMade
         | Action::WriteFiles
         | Action::WriteSecrets
+        | Action::Reload(_)
         | Action::Create(_)
         | Action::EnsureAccount
+        | Action::RotateSecrets
         | Action::MarkInitialised
         | Action::Quarantine(_) => None,
     }
@@ -310,6 +312,7 @@ impl Situation {
             quarantined: self.quarantined.as_deref(),
             refused: None,
             restart_asked: self.restart_asked,
+            rotating: false,
             orphan: false,
             renamed_to: None,
             restoring: None,

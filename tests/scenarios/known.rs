@@ -107,6 +107,9 @@ impl Known {
                 other => panic!("server: {other}"),
             };
         }
+        if change.reloaded {
+            self.reload();
+        }
         if let Some(word) = &change.image {
             word.clone_into(&mut self.image);
         }
@@ -118,6 +121,17 @@ impl Known {
             self.seen.ledger_writable = writable;
         }
         self.change_history(change);
+    }
+
+    /// The server has taken every wanted setting that it takes while it runs.
+    fn reload(&mut self) {
+        let recipe = engine::recipe(self.db.engine);
+        let wanted = recipe.files(&self.db).settings;
+        if let Seen::Present(files) = &mut self.seen.files {
+            files.settings.retain(|name, _| !recipe.reloads(name));
+            let taken = wanted.into_iter().filter(|(name, _)| recipe.reloads(name));
+            files.settings.extend(taken);
+        }
     }
 
     /// A person edits the spec; it is admitted as the program would.
@@ -231,6 +245,7 @@ impl Known {
             quarantined: self.quarantined.as_deref(),
             refused: None,
             restart_asked: self.restart_asked,
+            rotating: false,
             orphan: self.orphan,
             renamed_to: None,
             restoring: None,

@@ -85,6 +85,8 @@ struct Change {
     server: Option<String>,
     /// For how long it has been silent or starting.
     silent: Option<String>,
+    /// Whether the server took what it takes of the wanted settings while it runs.
+    reloaded: bool,
     /// The image of its spec: a word for its id, `missing`, or `unknown`.
     image: Option<String>,
     /// Who else holds its port; `nobody`.

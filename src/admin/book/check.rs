@@ -16,6 +16,7 @@ impl Book {
             Change::ImagePinned { uid, .. }
             | Change::Sealed { uid, .. }
             | Change::SecretsTaken { uid, .. }
+            | Change::PasswordShown { uid }
             | Change::Initialised { uid }
             | Change::Inspected { uid, .. }
             | Change::RestoreBegan { uid, .. }

@@ -14,8 +14,8 @@ use crate::admin::journal::Head;
 use crate::model::action::START;
 use crate::model::view::Phase;
 use crate::model::{
-    Backup, BackupId, BackupState, Change, Database, DbName, Entry, KeptSecret, KeptSecrets, Outcome,
-    Override, Reason, Timestamp, WantedState, Who,
+    Backup, BackupId, BackupState, Change, Database, DbName, Entry, KeptSecret, KeptSecrets,
+    Outcome, Override, Reason, Timestamp, WantedState, Who,
 };
 
 /// A change somebody wants to be accepted.
@@ -42,6 +42,8 @@ pub struct Row {
     pub admitted_at: Timestamp,
     /// Its sealed secrets.
     pub secrets: KeptSecrets,
+    /// When the account's password was shown, and to whom. Ended by another password.
+    pub password_shown: Option<(Timestamp, Who)>,
     /// Whether its first start was finished: it has data.
     pub initialised: bool,
     /// Since when, if it was.
@@ -79,6 +81,7 @@ impl Row {
             database,
             admitted_at: at,
             secrets: KeptSecrets::new(),
+            password_shown: None,
             initialised: false,
             initialised_at: None,
             backups: BTreeMap::new(),
@@ -197,8 +200,12 @@ impl Book {
                     }
                 }
             }
+            Change::PasswordShown { uid: _ } => {
+                self.change(entry)?.password_shown = Some((at, entry.who.clone()));
+            }
             Change::SecretsTaken { uid: _, names } => {
                 let row = self.change(entry)?;
+                row.password_shown = None;
                 for name in names {
                     let kept = row.secrets.get_mut(name);
                     if let Some((kept, next)) = kept.and_then(|k| k.next.take().map(|n| (k, n))) {
@@ -219,7 +226,11 @@ impl Book {
             Change::BackupRemoved { uid: _, id } => {
                 self.change(entry)?.backups.remove(id);
             }
-            Change::RestoreBegan { uid: _, from, aside } => {
+            Change::RestoreBegan {
+                uid: _,
+                from,
+                aside,
+            } => {
                 self.change(entry)?.restoring = Some((from.clone(), aside.clone()));
             }
             Change::RestoreEnded { uid: _ } => self.change(entry)?.restoring = None,

@@ -136,6 +136,7 @@ fn touches(records: &[Record]) -> BTreeMap<DbName, Touch> {
             Change::Inspected { container, .. } => touch.inspected = Some(json(container)),
             Change::ImagePinned { .. }
             | Change::Initialised { .. }
+            | Change::PasswordShown { .. }
             | Change::RestartAsked
             | Change::RetryAsked
             | Change::Quarantined { .. }

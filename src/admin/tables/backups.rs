@@ -16,6 +16,7 @@ pub(super) async fn write(conn: &mut PgConnection, entry: &Entry) -> Result<(), 
         | Change::Sealed { .. }
         | Change::SecretsOffered { .. }
         | Change::SecretsTaken { .. }
+        | Change::PasswordShown { .. }
         | Change::Initialised { .. }
         | Change::Overridden { .. }
         | Change::Resumed

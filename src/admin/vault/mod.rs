@@ -15,9 +15,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 pub use keys::Keyring;
 
-use crate::admin::book::Book;
+use crate::admin::book::{Book, NewEntry};
 use crate::model::{
-    Class, Database, DbName, KeptSecret, KeptSecrets, KeyId, Sealed, Secret, SecretText, Uid,
+    Change, Class, Database, DbName, KeptSecret, KeptSecrets, KeyId, Outcome, Sealed, Secret,
+    SecretText, Uid, Who,
 };
 
 /// Length of a password that is made: 190 bits.
@@ -199,6 +200,93 @@ impl Vault {
             key: id.clone(),
             data: seal::seal(key, &seal::purpose(uid, file), text)?,
         })
+    }
+
+    /// Makes a new key, and gives the entries that seal everything under it. What a lost key sealed
+    /// is taken from `file`.
+    ///
+    /// # Errors
+    /// When something can neither be opened nor taken from its file; then no key was made.
+    pub fn renew(
+        &self,
+        who: &Who,
+        file: impl Fn(&Database, &str) -> Option<Secret>,
+    ) -> Result<(KeyId, Vec<NewEntry>), VaultError> {
+        let book = (self.book)();
+        let mut opened = Vec::new();
+        for (name, row) in book.rows() {
+            let db = &row.database;
+            let (mut now, mut next) = (Vec::new(), Vec::new());
+            for (of, kept) in &row.secrets {
+                let open = |sealed| self.unseal(name, db.uid, of, sealed);
+                let text = match (open(&kept.sealed), file(db, of)) {
+                    (Ok(text), _) | (Err(VaultError::KeyLost { .. }), Some(text)) => text,
+                    (Err(error), _) => return Err(error),
+                };
+                if let Some(offered) = &kept.next {
+                    // One that is lost is replaced by the one that is known: the server is given
+                    // that again.
+                    let offered = open(offered).unwrap_or_else(|_| text.clone());
+                    next.push((of.clone(), offered));
+                }
+                now.push((of.clone(), text));
+            }
+            if !now.is_empty() {
+                opened.push((name.clone(), db.uid, now, next));
+            }
+        }
+        let key = {
+            let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
+            match &self.folder {
+                Some(folder) => ring.add(folder)?,
+                None => return Err(VaultError::NoRandom("keys lie in no folder".to_owned())),
+            }
+        };
+        let mut entries = Vec::new();
+        for (name, uid, now, next) in opened {
+            let seal = |texts: Vec<(String, Secret)>| -> Result<BTreeMap<_, _>, VaultError> {
+                let sealed = texts.into_iter().map(|(of, text)| {
+                    let sealed = self.seal(uid, &of, &text)?;
+                    Ok((of, sealed))
+                });
+                sealed.collect()
+            };
+            let entry = |change, message: String| NewEntry {
+                who: who.clone(),
+                name: Some(name.clone()),
+                outcome: Outcome::Done,
+                message,
+                change,
+            };
+            let offered = seal(next)?;
+            let secrets = seal(now)?;
+            let message = format!("its secrets are sealed under key {key}");
+            entries.push(entry(Change::Sealed { uid, secrets }, message));
+            if !offered.is_empty() {
+                let message = format!("its offered secrets are sealed under key {key}");
+                let secrets = offered;
+                entries.push(entry(Change::SecretsOffered { uid, secrets }, message));
+            }
+        }
+        Ok((key, entries))
+    }
+
+    /// Every key that is there or needed: its id, whether its file is there, and how many secrets
+    /// it opens; oldest first.
+    pub fn keys(&self) -> Vec<(KeyId, bool, usize)> {
+        let ring = self.ring.read().unwrap_or_else(PoisonError::into_inner);
+        let mut all: BTreeMap<KeyId, (bool, usize)> =
+            ring.ids().map(|id| (id.clone(), (true, 0))).collect();
+        for (_, row) in (self.book)().rows() {
+            for kept in row.secrets.values() {
+                for sealed in std::iter::once(&kept.sealed).chain(&kept.next) {
+                    all.entry(sealed.key.clone()).or_insert((false, 0)).1 += 1;
+                }
+            }
+        }
+        let each = all.into_iter();
+        each.map(|(id, (there, opens))| (id, there, opens))
+            .collect()
     }
 
     fn secrets(&self, db: &Database) -> KeptSecrets {

@@ -10,11 +10,13 @@ use tokio::task::JoinHandle;
 
 use crate::cli::args::Cli;
 use crate::cli::context::{Context, Io};
-use crate::cli::{Checked, Exit, Finding, Globals, Health, Host, JobRequest, dispatch};
+use crate::cli::{
+    Checked, Exit, Finding, Globals, Health, Host, JobRequest, KeyInfo, KeyKind, dispatch,
+};
 use crate::http::fake::{Fake, Served, serve};
 use crate::model::view::{BackupView, DatabaseView, Snapshot};
 use crate::model::{
-    BackupId, Change, Clock, DbName, Entry, Outcome, Place, Problem, Secret, Timestamp, Who,
+    BackupId, Change, Clock, DbName, Entry, Outcome, Place, Problem, Timestamp, Who,
 };
 use crate::plan::render::sample;
 
@@ -81,6 +83,28 @@ impl Host for FakeHost {
         }]
     }
 
+    async fn keys(&self, _: &Globals) -> Result<Vec<KeyInfo>, String> {
+        let key = |id: &str, there, seals| KeyInfo {
+            id: id.to_owned(),
+            kind: KeyKind::Secrets,
+            there,
+            seals,
+            opens: 2,
+        };
+        let lost = key("0001-3f9c2a1b", false, false);
+        Ok(vec![lost, key("0002-00ff00ff", true, true)])
+    }
+
+    async fn export_keys(&self, _: &Globals, to: PathBuf) -> Result<Vec<String>, String> {
+        Ok(vec![
+            to.join("seal-0002-00ff00ff.key").display().to_string(),
+        ])
+    }
+
+    async fn renew_keys(&self, _: &Globals) -> Result<String, String> {
+        Ok("made without the daemon".to_owned())
+    }
+
     async fn offline_snapshot(&self, _: &Globals) -> Result<Snapshot, String> {
         if self.offline.is_empty() {
             return Err("the journal cannot be read".to_owned());
@@ -118,17 +142,8 @@ impl Host for FakeHost {
         Ok(Vec::new())
     }
 
-    async fn download(
-        &self,
-        _: &Globals,
-        id: &BackupId,
-        to: &Path,
-    ) -> Result<Vec<String>, String> {
+    async fn download(&self, _: &Globals, id: &BackupId, to: &Path) -> Result<Vec<String>, String> {
         Ok(vec![format!("{id} is in {}", to.display())])
-    }
-
-    fn key(&self, _: &Globals) -> Result<Secret, String> {
-        Err("not here".to_owned())
     }
 
     async fn run_job(&self, _: &Globals, job: JobRequest) -> Result<i32, String> {

@@ -179,9 +179,8 @@ impl Backups for MariaDb {
     }
 
     fn restore_script(&self, _: &Database, files: &[(String, String, Option<String>)]) -> String {
-        let mut text = String::from(
-            "run() { docker exec -i -e MYSQL_PWD=\"$PASSWORD\" \"$NAME\" \"$@\"; }\n",
-        );
+        let mut text =
+            String::from("run() { docker exec -i -e MYSQL_PWD=\"$PASSWORD\" \"$NAME\" \"$@\"; }\n");
         for (file, _, _) in files {
             text.push_str(&format!(
                 "{{ plain {}; printf '%s\\n' \"FLUSH PRIVILEGES;\" \\\n    \

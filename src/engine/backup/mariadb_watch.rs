@@ -96,9 +96,14 @@ impl SqlDump {
         } else if text.starts_with("/*!50106 CREATE*/ ") && has("EVENT ") {
             self.object("events");
         } else if text.starts_with("CREATE DEFINER=")
-            && ["` PROCEDURE `", "` FUNCTION `", "` AGGREGATE FUNCTION `", "` PACKAGE "]
-                .iter()
-                .any(|w| has(w))
+            && [
+                "` PROCEDURE `",
+                "` FUNCTION `",
+                "` AGGREGATE FUNCTION `",
+                "` PACKAGE ",
+            ]
+            .iter()
+            .any(|w| has(w))
         {
             self.object("routines");
         } else if let Some(rest) = text.strip_prefix("CREATE USER ") {

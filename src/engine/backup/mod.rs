@@ -9,7 +9,7 @@
 //! - [`IN`]: what is loaded or checked comes from here.
 //!
 //! What is asked of a server is answered on standard output, a JSON array a line, the last one
-//! [`LAST`]: without it the answer was cut off.
+//! with [`LAST`] alone: without it the answer was cut off.
 
 mod mariadb;
 mod mariadb_watch;
@@ -25,8 +25,8 @@ pub const JOB_TARGET: &str = "/db4sci/job";
 pub const PASSFILE: &str = "/db4sci/job/passfile";
 /// A dump's pipe.
 pub const OUT: &str = "/db4sci/job/out";
-/// The last line of an answer.
-pub const LAST: &str = r#"["end"]"#;
+/// The last line of an answer is an array of this alone.
+pub const LAST: &str = "end";
 /// The pipe of a snapshot's name.
 pub const SNAPSHOT: &str = "/db4sci/job/snapshot";
 /// The pipe whose end is a companion's.

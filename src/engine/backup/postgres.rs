@@ -106,7 +106,9 @@ fn script(database: &str, text: String) -> Command {
         "psql",
         &["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d"],
     );
-    command.args.extend([conninfo(database), "-f".to_owned(), path]);
+    command
+        .args
+        .extend([conninfo(database), "-f".to_owned(), path]);
     command.scripts.push((name.to_owned(), text));
     command
 }
@@ -199,7 +201,10 @@ impl Backups for Postgres {
     fn watch(&self, part: &str) -> Box<dyn Watch> {
         match part {
             GLOBALS => Box::new(Lines::new(GLOBALS_END, &[("CREATE ROLE ", "roles")])),
-            SETTINGS => Box::new(Lines::new("-- end", &[("ALTER SYSTEM ", "system settings")])),
+            SETTINGS => Box::new(Lines::new(
+                "-- end",
+                &[("ALTER SYSTEM ", "system settings")],
+            )),
             _ => Box::new(Archive::default()),
         }
     }
@@ -215,7 +220,16 @@ impl Backups for Postgres {
             None if part == GLOBALS => tool("psql", &["-X", "-q", "-d", "template1", "-f", IN]),
             None => tool(
                 "psql",
-                &["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", "template1", "-f", IN],
+                &[
+                    "-X",
+                    "-q",
+                    "-v",
+                    "ON_ERROR_STOP=1",
+                    "-d",
+                    "template1",
+                    "-f",
+                    IN,
+                ],
             ),
             // `postgres` exists, and is made anew like any other: nobody is in it.
             Some(_) => tool(
@@ -348,7 +362,11 @@ impl Lines {
                 *count += 1;
             }
         }
-        if !self.line.iter().all(|b| b.is_ascii_whitespace() || *b == b'-') {
+        if !self
+            .line
+            .iter()
+            .all(|b| b.is_ascii_whitespace() || *b == b'-')
+        {
             self.tail.clone_from(&self.line);
         }
         self.line.clear();
@@ -371,7 +389,10 @@ impl Watch for Lines {
         let tail = String::from_utf8_lossy(&self.tail).into_owned();
         // Newer tools say `\unrestrict` after it.
         if !tail.starts_with(self.end) && !tail.starts_with("\\unrestrict") {
-            return Err(format!("it does not end with `{}`: it was cut off", self.end));
+            return Err(format!(
+                "it does not end with `{}`: it was cut off",
+                self.end
+            ));
         }
         let counts = self.kinds.into_iter();
         Ok(counts.map(|(_, key, n)| (key.to_owned(), n)).collect())

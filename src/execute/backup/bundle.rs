@@ -108,8 +108,8 @@ whole when `manifest.json` is here. What is needed: Docker, `age`, `zstd`, an im
 (`{image}` or one of the same series), and a key.
 
 1. Get the files of this folder onto a machine with Docker.
-2. Get a key that reads them. `manifest.json` names the ids of all keys that do: the host's own (`db4sci
-   key export` shows it) and the institute's offline key.
+2. Get a key that reads them. `manifest.json` names the ids of all keys that do: the host's own
+   (`backup.agekey` of `db4sci key export FOLDER`) and the institute's offline key.
 3. Run
 
        KEY=/path/to/key.txt IMAGE={image} NAME={name}-restored sh restore.sh

@@ -37,7 +37,10 @@ impl Archive {
                 backup.error = Some(why.clone());
                 self.metrics
                     .backup_failed(&backup.id.name, &backup.id.store, "drill");
-                format!("{} cannot be restored: {why}; another one is taken", backup.id)
+                format!(
+                    "{} cannot be restored: {why}; another one is taken",
+                    backup.id
+                )
             }
             Err(error) => {
                 self.metrics

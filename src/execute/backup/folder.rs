@@ -23,7 +23,10 @@ pub(super) struct JobFolder {
 impl JobFolder {
     /// Makes one below `parent` for a job that runs as `owner`.
     pub(super) fn new(parent: &Path, owner: u32) -> io::Result<Self> {
-        DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(parent)?;
         let path = parent.join(uuid::Uuid::new_v4().simple().to_string());
         DirBuilder::new().mode(0o700).create(&path)?;
         let folder = JobFolder { path, owner };

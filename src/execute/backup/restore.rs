@@ -8,20 +8,18 @@ use std::time::Duration;
 
 use super::error::BackupError;
 use super::throwaway::Throwaway;
-use super::{LONGEST, Archive, stream, tool};
+use super::{Archive, LONGEST, stream, tool};
 use crate::engine;
 use crate::engine::backup as recipes;
 use crate::execute::failpoint::failpoint;
 use crate::model::action::StopHow;
 use crate::model::guard::INNER_UID;
-use crate::model::{
-    Backup, BackupId, Database, ImageId, RestartPolicy, Secret,
-};
+use crate::model::{Backup, BackupId, Database, ImageId, RestartPolicy, Secret};
 use crate::store::manifest::{MANIFEST, MANIFEST_LIMIT, Manifest};
 use crate::store::{BackupStore, read_small};
 
 /// Passwords that are to be in force after a load.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Passwords {
     /// The privileged account's.
     pub admin: Secret,
@@ -35,6 +33,8 @@ pub struct Passwords {
 /// into place.
 pub struct Built {
     throwaway: Throwaway,
+    /// The passwords of the database itself, if it has those.
+    passwords: Option<Passwords>,
     /// What it was made of.
     pub manifest: Manifest,
 }
@@ -60,7 +60,12 @@ impl Archive {
         }
         let manifest = Manifest::read(&bytes)
             .map_err(|why| BackupError::Damaged(format!("{}: {why}", backup.id)))?;
-        let of = (&manifest.name, manifest.uid, manifest.slot, manifest.attempt);
+        let of = (
+            &manifest.name,
+            manifest.uid,
+            manifest.slot,
+            manifest.attempt,
+        );
         let id = &backup.id;
         if of != (&id.name, backup.uid, id.slot, id.attempt) {
             return Err(BackupError::Damaged(format!(
@@ -137,6 +142,7 @@ impl Archive {
         }
         Ok(Built {
             throwaway,
+            passwords: passwords.cloned(),
             manifest,
         })
     }
@@ -220,13 +226,20 @@ impl Archive {
     /// must be down.
     ///
     /// # Errors
-    /// As the file system does; what was there is there again then.
+    /// `NotNow` when its passwords are others by now; as the file system does. What was there is
+    /// there again then.
     pub async fn put_in_place(
         &self,
         built: &Built,
         db: &Database,
         aside: PathBuf,
     ) -> Result<(), BackupError> {
+        if built.passwords.as_ref() != Some(&self.passwords(db)?) {
+            return Err(BackupError::NotNow(format!(
+                "the passwords of {} were changed meanwhile; restore it again",
+                db.name
+            )));
+        }
         let (from, db) = (built.throwaway.db.clone(), db.clone());
         let moved = tokio::task::spawn_blocking(move || {
             let (first, _) = from

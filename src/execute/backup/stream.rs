@@ -7,10 +7,11 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 
 use bytes::Bytes;
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
-use crate::engine::backup::Watch;
+use crate::engine::backup::{LAST, Watch};
 use crate::store::StoreError;
 use crate::store::seal::{self, Identity, Recipient};
 
@@ -196,8 +197,8 @@ pub(super) fn unpack(
     let mut plain = Summing::new(to);
     {
         let opened = seal::open(identities, &mut from)?;
-        let mut decoder = zstd::Decoder::with_buffer(BufReader::with_capacity(256 << 10, opened))?
-            .single_frame();
+        let mut decoder =
+            zstd::Decoder::with_buffer(BufReader::with_capacity(256 << 10, opened))?.single_frame();
         io::copy(&mut decoder, &mut plain)?;
         // What stands behind the frame would be somebody else's: doubly compressed, or swapped.
         let mut rest = decoder.finish();
@@ -249,7 +250,7 @@ pub(super) fn lines(output: &[u8]) -> Result<Vec<serde_json::Value>, String> {
         .collect();
     let mut lines = lines?;
     match lines.pop() {
-        Some(last) if last.to_string() == crate::engine::backup::LAST => Ok(lines),
+        Some(last) if last == json!([LAST]) => Ok(lines),
         Some(_) | None => Err("the answer was cut off".to_owned()),
     }
 }
@@ -257,7 +258,6 @@ pub(super) fn lines(output: &[u8]) -> Result<Vec<serde_json::Value>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::fd::OwnedFd;
 
     struct Blind;
 
@@ -271,7 +271,7 @@ mod tests {
     fn pipe_with(text: Vec<u8>) -> File {
         let (read, write) = rustix::pipe::pipe().unwrap();
         std::thread::spawn(move || File::from(write).write_all(&text).unwrap());
-        File::from(OwnedFd::from(read))
+        File::from(read)
     }
 
     /// Bytes that do not compress away.
@@ -300,7 +300,8 @@ mod tests {
     fn unpacked(key: &Identity, stored: &[u8]) -> io::Result<(Sums, Vec<u8>)> {
         let (send, receive) = mpsc::channel(stored.len() / 1000 + 2);
         for piece in stored.chunks(1000) {
-            send.blocking_send(Ok(Bytes::copy_from_slice(piece))).unwrap();
+            send.blocking_send(Ok(Bytes::copy_from_slice(piece)))
+                .unwrap();
         }
         drop(send);
         let mut text = Vec::new();
@@ -344,7 +345,12 @@ mod tests {
         let key = Identity::generate();
         let (send, receive) = mpsc::channel(1);
         drop(receive);
-        let result = pack(pipe_with(noise(4 << 20)), &mut Blind, &[key.recipient()], vec![send]);
+        let result = pack(
+            pipe_with(noise(4 << 20)),
+            &mut Blind,
+            &[key.recipient()],
+            vec![send],
+        );
         assert_eq!(result.unwrap_err().kind(), ErrorKind::BrokenPipe);
     }
 

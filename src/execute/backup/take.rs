@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::error::BackupError;
 use super::objects::{self, OnItsWay};
-use super::{LONGEST, Server, Archive, bundle, ended_well, stream, tool};
+use super::{Archive, LONGEST, Server, bundle, ended_well, stream, tool};
 use crate::engine::backup::{Backups, HOLD, IN, OUT, Part, SNAPSHOT, SNAPSHOT_NAME};
 use crate::execute::failpoint::failpoint;
 use crate::model::{
@@ -122,7 +122,11 @@ impl Archive {
     }
 
     fn begun(&self, db: &Database, order: &Order, store: &str, started: Timestamp) -> Backup {
-        let place = self.stores.get(store).map(|s| s.place()).unwrap_or_default();
+        let place = self
+            .stores
+            .get(store)
+            .map(|s| s.place())
+            .unwrap_or_default();
         let prefix = self
             .layout
             .attempt(&db.name, db.uid, order.slot, order.attempt);
@@ -379,12 +383,17 @@ impl Archive {
     ) -> Result<(), BackupError> {
         let nowhere = || Ok(Box::new(std::io::sink()) as Box<dyn std::io::Write>);
         let reading = objects::read(store, key, self.identities.clone(), nowhere, None);
-        let read = reading.await.map_err(|e| tool("read back", e.to_string()))?;
+        let read = reading
+            .await
+            .map_err(|e| tool("read back", e.to_string()))?;
         objects::judged(read, file, &store.place()).map(|_| ())
     }
 
     /// Reads a file into a command's pipe, and what follows it; compares its sums.
-    #[allow(clippy::too_many_arguments, reason = "the one place where all of these meet")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "the one place where all of these meet"
+    )]
     pub(super) async fn through(
         &self,
         server: &Server<'_>,

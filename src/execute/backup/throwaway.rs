@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::BackupError;
-use super::{Server, Archive, tool};
+use super::{Archive, Server, tool};
+use crate::admin::vault;
 use crate::engine::{self, ADMIN_SECRET, GUARD_TARGET, MARKER_TARGET};
 use crate::model::database::{Account, Volume};
-use crate::admin::vault;
 use crate::model::{ContainerId, Database, Secret, SecretText, Site};
 use crate::runtime::jobs::{Job, Network};
 
@@ -20,7 +20,11 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Where throwaway servers of a database have their directories: on its own volume, where there is
 /// room for its data, and from where a finished one can be moved into place.
 pub(super) fn work_folder(db: &Database) -> PathBuf {
-    db.volume.path.join(".db4sci").join(".work").join(db.name.as_str())
+    db.volume
+        .path
+        .join(".db4sci")
+        .join(".work")
+        .join(db.name.as_str())
 }
 
 /// A throwaway server. Its container goes with this value, and its directory, too, unless it was

@@ -4,6 +4,7 @@ pub mod act;
 pub mod apply;
 pub mod backups;
 pub mod read;
+pub mod secrets;
 
 use std::sync::Arc;
 
@@ -49,6 +50,9 @@ pub fn router(backend: Arc<dyn Backend>, door: Door, stop: CancellationToken) ->
         .route("/events", get(read::events))
         .route("/wait", post(read::wait))
         .route("/apply", post(apply::apply))
+        .route("/databases/{name}/password", post(secrets::password))
+        .route("/databases/{name}/rotate", post(secrets::rotate))
+        .route("/keys/renew", post(secrets::renew_keys))
         .route("/databases/{name}/override", post(act::set_override))
         .route("/databases/{name}/resume", post(act::resume))
         .route("/databases/{name}/restart", post(act::restart))

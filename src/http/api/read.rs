@@ -11,10 +11,11 @@ use tokio::time::Instant;
 
 use super::{Api, Name};
 use crate::http::backend::Connection;
+use crate::http::peer::Caller;
 use crate::http::refusal::Refusal;
 use crate::http::wait::{self, LONGEST, WaitAnswer, WaitRequest};
 use crate::model::view::{DatabaseView, Snapshot};
-use crate::model::{DbName, Entry, Who};
+use crate::model::{DbName, Entry};
 
 /// The most entries that one answer holds.
 pub const MOST_EVENTS: usize = 10_000;
@@ -59,14 +60,22 @@ pub struct ConnectionQuery {
 /// `GET /databases/{name}/connection`: holds a password, so nothing may keep it.
 pub async fn connection(
     State(api): State<Api>,
-    Extension(who): Extension<Who>,
+    Extension(caller): Extension<Caller>,
     Name(name): Name,
     Query(query): Query<ConnectionQuery>,
 ) -> Result<(HeaderMap, Json<Connection>), Refusal> {
-    let connection = api.backend.connection(who, &name, query.from_job).await?;
+    let connection = api
+        .backend
+        .connection(&caller, &name, query.from_job)
+        .await?;
+    Ok((not_kept(), Json(connection)))
+}
+
+/// What an answer with a password carries.
+pub(super) fn not_kept() -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok((headers, Json(connection)))
+    headers
 }
 
 /// The query of `logs`.

@@ -70,7 +70,12 @@ fn what_was_due_before_there_was_data_was_never_due() {
 #[test]
 fn after_an_outage_of_days_one_is_made_up_for() {
     let db = db();
-    let old = [backup(&db, "2026-03-02T02:00:00Z", 1, BackupState::Verified)];
+    let old = [backup(
+        &db,
+        "2026-03-02T02:00:00Z",
+        1,
+        BackupState::Verified,
+    )];
     let due = slot_of(asked(&db, &old, "2026-03-09T11:00:00Z"));
     assert_eq!(due, Some(("20260309T020000Z".to_owned(), 1)));
     let made = [
@@ -104,7 +109,12 @@ fn one_slot_is_taken_once() {
     let db = db();
     let running = [backup(&db, "2026-03-02T02:00:00Z", 1, BackupState::Running)];
     assert_eq!(asked(&db, &running, "2026-03-02T02:30:00Z"), None);
-    let asked_for = [backup(&db, "2026-03-02T02:10:00Z", 1, BackupState::Verified)];
+    let asked_for = [backup(
+        &db,
+        "2026-03-02T02:10:00Z",
+        1,
+        BackupState::Verified,
+    )];
     assert_eq!(asked(&db, &asked_for, "2026-03-02T02:30:00Z"), None);
 }
 
@@ -113,11 +123,17 @@ fn the_newest_is_verified_when_the_last_test_is_a_week_old() {
     let db = db();
     let mut first = backup(&db, "2026-03-02T02:00:00Z", 1, BackupState::Stored);
     let now = "2026-03-02T03:00:00Z";
-    assert_eq!(asked(&db, &[first.clone()], now), Some(Work::Verify(first.id.clone())));
+    assert_eq!(
+        asked(&db, &[first.clone()], now),
+        Some(Work::Verify(first.id.clone()))
+    );
     first.state = BackupState::Verified;
     first.verified = Some(at(now));
     let next = backup(&db, "2026-03-03T02:00:00Z", 1, BackupState::Stored);
-    assert_eq!(asked(&db, &[first.clone(), next], "2026-03-03T03:00:00Z"), None);
+    assert_eq!(
+        asked(&db, &[first.clone(), next], "2026-03-03T03:00:00Z"),
+        None
+    );
     let later = backup(&db, "2026-03-10T02:00:00Z", 1, BackupState::Stored);
     let due = asked(&db, &[first, later.clone()], "2026-03-10T03:00:00Z");
     assert_eq!(due, Some(Work::Verify(later.id)));
@@ -127,7 +143,7 @@ fn the_newest_is_verified_when_the_last_test_is_a_week_old() {
 fn a_damaged_backup_is_replaced_at_once_and_once() {
     let db = db();
     let bad = backup(&db, "2026-03-02T02:00:00Z", 1, BackupState::Damaged);
-    let work = asked(&db, &[bad.clone()], "2026-03-02T04:00:00Z");
+    let work = asked(&db, std::slice::from_ref(&bad), "2026-03-02T04:00:00Z");
     let Some(Work::Take { slot, kind, .. }) = work else {
         panic!("{work:?}");
     };
@@ -160,16 +176,26 @@ fn freshness_is_counted_from_the_dumps_beginning_and_from_the_first_data() {
         stores: &stores,
         answers: true,
     };
-    assert_eq!(fresh(&known, at("2026-03-02T12:00:00Z")).0, ConditionStatus::True);
+    assert_eq!(
+        fresh(&known, at("2026-03-02T12:00:00Z")).0,
+        ConditionStatus::True
+    );
     let (status, reason, message) = fresh(&known, at("2026-03-02T15:00:00Z"));
-    assert_eq!((status, reason), (ConditionStatus::False, "None"), "{message}");
+    assert_eq!(
+        (status, reason),
+        (ConditionStatus::False, "None"),
+        "{message}"
+    );
     let one = backup(&db, "2026-03-02T02:00:00Z", 1, BackupState::Stored);
     let some = [(one.id.clone(), one)].into();
     let known = Known {
         backups: &some,
         ..known
     };
-    assert_eq!(fresh(&known, at("2026-03-03T03:00:00Z")).0, ConditionStatus::True);
+    assert_eq!(
+        fresh(&known, at("2026-03-03T03:00:00Z")).0,
+        ConditionStatus::True
+    );
     let (status, reason, _) = fresh(&known, at("2026-03-03T05:00:00Z"));
     assert_eq!((status, reason), (ConditionStatus::False, "Overdue"));
 }

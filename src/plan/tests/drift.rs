@@ -86,10 +86,10 @@ fn settings_and_configuration_wait_for_a_restart_in_the_window() {
     let cases: [Change; 5] = [
         ("a new setting", |c| {
             c.db.settings
-                .insert("work_mem".to_owned(), "99MB".to_owned());
+                .insert("shared_buffers".to_owned(), "99MB".to_owned());
         }),
         ("a setting taken away", |c| {
-            c.db.settings.remove("work_mem");
+            c.db.settings.remove("shared_buffers");
         }),
         ("a configuration file", |c| {
             c.db.config = Some(ConfigFile {
@@ -190,7 +190,7 @@ fn what_is_free_comes_first_and_the_rest_still_waits() {
     case.db.resources.memory = Memory::mebibytes(4096);
     case.db
         .settings
-        .insert("work_mem".to_owned(), "99MB".to_owned());
+        .insert("shared_buffers".to_owned(), "99MB".to_owned());
     assert_eq!(case.steps(), ["update"]);
     assert_eq!(
         kinds(&case.held(Reason::OutsideWindow).would.unwrap()),
@@ -208,7 +208,7 @@ fn a_window_that_is_always_open_never_waits() {
     case.db.maintenance_window = Window::Any;
     case.db
         .settings
-        .insert("work_mem".to_owned(), "99MB".to_owned());
+        .insert("shared_buffers".to_owned(), "99MB".to_owned());
     assert_eq!(case.steps(), RESTART);
 }
 
@@ -245,4 +245,26 @@ fn lost_secret_files_are_put_back_under_a_running_server() {
     // What cannot be known is not written over.
     case.seen.files = Seen::Unknown("no key".to_owned());
     assert!(case.plan().lane.is_none());
+}
+
+#[test]
+fn what_a_server_takes_while_it_runs_waits_for_nothing() {
+    let mut case = Case::ready();
+    let old = case.db.settings["work_mem"].clone();
+    let set = |case: &mut Case, name: &str, value: &str| {
+        case.db.settings.insert(name.to_owned(), value.to_owned());
+    };
+    set(&mut case, "work_mem", "99MB");
+    set(&mut case, "max_connections", "500");
+    let lane = case.plan().lane.unwrap();
+    let [Action::Reload(settings)] = lane.actions.as_slice() else {
+        panic!("{lane:?}");
+    };
+    assert_eq!(lane.cost, Cost::None);
+    assert_eq!(lane.why, [format!("work_mem {old} -> 99MB")]);
+    assert_eq!(settings.all["work_mem"], "99MB");
+    assert_eq!(settings.all["max_connections"], "100", "a restart's");
+    assert_eq!(settings.changed.len(), 1);
+    let held = case.held(Reason::OutsideWindow);
+    assert!(held.message.contains("max_connections"), "{}", held.message);
 }

@@ -43,7 +43,7 @@ fn each_situation_has_its_phase_and_its_foremost_reason() {
     case.orphan = true;
     is(&case, Phase::Ready, Some(Reason::Orphan));
     let mut case = Case::ready();
-    case.db.settings.clear();
+    case.db.settings.remove("shared_buffers");
     is(&case, Phase::Ready, Some(Reason::OutsideWindow));
 }
 
@@ -82,7 +82,7 @@ fn it_is_in_sync_only_when_nothing_is_left_undone() {
     );
     assert_eq!(sync(&Case::gone()), no("Acting"));
     let mut waits = Case::ready();
-    waits.db.settings.clear();
+    waits.db.settings.remove("shared_buffers");
     assert_eq!(sync(&waits), no("OutsideWindow"));
     let mut refused = Case::ready();
     refused.refused = Some(vec!["no".to_owned()]);

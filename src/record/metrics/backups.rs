@@ -19,8 +19,9 @@ pub(super) struct BackupMetrics {
 impl BackupMetrics {
     pub(super) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         let labels = &["name", "store"];
-        let gauge =
-            |name: &str, help: &str| register(registry, GaugeVec::new(Opts::new(name, help), labels)?);
+        let gauge = |name: &str, help: &str| {
+            register(registry, GaugeVec::new(Opts::new(name, help), labels)?)
+        };
         Ok(BackupMetrics {
             failures: register(
                 registry,
@@ -57,17 +58,13 @@ impl BackupMetrics {
         })
     }
 
-    pub(super) fn taken(
-        &self,
-        labels: &[&str; 2],
-        took: TimeDelta,
-        bytes: u64,
-        at: Timestamp,
-    ) {
+    pub(super) fn taken(&self, labels: &[&str; 2], took: TimeDelta, bytes: u64, at: Timestamp) {
         self.duration
             .with_label_values(labels)
             .set(took.num_milliseconds() as f64 / 1000.0);
-        self.bytes.with_label_values(labels).set(super::whole(bytes));
+        self.bytes
+            .with_label_values(labels)
+            .set(super::whole(bytes));
         self.last.with_label_values(labels).set(seconds(at));
     }
 

@@ -173,9 +173,7 @@ impl Docker {
             // Every code but 0 is an error to bollard.
             Some(Err(Error::DockerContainerWaitError { code, .. })) => Ok(code),
             Some(Err(error)) => Err(failed("wait for a job", error)),
-            None => Err(RuntimeError::Engine(
-                "wait for a job: no answer".to_owned(),
-            )),
+            None => Err(RuntimeError::Engine("wait for a job: no answer".to_owned())),
         }
     }
 }

@@ -6,7 +6,7 @@ use chrono::DateTime;
 use tempfile::TempDir;
 
 use super::*;
-use crate::model::{Marker, MarkerState, SecretFile, SecretText, Uid};
+use crate::model::{Marker, MarkerState, SecretFile, SecretKind, SecretText, Uid};
 use crate::runtime::fixture::{database, site};
 
 mod guard;
@@ -303,6 +303,7 @@ async fn files_are_written_and_secrets_are_kept() {
         secrets: vec![SecretFile {
             name: "admin".to_owned(),
             from: None,
+            kind: SecretKind::Password,
         }],
         config: vec![("my.conf".to_owned(), "a = 1\n".to_owned())],
         settings: [("a".to_owned(), "1".to_owned())].into(),

@@ -23,11 +23,16 @@ impl Servers for World {
         .await
     }
 
-    async fn run(&self, target: &Target, _statements: &[Statement]) -> Result<(), ServerError> {
+    async fn run(&self, target: &Target, statements: &[Statement]) -> Result<(), ServerError> {
         self.act(Part::Server, "run", |state| {
             let (inode, _) = state.reach(target)?;
             if let Some(data) = state.disk.data.get_mut(&inode) {
                 data.account = true;
+                // Whatever stands in quotes may be a password that is set.
+                for statement in statements {
+                    let words = statement.text.expose().split('\'').skip(1).step_by(2);
+                    data.passwords.extend(words.map(str::to_owned));
+                }
             }
             state.journal.push(format!("run {}", target.uid));
             Ok(())

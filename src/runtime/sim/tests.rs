@@ -7,7 +7,7 @@ use crate::model::action::StopHow;
 use crate::model::server::{Protocol, Target};
 use crate::model::{
     ContainerId, ContainerSpec, Database, FilesWanted, Mount, PortBinding, RestartPolicy, Secret,
-    SecretFile, SecretText, Seen, Site, Status, guard,
+    SecretFile, SecretKind, SecretText, Seen, Site, Status, guard,
 };
 use crate::runtime::fixture::{database, site};
 use crate::runtime::{DataDirs, DirError, Runtime, RuntimeError, ServerError, Servers};
@@ -45,6 +45,7 @@ impl Host {
             secrets: vec![SecretFile {
                 name: "admin".to_owned(),
                 from: None,
+                kind: SecretKind::Password,
             }],
             ..FilesWanted::default()
         }

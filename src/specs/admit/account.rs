@@ -93,8 +93,8 @@ impl Check<'_> {
             if file.is_some() && file != old_path {
                 self.refuse(
                     "spec.account.passwordFile",
-                    "the password was set on the day of creation, and this version of db4sci does \
-                     not change it; set it back, and change the password with SQL"
+                    "the file is the one of the day of creation; set it back. For another password, \
+                     change what is in that file, then: db4sci rotate NAME --user"
                         .to_owned(),
                 );
             }

@@ -107,12 +107,7 @@ impl Check<'_> {
         }
     }
 
-    fn rpo(
-        &mut self,
-        text: &str,
-        schedule: &str,
-        longest: Option<Duration>,
-    ) -> Option<Duration> {
+    fn rpo(&mut self, text: &str, schedule: &str, longest: Option<Duration>) -> Option<Duration> {
         let field = "spec.backup.rpo";
         let rpo = self.take(field, duration(text))?;
         match longest {

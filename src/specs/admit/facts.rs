@@ -7,8 +7,8 @@ use crate::model::WantedState;
 use crate::model::database::Volume;
 
 use super::super::raw::{Life, Support, Tls};
-use crate::model::BackupWindow;
 use super::Check;
+use crate::model::BackupWindow;
 
 impl Check<'_> {
     /// The labels of the original DB4SCI.

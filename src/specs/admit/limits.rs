@@ -126,15 +126,18 @@ impl Check<'_> {
     pub(super) fn settings(
         &mut self,
         recipe: &dyn Recipe,
+        series: Option<&str>,
         memory: Option<Memory>,
     ) -> Option<BTreeMap<String, String>> {
         let mut parameters = BTreeMap::new();
         for (name, value) in self.spec.parameters.iter().flatten() {
             let field = format!("spec.parameters.{name}");
-            if self
-                .take(&field, recipe.check_parameter(name, &value.0))
-                .is_some()
-            {
+            let allowed = recipe.check_parameter(name, &value.0);
+            let allowed = allowed.and_then(|()| match series {
+                Some(series) => recipe.accepts(series, name, &value.0),
+                None => Ok(()),
+            });
+            if self.take(&field, allowed).is_some() {
                 parameters.insert(name.clone(), value.0.clone());
             }
         }

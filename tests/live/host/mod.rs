@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 pub use containers::Run;
 pub use engine::PrivateEngine;
 pub use proxy::Proxy;
-pub use specs::{MariaDB, Postgres, Server};
+pub use specs::{MariaDB, MongoDB, Neo4j, Postgres, Server};
 
 use crate::support;
 use ports::Ports;

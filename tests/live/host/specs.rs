@@ -4,13 +4,15 @@ use std::fs;
 
 use super::Host;
 
-pub use Server::{MariaDB, Postgres};
+pub use Server::{MariaDB, MongoDB, Neo4j, Postgres};
 
 /// An engine of the lab.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Server {
     Postgres,
     MariaDB,
+    MongoDB,
+    Neo4j,
 }
 
 impl Server {
@@ -19,6 +21,8 @@ impl Server {
         match self {
             Postgres => "192Mi",
             MariaDB => "256Mi",
+            MongoDB => "512Mi",
+            Neo4j => "768Mi",
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use db4sci::model::view::DatabaseView;
 use db4sci::model::{Entry, Reason};
 
-use super::{Host, LONG, MariaDB, Postgres, Said, eventually, run};
+use super::{Host, LONG, MariaDB, MongoDB, Neo4j, Postgres, Said, Server, eventually, run};
 
 /// No verb takes longer, `wait` aside.
 const VERB: Duration = Duration::from_secs(60);
@@ -100,13 +100,15 @@ impl Host {
         lines.join("\n")
     }
 
-    /// Runs SQL as the database's own account, through `db4sci connect`.
+    /// Runs a statement of its engine's language as the database's own account, through
+    /// `db4sci connect`.
     #[track_caller]
     pub fn try_sql(&self, name: &str, sql: &str) -> Result<String, String> {
-        let server = self.servers.get(name).copied().unwrap_or(Postgres);
-        let args: &[&str] = match server {
+        let args: &[&str] = match self.server(name) {
             Postgres => &["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", sql],
             MariaDB => &["-N", "-B", "-e", sql],
+            MongoDB => &["--eval", sql],
+            Neo4j => &["--format", "plain", sql],
         };
         let args: Vec<&str> = ["connect", name, "--"]
             .iter()
@@ -121,6 +123,11 @@ impl Host {
         }
     }
 
+    /// The engine of a database; PostgreSQL unless a test said otherwise.
+    fn server(&self, name: &str) -> Server {
+        self.servers.get(name).copied().unwrap_or(Postgres)
+    }
+
     /// Runs SQL that must go well.
     #[track_caller]
     pub fn sql(&self, name: &str, sql: &str) -> String {
@@ -131,16 +138,29 @@ impl Host {
     /// Writes a row that has to be there ever after.
     #[track_caller]
     pub fn write(&self, name: &str, n: u32) {
-        let sql = format!(
-            "create table if not exists kept (n int primary key); insert into kept values ({n})"
-        );
-        self.sql(name, &sql);
+        let statement = match self.server(name) {
+            Postgres | MariaDB => format!(
+                "create table if not exists kept (n int primary key); insert into kept values ({n})"
+            ),
+            MongoDB => format!("void db.kept.insertOne({{_id: {n}}})"),
+            Neo4j => format!("CREATE (:Kept {{n: {n}}})"),
+        };
+        self.sql(name, &statement);
     }
 
     /// The rows that were written, in order.
     #[track_caller]
     pub fn rows(&self, name: &str) -> Vec<u32> {
-        let rows = self.sql(name, "select n from kept order by n");
-        rows.lines().map(|line| line.parse().unwrap()).collect()
+        let (statement, heading) = match self.server(name) {
+            Postgres | MariaDB => ("select n from kept order by n", 0),
+            MongoDB => (
+                "db.kept.find().sort({_id: 1}).toArray().map(row => row._id).join('\\n')",
+                0,
+            ),
+            Neo4j => ("MATCH (row:Kept) RETURN row.n AS n ORDER BY n", 1),
+        };
+        let rows = self.sql(name, statement);
+        let lines = rows.lines().skip(heading);
+        lines.map(|line| line.parse().unwrap()).collect()
     }
 }

@@ -1,0 +1,231 @@
+//! Passwords as the API gives and changes them, and the keys that they are sealed under.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::admin::NewEntry;
+use crate::admin::vault::{self, VaultError};
+use crate::engine::{self, USER_SECRET};
+use crate::http::backend::{Password, Rotate, Rotated};
+use crate::http::peer::Caller;
+use crate::http::refusal::{Refusal, RefusalKind};
+use crate::model::{Change, Database, DbName, Outcome, Secret, SecretKind};
+use crate::specs::raw::AccessRole;
+
+use super::backend::{Daemon, unavailable};
+
+/// How long a change of passwords is waited for; it goes on by itself.
+const WAIT: Duration = Duration::from_secs(30);
+
+impl Daemon {
+    /// Refuses whoever may not have this database's password.
+    pub(super) async fn may_use(&self, caller: &Caller, db: &Database) -> Result<(), Refusal> {
+        self.one_of(caller, db, &[AccessRole::User, AccessRole::Owner])
+            .await
+    }
+
+    async fn one_of(
+        &self,
+        caller: &Caller,
+        db: &Database,
+        roles: &[AccessRole],
+    ) -> Result<(), Refusal> {
+        let mut names = vec![db.owner.clone()];
+        names.extend(self.admins.iter().cloned());
+        names.extend(specs_access(db, roles));
+        if caller.root || caller.is_one_of(&names).await {
+            return Ok(());
+        }
+        let message = format!(
+            "{} is neither the owner of {} ({}) nor an admin; nothing was shown or changed; ask \
+             the owner, or add them to `access` in the spec",
+            caller.user, db.name, db.owner
+        );
+        Err(Refusal::new(RefusalKind::Forbidden, message))
+    }
+
+    pub(super) async fn show_password(
+        &self,
+        caller: &Caller,
+        name: &DbName,
+    ) -> Result<Password, Refusal> {
+        let row = self.row(name)?;
+        let db = &row.database;
+        self.one_of(caller, db, &[AccessRole::Owner]).await?;
+        let conflict = |message: String| Err(Refusal::new(RefusalKind::Conflict, message));
+        if !row.initialised {
+            return conflict(format!(
+                "{name} has no account yet; wait for it: db4sci wait {name} --for ready"
+            ));
+        }
+        if let Some((at, who)) = &row.password_shown {
+            return conflict(format!(
+                "the password of {name} was shown to {who} at {}, and is shown once only; a new \
+                 one: db4sci rotate {name} --user",
+                at.format("%F %T UTC")
+            ));
+        }
+        let password = self.vault.secret(db, USER_SECRET).map_err(sealed)?;
+        // Written first: shown at most once.
+        let change = Change::PasswordShown { uid: db.uid };
+        let message = format!("the password of account {} was shown", db.account.user);
+        self.write(caller, name, message, change).await?;
+        Ok(Password {
+            user: db.account.user.clone(),
+            password,
+        })
+    }
+
+    pub(super) async fn new_passwords(
+        &self,
+        caller: &Caller,
+        name: &DbName,
+        which: Rotate,
+        reason: String,
+    ) -> Result<Rotated, Refusal> {
+        let row = self.row(name)?;
+        let db = &row.database;
+        self.one_of(caller, db, &[AccessRole::Owner]).await?;
+        let conflict = |message: String| Err(Refusal::new(RefusalKind::Conflict, message));
+        if !row.initialised {
+            return conflict(format!(
+                "{name} has no account yet, so there is no password to change"
+            ));
+        }
+        if let Some((from, _)) = &row.restoring {
+            return conflict(format!(
+                "{name} is being restored from {from}; change its passwords when that is over"
+            ));
+        }
+        if row.secrets.values().any(|kept| kept.next.is_some()) {
+            return conflict(format!(
+                "the passwords of {name} are being changed already; it ends when its server answers"
+            ));
+        }
+        let mut secrets = BTreeMap::new();
+        for file in &engine::recipe(db.engine).files(db).secrets {
+            let users = file.name == USER_SECRET;
+            let wanted = match which {
+                Rotate::All => true,
+                Rotate::User => users,
+                Rotate::Own => !users,
+            };
+            if !wanted || file.kind != SecretKind::Password {
+                continue;
+            }
+            let text = match &file.from {
+                Some(from) => self.given(db, &file.name, from).await?,
+                None => vault::password().map_err(sealed)?,
+            };
+            let value = self.vault.seal(db.uid, &file.name, &text).map_err(sealed)?;
+            secrets.insert(file.name.clone(), value);
+        }
+        let names: Vec<&str> = secrets.keys().map(String::as_str).collect();
+        let why = if reason.is_empty() {
+            String::new()
+        } else {
+            format!(": {reason}")
+        };
+        let message = format!("new passwords are made for {}{why}", names.join(", "));
+        let change = Change::SecretsOffered {
+            uid: db.uid,
+            secrets,
+        };
+        self.write(caller, name, message, change).await?;
+        self.queue.add(name);
+        if !self.taken(name).await {
+            return Ok(Rotated {
+                message: format!(
+                    "{name}: new passwords are made, and come into force as soon as its server \
+                     answers; then: db4sci password {name}"
+                ),
+                account: None,
+            });
+        }
+        let account = match which {
+            Rotate::Own => None,
+            Rotate::All | Rotate::User => Some(self.show_password(caller, name).await?),
+        };
+        Ok(Rotated {
+            message: format!("{name}: new passwords are in force; open connections go on"),
+            account,
+        })
+    }
+
+    /// What a person's file says now.
+    async fn given(
+        &self,
+        db: &Database,
+        file: &str,
+        from: &std::path::Path,
+    ) -> Result<Secret, Refusal> {
+        let given = self.dirs.given_password(from).await;
+        let text = given.map_err(|e| {
+            Refusal::new(RefusalKind::Conflict, format!("{e}; nothing was changed"))
+        })?;
+        if self.vault.secret(db, file).map_err(sealed)? == text {
+            let message = format!(
+                "{} still holds the password that is in force; write another one into it first",
+                from.display()
+            );
+            return Err(Refusal::new(RefusalKind::Conflict, message));
+        }
+        Ok(text)
+    }
+
+    /// Whether the server knows what was offered, within a while.
+    async fn taken(&self, name: &DbName) -> bool {
+        let mut books = self.ledger.watch();
+        let done = books.wait_for(|book| {
+            let row = book.row(name);
+            row.is_none_or(|row| row.secrets.values().all(|kept| kept.next.is_none()))
+        });
+        matches!(tokio::time::timeout(WAIT, done).await, Ok(Ok(_)))
+    }
+
+    pub(super) async fn new_key(&self, caller: &Caller) -> Result<String, Refusal> {
+        if !caller.root && !caller.is_one_of(&self.admins).await {
+            let message = format!("{} is no admin; nothing was changed", caller.user);
+            return Err(Refusal::new(RefusalKind::Forbidden, message));
+        }
+        let (key, entries) = self.vault.renew(&caller.who, |_, _| None).map_err(sealed)?;
+        let count = entries.len();
+        self.ledger.append_all(entries).await.map_err(unavailable)?;
+        Ok(format!(
+            "key {key} seals from now on, the secrets of {count} databases too; older keys are kept. \
+             Keep a copy of it elsewhere"
+        ))
+    }
+
+    async fn write(
+        &self,
+        caller: &Caller,
+        name: &DbName,
+        message: String,
+        change: Change,
+    ) -> Result<(), Refusal> {
+        let entry = NewEntry {
+            who: caller.who.clone(),
+            name: Some(name.clone()),
+            outcome: Outcome::Done,
+            message,
+            change,
+        };
+        self.ledger.append(entry).await.map_err(unavailable)?;
+        Ok(())
+    }
+}
+
+fn sealed(error: VaultError) -> Refusal {
+    Refusal::new(RefusalKind::Unavailable, error.to_string())
+}
+
+/// Who has one of these roles by the spec.
+fn specs_access(db: &Database, roles: &[AccessRole]) -> Vec<String> {
+    let given = db.given.get("access").cloned().unwrap_or_default();
+    let all: Vec<crate::specs::raw::Access> = serde_json::from_value(given).unwrap_or_default();
+    all.into_iter()
+        .filter(|access| roles.contains(&access.role))
+        .map(|access| access.who)
+        .collect()
+}

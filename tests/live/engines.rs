@@ -1,0 +1,333 @@
+//! The four engines are equals: one table of promises, held by each of them.
+
+use std::fs;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use db4sci::engine::{self, Recipe};
+use db4sci::model::server::Target;
+use db4sci::model::{Database, EngineKind, Secret};
+use db4sci::runtime::servers::WireServers;
+use db4sci::runtime::{ServerError, Servers};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::host::{Host, LONG, MariaDB, MongoDB, Neo4j, Postgres, SOON, Server};
+
+/// The exit code of the guard for a folder that is in use.
+const BUSY: i64 = 82;
+
+/// What is particular to one engine in these tests.
+struct Particulars {
+    /// Its folder below `dbconfig/`, which is its name.
+    engine: &'static str,
+    /// A configuration file's text.
+    file: &'static str,
+    /// A parameter of the spec.
+    parameter: &'static str,
+    /// How it is seen that a setting is in force: a statement and its answer; a word that is not in
+    /// the log; a line of the configuration that the server was started with.
+    in_force: &'static [InForce],
+    /// The exit codes of an orderly stop.
+    stopped: &'static [i64],
+}
+
+enum InForce {
+    Answer(&'static str, &'static str),
+    Unsaid(&'static str),
+    Rendered(&'static str),
+}
+use InForce::{Answer, Rendered, Unsaid};
+
+fn particulars(server: Server) -> Particulars {
+    match server {
+        Postgres => Particulars {
+            engine: "Postgres",
+            file: "log_min_duration_statement = 1234\n",
+            parameter: "{work_mem: 7MB}",
+            in_force: &[
+                Answer("show work_mem", "7MB"),
+                Answer("show log_min_duration_statement", "1234ms"),
+            ],
+            stopped: &[0],
+        },
+        MariaDB => Particulars {
+            engine: "MariaDB",
+            file: "[mariadbd]\nlong_query_time = 7\n",
+            parameter: "{max_connections: 77}",
+            in_force: &[
+                Answer("select @@max_connections", "77"),
+                Answer("select round(@@long_query_time)", "7"),
+            ],
+            stopped: &[0],
+        },
+        // The stand-in keeps to `quiet`, and to no setting of a storage that it has not.
+        MongoDB => Particulars {
+            engine: "MongoDB",
+            file: "systemLog:\n  quiet: true\n",
+            parameter: "{operationProfiling.slowOpThresholdMs: 50}",
+            in_force: &[
+                Unsaid("Listening on TCP [::]"),
+                Rendered("slowOpThresholdMs: 50"),
+            ],
+            // The stop signal is repeated while a server goes down. FerretDB, which waits for its
+            // clients up to 3 s, ends at once at the second one, with 2.
+            stopped: &[0, 2],
+        },
+        Neo4j => Particulars {
+            engine: "Neo4j",
+            file: "# ours\ndb.lock.acquisition.timeout=7s\n",
+            parameter: "{db.transaction.timeout: 71s}",
+            in_force: &[
+                Answer(
+                    "SHOW SETTINGS 'db.transaction.timeout' YIELD value RETURN value",
+                    "value\n\"1m11s\"",
+                ),
+                Answer(
+                    "SHOW SETTINGS 'db.lock.acquisition.timeout' YIELD value RETURN value",
+                    "value\n\"7s\"",
+                ),
+            ],
+            stopped: &[0],
+        },
+    }
+}
+
+impl Particulars {
+    fn recipe(&self) -> &'static dyn Recipe {
+        let kind: EngineKind = self.engine.parse().unwrap();
+        engine::recipe(kind)
+    }
+}
+
+/// The database as the daemon has it: the file beside its data.
+#[track_caller]
+fn database(host: &Host, name: &str) -> Database {
+    let file = host.path("volume/.db4sci").join(name).join("spec.yaml");
+    serde_yaml::from_str(&fs::read_to_string(file).unwrap()).unwrap()
+}
+
+/// Whether a login with this password works, over the published port.
+fn login(host: &Host, name: &str, kind: &Particulars, password: &str) -> Result<(), ServerError> {
+    let db = database(host, name);
+    let target = Target {
+        host: "127.0.0.1".to_owned(),
+        port: kind.recipe().client_port(&db).1,
+        ..kind
+            .recipe()
+            .user_target(&db, &site(), Secret::new(password))
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(WireServers::new().login(&target))
+}
+
+fn site() -> db4sci::model::Site {
+    db4sci::model::Site {
+        instance: String::new(),
+        container_prefix: String::new(),
+        state_dir: "/nowhere".into(),
+        publish_ip: [127, 0, 0, 1].into(),
+        container_host: "localhost".to_owned(),
+    }
+}
+
+/// Another container of the same making, by hand.
+#[track_caller]
+fn twin(host: &Host, name: &str) -> i64 {
+    let ours = host.container(name);
+    let json = ours.json();
+    let words = |path: &str| -> Vec<String> {
+        let list = json.pointer(path).and_then(|list| list.as_array()).unwrap();
+        let words = list.iter().map(|word| word.as_str().unwrap().to_owned());
+        words.collect()
+    };
+    let entrypoint = words("/Config/Entrypoint");
+    let twin = host.name("twin");
+    let mut args = vec!["run".to_owned(), "--name".to_owned(), twin.clone()];
+    args.extend(["--label".to_owned(), host.label()]);
+    for mount in json["Mounts"].as_array().unwrap() {
+        let text = |key: &str| mount[key].as_str().unwrap();
+        let (source, target) = (text("Source"), text("Destination"));
+        let mount = format!("type=bind,source={source},target={target}");
+        args.extend(["--mount".to_owned(), mount]);
+    }
+    for variable in words("/Config/Env") {
+        args.extend(["--env".to_owned(), variable]);
+    }
+    args.extend([
+        "--entrypoint".to_owned(),
+        entrypoint[0].clone(),
+        ours.image(),
+    ]);
+    args.extend(entrypoint[1..].iter().cloned());
+    args.extend(words("/Config/Cmd"));
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let said = host.try_docker(&args);
+    assert!(said.err.contains("db4sci guard"), "{}", said.all());
+    let ended = host.inspect(&twin).unwrap().exit_code();
+    host.docker(&["rm", "-f", "-v", &twin]);
+    ended
+}
+
+/// What anybody on this host can read about a container: its making, its log, its processes.
+#[track_caller]
+fn open_to_all(host: &Host, name: &str) -> String {
+    let container = host.name(name);
+    let processes = Command::new("ps").args(["-eo", "args"]).output().unwrap();
+    let log = host.try_docker(&["logs", &container]).all();
+    format!(
+        "{}{log}{}",
+        host.container(name).json(),
+        String::from_utf8_lossy(&processes.stdout)
+    )
+}
+
+fn keeps_its_promises(server: Server) {
+    let kind = particulars(server);
+    let mut host = Host::new();
+    let folder = host.path("dbconfig").join(kind.engine);
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("ours.conf"), kind.file).unwrap();
+    let parameters = format!("parameters: {}", kind.parameter);
+    host.spec("assays", server, &["config: ours.conf", &parameters]);
+    host.start();
+
+    // A fresh start; a row written and read back by the engine's own client.
+    host.ready(&["assays", "mydb_admin"]);
+    host.write("assays", 1);
+    assert_eq!(host.rows("assays"), [1]);
+
+    // Configuration file and parameter.
+    for seen in kind.in_force {
+        match seen {
+            Answer(statement, answer) => assert_eq!(host.sql("assays", statement), *answer),
+            Unsaid(word) => {
+                let log = host.try_docker(&["logs", &host.name("assays")]).all();
+                assert!(!log.contains(word), "{log}");
+            }
+            Rendered(line) => {
+                let text = fs::read_to_string(host.path("state/config/assays/mongod.conf"));
+                assert!(text.as_ref().unwrap().contains(line), "{text:?}");
+            }
+        }
+    }
+
+    // The right password, a wrong one, none; and nobody else reads the right one.
+    let password = fs::read_to_string(host.path("state/secrets/assays/user")).unwrap();
+    let admin = fs::read_to_string(host.path("state/secrets/assays/admin")).unwrap();
+    login(&host, "assays", &kind, &password).unwrap();
+    for wrong in ["wrong-password", ""] {
+        let said = login(&host, "assays", &kind, wrong).unwrap_err();
+        assert!(matches!(said, ServerError::LoginRefused(_)), "{said:?}");
+    }
+    let open = open_to_all(&host, "assays");
+    assert!(!open.contains(&password) && !open.contains(&admin));
+
+    // Another owner is another row of the books, and nothing to a container.
+    let run = host.run_of("assays");
+    let before = host.view("assays").unwrap().generation;
+    let file = host.path("desired-state/assays.yaml");
+    let text = fs::read_to_string(&file).unwrap();
+    host.spec_text("assays", &text.replace("assays-lab", "proteomics-lab"));
+    host.shows("assays", SOON, "the new owner", |view| {
+        view.generation > before && view.owner == "proteomics-lab" && view.ready
+    });
+    assert_eq!(host.run_of("assays"), run);
+
+    // A second server on the same folder.
+    assert_eq!(twin(&host, "assays"), BUSY);
+    assert_eq!(host.run_of("assays"), run);
+
+    // Its process killed on the host.
+    let pid = Pid::from_raw(host.container("assays").pid()).unwrap();
+    kill_process(pid, Signal::KILL).unwrap();
+    host.shows("assays", LONG, "back after a kill", |view| {
+        view.ready && host.run_of("assays") != run
+    });
+    // What was shown may be older than the new run; a wait looks anew.
+    host.ready(&["assays"]);
+    assert_eq!(host.rows("assays"), [1]);
+    host.write("assays", 2);
+
+    // Its container removed.
+    let id = host.container("assays").id();
+    host.docker(&["rm", "-f", &id]);
+    host.shows("assays", LONG, "back in another container", |view| {
+        view.ready && view.container.as_ref().is_some_and(|now| *now != id)
+    });
+    assert_eq!(host.rows("assays"), [1, 2]);
+
+    // An orderly stop, well before it would be a kill.
+    let begun = Instant::now();
+    host.ok(&["stop", "assays"]);
+    host.ok(&["wait", "assays", "--for", "stopped"]);
+    let deadline = Duration::from_secs(kind.recipe().defaults().stop_deadline.into());
+    assert!(begun.elapsed() < deadline, "{:?}", begun.elapsed());
+    let container = host.container("assays");
+    let ended = container.exit_code();
+    assert!(
+        kind.stopped.contains(&ended),
+        "{ended} {}",
+        container.json()
+    );
+    host.ok(&["resume", "assays"]);
+    host.ready(&["assays"]);
+    assert_eq!(host.rows("assays"), [1, 2]);
+}
+
+#[test]
+fn postgres_keeps_its_promises() {
+    keeps_its_promises(Postgres);
+}
+
+#[test]
+fn mariadb_keeps_its_promises() {
+    keeps_its_promises(MariaDB);
+}
+
+#[test]
+fn mongodb_keeps_its_promises() {
+    keeps_its_promises(MongoDB);
+}
+
+#[test]
+fn neo4j_keeps_its_promises() {
+    keeps_its_promises(Neo4j);
+}
+
+#[test]
+fn neo4j_has_two_ports_in_a_row_and_tells_clients_the_right_ones() {
+    let mut host = Host::new();
+    host.spec("graph", Neo4j, &[]);
+    host.spec("genomics", Postgres, &[]);
+    host.start();
+    host.ready(&["graph", "genomics", "mydb_admin"]);
+    let (graph, genomics) = (host.view("graph").unwrap(), host.view("genomics").unwrap());
+    let two = [graph.port, graph.port + 1];
+    assert!(!two.contains(&genomics.port), "{two:?} {}", genomics.port);
+    let shown = host.sql(
+        "graph",
+        "SHOW SETTINGS 'server.bolt.advertised_address' YIELD value RETURN value",
+    );
+    let (_, port) = shown.trim_matches('"').rsplit_once(':').unwrap();
+    assert_eq!(port, two[1].to_string());
+    // The browser's port tells its page where Bolt is.
+    let page = Command::new("curl")
+        .args([
+            "--silent",
+            "--fail",
+            &format!("http://127.0.0.1:{}/", two[0]),
+        ])
+        .output()
+        .unwrap();
+    let page = String::from_utf8_lossy(&page.stdout).into_owned();
+    assert!(page.contains(&format!(":{}", two[1])), "{page}");
+    let print = host.ok(&["connect", "graph", "--print"]);
+    assert!(
+        print
+            .lines()
+            .next()
+            .unwrap()
+            .ends_with(&format!(":{}", two[1])),
+        "{print}"
+    );
+}
