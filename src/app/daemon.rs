@@ -23,16 +23,14 @@ use crate::runtime::jobs::Jobs;
 use crate::runtime::servers::WireServers;
 use crate::runtime::{DataDirs, EngineInfo, Runtime, Servers};
 use crate::settings::Settings;
-use crate::specs::{Catalog, HostSize, Rules, watch as folder, yaml};
+use crate::specs::{Catalog, HostSize, Rules, yaml};
 
 use super::admin::{Admin, Logins};
 use super::backend::Daemon;
-use super::{home, lock};
+use super::{follow, home, lock};
 
 /// The group whose members may use the socket.
 const GROUP: &str = "db4sci";
-/// The folder of specs is read this often even without a hint.
-const RESCAN: Duration = Duration::from_secs(10);
 /// How long steps under way may go on after the daemon was told to stop. One that is cut off is
 /// taken up again at the next start.
 const GRACE: Duration = Duration::from_secs(20);
@@ -362,12 +360,12 @@ impl Parts {
             desk.run().await;
             stop.cancelled().await;
         });
-        tasks.spawn(follow_folder(
+        tasks.spawn(follow::folder(
             self.intake.clone(),
             self.settings.desired_state.clone(),
             self.stop.clone(),
         ));
-        tasks.spawn(follow_head(
+        tasks.spawn(follow::head(
             self.ledger.clone(),
             self.head.clone(),
             self.stop.clone(),
@@ -384,45 +382,6 @@ impl Parts {
         };
         if let Err(error) = self.ledger.append(entry).await {
             tracing::warn!(%error, "could not be recorded");
-        }
-    }
-}
-
-/// Reads the folder of specs at every hint, and now and then without one.
-async fn follow_folder(
-    intake: Arc<Intake>,
-    desired_state: std::path::PathBuf,
-    stop: CancellationToken,
-) {
-    let (tick, mut ticks) = mpsc::channel(1);
-    let watching = folder::watch(desired_state, tick, |why| tracing::warn!(why, "specs"));
-    let reading = async {
-        loop {
-            intake.files().await;
-            // Cancel-safe: the next reading makes up for a lost hint.
-            tokio::select! {
-                _ = ticks.recv() => {}
-                () = tokio::time::sleep(RESCAN) => {}
-            }
-        }
-    };
-    // Cancel-safe: a reading that is cut off is repeated at the next start.
-    tokio::select! {
-        () = stop.cancelled() => {}
-        () = watching => {}
-        () = reading => {}
-    }
-}
-
-/// Tells the API how far the ledger is.
-async fn follow_head(ledger: Ledger, head: watch::Sender<u64>, stop: CancellationToken) {
-    let mut books = ledger.watch();
-    loop {
-        let seq = books.borrow_and_update().head().seq;
-        head.send_if_modified(|known| std::mem::replace(known, seq) != seq);
-        tokio::select! {
-            () = stop.cancelled() => return,
-            changed = books.changed() => if changed.is_err() { return },
         }
     }
 }

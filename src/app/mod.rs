@@ -6,6 +6,7 @@ mod backend;
 mod bundles;
 mod daemon;
 mod doctor;
+mod follow;
 mod home;
 mod init;
 mod keys;

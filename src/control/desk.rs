@@ -2,6 +2,9 @@
 //! database at a time. It runs beside the reconciler: a dump of hours keeps nobody from being
 //! repaired.
 
+mod asked;
+mod restore;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,10 +17,9 @@ use tokio_util::task::TaskTracker;
 use super::{Board, Intake, Queue};
 use crate::admin::{Ledger, NewEntry, Row};
 use crate::execute::backup::{Archive, Order};
-use crate::model::view::{BackupView, ConditionStatus, Phase, WorkAsk, WorkView};
+use crate::model::view::{BackupView, ConditionStatus, Phase, WorkView};
 use crate::model::{
-    Backup, BackupId, BackupKind, BackupState, Change, Clock, Database, DbName, Outcome, Slot,
-    Timestamp, Who,
+    Backup, BackupKind, BackupState, Change, Clock, Database, DbName, Outcome, Slot, Timestamp, Who,
 };
 use crate::plan::backups::{self, Known, Work};
 use crate::plan::retention::Fate;
@@ -35,12 +37,12 @@ const TEST_AGAIN: TimeDelta = TimeDelta::minutes(30);
 
 /// What it needs, and what is under way.
 pub struct Desk {
-    pub(super) archive: Arc<Archive>,
-    pub(super) ledger: Ledger,
-    pub(super) board: Arc<Board>,
-    pub(super) queue: Arc<Queue>,
-    pub(super) intake: Arc<Intake>,
-    pub(super) clock: Arc<dyn Clock>,
+    archive: Arc<Archive>,
+    ledger: Ledger,
+    board: Arc<Board>,
+    queue: Arc<Queue>,
+    intake: Arc<Intake>,
+    clock: Arc<dyn Clock>,
     dumps: Semaphore,
     stores: Vec<String>,
     works: Mutex<BTreeMap<DbName, WorkView>>,
@@ -187,94 +189,6 @@ impl Desk {
         self.works().get(name).cloned()
     }
 
-    /// Takes on what a person asks for.
-    ///
-    /// # Errors
-    /// Why not; nothing was changed.
-    pub fn take_on(self: &Arc<Self>, row: &Row, ask: WorkAsk) -> Result<String, Refused> {
-        let name = row.database.name.clone();
-        let (what, begun) = match &ask {
-            WorkAsk::Backup { .. } => ("backup".to_owned(), format!("{name}: backup begun")),
-            WorkAsk::Verify { id } => {
-                let backup = self.chosen(row, id.as_ref())?;
-                let what = format!("restore test of {}", backup.id);
-                (what.clone(), format!("{name}: {what} begun"))
-            }
-            WorkAsk::Restore { from, copy } => {
-                let backup = self.chosen(row, Some(from))?;
-                if let Some(copy) = copy
-                    && self.ledger.book().row(copy).is_some()
-                {
-                    return Err(format!(
-                        "there is a database `{copy}` already; choose another name, nothing was \
-                         changed"
-                    ));
-                }
-                let what = format!("restore of {}", backup.id);
-                (what.clone(), format!("{name}: {what} begun"))
-            }
-        };
-        if let Some(work) = self.works().get(&name).filter(|w| w.running) {
-            return Err(format!(
-                "{name}: {} is under way since {}; try again when it is over",
-                work.what,
-                work.since.format("%T UTC")
-            ));
-        }
-        let (this, row) = (self.clone(), row.clone());
-        self.spawn(&name, what, async move {
-            match ask {
-                WorkAsk::Backup { note } => this.now(&row, BackupKind::Manual, note).await,
-                WorkAsk::Verify { id } => {
-                    let backup = this.chosen(&row, id.as_ref())?;
-                    this.test(&row, &backup).await
-                }
-                WorkAsk::Restore { from, copy } => {
-                    let backup = this.chosen(&row, Some(&from))?;
-                    match copy {
-                        None => this.restore(&row, &backup).await,
-                        Some(copy) => this.copy(&row, &backup, copy).await,
-                    }
-                }
-            }
-        });
-        Ok(begun)
-    }
-
-    /// The backup that is meant: by id, or the newest one that is good.
-    fn chosen(&self, row: &Row, id: Option<&BackupId>) -> Result<Backup, Refused> {
-        let name = &row.database.name;
-        match id {
-            Some(id) => {
-                let found = row.backups.get(id).ok_or_else(|| {
-                    format!("{name} has no backup {id}; see: db4sci backup list {name}")
-                })?;
-                match found.state {
-                    BackupState::Stored | BackupState::Verified => Ok(found.clone()),
-                    BackupState::Running | BackupState::Failed | BackupState::Damaged => {
-                        Err(format!(
-                            "{id} is {}{}; choose another one: db4sci backup list {name}",
-                            found.state.as_str(),
-                            found
-                                .error
-                                .as_ref()
-                                .map_or_else(String::new, |e| format!(" ({e})"))
-                        ))
-                    }
-                }
-            }
-            None => {
-                let good = row.backups.values();
-                good.filter(|b| b.uid == row.database.uid && b.state.good())
-                    .max_by_key(|b| (b.id.slot, b.id.attempt))
-                    .cloned()
-                    .ok_or_else(|| {
-                        format!("{name} has no backup yet; take one: db4sci backup now {name}")
-                    })
-            }
-        }
-    }
-
     fn spawn(
         self: &Arc<Self>,
         name: &DbName,
@@ -367,12 +281,7 @@ impl Desk {
     }
 
     /// A backup that stands for now.
-    pub(super) async fn now(
-        &self,
-        row: &Row,
-        kind: BackupKind,
-        note: String,
-    ) -> Result<String, String> {
+    async fn now(&self, row: &Row, kind: BackupKind, note: String) -> Result<String, String> {
         let slot = Slot::at(self.clock.now());
         let earlier = row.backups.keys().filter(|id| id.slot == slot);
         let order = Order {
@@ -418,7 +327,7 @@ impl Desk {
     }
 
     /// Writes to the ledger about a database.
-    pub(super) async fn note(
+    async fn note(
         &self,
         name: &DbName,
         outcome: Outcome,
@@ -437,7 +346,7 @@ impl Desk {
     }
 
     /// Waits until a database is ready.
-    pub(super) async fn until_ready(&self, name: &DbName) -> bool {
+    async fn until_ready(&self, name: &DbName) -> bool {
         let ready = async {
             loop {
                 let view = self.board.view(name);

@@ -5,7 +5,6 @@
 
 pub mod board;
 pub mod desk;
-mod desk_restore;
 pub mod intake;
 pub mod queue;
 pub mod reconciler;

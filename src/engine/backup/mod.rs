@@ -14,6 +14,7 @@
 mod mariadb;
 mod mariadb_watch;
 mod postgres;
+mod postgres_watch;
 
 use std::collections::BTreeMap;
 
@@ -136,6 +137,29 @@ pub trait Backups: Send + Sync {
     /// The arguments of a command in the container that succeeds once its server is up, for
     /// `restore.sh`.
     fn ready_command(&self) -> &'static str;
+}
+
+/// Whether a tool's last words are about this host or a server that went away, and not about what
+/// it was given: no room, no memory, a connection that broke.
+pub fn of_host(words: &str) -> bool {
+    let words = words.to_lowercase();
+    [
+        "no space left on device",
+        "errcode: 28",
+        "disk full",
+        "disk quota exceeded",
+        "cannot allocate memory",
+        "out of memory",
+        "connection refused",
+        "can't connect to",
+        "closed the connection",
+        "lost connection",
+        "server has gone away",
+        "connection reset",
+        "broken pipe",
+    ]
+    .iter()
+    .any(|sign| words.contains(sign))
 }
 
 /// A text in single quotes, as a POSIX shell reads it; for `restore.sh` alone.

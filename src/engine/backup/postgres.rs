@@ -1,9 +1,8 @@
 //! PostgreSQL: globals, one custom-format archive a database under an exported snapshot, and what
 //! `ALTER SYSTEM` set.
 
-use std::collections::BTreeMap;
-
 use super::super::postgres::{SUPERUSER, identifier, literal};
+use super::postgres_watch::{Archive, Lines};
 use super::{Backups, Command, HOLD, IN, OUT, PASSFILE, Part, Passwords, SNAPSHOT};
 use super::{SNAPSHOT_NAME, Watch, shell};
 use crate::model::{Contents, Database, Secret};
@@ -14,8 +13,6 @@ const GLOBALS: &str = "globals.sql";
 const SETTINGS: &str = "settings.sql";
 /// How `pg_dumpall` ends its output.
 const GLOBALS_END: &str = "-- PostgreSQL database cluster dump complete";
-/// How an archive of `pg_dump -Fc` begins.
-const ARCHIVE: &[u8] = b"PGDMP";
 
 /// Settings whose value is a list of quoted names: it stands in the file as SQL takes it, and would
 /// be one name if it were quoted as a whole (`variable_is_guc_list_quote` of PostgreSQL's source).
@@ -182,7 +179,11 @@ impl Backups for Postgres {
                 database: Some(database.clone()),
                 dump,
                 companion: Some(script(database, holder)),
-                check: Some(tool("pg_restore", &["-f", "/dev/null", IN])),
+                // Told, since looking for the format would take the beginning out of the pipe.
+                check: Some(tool(
+                    "pg_restore",
+                    &["--format=custom", "-f", "/dev/null", IN],
+                )),
             });
         }
         let settings = format!(
@@ -235,6 +236,7 @@ impl Backups for Postgres {
             Some(_) => tool(
                 "pg_restore",
                 &[
+                    "--format=custom",
                     "--clean",
                     "--if-exists",
                     "--create",
@@ -289,7 +291,8 @@ impl Backups for Postgres {
 
     fn restore_script(&self, _: &Database, files: &[(String, String, Option<String>)]) -> String {
         let mut text = String::from(
-            "run() { docker exec -i -e PGPASSWORD=\"$PASSWORD\" \"$NAME\" \"$@\"; }\n",
+            "export PGPASSWORD=\"$PASSWORD\"\n\
+             run() { docker exec -i -e PGPASSWORD \"$NAME\" \"$@\"; }\n",
         );
         for (file, part, database) in files {
             let file = shell(file);
@@ -303,7 +306,7 @@ impl Backups for Postgres {
                     "plain {file} | run psql -X -q -v ON_ERROR_STOP=1 -h 127.0.0.1 -U postgres -d template1\n"
                 ),
                 Some(_) => format!(
-                    "plain {file} | run pg_restore --clean --if-exists --create --exit-on-error \\\n  \
+                    "plain {file} | run pg_restore --format=custom --clean --if-exists --create --exit-on-error \\\n  \
                      -h 127.0.0.1 -U postgres -d template1\n"
                 ),
             });
@@ -335,93 +338,10 @@ fn file_part(database: &str) -> String {
         .collect()
 }
 
-/// Counts lines of a text by how they begin, and sees how it ends.
-struct Lines {
-    end: &'static str,
-    kinds: Vec<(&'static str, &'static str, u64)>,
-    line: Vec<u8>,
-    tail: Vec<u8>,
-}
-
-/// More of a line than this is not looked at.
-const LINE: usize = 4096;
-
-impl Lines {
-    fn new(end: &'static str, kinds: &[(&'static str, &'static str)]) -> Self {
-        Lines {
-            end,
-            kinds: kinds.iter().map(|(begin, key)| (*begin, *key, 0)).collect(),
-            line: Vec::new(),
-            tail: Vec::new(),
-        }
-    }
-
-    fn line_ends(&mut self) {
-        for (begin, _, count) in &mut self.kinds {
-            if self.line.starts_with(begin.as_bytes()) {
-                *count += 1;
-            }
-        }
-        if !self
-            .line
-            .iter()
-            .all(|b| b.is_ascii_whitespace() || *b == b'-')
-        {
-            self.tail.clone_from(&self.line);
-        }
-        self.line.clear();
-    }
-}
-
-impl Watch for Lines {
-    fn take(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            if *byte == b'\n' {
-                self.line_ends();
-            } else if self.line.len() < LINE {
-                self.line.push(*byte);
-            }
-        }
-    }
-
-    fn end(mut self: Box<Self>, _: &str) -> Result<BTreeMap<String, u64>, String> {
-        self.line_ends();
-        let tail = String::from_utf8_lossy(&self.tail).into_owned();
-        // Newer tools say `\unrestrict` after it.
-        if !tail.starts_with(self.end) && !tail.starts_with("\\unrestrict") {
-            return Err(format!(
-                "it does not end with `{}`: it was cut off",
-                self.end
-            ));
-        }
-        let counts = self.kinds.into_iter();
-        Ok(counts.map(|(_, key, n)| (key.to_owned(), n)).collect())
-    }
-}
-
-/// Sees that an archive begins as one; that it is whole, only reading it shows.
-#[derive(Default)]
-struct Archive {
-    head: Vec<u8>,
-}
-
-impl Watch for Archive {
-    fn take(&mut self, bytes: &[u8]) {
-        let missing = ARCHIVE.len().saturating_sub(self.head.len());
-        self.head.extend(bytes.iter().take(missing));
-    }
-
-    fn end(self: Box<Self>, _: &str) -> Result<BTreeMap<String, u64>, String> {
-        if self.head == ARCHIVE {
-            Ok(BTreeMap::new())
-        } else {
-            Err("it is no archive of pg_dump".to_owned())
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn watched(part: &str, text: &[u8]) -> Result<BTreeMap<String, u64>, String> {

@@ -92,8 +92,6 @@ until docker exec "$NAME" {ready} >/dev/null 2>&1; do
   [ "$tries" -lt 300 ] || { echo "restore.sh: the server does not come up; see: docker logs $NAME" >&2; exit 1; }
   sleep 1
 done
-# The images' first start ends with a restart of the server.
-sleep 3
 
 "#;
 

@@ -21,6 +21,14 @@ pub enum BackupError {
         /// The exit code and the tool's last words, or what is missing.
         why: String,
     },
+    /// A tool was cut off: killed, or without room, memory or its server.
+    #[error("{what}: {why}")]
+    Cut {
+        /// What was done.
+        what: String,
+        /// The exit code and the tool's last words.
+        why: String,
+    },
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -58,7 +66,7 @@ impl BackupError {
             BackupError::Store(error) => error.word(),
             BackupError::Damaged(_) => "damaged",
             BackupError::Runtime(_) => "engine",
-            BackupError::Dir(_) | BackupError::Io { .. } => "host",
+            BackupError::Cut { .. } | BackupError::Dir(_) | BackupError::Io { .. } => "host",
             BackupError::Ledger(_) | BackupError::Vault(_) => "ledger",
         }
     }
@@ -69,6 +77,7 @@ impl BackupError {
             BackupError::Damaged(_) | BackupError::Store(StoreError::Missing { .. }) => true,
             BackupError::NotNow(_)
             | BackupError::Tool { .. }
+            | BackupError::Cut { .. }
             | BackupError::Store(_)
             | BackupError::Runtime(_)
             | BackupError::Dir(_)

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::desk::Desk;
-use super::intake::Admitted;
+use super::Desk;
 use crate::admin::Row;
+use crate::control::intake::Admitted;
 use crate::execute::backup::BackupError;
 use crate::model::view::Phase;
 use crate::model::{

@@ -1,0 +1,53 @@
+//! Tasks of the daemon that follow something: the folder of specs, the ledger's head.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::admin::Ledger;
+use crate::control::Intake;
+use crate::specs;
+
+/// The folder of specs is read this often even without a hint.
+const RESCAN: Duration = Duration::from_secs(10);
+
+/// Reads the folder of specs at every hint, and now and then without one.
+pub(super) async fn folder(
+    intake: Arc<Intake>,
+    desired_state: std::path::PathBuf,
+    stop: CancellationToken,
+) {
+    let (tick, mut ticks) = mpsc::channel(1);
+    let watching = specs::watch::watch(desired_state, tick, |why| tracing::warn!(why, "specs"));
+    let reading = async {
+        loop {
+            intake.files().await;
+            // Cancel-safe: the next reading makes up for a lost hint.
+            tokio::select! {
+                _ = ticks.recv() => {}
+                () = tokio::time::sleep(RESCAN) => {}
+            }
+        }
+    };
+    // Cancel-safe: a reading that is cut off is repeated at the next start.
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = watching => {}
+        () = reading => {}
+    }
+}
+
+/// Tells the API how far the ledger is.
+pub(super) async fn head(ledger: Ledger, heads: watch::Sender<u64>, stop: CancellationToken) {
+    let mut books = ledger.watch();
+    loop {
+        let seq = books.borrow_and_update().head().seq;
+        heads.send_if_modified(|known| std::mem::replace(known, seq) != seq);
+        tokio::select! {
+            () = stop.cancelled() => return,
+            changed = books.changed() => if changed.is_err() { return },
+        }
+    }
+}
