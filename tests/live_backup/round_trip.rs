@@ -134,7 +134,8 @@ fn a_bundle_comes_back_without_the_daemon() {
     host.write("genomics", 7);
     host.write("chem", 8);
     let taken = [take(&host, "genomics"), take(&host, "chem")];
-    std::fs::write(host.path("key.txt"), host.ok(&["key", "export"])).unwrap();
+    let keys = host.path("keys-copied");
+    host.ok(&["key", "export", &keys.display().to_string()]);
     host.kill();
     for (backup, row) in taken.iter().zip(["7", "8"]) {
         let name = backup.name.as_str();
@@ -148,7 +149,7 @@ fn a_bundle_comes_back_without_the_daemon() {
         script
             .arg("restore.sh")
             .current_dir(&to)
-            .env("KEY", host.path("key.txt"))
+            .env("KEY", keys.join("backup.agekey"))
             .env("IMAGE", manifest["imageId"].as_str().unwrap())
             .env("NAME", &container);
         let said = run(script, std::time::Duration::from_secs(180));

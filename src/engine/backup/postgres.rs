@@ -261,7 +261,8 @@ impl Backups for Postgres {
                 literal(password.expose())
             )
         };
-        let mut text = format!("\n\\connect template1\n{}", set(SUPERUSER, passwords.admin));
+        // In the session that loaded: with the password of then nobody could connect anew.
+        let mut text = format!("\n{}", set(SUPERUSER, passwords.admin));
         if let Some(user) = passwords.user {
             text.push_str(&set(&db.account.user, user));
         }
