@@ -146,7 +146,7 @@ impl Ask<'_> {
         }
         if self.wanted.state(self.now) == WantedState::Retired {
             let message = "it is not retired: that takes a final verified backup, and this build \
-                           makes no backups; it goes on running"
+                           cannot take that step; it goes on running"
                 .to_owned();
             self.hold(Reason::RetireNeedsBackup, message, None);
         }

@@ -77,8 +77,8 @@ dataVolumes:
     users: ALL
     encrypted: false
 
-# Where backups go: a folder, without `stores` below the one and only store, called `local`. Best on
-# another disk than the data. The default is a folder below state_dir.
+# Where backups go: a folder, the store `local`. Best on another disk than the data. The default is a
+# folder below state_dir. With `stores` below, it is no store.
 # backupVolume: /srv/db4sci/backup
 
 # Or several stores, which specs name; without a word of theirs a backup goes to all. The credentials

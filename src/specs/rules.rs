@@ -36,6 +36,12 @@ pub struct Rules {
 }
 
 impl Rules {
+    /// Whether backups are encrypted. Each one is, to the instance's own key at least, so this asks
+    /// whether there is a store to back up to.
+    pub fn backups_encrypted(&self) -> bool {
+        !self.stores.is_empty()
+    }
+
     /// Records the ports of a database as taken.
     pub fn take_ports(&mut self, db: &Database) {
         for (_, port) in db.published() {

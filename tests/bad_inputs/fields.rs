@@ -275,7 +275,7 @@ fn protections() {
         errors(&spec("  state: Retired\n")),
         [
             "9:10: spec.state: `Retired` takes a final verified backup first, and this version of \
-             db4sci makes no backups yet; write Stopped, and nothing is lost"
+             db4sci cannot take that step yet; write Stopped, and take a backup: db4sci backup now"
         ]
     );
 }

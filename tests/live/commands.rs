@@ -370,7 +370,7 @@ fn no_password_is_shown_anywhere() {
     assert_eq!(passwords.len(), 7, "two a database, and the daemon's own");
     // What opens the sealed ones is no less secret.
     files(&host.path("state/keys"), &mut passwords);
-    assert_eq!(passwords.len(), 8, "one sealing key");
+    assert_eq!(passwords.len(), 9, "a sealing key, and the backups' own");
     let mut shown: Vec<(String, Vec<u8>)> = Vec::new();
     // While clients are at work, and after repairs.
     let job = [
@@ -409,6 +409,29 @@ fn no_password_is_shown_anywhere() {
                 .then_some(())
                 .ok_or_else(|| "not all of them".to_owned())
         });
+    });
+    // And while backups are taken and proven.
+    std::thread::scope(|scope| {
+        let host = &host;
+        let work = scope.spawn(|| {
+            for name in ["genomics", "proteomics"] {
+                host.ok(&["backup", "now", name, "--wait"]);
+                host.ok(&["backup", "verify", name]);
+            }
+        });
+        let mut jobs_seen = 0;
+        while !work.is_finished() {
+            let ps = Command::new("ps").arg("axww").output().unwrap().stdout;
+            shown.push(("ps during backups".to_owned(), ps));
+            let jobs = host.docker(&["ps", "-q", "--filter", "label=db4sci.work"]);
+            for job in jobs.split_whitespace() {
+                let seen = host.try_docker(&["inspect", job]);
+                jobs_seen += u32::from(seen.code == 0);
+                shown.push(("a backup's job".to_owned(), seen.out.into()));
+            }
+        }
+        work.join().unwrap();
+        assert!(jobs_seen > 4, "{jobs_seen}");
     });
     host.docker(&["rm", "-f", &host.name("genomics")]);
     host.ready(&names);
@@ -450,7 +473,9 @@ fn no_password_is_shown_anywhere() {
         files(&host.path(folder), &mut shown);
     }
     for (of, password) in &passwords {
-        let password = password.trim_ascii();
+        // Of a file with comments before it, the last line is the secret.
+        let password = password.trim_ascii().split(|b| *b == b'\n').next_back();
+        let password = password.unwrap_or_default();
         assert!(password.len() >= 20, "{of}");
         for (place, text) in &shown {
             let found = text

@@ -75,8 +75,8 @@ impl Check<'_> {
         if spec.state == Some(WantedState::Retired) {
             self.refuse(
                 "spec.state",
-                "`Retired` takes a final verified backup first, and this version of db4sci makes \
-                 no backups yet; write Stopped, and nothing is lost",
+                "`Retired` takes a final verified backup first, and this version of db4sci cannot \
+                 take that step yet; write Stopped, and take a backup: db4sci backup now",
             );
         }
         if spec.tls == Some(Tls::Required) {
@@ -92,7 +92,10 @@ impl Check<'_> {
                 .volumes
                 .iter()
                 .any(|v| Some(v.label.as_str()) == label && v.encrypted);
-            let mut missing = vec!["TLS that is demanded", "encrypted backups"];
+            let mut missing = vec!["TLS that is demanded"];
+            if !self.rules.backups_encrypted() {
+                missing.push("encrypted backups");
+            }
             if !encrypted {
                 missing.push("an encrypted data volume");
             }
