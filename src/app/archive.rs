@@ -46,8 +46,20 @@ pub(super) fn archive(settings: &Settings, parts: Parts) -> Result<Archive, Stri
         clock,
         metrics,
     } = parts;
+    if identity_at(&settings.state_dir)?.is_none() {
+        let book = ledger.book();
+        let mut all = book.rows().flat_map(|(_, row)| row.backups.values());
+        if all.any(|backup| backup.state.good()) {
+            tracing::error!(
+                "the key of the backups is gone, and another one is made; put the old one into \
+                 keys/ under another name that ends in .agekey"
+            );
+        }
+    }
     let identity = identity(&settings.state_dir)?;
     let mut recipients = vec![identity.recipient()];
+    let mut identities = vec![identity];
+    identities.extend(others(&settings.state_dir)?);
     for (i, text) in settings.recipients.iter().enumerate() {
         let recipient: Recipient = text
             .parse()
@@ -67,7 +79,7 @@ pub(super) fn archive(settings: &Settings, parts: Parts) -> Result<Archive, Stri
         site,
         clock,
         metrics,
-        identities: vec![identity],
+        identities,
         recipients,
         spec_text: Box::new(|db| {
             let spec = specs::export(db);
@@ -149,6 +161,24 @@ pub(super) fn identity_at(state_dir: &Path) -> Result<Option<Identity>, String> 
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(format!("{}: {e}", path.display())),
     }
+}
+
+/// Keys of earlier days, which still read their backups.
+fn others(state_dir: &Path) -> Result<Vec<Identity>, String> {
+    let folder = home::keys(state_dir);
+    let own = key_file(state_dir);
+    let told = |e: std::io::Error| format!("{}: {e}", folder.display());
+    let mut found = Vec::new();
+    for entry in fs::read_dir(&folder).map_err(told)? {
+        let path = entry.map_err(told)?.path();
+        if path == own || path.extension().is_none_or(|e| e != KEY_EXTENSION) {
+            continue;
+        }
+        let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+        let key = Identity::from_file(&text).map_err(|why| format!("{}: {why}", path.display()));
+        found.push(key?);
+    }
+    Ok(found)
 }
 
 /// The instance's key, made where there is none. A key that is there and cannot be read is never

@@ -267,7 +267,7 @@ fn protections() {
     assert_eq!(
         errors(&spec("  phi: true\n  tls: Required\n")),
         [
-            "9:8: spec.phi: protected health information needs what this database does not have: TLS that is demanded, encrypted backups, an encrypted data volume; keep it elsewhere for now",
+            "9:8: spec.phi: protected health information needs what this database does not have: TLS that is demanded, an encrypted data volume; keep it elsewhere for now",
             "10:8: spec.tls: this version of db4sci cannot demand TLS yet; write Preferred",
         ]
     );

@@ -73,6 +73,18 @@ impl Archive {
                 of.0, of.1, of.2, of.3
             )));
         }
+        let ours: Vec<String> = self
+            .identities
+            .iter()
+            .map(|i| i.recipient().key_id())
+            .collect();
+        if !manifest.keys.iter().any(|key| ours.contains(key)) {
+            return Err(BackupError::NotNow(format!(
+                "{id} is encrypted to keys that this host does not have ({}); put its \
+                 .agekey file into state_dir/keys, and start the daemon again",
+                manifest.keys.join(", ")
+            )));
+        }
         Ok(manifest)
     }
 
