@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::Once;
 
 use db4sci::model::container::LABEL_INSTANCE;
-use db4sci::runtime::docker::LABEL_JOB_INSTANCE;
+use db4sci::runtime::docker::{LABEL_JOB_INSTANCE, LABEL_WORK_INSTANCE};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{FOLDERS, Host, LABEL};
@@ -65,7 +65,7 @@ fn kill_daemon_of(folder: &Path) {
 fn clean(folder: &Path) {
     let mut labels = Vec::new();
     if let Ok(instance) = fs::read_to_string(folder.join("state/instance")) {
-        for label in [LABEL_INSTANCE, LABEL_JOB_INSTANCE] {
+        for label in [LABEL_INSTANCE, LABEL_JOB_INSTANCE, LABEL_WORK_INSTANCE] {
             labels.push(format!("label={label}={}", instance.trim()));
         }
     }
