@@ -8,6 +8,7 @@ mod daemon;
 mod doctor;
 mod follow;
 mod home;
+mod images;
 mod init;
 mod keys;
 mod lock;

@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use super::host::Globals;
 use super::{
-    apply, backup, check, completions, connect, describe, events, export, get, key, logs,
+    apply, backup, check, completions, connect, describe, events, export, get, images, key, logs,
     maintenance, password, plan, restart, restore, resume, retry, rotate, start, stop, wait,
 };
 
@@ -99,6 +99,8 @@ pub enum Verb {
     Rotate(rotate::Args),
     /// The keys that passwords are sealed under, and that backups are encrypted to
     Key(key::Args),
+    /// Images of this host, as an archive for hosts that reach no registry
+    Images(images::Args),
     /// A database's spec as a document that can be applied
     Export(export::Args),
     /// The JSON Schema of specs

@@ -10,10 +10,12 @@ use std::sync::Arc;
 
 use crate::admin::Vault;
 use crate::engine;
-use crate::model::{Attempts, ContainerSeen, Database, Probe, Seen, SeenDatabase, Site, Status};
+use crate::model::{
+    Attempts, ContainerSeen, Database, ImageId, ImageRef, Probe, Seen, SeenDatabase, Site, Status,
+};
 use crate::runtime::{DataDirs, Runtime, RuntimeError, RuntimeEvent};
 
-pub use index::Index;
+pub use index::{Index, Tags};
 pub use ports::HostPorts;
 pub use probes::Probes;
 
@@ -26,6 +28,7 @@ pub struct Observer {
     vault: Arc<Vault>,
     site: Site,
     index: Index,
+    tags: Tags,
 }
 
 impl Observer {
@@ -47,6 +50,7 @@ impl Observer {
             vault,
             site,
             index: Index::default(),
+            tags: Tags::default(),
         }
     }
 
@@ -64,6 +68,13 @@ impl Observer {
                 self.index.unknown(error.to_string());
                 Err(error)
             }
+        }
+    }
+
+    /// Asks anew which images the known references name.
+    pub async fn look_at_tags(&self) {
+        for reference in self.tags.references() {
+            self.tags.set(&reference, self.named(&reference).await);
         }
     }
 
@@ -110,6 +121,10 @@ impl Observer {
                 (image, self.port_owner(db, ours).await)
             }
         };
+        let tag = match &containers {
+            Seen::Unknown(why) => Seen::Unknown(why.clone()),
+            Seen::Absent | Seen::Present(_) => self.tag(&db.image.reference).await,
+        };
         let files = match self.vault.files(db) {
             Ok(secrets) => {
                 let wanted = engine::recipe(db.engine).files(db);
@@ -120,6 +135,7 @@ impl Observer {
         SeenDatabase {
             containers,
             image,
+            tag,
             data: self.dirs.look(db).await,
             files,
             probe,
@@ -155,6 +171,24 @@ impl Observer {
             Seen::Absent
         } else {
             Seen::Present(found)
+        }
+    }
+
+    /// Which image a reference names, at most a minute ago.
+    async fn tag(&self, reference: &ImageRef) -> Seen<ImageId> {
+        if let Some(known) = self.tags.of(reference) {
+            return known;
+        }
+        let names = self.named(reference).await;
+        self.tags.set(reference, names.clone());
+        names
+    }
+
+    async fn named(&self, reference: &ImageRef) -> Seen<ImageId> {
+        match self.runtime.image(reference.as_str()).await {
+            Ok(Some(image)) => Seen::Present(image.id),
+            Ok(None) => Seen::Absent,
+            Err(error) => Seen::Unknown(error.to_string()),
         }
     }
 
