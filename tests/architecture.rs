@@ -41,11 +41,13 @@ const TABLE: [(&str, &[&str]); 14] = [
 ];
 
 /// A crate and the only folders that may name it.
-const ADAPTERS: [(&str, &[&str]); 5] = [
+const ADAPTERS: [(&str, &[&str]); 7] = [
     ("bollard", &["src/runtime/docker"]),
     ("sqlx", &["src/runtime/servers", "src/admin"]),
     ("::mongodb", &["src/runtime/servers"]),
     ("neo4rs", &["src/runtime/servers"]),
+    ("rcgen", &["src/admin/authority"]),
+    ("x509_parser", &["src/admin/authority"]),
     ("tokio_cron_scheduler", &["src/control"]),
 ];
 

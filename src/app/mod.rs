@@ -1,6 +1,7 @@
 //! The whole program put together: the only place that names concrete backends.
 
 mod admin;
+mod authority;
 mod backend;
 mod daemon;
 mod doctor;

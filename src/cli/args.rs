@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use super::host::Globals;
 use super::{
-    apply, check, completions, connect, describe, events, export, get, key, logs, maintenance,
+    apply, ca, check, completions, connect, describe, events, export, get, key, logs, maintenance,
     password, plan, restart, resume, retry, rotate, start, stop, wait,
 };
 
@@ -93,6 +93,8 @@ pub enum Verb {
     Password(password::Args),
     /// Make new passwords for a database; open connections go on
     Rotate(rotate::Args),
+    /// The authority that servers' certificates are verified with
+    Ca(ca::Args),
     /// The keys that passwords are sealed under
     Key(key::Args),
     /// A database's spec as a document that can be applied

@@ -14,6 +14,7 @@ mod acting;
 mod daemon;
 
 mod apply;
+mod ca;
 mod check;
 mod completions;
 mod connect;
@@ -115,6 +116,7 @@ async fn dispatch(verb: Option<Verb>, context: &Context) -> Exit {
         Some(Verb::Retry(args)) => retry::run(args, context).await,
         Some(Verb::Password(args)) => password::run(args, context).await,
         Some(Verb::Rotate(args)) => rotate::run(args, context).await,
+        Some(Verb::Ca(args)) => ca::run(args, context).await,
         Some(Verb::Key(args)) => key::run(args, context).await,
         Some(Verb::Export(args)) => export::run(args, context).await,
         Some(Verb::Schema) => schema::run(context).await,

@@ -4,6 +4,7 @@
 //! care: the intent is on disk before the first step, the world is looked at again before a step
 //! that takes something away, and each step may be repeated after a crash anywhere.
 
+mod certificates;
 pub mod failpoint;
 mod secrets;
 mod steps;
@@ -11,7 +12,7 @@ mod steps;
 use std::sync::Arc;
 
 use crate::admin::book::Row;
-use crate::admin::{Ledger, LedgerError, NewEntry, Vault, VaultError};
+use crate::admin::{Authority, AuthorityError, Ledger, LedgerError, NewEntry, Vault, VaultError};
 use crate::model::{
     Action, Change, Class, Clock, Database, FailedAttempt, Lane, Outcome, Reason, Site, Who,
 };
@@ -30,6 +31,8 @@ pub struct Executor {
     pub servers: Arc<dyn Servers>,
     /// Sealed secrets.
     pub vault: Arc<Vault>,
+    /// Where servers' certificates come from.
+    pub authority: Arc<Authority>,
     /// Where intents and results are written.
     pub ledger: Ledger,
     /// This host.
@@ -64,6 +67,8 @@ enum StepError {
     Ledger(#[from] LedgerError),
     #[error(transparent)]
     Vault(#[from] VaultError),
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
     #[error("{0}")]
     Moved(String),
 }
@@ -76,6 +81,7 @@ impl StepError {
             StepError::Server(e) => e.class(),
             StepError::Ledger(e) => e.class(),
             StepError::Vault(e) => e.class(),
+            StepError::Authority(e) => e.class(),
             StepError::Moved(_) => Class::Cancelled,
         }
     }
@@ -99,6 +105,7 @@ impl StepError {
             | StepError::Dir(DirError::Refused(_) | DirError::Io { .. })
             | StepError::Server(_)
             | StepError::Vault(_)
+            | StepError::Authority(_)
             | StepError::Moved(_) => Reason::Backoff,
         }
     }
@@ -150,6 +157,7 @@ impl Executor {
                         | StepError::Dir(_)
                         | StepError::Server(_)
                         | StepError::Vault(_)
+                        | StepError::Authority(_)
                         | StepError::Ledger(_) => LaneEnd::Failed(failure),
                     };
                 }

@@ -4,6 +4,7 @@
 //! carries its rule, so that a value that exists is a value that is allowed.
 
 pub mod action;
+pub mod certificate;
 pub mod change;
 pub mod class;
 pub mod container;
@@ -24,6 +25,7 @@ pub mod time;
 pub mod view;
 
 pub use action::{Action, Cost, Held, Lane, Reason, Verdict};
+pub use certificate::{CertificateSeen, Origin};
 pub use change::{Change, Entry, Outcome, Override, OverrideState, Who};
 pub use class::Class;
 pub use container::{

@@ -62,6 +62,7 @@ pub fn database(name: &str, volume: &Path) -> Database {
             sentinel: "PG_VERSION".to_owned(),
             uid: rustix::process::geteuid().as_raw(),
         },
+        tls: None,
     }
 }
 

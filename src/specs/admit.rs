@@ -171,6 +171,7 @@ impl<'a> Check<'a> {
                 kept.map(|db| db.on_lost).unwrap_or_default()
             }),
             layout,
+            tls: self.tls(),
         })
     }
 

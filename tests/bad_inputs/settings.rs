@@ -58,7 +58,7 @@ fn the_file() {
                 "prod/config.yaml:1:1: container_hots: unknown field; did you mean `container_host`?",
                 "prod/config.yaml:2:1: bucket: unknown field; allowed: admins, backupVolume, \
                  base_port, container_host, container_ip, container_prefix, dataVolumes, dbconfig, \
-                 desired_state, http, image_mirrors, limits, socket, state_dir, time_zone",
+                 desired_state, http, image_mirrors, limits, socket, state_dir, time_zone, tls",
             ],
         ),
         (

@@ -21,3 +21,4 @@ mod secrets;
 mod servers;
 mod specs;
 mod tables;
+mod tls;
