@@ -15,11 +15,11 @@ use crate::model::{
     SeenDatabase, Site, Timestamp, Who,
 };
 use crate::observe::Observer;
-use crate::plan::{self, Wanted};
+use crate::plan::{self, Wanted, phase};
 use crate::record::Metrics;
 
 use super::Board;
-use super::view::{acting, view};
+use super::view::view;
 
 /// Runs that are ready for this long count as a success; then it is looked at once more.
 const JUDGE_AFTER: TimeDelta = TimeDelta::seconds(11);
@@ -186,7 +186,8 @@ impl Reconciler {
         if lane.cost != Cost::None
             && let Some(shown) = self.board.view(name)
         {
-            self.board.show(acting(&shown, &lane, self.clock.now()));
+            self.board
+                .show(phase::acting(&shown, &lane, self.clock.now()));
         }
         let end = self.executor.run(&row, &lane).await;
         drop(permit);

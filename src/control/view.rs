@@ -1,7 +1,7 @@
 //! How one look is shown.
 
-use crate::model::view::{ConditionStatus, DatabaseView, Phase};
-use crate::model::{DataSeen, Lane, Probe, Seen, SeenDatabase, Site, Status, Timestamp, Verdict};
+use crate::model::view::DatabaseView;
+use crate::model::{DataSeen, Probe, Seen, SeenDatabase, Site, Status, Timestamp, Verdict};
 use crate::plan::{Wanted, phase};
 
 /// The view of a database after one look.
@@ -65,27 +65,6 @@ pub(super) fn view(
         lane: verdict.lane.clone(),
         seen: lines(wanted, seen, now),
     }
-}
-
-/// The view while a lane that its users notice is carried out: what was seen before is over.
-pub(super) fn acting(before: &DatabaseView, lane: &Lane, now: Timestamp) -> DatabaseView {
-    let mut view = before.clone();
-    if view.phase == Phase::Ready {
-        view.phase = Phase::Degraded;
-        view.reason = None;
-        view.message = lane.why.join(", ");
-    }
-    view.ready = false;
-    view.connections = None;
-    for condition in &mut view.conditions {
-        if condition.kind == "Ready" && condition.status != ConditionStatus::False {
-            condition.status = ConditionStatus::False;
-            condition.reason = "Acting".to_owned();
-            condition.message = lane.why.join(", ");
-            condition.last_transition_time = now;
-        }
-    }
-    view
 }
 
 /// What was last seen of each part, a line each.

@@ -53,6 +53,39 @@ pub struct ContainerSpec {
     pub stop_timeout: u32,
 }
 
+impl ContainerSpec {
+    /// How the container looks that is made by it, never started yet.
+    pub fn made(self, id: ContainerId) -> ContainerSeen {
+        let bound = |m: Mount| MountSeen {
+            source: m.source,
+            target: m.target,
+            anonymous: false,
+        };
+        let mut ports = self.ports;
+        ports.sort();
+        ContainerSeen {
+            id,
+            name: self.name,
+            labels: self.labels,
+            image: self.image,
+            status: Status::Created,
+            exit_code: 0,
+            oom_killed: false,
+            error: String::new(),
+            started_at: None,
+            finished_at: None,
+            restart_count: 0,
+            memory: self.memory,
+            nano_cpus: self.nano_cpus,
+            shm: self.shm,
+            restart: self.restart,
+            mounts: self.mounts.into_iter().map(bound).collect(),
+            ports,
+            pid: None,
+        }
+    }
+}
+
 /// A bind mount.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

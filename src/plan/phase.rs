@@ -1,7 +1,9 @@
 //! What a database is, in one word, with the reason. Derived; nothing is decided by it.
 
-use crate::model::view::{Condition, ConditionStatus, Phase};
-use crate::model::{Probe, Reason, Seen, SeenDatabase, Status, Timestamp, Verdict, WantedState};
+use crate::model::view::{Condition, ConditionStatus, DatabaseView, Phase};
+use crate::model::{
+    Lane, Probe, Reason, Seen, SeenDatabase, Status, Timestamp, Verdict, WantedState,
+};
 
 use super::Wanted;
 use super::lifecycle::up;
@@ -167,6 +169,27 @@ fn undone(reason: Reason) -> bool {
         | Reason::CrashLoop
         | Reason::Stopped => false,
     }
+}
+
+/// The view while a lane that its users notice is carried out: what was seen before is over.
+pub fn acting(before: &DatabaseView, lane: &Lane, now: Timestamp) -> DatabaseView {
+    let mut view = before.clone();
+    if view.phase == Phase::Ready {
+        view.phase = Phase::Degraded;
+        view.reason = None;
+        view.message = lane.why.join(", ");
+    }
+    view.ready = false;
+    view.connections = None;
+    for condition in &mut view.conditions {
+        if condition.kind == "Ready" && condition.status != ConditionStatus::False {
+            condition.status = ConditionStatus::False;
+            condition.reason = "Acting".to_owned();
+            condition.message = lane.why.join(", ");
+            condition.last_transition_time = now;
+        }
+    }
+    view
 }
 
 /// The conditions of a database; `before` keeps the transition times of those that did not change.

@@ -137,32 +137,10 @@ fn container(db: &Database, id: &str) -> ContainerSeen {
     let recipe = engine::recipe(db.engine);
     let spec = recipe.container(db, &site(), &image("17"));
     ContainerSeen {
-        id: ContainerId(id.to_owned()),
-        name: spec.name,
-        labels: spec.labels,
-        image: spec.image,
         status: Status::Running,
-        exit_code: 0,
-        oom_killed: false,
-        error: String::new(),
         started_at: Some(noon() - seconds(3600)),
-        finished_at: None,
-        restart_count: 0,
-        memory: spec.memory,
-        nano_cpus: spec.nano_cpus,
-        shm: spec.shm,
-        restart: spec.restart,
-        mounts: spec
-            .mounts
-            .into_iter()
-            .map(|m| MountSeen {
-                source: m.source,
-                target: m.target,
-                anonymous: false,
-            })
-            .collect(),
-        ports: spec.ports,
         pid: Some(4711),
+        ..spec.made(ContainerId(id.to_owned()))
     }
 }
 

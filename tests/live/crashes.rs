@@ -1,7 +1,7 @@
 //! The daemon killed at every step, and between an effect and its record: the next one finds what
 //! was done by its uid, goes on from there, and does nothing twice.
 
-use crate::host::{Host, Postgres, Run};
+use crate::host::{Host, LONG, Postgres, Run};
 
 /// A daemon that dies at a failpoint while it makes a new database; another one that goes on.
 #[track_caller]
@@ -45,6 +45,7 @@ fn killed_around_intent_and_files_it_goes_on() {
         "pin.before",
         "pin.after",
         "write_files.before",
+        "secrets.sealed",
         "write_files.after",
     ]);
 }
@@ -70,6 +71,29 @@ fn killed_around_account_and_marker_it_goes_on() {
         "mark_initialised.between",
         "mark_initialised.after",
     ]);
+}
+
+#[test]
+fn killed_around_a_reload_it_goes_on() {
+    let mut host = Host::new();
+    host.spec("genomics", Postgres, &[]);
+    host.start();
+    host.ready(&["genomics", "mydb_admin"]);
+    let run = host.run_of("genomics");
+    for (n, failpoint) in (5..).zip(["reload.before", "reload.written", "reload.after"]) {
+        host.stop();
+        host.start_with(&[("DB4SCI_FAILPOINT", failpoint)]);
+        let parameter = format!("parameters: {{work_mem: {n}MB}}");
+        host.spec("genomics", Postgres, &[&parameter]);
+        host.wait_killed();
+        host.start();
+        host.shows("genomics", LONG, "in force", |view| {
+            view.ready && view.observed_generation == view.generation
+        });
+        let said = host.sql("genomics", "show work_mem");
+        assert_eq!(said.trim(), format!("{n}MB"), "{failpoint}");
+        assert_eq!(host.run_of("genomics"), run, "{failpoint}");
+    }
 }
 
 #[test]
@@ -105,7 +129,7 @@ fn killed_while_it_replaces_a_container_it_goes_on() {
         );
         host.wait_killed();
         host.start();
-        host.shows("genomics", crate::host::LONG, "in force", |view| {
+        host.shows("genomics", LONG, "in force", |view| {
             view.ready && view.port == port && view.observed_generation == view.generation
         });
         let ours = host.containers_of("genomics");

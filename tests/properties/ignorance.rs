@@ -12,9 +12,9 @@ use db4sci::model::database::Window;
 use db4sci::model::view::Phase;
 use db4sci::model::{
     Action, Attempts, CertificateSeen, Class, ContainerId, ContainerSeen, Cost, DataSeen, Database,
-    FailedAttempt, FilesSeen, ImageId, ImageSeen, Lane, Marker, MarkerState, MountSeen, Origin,
-    Override, OverrideState, Probe, Reason, RestartPolicy, Seen, SeenDatabase, Site, Status,
-    Timestamp, Uid, WantedState, Who,
+    FailedAttempt, FilesSeen, ImageId, ImageSeen, Lane, Marker, MarkerState, Origin, Override,
+    OverrideState, Probe, Reason, RestartPolicy, Seen, SeenDatabase, Site, Status, Timestamp, Uid,
+    WantedState, Who,
 };
 use db4sci::plan::{Wanted, phase, plan};
 
@@ -157,40 +157,24 @@ impl Draw {
             Status::Dead,
             Status::Removing,
         ];
+        let made = spec.made(ContainerId(format!("{:016x}", self.0.next())));
         ContainerSeen {
-            id: ContainerId(format!("{:016x}", self.0.next())),
-            name: spec.name,
-            labels: spec.labels,
-            image: spec.image,
             status: *self.0.pick(&all),
             exit_code: *self.0.pick(&[0, 1, 81, 82, 83, 84, 85, 86, 137]),
             oom_killed: self.0.percent(5),
-            error: String::new(),
             started_at: self.maybe(90, Draw::ago),
             finished_at: self.maybe(90, Draw::ago),
-            restart_count: 0,
             memory: *self
                 .0
-                .pick(&[spec.memory, spec.memory, 0, 1 << 30, 8 << 30]),
+                .pick(&[made.memory, made.memory, 0, 1 << 30, 8 << 30]),
             nano_cpus: *self.0.pick(&[0, 1_000_000_000, 2_000_000_000]),
-            shm: spec.shm,
             restart: *self.0.pick(&[
                 RestartPolicy::Always,
                 RestartPolicy::Always,
                 RestartPolicy::No,
                 RestartPolicy::Other,
             ]),
-            mounts: spec
-                .mounts
-                .into_iter()
-                .map(|m| MountSeen {
-                    source: m.source,
-                    target: m.target,
-                    anonymous: false,
-                })
-                .collect(),
-            ports: spec.ports,
-            pid: None,
+            ..made
         }
     }
 

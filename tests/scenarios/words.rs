@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use db4sci::engine;
 use db4sci::model::{
-    ContainerId, ContainerSeen, DataSeen, Database, ImageId, ImageSeen, Marker, MarkerState,
-    MountSeen, Probe, Site, Source, Status, Timestamp, Uid,
+    ContainerId, ContainerSeen, DataSeen, Database, ImageId, ImageSeen, Marker, MarkerState, Probe,
+    Site, Source, Status, Timestamp, Uid,
 };
 use db4sci::specs::parse::from_json;
 use db4sci::specs::{self, Catalog, ConfigFiles, Request, Rules, VolumeRule};
@@ -94,32 +94,9 @@ pub fn made(db: &Database, now: Timestamp) -> ContainerSeen {
     let recipe = engine::recipe(db.engine);
     let spec = recipe.container(db, &site(), &image("17"));
     ContainerSeen {
-        id: ContainerId("c0ffee".to_owned()),
-        name: spec.name,
-        labels: spec.labels,
-        image: spec.image,
         status: Status::Running,
-        exit_code: 0,
-        oom_killed: false,
-        error: String::new(),
         started_at: Some(now - TimeDelta::hours(1)),
-        finished_at: None,
-        restart_count: 0,
-        memory: spec.memory,
-        nano_cpus: spec.nano_cpus,
-        shm: spec.shm,
-        restart: spec.restart,
-        mounts: spec
-            .mounts
-            .into_iter()
-            .map(|m| MountSeen {
-                source: m.source,
-                target: m.target,
-                anonymous: false,
-            })
-            .collect(),
-        ports: spec.ports,
-        pid: None,
+        ..spec.made(ContainerId("c0ffee".to_owned()))
     }
 }
 

@@ -9,10 +9,12 @@ mod files;
 mod given;
 mod x509;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use chrono::TimeDelta;
+use sha2::{Digest, Sha256};
 
 pub use files::{KEY_FILE, PUBLIC_FILE, TRUSTED_FILE, trust, write_public};
 pub use given::GivenFiles;
@@ -24,6 +26,8 @@ use crate::model::{CertificateSeen, Class, Origin, Secret, Timestamp};
 const LIFE: TimeDelta = TimeDelta::days(365);
 /// For how long the authority's own does.
 const AUTHORITY_LIFE: TimeDelta = TimeDelta::days(3650);
+/// How many certificates are remembered.
+const KNOWN: usize = 1000;
 /// A certificate holds from a little earlier on: clients' clocks differ.
 const EARLIER: TimeDelta = TimeDelta::hours(1);
 
@@ -104,6 +108,9 @@ pub struct Issued {
 /// Where servers' certificates come from.
 pub struct Authority {
     source: Source,
+    /// Texts that were found to be its own: they are looked at again and again, and a signature
+    /// takes a while to verify.
+    known: Mutex<BTreeMap<[u8; 32], CertificateSeen>>,
 }
 
 enum Source {
@@ -145,7 +152,7 @@ impl Authority {
         })?;
         let pair = Box::new(pair);
         let source = Source::Own { pair, path };
-        Ok((Authority { source }, made))
+        Ok((Authority::of(source), made))
     }
 
     /// The certificates that the settings name. `host` is the name that users connect to.
@@ -154,9 +161,7 @@ impl Authority {
     /// When a file cannot be read, or they do not fit each other, the host or the day.
     pub fn given(files: GivenFiles, now: Timestamp) -> Result<Self, AuthorityError> {
         files.read(now)?;
-        Ok(Authority {
-            source: Source::Given(files),
-        })
+        Ok(Authority::of(Source::Given(files)))
     }
 
     /// An authority in memory alone: for simulations.
@@ -166,18 +171,21 @@ impl Authority {
     pub fn of_simulation(now: Timestamp) -> Result<Self, AuthorityError> {
         let text = x509::authority("simulation", now - EARLIER, now + AUTHORITY_LIFE)?;
         let pair = Pair::read(text.expose()).map_err(AuthorityError::NotMade)?;
-        Ok(Authority {
-            source: Source::Own {
-                pair: Box::new(pair),
-                path: PathBuf::from("memory"),
-            },
-        })
+        Ok(Authority::of(Source::Own {
+            pair: Box::new(pair),
+            path: PathBuf::from("memory"),
+        }))
     }
 
     /// An authority for somebody who only looks: every certificate is taken for good.
     pub fn unread() -> Self {
+        Authority::of(Source::Unread)
+    }
+
+    fn of(source: Source) -> Self {
         Authority {
-            source: Source::Unread,
+            source,
+            known: Mutex::default(),
         }
     }
 
@@ -242,6 +250,23 @@ impl Authority {
 
     /// What is known of the certificate in a file; `None`: there is none in it.
     pub fn look(&self, text: &str) -> Option<CertificateSeen> {
+        let digest: [u8; 32] = Sha256::digest(text).into();
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(seen) = known().get(&digest) {
+            return Some(seen.clone());
+        }
+        let seen = self.examine(text)?;
+        if seen.origin == Origin::Issued {
+            let mut known = known();
+            if known.len() >= KNOWN {
+                known.clear();
+            }
+            known.insert(digest, seen.clone());
+        }
+        Some(seen)
+    }
+
+    fn examine(&self, text: &str) -> Option<CertificateSeen> {
         let seen = x509::read(text)?;
         let origin = match &self.source {
             Source::Own { pair, .. } if pair.has_issued(text) => Origin::Issued,

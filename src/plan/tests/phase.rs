@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::model::view::{Condition, ConditionStatus, Phase};
-use crate::plan::phase::{agrees, conditions};
+use crate::plan::phase::{acting, agrees, conditions};
+use crate::plan::render::sample;
 
 fn conditions_of(case: &Case, before: &[Condition]) -> Vec<Condition> {
     let verdict = case.plan();
@@ -156,4 +157,25 @@ fn a_condition_keeps_its_instant_until_its_status_changes() {
         };
         assert_eq!(new.last_transition_time, expected, "{}", new.kind);
     }
+}
+
+#[test]
+fn what_is_on_its_way_down_is_not_shown_as_ready() {
+    let before = sample::ready("genomics", "Postgres", "17.5", 32011);
+    let why = ["asked by jane"];
+    let lane = sample::lane("genomics", Cost::Restart, &why, vec![]);
+    let view = acting(&before, &lane, noon());
+    assert_eq!((view.phase, view.ready), (Phase::Degraded, false));
+    assert_eq!(view.message, why[0]);
+    assert_eq!(view.connections, None);
+    let ready = view.conditions.iter().find(|c| c.kind == "Ready").unwrap();
+    assert_eq!(ready.status, ConditionStatus::False);
+    assert_eq!(ready.last_transition_time, noon());
+    // What was not ready keeps its phase and its reason.
+    let mut held = before;
+    held.phase = Phase::Held;
+    held.reason = Some(Reason::DataLost);
+    let view = acting(&held, &lane, noon());
+    assert_eq!((view.phase, view.reason), (held.phase, held.reason));
+    assert!(!view.ready);
 }

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use chrono::TimeDelta;
 
 use crate::model::{
-    ContainerId, ContainerSeen, ContainerSpec, ImageId, MountSeen, RestartPolicy, Status,
-    Timestamp, Uid,
+    ContainerId, ContainerSeen, ContainerSpec, MountSeen, RestartPolicy, Status, Timestamp, Uid,
 };
 
 /// dockerd's first delay before it starts a dead container again; it doubles up to a minute.
@@ -128,23 +127,14 @@ impl Container {
     }
 
     pub(super) fn seen(&self) -> ContainerSeen {
-        let binds = self.spec.mounts.iter().map(|m| MountSeen {
-            source: m.source.clone(),
-            target: m.target.clone(),
-            anonymous: false,
-        });
+        let made = self.spec.clone().made(ContainerId(self.id.clone()));
         let anonymous = self.anonymous.iter().map(|(target, source)| MountSeen {
             source: source.clone(),
             target: target.clone(),
             anonymous: true,
         });
-        let mut ports = self.spec.ports.clone();
-        ports.sort();
         ContainerSeen {
-            id: ContainerId(self.id.clone()),
             name: self.name.clone(),
-            labels: self.spec.labels.clone(),
-            image: ImageId(self.spec.image.0.clone()),
             status: self.status,
             exit_code: self.exit_code,
             oom_killed: self.oom_killed,
@@ -154,11 +144,10 @@ impl Container {
             restart_count: self.restart_count,
             memory: self.memory,
             nano_cpus: self.nano_cpus,
-            shm: self.spec.shm,
             restart: self.policy,
-            mounts: binds.chain(anonymous).collect(),
-            ports,
+            mounts: made.mounts.into_iter().chain(anonymous).collect(),
             pid: self.has_process().then_some(4711),
+            ..made
         }
     }
 }
