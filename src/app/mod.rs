@@ -6,6 +6,7 @@ mod backend;
 mod daemon;
 mod doctor;
 mod home;
+mod images;
 mod init;
 mod keys;
 mod lock;

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 
 use crate::admin::read_offline;
-use crate::cli::{Checked, Finding, Globals, Host, JobRequest, KeyInfo};
+use crate::cli::{Checked, Finding, Globals, Host, ImageInfo, JobRequest, KeyInfo};
 use crate::model::view::Snapshot;
 use crate::model::{ContainerId, DbName, Entry, ImageId, Memory, Mount, SystemClock};
 use crate::record::tracing::{self as log, LogFormat};
@@ -17,7 +17,7 @@ use crate::runtime::docker::{Docker, JobSpec};
 use crate::settings::{Mode, Settings};
 use crate::specs;
 
-use super::{authority, daemon, doctor, home, init, keys, offline};
+use super::{authority, daemon, doctor, home, images, init, keys, offline};
 
 /// Where the socket is when no settings say otherwise.
 const SOCKET: &str = "/run/db4sci/db4sci.sock";
@@ -126,6 +126,23 @@ impl Host for Program {
 
     async fn renew_keys(&self, globals: &Globals) -> Result<String, String> {
         keys::renew(&Program::settings(globals)?).await
+    }
+
+    async fn images(&self, globals: &Globals) -> Result<Vec<ImageInfo>, String> {
+        images::list(&Program::settings(globals)?, &Docker::connect(None)).await
+    }
+
+    async fn save_images(
+        &self,
+        globals: &Globals,
+        to: PathBuf,
+        only: Vec<String>,
+    ) -> Result<String, String> {
+        images::save(&Program::settings(globals)?, &to, &only).await
+    }
+
+    async fn load_images(&self, globals: &Globals, from: PathBuf) -> Result<Vec<String>, String> {
+        images::load(&Program::settings(globals)?, &from).await
     }
 
     async fn offline_snapshot(&self, globals: &Globals) -> Result<Snapshot, String> {

@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use super::host::Globals;
 use super::{
-    apply, ca, check, completions, connect, describe, events, export, get, key, logs, maintenance,
-    password, plan, restart, resume, retry, rotate, start, stop, wait,
+    apply, ca, check, completions, connect, describe, events, export, get, images, key, logs,
+    maintenance, password, plan, restart, resume, retry, rotate, start, stop, wait,
 };
 
 /// Database servers for research groups, each in a container of its own.
@@ -97,6 +97,8 @@ pub enum Verb {
     Ca(ca::Args),
     /// The keys that passwords are sealed under
     Key(key::Args),
+    /// Images of this host, as an archive for hosts that reach no registry
+    Images(images::Args),
     /// A database's spec as a document that can be applied
     Export(export::Args),
     /// The JSON Schema of specs

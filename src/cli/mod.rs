@@ -23,6 +23,7 @@ mod doctor;
 mod events;
 mod export;
 mod get;
+mod images;
 mod init;
 mod key;
 mod logs;
@@ -53,7 +54,7 @@ use self::args::{Cli, Verb};
 use self::context::{Context, Io};
 use self::error::CliError;
 pub use self::error::Exit;
-pub use self::host::{Checked, Finding, Globals, Health, Host, JobRequest, KeyInfo};
+pub use self::host::{Checked, Finding, Globals, Health, Host, ImageInfo, JobRequest, KeyInfo};
 use crate::model::SystemClock;
 
 /// Runs this process' command line.
@@ -118,6 +119,7 @@ async fn dispatch(verb: Option<Verb>, context: &Context) -> Exit {
         Some(Verb::Rotate(args)) => rotate::run(args, context).await,
         Some(Verb::Ca(args)) => ca::run(args, context).await,
         Some(Verb::Key(args)) => key::run(args, context).await,
+        Some(Verb::Images(args)) => images::run(args, context).await,
         Some(Verb::Export(args)) => export::run(args, context).await,
         Some(Verb::Schema) => schema::run(context).await,
         Some(Verb::Doctor) => doctor::run(context).await,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 use super::certificate::CertificateSeen;
-use super::{Class, ContainerSeen, ImageSeen, Reason, Seen, Timestamp, Uid};
+use super::{Class, ContainerSeen, ImageId, ImageSeen, Reason, Seen, Timestamp, Uid};
 
 /// Everything the planner knows about one database besides its spec.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -15,6 +15,8 @@ pub struct SeenDatabase {
     pub containers: Seen<Vec<ContainerSeen>>,
     /// Its image on this host, by the pinned id where there is one.
     pub image: Seen<ImageSeen>,
+    /// The image that its reference names on this host by now.
+    pub tag: Seen<ImageId>,
     /// Its folder, marker and sentinel on the data volume.
     pub data: Seen<DataSeen>,
     /// Whether the files that its container mounts (guard, secrets, configuration) are in place.

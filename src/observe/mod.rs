@@ -11,11 +11,12 @@ use std::sync::Arc;
 use crate::admin::{Authority, Vault};
 use crate::engine::{self, CERTIFICATE_AND_KEY};
 use crate::model::{
-    Attempts, ContainerSeen, Database, FilesSeen, Probe, Seen, SeenDatabase, Site, Status,
+    Attempts, ContainerSeen, Database, FilesSeen, ImageId, ImageRef, Probe, Seen, SeenDatabase,
+    Site, Status,
 };
 use crate::runtime::{DataDirs, Runtime, RuntimeError, RuntimeEvent};
 
-pub use index::Index;
+pub use index::{Index, Tags};
 pub use ports::HostPorts;
 pub use probes::Probes;
 
@@ -29,6 +30,7 @@ pub struct Observer {
     authority: Arc<Authority>,
     site: Site,
     index: Index,
+    tags: Tags,
 }
 
 impl Observer {
@@ -52,6 +54,7 @@ impl Observer {
             authority,
             site,
             index: Index::default(),
+            tags: Tags::default(),
         }
     }
 
@@ -69,6 +72,13 @@ impl Observer {
                 self.index.unknown(error.to_string());
                 Err(error)
             }
+        }
+    }
+
+    /// Asks anew which images the known references name.
+    pub async fn look_at_tags(&self) {
+        for reference in self.tags.references() {
+            self.tags.set(&reference, self.named(&reference).await);
         }
     }
 
@@ -123,9 +133,14 @@ impl Observer {
                 (image, self.port_owner(db, ours).await)
             }
         };
+        let tag = match &containers {
+            Seen::Unknown(why) => Seen::Unknown(why.clone()),
+            Seen::Absent | Seen::Present(_) => self.tag(&db.image.reference).await,
+        };
         SeenDatabase {
             containers,
             image,
+            tag,
             data: self.dirs.look(db).await,
             files,
             probe,
@@ -186,6 +201,24 @@ impl Observer {
             Seen::Absent
         } else {
             Seen::Present(found)
+        }
+    }
+
+    /// Which image a reference names, at most a minute ago.
+    async fn tag(&self, reference: &ImageRef) -> Seen<ImageId> {
+        if let Some(known) = self.tags.of(reference) {
+            return known;
+        }
+        let names = self.named(reference).await;
+        self.tags.set(reference, names.clone());
+        names
+    }
+
+    async fn named(&self, reference: &ImageRef) -> Seen<ImageId> {
+        match self.runtime.image(reference.as_str()).await {
+            Ok(Some(image)) => Seen::Present(image.id),
+            Ok(None) => Seen::Absent,
+            Err(error) => Seen::Unknown(error.to_string()),
         }
     }
 

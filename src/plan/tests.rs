@@ -201,6 +201,7 @@ impl Case {
             seen: SeenDatabase {
                 containers: Seen::Present(vec![container(&db, "c0ffee")]),
                 image: Seen::Unknown("not looked at while it runs".to_owned()),
+                tag: Seen::Unknown("not looked at yet".to_owned()),
                 data: Seen::Present(whole(db.uid)),
                 files: Seen::Present(files),
                 probe: answering(),

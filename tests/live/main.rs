@@ -17,6 +17,7 @@ mod data;
 mod dockerd;
 mod engines;
 mod hands;
+mod images;
 mod secrets;
 mod servers;
 mod specs;

@@ -243,6 +243,7 @@ impl Draw {
         let seen = SeenDatabase {
             containers: self.seen(|d| (0..count).map(|_| d.container(&db)).collect()),
             image: self.seen(Draw::image),
+            tag: self.seen(|d| d.image().id),
             data: self.seen(|d| d.data(db.uid)),
             files: self.seen(|d| FilesSeen {
                 complete: d.0.percent(80),

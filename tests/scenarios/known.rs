@@ -52,6 +52,7 @@ impl Known {
             seen: SeenDatabase {
                 containers: Seen::Absent,
                 image: Seen::Absent,
+                tag: Seen::Absent,
                 data: Seen::Present(data("whole")),
                 files: Seen::Present(FilesSeen {
                     complete: true,

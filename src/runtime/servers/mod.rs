@@ -23,8 +23,11 @@ use crate::model::Uid;
 use crate::model::server::{Answer, Statement, Target};
 use crate::runtime::{ServerError, Servers};
 
-/// For one question, with connecting if need be.
+/// For one question over a connection that is open.
 const ASK: Duration = Duration::from_secs(3);
+/// For connecting, logging in and the first question: a server that has just come up on a busy
+/// host (a JVM, say) takes its time over its first ones.
+const OPEN: Duration = Duration::from_secs(15);
 /// For all statements of one call.
 const RUN: Duration = Duration::from_secs(30);
 /// For telling a server that we go; it finds out by itself otherwise.
@@ -94,12 +97,12 @@ impl WireServers {
 impl Servers for WireServers {
     async fn ask(&self, target: &Target, query: &str) -> Result<Answer, ServerError> {
         let slot = self.slot(target.uid);
-        within(ASK, async {
+        within(OPEN, async {
             let mut kept = slot.lock().await;
             // Taken out while in use: if the deadline cuts this future off, it is gone, and no
             // later question reads this one's late answer.
             if let Some(mut old) = kept.take().filter(|k| k.target == *target) {
-                match old.connection.ask(query).await {
+                match within(ASK, async { Ok(old.connection.ask(query).await) }).await? {
                     Ok(answer) => {
                         *kept = Some(old);
                         return Ok(answer);
@@ -156,7 +159,7 @@ impl Servers for WireServers {
     }
 
     async fn login(&self, target: &Target) -> Result<(), ServerError> {
-        within(ASK, async {
+        within(OPEN, async {
             let connection = self
                 .open(target, &target.database)
                 .await
