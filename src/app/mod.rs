@@ -2,6 +2,7 @@
 
 mod admin;
 mod archive;
+mod authority;
 mod backend;
 mod bundles;
 mod daemon;

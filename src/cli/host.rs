@@ -54,6 +54,9 @@ pub trait Host: Send + Sync + 'static {
     /// Looks for what is wrong with this host; works without the daemon.
     async fn doctor(&self, globals: &Globals) -> Vec<Finding>;
 
+    /// The certificate that servers' certificates are verified with, without the daemon.
+    async fn authority(&self, globals: &Globals) -> Result<String, String>;
+
     /// The keys of this instance, oldest first; works without the daemon.
     async fn keys(&self, globals: &Globals) -> Result<Vec<KeyInfo>, String>;
 
@@ -206,6 +209,8 @@ pub struct JobRequest {
     pub client: Client,
     /// The password file's text, to be mounted read-only at [`JobRequest::PASSFILE`] with mode 0600.
     pub passfile: Secret,
+    /// The certificate to be mounted read-only at [`JobRequest::AUTHORITY`], where one is needed.
+    pub authority: Option<String>,
     /// Whether both ends are a terminal, so that the job gets one, too.
     pub terminal: bool,
 }
@@ -213,4 +218,6 @@ pub struct JobRequest {
 impl JobRequest {
     /// Where the job finds its password file.
     pub const PASSFILE: &'static str = "/db4sci/passfile";
+    /// Where it finds the authority's certificate.
+    pub const AUTHORITY: &'static str = "/db4sci/ca.crt";
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+use super::certificate::CertificateSeen;
 use super::{Class, ContainerSeen, ImageId, ImageSeen, Reason, Seen, Timestamp, Uid};
 
 /// Everything the planner knows about one database besides its spec.
@@ -82,6 +83,10 @@ pub struct FilesSeen {
     pub settings: BTreeMap<String, String>,
     /// The configuration file's text that it was last started with.
     pub config: Option<String>,
+    /// The certificate that lies among its files.
+    pub certificate: Option<CertificateSeen>,
+    /// The mark of the one that the server has read.
+    pub in_use: Option<String>,
 }
 
 /// What a server last said to a query over its own protocol.

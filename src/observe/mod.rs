@@ -8,10 +8,11 @@ pub mod probes;
 
 use std::sync::Arc;
 
-use crate::admin::Vault;
-use crate::engine;
+use crate::admin::{Authority, Vault};
+use crate::engine::{self, CERTIFICATE_AND_KEY};
 use crate::model::{
-    Attempts, ContainerSeen, Database, ImageId, ImageRef, Probe, Seen, SeenDatabase, Site, Status,
+    Attempts, ContainerSeen, Database, FilesSeen, ImageId, ImageRef, Probe, Seen, SeenDatabase,
+    Site, Status,
 };
 use crate::runtime::{DataDirs, Runtime, RuntimeError, RuntimeEvent};
 
@@ -26,6 +27,7 @@ pub struct Observer {
     ports: Arc<dyn HostPorts>,
     probes: Probes,
     vault: Arc<Vault>,
+    authority: Arc<Authority>,
     site: Site,
     index: Index,
     tags: Tags,
@@ -40,6 +42,7 @@ impl Observer {
         ports: Arc<dyn HostPorts>,
         probes: Probes,
         vault: Arc<Vault>,
+        authority: Arc<Authority>,
         site: Site,
     ) -> Self {
         Observer {
@@ -48,6 +51,7 @@ impl Observer {
             ports,
             probes,
             vault,
+            authority,
             site,
             index: Index::default(),
             tags: Tags::default(),
@@ -100,8 +104,16 @@ impl Observer {
             all.iter()
                 .find(|c| c.uid() == Some(db.uid) && c.status == Status::Running)
         });
+        let files = self.files(db).await;
         let probe = match ours {
-            Some(container) => self.probes.of(db, container).await,
+            Some(container) => {
+                let reached = db.at_port_of(container);
+                let reached = match &files {
+                    Seen::Present(files) => reached.as_in_force(&files.settings),
+                    Seen::Absent | Seen::Unknown(_) => reached,
+                };
+                self.probes.of(&reached, container).await
+            }
             None => {
                 self.probes.stop(db.uid).await;
                 Probe::NotAsked
@@ -125,13 +137,6 @@ impl Observer {
             Seen::Unknown(why) => Seen::Unknown(why.clone()),
             Seen::Absent | Seen::Present(_) => self.tag(&db.image.reference).await,
         };
-        let files = match self.vault.files(db) {
-            Ok(secrets) => {
-                let wanted = engine::recipe(db.engine).files(db);
-                self.dirs.files(&self.site, db, &wanted, &secrets).await
-            }
-            Err(error) => Seen::Unknown(error.to_string()),
-        };
         SeenDatabase {
             containers,
             image,
@@ -143,6 +148,31 @@ impl Observer {
             port_owner,
             ledger_writable,
         }
+    }
+
+    /// The files that its container mounts, its certificate among them.
+    async fn files(&self, db: &Database) -> Seen<FilesSeen> {
+        let secrets = match self.vault.files(db) {
+            Ok(secrets) => secrets,
+            Err(error) => return Seen::Unknown(error.to_string()),
+        };
+        let wanted = engine::recipe(db.engine).files(db);
+        let seen = self.dirs.files(&self.site, db, &wanted, &secrets).await;
+        let Seen::Present(mut files) = seen else {
+            return seen;
+        };
+        if db.tls.is_some() {
+            let dirs = &self.dirs;
+            let file = dirs.secret_file(&self.site, db, CERTIFICATE_AND_KEY).await;
+            match file {
+                Ok(text) => {
+                    let text = text.as_ref().map(|text| text.expose());
+                    files.certificate = text.and_then(|text| self.authority.look(text));
+                }
+                Err(error) => return Seen::Unknown(error.to_string()),
+            }
+        }
+        Seen::Present(files)
     }
 
     async fn containers(&self, db: &Database) -> Seen<Vec<ContainerSeen>> {

@@ -22,3 +22,4 @@ mod secrets;
 mod servers;
 mod specs;
 mod tables;
+mod tls;

@@ -84,6 +84,10 @@ impl Host for FakeHost {
         }]
     }
 
+    async fn authority(&self, _: &Globals) -> Result<String, String> {
+        Ok("from the file\n".to_owned())
+    }
+
     async fn keys(&self, _: &Globals) -> Result<Vec<KeyInfo>, String> {
         let key = |id: &str, there, seals| KeyInfo {
             id: id.to_owned(),

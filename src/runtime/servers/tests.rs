@@ -17,6 +17,7 @@ fn target(protocol: Protocol, port: u16) -> Target {
         user: "db4sci".to_owned(),
         password: Secret::new("secret"),
         database: "postgres".to_owned(),
+        tls: false,
     }
 }
 
