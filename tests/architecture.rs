@@ -42,11 +42,13 @@ const TABLE: [(&str, &[&str]); 15] = [
 ];
 
 /// A crate and the only folders that may name it.
-const ADAPTERS: [(&str, &[&str]); 8] = [
+const ADAPTERS: [(&str, &[&str]); 10] = [
     ("bollard", &["src/runtime/docker"]),
     ("sqlx", &["src/runtime/servers", "src/admin"]),
     ("::mongodb", &["src/runtime/servers"]),
     ("neo4rs", &["src/runtime/servers"]),
+    ("rcgen", &["src/admin/authority"]),
+    ("x509_parser", &["src/admin/authority"]),
     ("tokio_cron_scheduler", &["src/control"]),
     ("aws_sdk_s3", &["src/store/s3.rs", "src/store/s3"]),
     ("aws_smithy_http_client", &["src/store/s3.rs"]),

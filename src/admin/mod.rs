@@ -10,6 +10,7 @@
 //! what should run and what to do about it is for `specs` and `plan`.
 
 pub mod applier;
+pub mod authority;
 pub mod book;
 pub mod bootstrap;
 pub mod journal;
@@ -22,6 +23,7 @@ mod testing;
 pub mod vault;
 
 pub use applier::{Applier, ApplierStatus, MydbAdmin};
+pub use authority::{Authority, AuthorityError};
 pub use book::{Book, NewEntry, Row};
 pub use journal::{FileStorage, Head, JournalError, MemoryStorage};
 pub use ledger::{Ledger, LedgerError, OpenReport, Query};

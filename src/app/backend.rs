@@ -6,16 +6,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use crate::admin::{Ledger, LedgerError, Query, Row, Vault};
+use crate::admin::{Authority, Ledger, LedgerError, Query, Row, Vault};
 use crate::control::intake::{Admitted, Intake};
 use crate::control::{Board, Desk, Queue, Reconciler};
-use crate::engine::{self, USER_SECRET};
+use crate::engine::{self, Reach, Trust, USER_SECRET};
 use crate::http::backend::{
     Applied, AppliedOutcome, Backend, Connection, Password, Rotate, Rotated,
 };
 use crate::http::document::Document;
 use crate::http::peer::Caller;
 use crate::http::refusal::{Refusal, RefusalKind};
+use crate::model::database::Tls;
 use crate::model::view::{BackupView, Snapshot, WorkAsk, WorkView};
 use crate::model::{
     BackupId, Change, Class, Clock, Database, DbName, Entry, OverrideState, Problem, Site,
@@ -39,6 +40,7 @@ pub(super) struct Daemon {
     pub(super) head: watch::Receiver<u64>,
     pub(super) runtime: Arc<dyn Runtime>,
     pub(super) vault: Arc<Vault>,
+    pub(super) authority: Arc<Authority>,
     pub(super) dirs: Arc<dyn DataDirs>,
     /// Logins and groups that may do everything.
     pub(super) admins: Vec<String>,
@@ -60,6 +62,11 @@ impl Daemon {
         book.row(name)
             .cloned()
             .ok_or_else(|| Refusal::no_database(name))
+    }
+
+    fn certificate(&self) -> Result<String, Refusal> {
+        let certificate = self.authority.certificate();
+        certificate.map_err(|error| Refusal::new(RefusalKind::Unavailable, error.to_string()))
     }
 
     async fn apply_one(
@@ -263,20 +270,40 @@ impl Backend for Daemon {
             ..db
         };
         let (inner, outer) = recipe.client_port(&db);
-        let (host, port) = if from_job {
+        let demanded = db.tls == Some(Tls::Required);
+        // Older clients take no address for a name that a certificate stands for.
+        let (host, port) = if from_job && demanded {
+            ("localhost".to_owned(), inner)
+        } else if from_job {
             ("127.0.0.1".to_owned(), inner)
-        } else if self.site.publish_ip.is_loopback() {
+        } else if self.site.publish_ip.is_loopback() && !demanded {
             (self.site.publish_ip.to_string(), outer)
         } else {
             (self.site.container_host.clone(), outer)
         };
+        let at = Reach {
+            host: &host,
+            port,
+            trust: demanded.then_some(Trust {
+                authority: Connection::AUTHORITY,
+                names: !from_job || self.authority.knows_inside(),
+            }),
+        };
         Ok(Connection {
             name: name.clone(),
-            client: recipe.client(&db, &host, port, Connection::PASSFILE),
-            passfile: recipe.passfile(&db, &host, port, &password),
+            client: recipe.client(&db, &at, Connection::PASSFILE),
+            passfile: recipe.passfile(&db, &at, &password),
+            authority: match demanded {
+                true => Some(self.certificate()?),
+                false => None,
+            },
             image: db.image.pinned.as_ref().map(ToString::to_string),
             container: view.and_then(|view| view.container.clone()),
         })
+    }
+
+    async fn authority(&self) -> Result<String, Refusal> {
+        self.certificate()
     }
 
     async fn password(&self, caller: &Caller, name: &DbName) -> Result<Password, Refusal> {

@@ -26,6 +26,7 @@ use crate::settings::Settings;
 use crate::specs::{Catalog, HostSize, Rules, yaml};
 
 use super::admin::{Admin, Logins};
+use super::authority::{self, Opened};
 use super::backend::Daemon;
 use super::{follow, home, lock};
 
@@ -49,6 +50,10 @@ pub(super) async fn run(settings: Settings) -> Result<(), String> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ledger = open_ledger(&settings.state_dir, clock.clone()).await?;
     let vault = Arc::new(open_vault(&settings.state_dir, &ledger)?);
+    let opened = authority::open(&settings, &site.instance, clock.now())?;
+    if let Some(made) = &opened.made {
+        note(&ledger, made).await;
+    }
     let docker = Docker::connect(None);
     let size = match docker.info().await {
         Ok(info) => Some(size_of(&info)),
@@ -74,14 +79,17 @@ pub(super) async fn run(settings: Settings) -> Result<(), String> {
         settings,
         size,
         site,
-        Kept { ledger, vault },
+        Kept {
+            ledger,
+            vault,
+            opened,
+        },
         docker,
         clock,
         stop.clone(),
     )?;
-    parts
-        .note(&format!("started, version {}", env!("CARGO_PKG_VERSION")))
-        .await;
+    let started = format!("started, version {}", env!("CARGO_PKG_VERSION"));
+    note(&parts.ledger, &started).await;
     parts.intake.mydb_admin().await?;
     let mut tasks = JoinSet::new();
     parts.spawn(&mut tasks);
@@ -95,7 +103,7 @@ pub(super) async fn run(settings: Settings) -> Result<(), String> {
     if tokio::time::timeout(GRACE, ended).await.is_err() {
         tracing::warn!("steps under way were cut off; the next start takes them up");
     }
-    parts.note("stopped; databases keep running").await;
+    note(&parts.ledger, "stopped; databases keep running").await;
     Ok(())
 }
 
@@ -173,10 +181,11 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// What outlives the daemon: the ledger, and what is sealed in it.
+/// What outlives the daemon: the ledger, what is sealed in it, and the authority.
 struct Kept {
     ledger: Ledger,
     vault: Arc<Vault>,
+    opened: Opened,
 }
 
 /// The daemon's parts, put together.
@@ -203,11 +212,18 @@ impl Parts {
         clock: Arc<dyn Clock>,
         stop: CancellationToken,
     ) -> Result<Self, String> {
-        let Kept { ledger, vault } = kept;
+        let Kept {
+            ledger,
+            vault,
+            opened,
+        } = kept;
+        let Opened {
+            authority, trust, ..
+        } = opened;
         let jobs: Arc<dyn Jobs> = Arc::new(docker.clone());
         let runtime: Arc<dyn Runtime> = Arc::new(docker);
         let dirs: Arc<dyn DataDirs> = Arc::new(HostDirs::new(&settings.state_dir));
-        let servers: Arc<dyn Servers> = Arc::new(WireServers::new());
+        let servers: Arc<dyn Servers> = Arc::new(WireServers::trusting(trust));
         let metrics = Arc::new(Metrics::new(settings.mode.as_str()).map_err(|e| e.to_string())?);
         let board = Arc::new(Board::new(
             clock.clone(),
@@ -229,6 +245,7 @@ impl Parts {
             Arc::new(ThisHost),
             probes,
             vault.clone(),
+            authority.clone(),
             site.clone(),
         ));
         let executor = Executor {
@@ -236,6 +253,7 @@ impl Parts {
             dirs: dirs.clone(),
             servers,
             vault: vault.clone(),
+            authority: authority.clone(),
             ledger: ledger.clone(),
             site: site.clone(),
             clock: clock.clone(),
@@ -303,6 +321,7 @@ impl Parts {
             head: heads,
             runtime: runtime.clone(),
             vault,
+            authority,
             dirs,
             admins: settings.admins.clone(),
             site: site.clone(),
@@ -371,17 +390,17 @@ impl Parts {
             self.stop.clone(),
         ));
     }
+}
 
-    async fn note(&self, message: &str) {
-        let entry = NewEntry {
-            who: Who::Daemon,
-            name: None,
-            outcome: Outcome::Done,
-            message: message.to_owned(),
-            change: Change::Noted,
-        };
-        if let Err(error) = self.ledger.append(entry).await {
-            tracing::warn!(%error, "could not be recorded");
-        }
+async fn note(ledger: &Ledger, message: &str) {
+    let entry = NewEntry {
+        who: Who::Daemon,
+        name: None,
+        outcome: Outcome::Done,
+        message: message.to_owned(),
+        change: Change::Noted,
+    };
+    if let Err(error) = ledger.append(entry).await {
+        tracing::warn!(%error, "could not be recorded");
     }
 }

@@ -5,14 +5,14 @@ use std::path::Path;
 
 use crate::cli::{Finding, Globals, Health};
 use crate::http::accounts;
-use crate::model::{ImageRef, Memory};
+use crate::model::{DbName, Memory};
 use crate::runtime::Runtime;
 use crate::runtime::docker::Docker;
 use crate::settings::Settings;
 use crate::specs::{self, Rules};
 
-use super::daemon;
 use super::program::Program;
+use super::{daemon, images};
 
 /// Below this, a volume counts as nearly full.
 const LITTLE: u64 = 5 << 30;
@@ -76,7 +76,9 @@ pub(super) async fn look(globals: &Globals) -> Vec<Finding> {
     match daemon::rules(&settings, size) {
         Ok(rules) => {
             all.push(folder(&settings, &rules));
-            all.extend(images(&docker, &rules).await);
+            if size.is_some() {
+                all.extend(images(&settings, &docker).await);
+            }
         }
         Err(problems) => {
             let next = "mend the catalog; running databases are not affected";
@@ -206,27 +208,36 @@ fn folder(settings: &Settings, rules: &Rules) -> Finding {
     }
 }
 
-/// Whether the images of the catalog are on this host: without a registry they must be.
-async fn images(docker: &Docker, rules: &Rules) -> Vec<Finding> {
-    let mut missing = Vec::new();
-    let mut there = 0;
-    for offered in rules.catalog.images() {
-        let image: &ImageRef = rules.mirrors.get(offered.as_str()).unwrap_or(offered);
-        match docker.image(image.as_str()).await {
-            Ok(Some(_)) => there += 1,
-            Ok(None) => missing.push(image.to_string()),
-            Err(_) => return Vec::new(),
-        }
-    }
+/// Whether the images of the catalog are on this host: without a registry they must be. And
+/// whether tags still name what databases run.
+async fn images(settings: &Settings, docker: &Docker) -> Vec<Finding> {
+    let all = match images::list(settings, docker).await {
+        Ok(all) => all,
+        Err(why) => return vec![finding("images", Health::Warn, why, None)],
+    };
+    let (here, missing): (Vec<_>, Vec<_>) = all.iter().partition(|image| image.id.is_some());
     let message = if missing.is_empty() {
-        format!("all {there} of the catalog are on this host")
+        format!("all {} are on this host", here.len())
     } else {
+        let missing: Vec<&str> = missing.iter().map(|i| i.reference.as_str()).collect();
         format!(
-            "{there} on this host; pulled when first needed: {}",
+            "{} on this host; pulled when first needed, or brought by `db4sci images load`: {}",
+            here.len(),
             missing.join(", ")
         )
     };
-    vec![finding("images", Health::Ok, message, None)]
+    let mut found = vec![finding("images", Health::Ok, message, None)];
+    for image in all.iter().filter(|image| image.moved) {
+        let stay: Vec<&str> = image.used_by.iter().map(DbName::as_str).collect();
+        let message = format!(
+            "the tag {} names another image by now, or none; these stay with theirs: {}",
+            image.reference,
+            stay.join(", ")
+        );
+        let next = "give the new image a row and a tag of its own in the catalog";
+        found.push(finding("images", Health::Warn, message, Some(next)));
+    }
+    found
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::admin::Keyring;
 use crate::settings::{self, Mode, Settings};
 use crate::specs::Catalog;
 
-use super::home;
+use super::{authority, home};
 
 /// Writes the settings file of the mode, where the mode has one.
 pub(super) fn write_files(home: &Path, mode: Mode) -> Result<(), String> {
@@ -34,6 +34,7 @@ pub(super) fn make_folders(home: &Path, settings: &Settings) -> Result<Vec<Strin
         settings.state_dir.display()
     ));
     done.push(keys(&settings.state_dir)?);
+    done.push(authority::line(settings)?);
     for volume in &settings.data_volumes {
         if !volume.path.is_dir() {
             home::make_folder(&volume.path, 0o711)?;

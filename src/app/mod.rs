@@ -2,12 +2,14 @@
 
 mod admin;
 mod archive;
+mod authority;
 mod backend;
 mod bundles;
 mod daemon;
 mod doctor;
 mod follow;
 mod home;
+mod images;
 mod init;
 mod keys;
 mod lock;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::admin::{Row, Vault, read_offline};
+use crate::admin::{Authority, Row, Vault, read_offline};
 use crate::control;
 use crate::model::view::Snapshot;
 use crate::model::{Attempts, Clock, DbName};
@@ -14,7 +14,7 @@ use crate::runtime::servers::WireServers;
 use crate::runtime::{DataDirs, Runtime};
 use crate::settings::Settings;
 
-use super::{daemon, home};
+use super::{authority, daemon, home};
 
 /// Looks once at every database that the journal knows.
 pub(super) async fn snapshot(settings: &Settings, clock: &dyn Clock) -> Result<Snapshot, String> {
@@ -32,7 +32,7 @@ pub(super) async fn snapshot(settings: &Settings, clock: &dyn Clock) -> Result<S
     let vault = Vault::read_only(&keys, move || known.clone()).map_err(|e| e.to_string())?;
     let vault = Arc::new(vault);
     let probes = Probes::asking(
-        Arc::new(WireServers::new()),
+        Arc::new(WireServers::trusting(authority::trust(settings))),
         vault.clone(),
         Arc::new(crate::model::SystemClock),
         site.clone(),
@@ -43,6 +43,8 @@ pub(super) async fn snapshot(settings: &Settings, clock: &dyn Clock) -> Result<S
         Arc::new(ThisHost),
         probes,
         vault,
+        // Nothing is issued, so nothing is found to be too old.
+        Arc::new(Authority::unread()),
         site.clone(),
     );
     let docker = observer.relist().await.err().map(|e| e.to_string());

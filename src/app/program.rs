@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
 use crate::admin::read_offline;
-use crate::cli::{Checked, Finding, Globals, Host, JobRequest, KeyInfo};
+use crate::cli::{Checked, Finding, Globals, Host, ImageInfo, JobRequest, KeyInfo};
 use crate::model::view::{BackupView, Snapshot};
 use crate::model::{BackupId, ContainerId, DbName, Entry, ImageId, Memory, Mount, SystemClock};
 use crate::record::tracing::{self as log, LogFormat};
@@ -16,7 +17,7 @@ use crate::runtime::docker::{Docker, JobSpec};
 use crate::settings::{Mode, Settings};
 use crate::specs;
 
-use super::{bundles, daemon, doctor, home, init, keys, offline};
+use super::{authority, bundles, daemon, doctor, home, images, init, keys, offline};
 
 /// Where the socket is when no settings say otherwise.
 const SOCKET: &str = "/run/db4sci/db4sci.sock";
@@ -111,6 +112,10 @@ impl Host for Program {
         doctor::look(globals).await
     }
 
+    async fn authority(&self, globals: &Globals) -> Result<String, String> {
+        authority::certificate(&Program::settings(globals)?)
+    }
+
     async fn keys(&self, globals: &Globals) -> Result<Vec<KeyInfo>, String> {
         keys::list(&Program::settings(globals)?)
     }
@@ -121,6 +126,23 @@ impl Host for Program {
 
     async fn renew_keys(&self, globals: &Globals) -> Result<String, String> {
         keys::renew(&Program::settings(globals)?).await
+    }
+
+    async fn images(&self, globals: &Globals) -> Result<Vec<ImageInfo>, String> {
+        images::list(&Program::settings(globals)?, &Docker::connect(None)).await
+    }
+
+    async fn save_images(
+        &self,
+        globals: &Globals,
+        to: PathBuf,
+        only: Vec<String>,
+    ) -> Result<String, String> {
+        images::save(&Program::settings(globals)?, &to, &only).await
+    }
+
+    async fn load_images(&self, globals: &Globals, from: PathBuf) -> Result<Vec<String>, String> {
+        images::load(&Program::settings(globals)?, &from).await
     }
 
     async fn offline_snapshot(&self, globals: &Globals) -> Result<Snapshot, String> {
@@ -192,17 +214,27 @@ impl Host for Program {
 
     async fn run_job(&self, globals: &Globals, job: JobRequest) -> Result<i32, String> {
         let settings = Program::settings(globals)?;
-        let passfile = passfile(job.passfile.expose())?;
+        let passfile = private(job.passfile.expose(), 0o600)?;
+        // No secret; the client in the image may be somebody else's.
+        let authority = job.authority.as_deref().map(|text| private(text, 0o644));
+        let authority = authority.transpose()?;
+        let mount = |file: &tempfile::NamedTempFile, target: &str| Mount {
+            source: file.path().to_owned(),
+            target: target.to_owned(),
+            read_only: true,
+        };
+        let mut mounts = vec![mount(&passfile, JobRequest::PASSFILE)];
+        mounts.extend(
+            authority
+                .iter()
+                .map(|file| mount(file, JobRequest::AUTHORITY)),
+        );
         let spec = JobSpec {
             name: format!("connect {}", job.name),
             instance: home::instance_of(&settings.state_dir)?,
             image: ImageId(job.image),
             network_of: ContainerId(job.container),
-            mounts: vec![Mount {
-                source: passfile.path().to_owned(),
-                target: JobRequest::PASSFILE.to_owned(),
-                read_only: true,
-            }],
+            mounts,
             entrypoint: vec![job.client.program],
             command: job.client.args,
             env: job.client.env,
@@ -217,10 +249,12 @@ impl Host for Program {
     }
 }
 
-/// A file that only its owner can read, gone with this process' use of it.
-fn passfile(text: &str) -> Result<tempfile::NamedTempFile, String> {
-    let told = |e: std::io::Error| format!("the password file cannot be written: {e}");
+/// A file of this process, gone with its use of it.
+fn private(text: &str, mode: u32) -> Result<tempfile::NamedTempFile, String> {
+    let told = |e: std::io::Error| format!("a file for the client cannot be written: {e}");
     let mut file = tempfile::NamedTempFile::new().map_err(told)?;
     file.write_all(text.as_bytes()).map_err(told)?;
+    let mode = std::fs::Permissions::from_mode(mode);
+    file.as_file().set_permissions(mode).map_err(told)?;
     Ok(file)
 }

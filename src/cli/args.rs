@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use super::host::Globals;
 use super::{
-    apply, backup, check, completions, connect, describe, events, export, get, key, logs,
-    maintenance, password, plan, restart, restore, resume, retry, rotate, start, stop, wait,
+    apply, backup, ca, check, completions, connect, describe, events, export, get, images, key,
+    logs, maintenance, password, plan, restart, restore, resume, retry, rotate, start, stop, wait,
 };
 
 /// Database servers for research groups, each in a container of its own.
@@ -97,8 +97,12 @@ pub enum Verb {
     Password(password::Args),
     /// Make new passwords for a database; open connections go on
     Rotate(rotate::Args),
+    /// The authority that servers' certificates are verified with
+    Ca(ca::Args),
     /// The keys that passwords are sealed under, and that backups are encrypted to
     Key(key::Args),
+    /// Images of this host, as an archive for hosts that reach no registry
+    Images(images::Args),
     /// A database's spec as a document that can be applied
     Export(export::Args),
     /// The JSON Schema of specs

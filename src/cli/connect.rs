@@ -13,7 +13,10 @@ use super::error::{CliError, Exit};
 use super::host::JobRequest;
 use crate::engine::Client;
 use crate::http::Connection;
-use crate::model::{DbName, Secret};
+use crate::model::DbName;
+
+/// The name that a printed URL has for the authority's certificate.
+const PRINTED: &str = "db4sci-ca.crt";
 
 /// What it takes.
 #[derive(Debug, clap::Args)]
@@ -36,8 +39,14 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     if !args.as_job {
         let connection = ask(context, &args.name, false).await?;
         if args.print {
-            context.line(&connection.client.url)?;
-            context.print(connection.passfile.expose())?;
+            let client = connection.client_with("", PRINTED);
+            context.line(&client.url)?;
+            context.print(connection.passfile_with(PRINTED).expose())?;
+            if connection.authority.is_some() {
+                context.warn(&format!(
+                    "TLS is demanded; first: db4sci ca export > {PRINTED}"
+                ));
+            }
             return Ok(Exit::OK);
         }
         let client = &connection.client;
@@ -86,8 +95,14 @@ async fn here(
         let path = path.to_owned();
         move |source| CliError::File { path, what, source }
     };
-    let passfile = write_passfile(&connection.passfile)?;
-    let client = connection.client_with(&passfile.path().to_string_lossy());
+    let authority = connection.authority.as_deref();
+    let authority = authority.map(|text| write(text, "writing the certificate"));
+    let authority = authority.transpose()?;
+    let path = authority.as_ref().map(|file| file.path().to_string_lossy());
+    let path = path.unwrap_or_default();
+    let passfile = connection.passfile_with(&path);
+    let passfile = write(passfile.expose(), "writing the password file")?;
+    let client = connection.client_with(&passfile.path().to_string_lossy(), &path);
     // From here on an interrupt is the client's to handle (it cancels a query), and an end from
     // outside must not leave the password file behind.
     let signals = |kind: SignalKind| signal(kind).map_err(fails(&program, "setting it up"));
@@ -110,11 +125,11 @@ async fn here(
 }
 
 /// A file that only this user can read, and that goes when it is dropped.
-fn write_passfile(text: &Secret) -> Result<tempfile::NamedTempFile, CliError> {
+fn write(text: &str, what: &'static str) -> Result<tempfile::NamedTempFile, CliError> {
     let folder = std::env::temp_dir();
     let fails = |source| CliError::File {
         path: folder.clone(),
-        what: "writing the password file",
+        what,
         source,
     };
     // Made with mode 0600.
@@ -122,7 +137,7 @@ fn write_passfile(text: &Secret) -> Result<tempfile::NamedTempFile, CliError> {
         .prefix(".db4sci-")
         .tempfile_in(&folder)
         .map_err(fails)?;
-    file.write_all(text.expose().as_bytes()).map_err(fails)?;
+    file.write_all(text.as_bytes()).map_err(fails)?;
     file.flush().map_err(fails)?;
     Ok(file)
 }
@@ -142,7 +157,9 @@ async fn as_job(
     args: Vec<String>,
 ) -> Result<Exit, CliError> {
     let name = connection.name.clone();
-    let mut client: Client = connection.client_with(JobRequest::PASSFILE);
+    let authority = JobRequest::AUTHORITY;
+    let passfile = connection.passfile_with(authority);
+    let mut client: Client = connection.client_with(JobRequest::PASSFILE, authority);
     client.args.extend(args);
     let (Some(image), Some(container)) = (connection.image, connection.container) else {
         return Err(CliError::Said(format!(
@@ -155,7 +172,8 @@ async fn as_job(
         image,
         container,
         client,
-        passfile: connection.passfile,
+        passfile,
+        authority: connection.authority,
         terminal: context.terminal(),
     };
     let code = context.host.run_job(&context.globals, job).await;
@@ -166,6 +184,7 @@ async fn as_job(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Secret;
     use crate::plan::render::sample;
 
     #[tokio::test]
@@ -184,6 +203,7 @@ mod tests {
                 url: String::new(),
             },
             passfile: Secret::new("word\n"),
+            authority: None,
             image: None,
             container: None,
         };

@@ -54,6 +54,9 @@ pub trait Host: Send + Sync + 'static {
     /// Looks for what is wrong with this host; works without the daemon.
     async fn doctor(&self, globals: &Globals) -> Vec<Finding>;
 
+    /// The certificate that servers' certificates are verified with, without the daemon.
+    async fn authority(&self, globals: &Globals) -> Result<String, String>;
+
     /// The keys of this instance, oldest first; works without the daemon.
     async fn keys(&self, globals: &Globals) -> Result<Vec<KeyInfo>, String>;
 
@@ -62,6 +65,21 @@ pub trait Host: Send + Sync + 'static {
 
     /// Makes a new sealing key without the daemon; gives a line for a person.
     async fn renew_keys(&self, globals: &Globals) -> Result<String, String>;
+
+    /// The images that the catalog offers or databases are pinned to; works without the daemon.
+    async fn images(&self, globals: &Globals) -> Result<Vec<ImageInfo>, String>;
+
+    /// Writes images (all of this host, or those named) as one archive, which must not exist yet;
+    /// gives a line for a person.
+    async fn save_images(
+        &self,
+        globals: &Globals,
+        to: PathBuf,
+        only: Vec<String>,
+    ) -> Result<String, String>;
+
+    /// Takes the images of an archive; gives a line for each, and what is still missing.
+    async fn load_images(&self, globals: &Globals, from: PathBuf) -> Result<Vec<String>, String>;
 
     /// What Docker and the journal say, without the daemon, read-only.
     async fn offline_snapshot(&self, globals: &Globals) -> Result<Snapshot, String>;
@@ -127,6 +145,22 @@ pub enum KeyKind {
     Backups,
 }
 
+/// An image that this host needs or may come to need.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageInfo {
+    /// Its name in the catalog; `None`: it is offered no more, and databases still run it.
+    pub display: Option<String>,
+    /// Its reference, the mirror's where there is one.
+    pub reference: String,
+    /// Its id; `None`: it is not on this host.
+    pub id: Option<String>,
+    /// Whether the reference names another image by now, or none: databases stay with theirs.
+    pub moved: bool,
+    /// The databases that are pinned to it.
+    pub used_by: Vec<DbName>,
+}
+
 /// What a check found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Checked {
@@ -175,6 +209,8 @@ pub struct JobRequest {
     pub client: Client,
     /// The password file's text, to be mounted read-only at [`JobRequest::PASSFILE`] with mode 0600.
     pub passfile: Secret,
+    /// The certificate to be mounted read-only at [`JobRequest::AUTHORITY`], where one is needed.
+    pub authority: Option<String>,
     /// Whether both ends are a terminal, so that the job gets one, too.
     pub terminal: bool,
 }
@@ -182,4 +218,6 @@ pub struct JobRequest {
 impl JobRequest {
     /// Where the job finds its password file.
     pub const PASSFILE: &'static str = "/db4sci/passfile";
+    /// Where it finds the authority's certificate.
+    pub const AUTHORITY: &'static str = "/db4sci/ca.crt";
 }

@@ -15,6 +15,7 @@ mod daemon;
 
 mod apply;
 mod backup;
+mod ca;
 mod check;
 mod completions;
 mod connect;
@@ -23,6 +24,7 @@ mod doctor;
 mod events;
 mod export;
 mod get;
+mod images;
 mod init;
 mod key;
 mod logs;
@@ -54,7 +56,9 @@ use self::args::{Cli, Verb};
 use self::context::{Context, Io};
 use self::error::CliError;
 pub use self::error::Exit;
-pub use self::host::{Checked, Finding, Globals, Health, Host, JobRequest, KeyInfo, KeyKind};
+pub use self::host::{
+    Checked, Finding, Globals, Health, Host, ImageInfo, JobRequest, KeyInfo, KeyKind,
+};
 use crate::model::SystemClock;
 
 /// Runs this process' command line.
@@ -119,7 +123,9 @@ async fn dispatch(verb: Option<Verb>, context: &Context) -> Exit {
         Some(Verb::Restore(args)) => restore::run(args, context).await,
         Some(Verb::Password(args)) => password::run(args, context).await,
         Some(Verb::Rotate(args)) => rotate::run(args, context).await,
+        Some(Verb::Ca(args)) => ca::run(args, context).await,
         Some(Verb::Key(args)) => key::run(args, context).await,
+        Some(Verb::Images(args)) => images::run(args, context).await,
         Some(Verb::Export(args)) => export::run(args, context).await,
         Some(Verb::Schema) => schema::run(context).await,
         Some(Verb::Doctor) => doctor::run(context).await,

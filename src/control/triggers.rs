@@ -147,6 +147,8 @@ impl Triggers {
             .docker(listed.as_ref().err().map(ToString::to_string));
         if let Err(error) = &listed {
             tracing::warn!(%error, "the containers could not be listed");
+        } else {
+            self.observer.look_at_tags().await;
         }
         self.add_all();
         listed.is_ok()

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::model::database::AccountRole;
+use crate::model::database::{AccountRole, TLS, Tls};
 use crate::model::server::{Protocol, Statement, Target};
 use crate::model::{ContainerSpec, Database, FilesWanted, ImageSeen, Memory, Mount, Secret, Site};
 
 use super::parameters::Table;
-use super::{ADMIN_SECRET, Client, Defaults, Recipe, SECRETS_TARGET, USER_SECRET, login, shape};
+use super::{
+    ADMIN_SECRET, AUTHORITY, CERTIFICATE_AND_KEY, Client, Defaults, Reach, Recipe, SECRETS_TARGET,
+    USER_SECRET, login, shape,
+};
 
 /// The account that the image makes at its first start: db4sci's own login.
 pub(super) const SUPERUSER: &str = "root";
@@ -17,7 +20,7 @@ pub(super) const SUPERUSER: &str = "root";
 const CONF_DIR: &str = "/etc/mysql/mariadb.conf.d";
 
 /// Parameters that would break a promise (see the same list of PostgreSQL).
-const KEPT: [&str; 12] = [
+const KEPT: [&str; 21] = [
     "innodb_flush_log_at_trx_commit",
     "innodb_doublewrite",
     "datadir",
@@ -30,6 +33,15 @@ const KEPT: [&str; 12] = [
     "plugin_load",
     "plugin_load_add",
     "secure_file_priv",
+    "require_secure_transport",
+    "skip_ssl",
+    "ssl",
+    "ssl_ca",
+    "ssl_capath",
+    "ssl_cert",
+    "ssl_crl",
+    "ssl_crlpath",
+    "ssl_key",
 ];
 
 /// What a user's Admin gets on everything: all that a person does to databases and accounts,
@@ -108,11 +120,21 @@ impl Recipe for MariaDb {
     }
 
     fn reloads(&self, setting: &str) -> bool {
-        PARAMETERS.reloads(&setting.replace('-', "_"))
+        setting == TLS || PARAMETERS.reloads(&setting.replace('-', "_"))
     }
 
     fn reload_statements(&self, changed: &BTreeMap<String, Option<String>>) -> Vec<Statement> {
         let each = changed.iter().map(|(name, value)| {
+            if name == TLS {
+                let demanded = value.as_deref() == Some(Tls::Required.as_str());
+                return statement(
+                    "demand TLS, or not",
+                    format!(
+                        "SET GLOBAL require_secure_transport = {}",
+                        u8::from(demanded)
+                    ),
+                );
+            }
             let name = name.replace('-', "_");
             let value = value
                 .as_ref()
@@ -123,6 +145,13 @@ impl Recipe for MariaDb {
             )
         });
         each.collect()
+    }
+
+    fn certificate_statements(&self) -> Option<Vec<Statement>> {
+        Some(vec![statement(
+            "read the certificate again",
+            "FLUSH SSL".to_owned(),
+        )])
     }
 
     fn check_user(&self, user: &str) -> Result<(), String> {
@@ -151,6 +180,15 @@ impl Recipe for MariaDb {
             text,
             "innodb_flush_log_at_trx_commit = 1\ninnodb_doublewrite = 1"
         );
+        if let Some(tls) = db.tls {
+            let file = format!("{SECRETS_TARGET}/{CERTIFICATE_AND_KEY}");
+            let _ = writeln!(
+                text,
+                "ssl_cert = {file}\nssl_key = {file}\nssl_ca = {SECRETS_TARGET}/{AUTHORITY}\n\
+                 require_secure_transport = {}",
+                u8::from(tls == Tls::Required)
+            );
+        }
         let person = shape::config_text(db);
         shape::files(db, [("db4sci.cnf", text), ("user.cnf", person)])
     }
@@ -251,27 +289,43 @@ impl Recipe for MariaDb {
         all
     }
 
-    fn client(&self, db: &Database, host: &str, port: u16, passfile: &str) -> Client {
+    fn client(&self, db: &Database, at: &Reach<'_>, passfile: &str) -> Client {
         let (user, database) = (&db.account.user, &db.database);
+        let Reach { host, port, trust } = *at;
+        // --defaults-extra-file must be the first argument.
+        let mut args = vec![
+            format!("--defaults-extra-file={passfile}"),
+            format!("--host={host}"),
+            format!("--port={port}"),
+            "--protocol=tcp".to_owned(),
+            format!("--user={user}"),
+            format!("--database={database}"),
+        ];
+        let mut query = String::new();
+        if let Some(trust) = trust {
+            let verify = if trust.names {
+                "--ssl-verify-server-cert"
+            } else {
+                "--skip-ssl-verify-server-cert"
+            };
+            args.extend([
+                "--ssl".to_owned(),
+                format!("--ssl-ca={}", trust.authority),
+                verify.to_owned(),
+            ]);
+            query = format!("?sslMode=verify-full&serverSslCert={}", trust.authority);
+        }
         Client {
             program: "mariadb".to_owned(),
-            // --defaults-extra-file must be the first argument.
-            args: vec![
-                format!("--defaults-extra-file={passfile}"),
-                format!("--host={host}"),
-                format!("--port={port}"),
-                "--protocol=tcp".to_owned(),
-                format!("--user={user}"),
-                format!("--database={database}"),
-            ],
+            args,
             env: BTreeMap::new(),
             shell_args: Vec::new(),
             in_image: false,
-            url: format!("mariadb://{user}@{host}:{port}/{database}"),
+            url: format!("mariadb://{user}@{host}:{port}/{database}{query}"),
         }
     }
 
-    fn passfile(&self, _: &Database, _: &str, _: u16, password: &Secret) -> Secret {
+    fn passfile(&self, _: &Database, _: &Reach<'_>, password: &Secret) -> Secret {
         Secret::new(format!(
             "[client]\npassword=\"{}\"\n",
             password.expose().replace('\\', "\\\\").replace('"', "\\\"")
@@ -331,47 +385,4 @@ pub(super) fn literal(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_series_is_two_numbers() {
-        for (tag, series) in [("10.11", "10.11"), ("11.8.2-noble", "11.8")] {
-            assert_eq!(MariaDb.series(tag).as_deref(), Some(series));
-        }
-        assert_eq!(MariaDb.series("11"), None);
-        assert_eq!(MariaDb.series("lts"), None);
-    }
-
-    #[test]
-    fn names_and_passwords_cannot_leave_their_quotes() {
-        assert_eq!(identifier("a`; drop"), "`a``; drop`");
-        assert_eq!(literal("a\\'b"), "'a\\\\''b'");
-    }
-
-    #[test]
-    fn sizes_are_numbers_in_a_statement() {
-        for (name, value, said) in [
-            ("max_allowed_packet", "64M", "67108864"),
-            ("max_connections", "200", "200"),
-            ("long_query_time", "0.5", "0.5"),
-            ("sql_mode", "ANSI", "'ANSI'"),
-        ] {
-            assert_eq!(global(name, value), said, "{name}");
-        }
-        let changed = [("wait_timeout".to_owned(), None)].into();
-        let all = MariaDb.reload_statements(&changed);
-        assert_eq!(all[0].text.expose(), "SET GLOBAL `wait_timeout` = DEFAULT");
-    }
-
-    #[test]
-    fn what_keeps_data_safe_cannot_be_set() {
-        assert!(
-            MariaDb
-                .check_parameter("innodb-flush-log-at-trx-commit", "0")
-                .is_err()
-        );
-        assert!(MariaDb.check_parameter("max_connections", "500").is_ok());
-        assert!(MariaDb.check_user("root").is_err());
-    }
-}
+mod tests;

@@ -11,9 +11,9 @@ mod parameters;
 mod postgres;
 mod shape;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::database::AccountRole;
+use crate::model::database::{AccountRole, Tls};
 use crate::model::server::{Protocol, Statement, Target};
 use crate::model::{
     ContainerSpec, Database, EngineKind, FilesWanted, ImageSeen, Memory, Secret, Site,
@@ -33,6 +33,16 @@ pub const ADMIN_SECRET: &str = "admin";
 pub const USER_SECRET: &str = "user";
 /// The secret file of `mydb_admin` alone: the password of the daemon's own role there.
 pub const DAEMON_SECRET: &str = "db4sci";
+
+/// The file among the secrets with a server's certificate, its issuers', and its key, in one: both
+/// change at once.
+pub const CERTIFICATE_AND_KEY: &str = "tls.pem";
+/// The same without the key.
+pub const CERTIFICATE: &str = "tls.crt";
+/// Its key alone.
+pub const CERTIFICATE_KEY: &str = "tls.key";
+/// The authority's certificate.
+pub const AUTHORITY: &str = "ca.crt";
 
 /// The recipe of an engine.
 pub fn recipe(kind: EngineKind) -> &'static dyn Recipe {
@@ -95,6 +105,9 @@ pub trait Recipe: Send + Sync {
         Vec::new()
     }
 
+    /// What makes a running server read its certificate again. `None`: only a restart does.
+    fn certificate_statements(&self) -> Option<Vec<Statement>>;
+
     /// Whether a login name may be a user's. The error says what is wrong and what to do.
     fn check_user(&self, user: &str) -> Result<(), String>;
 
@@ -151,10 +164,49 @@ pub trait Recipe: Send + Sync {
     -> Vec<Statement>;
 
     /// The engine's own client.
-    fn client(&self, db: &Database, host: &str, port: u16, passfile: &str) -> Client;
+    fn client(&self, db: &Database, at: &Reach<'_>, passfile: &str) -> Client;
 
     /// The text of a password file for that client.
-    fn passfile(&self, db: &Database, host: &str, port: u16, password: &Secret) -> Secret;
+    fn passfile(&self, db: &Database, at: &Reach<'_>, password: &Secret) -> Secret;
+}
+
+/// Where a client finds a server, and how it makes sure of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reach<'a> {
+    /// The host.
+    pub host: &'a str,
+    /// The port.
+    pub port: u16,
+    /// How the server's certificate is verified; `None`: it is not demanded.
+    pub trust: Option<Trust<'a>>,
+}
+
+/// How a server's certificate is verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trust<'a> {
+    /// The path of the authority's certificate.
+    pub authority: &'a str,
+    /// Whether the certificate stands for the host's name: a given one knows nothing of the inside
+    /// of a container.
+    pub names: bool,
+}
+
+/// The host names and addresses that a server's certificate stands for.
+pub fn certificate_names(db: &Database, site: &Site) -> BTreeSet<String> {
+    let mut names: BTreeSet<String> = [
+        "localhost",
+        "127.0.0.1",
+        "::1",
+        db.name.as_str(),
+        &site.container_host,
+        &site.container_name(&db.name),
+    ]
+    .map(str::to_owned)
+    .into();
+    if !site.publish_ip.is_unspecified() {
+        names.insert(site.publish_ip.to_string());
+    }
+    names
 }
 
 /// How to call an engine's own client. No part of it holds a secret.
@@ -205,5 +257,6 @@ fn login(
         user: user.to_owned(),
         password,
         database: database.to_owned(),
+        tls: db.tls == Some(Tls::Required),
     }
 }

@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::model::database::AccountRole;
+use crate::model::database::{AccountRole, Tls};
 use crate::model::server::{Protocol, Statement, Target};
 use crate::model::{ContainerSpec, Database, FilesWanted, ImageSeen, Memory, Mount, Secret, Site};
 
 use self::conf::{options, put, render};
 use super::{
-    ADMIN_SECRET, CONFIG_TARGET, Client, Defaults, Recipe, SECRETS_TARGET, USER_SECRET, login,
-    shape,
+    ADMIN_SECRET, AUTHORITY, CERTIFICATE_AND_KEY, CONFIG_TARGET, Client, Defaults, Reach, Recipe,
+    SECRETS_TARGET, USER_SECRET, login, shape,
 };
 
 /// db4sci's own login, made at the first start.
@@ -130,6 +130,15 @@ impl Recipe for MongoDb {
         Ok(())
     }
 
+    fn certificate_statements(&self) -> Option<Vec<Statement>> {
+        Some(vec![Statement {
+            purpose: "read the certificate again",
+            database: ADMIN.to_owned(),
+            text: Secret::new(command(&[("rotateCertificates", json!(1))])),
+            done_code: None,
+        }])
+    }
+
     fn check_user(&self, user: &str) -> Result<(), String> {
         shape::plain_user(user, &["root", "admin", "mongodb"], 63)
     }
@@ -157,6 +166,23 @@ impl Recipe for MongoDb {
             ("storage.dbPath", data(db)),
         ] {
             put(&mut tree, name, value);
+        }
+        if let Some(tls) = db.tls {
+            let mode = match tls {
+                Tls::Preferred => "allowTLS",
+                Tls::Required => "requireTLS",
+            };
+            let file = |name: &str| format!("{SECRETS_TARGET}/{name}");
+            for (name, value) in [
+                ("mode", mode),
+                ("certificateKeyFile", &file(CERTIFICATE_AND_KEY)),
+                // Without it, servers since 7.0 do not start with TLS; with it alone, they would
+                // demand a certificate of every client.
+                ("CAFile", &file(AUTHORITY)),
+                ("allowConnectionsWithoutCertificates", "true"),
+            ] {
+                put(&mut tree, &format!("net.tls.{name}"), value);
+            }
         }
         let mut text = String::from(
             "# Written by db4sci; a change is lost. Set `parameters:` or `config:` in the spec.\n",
@@ -273,7 +299,8 @@ impl Recipe for MongoDb {
         }]
     }
 
-    fn client(&self, db: &Database, host: &str, port: u16, passfile: &str) -> Client {
+    fn client(&self, db: &Database, at: &Reach<'_>, passfile: &str) -> Client {
+        let Reach { host, port, .. } = at;
         let words = ["--quiet", "--nodb", "--eval"].map(str::to_owned);
         Client {
             program: "mongosh".to_owned(),
@@ -286,21 +313,38 @@ impl Recipe for MongoDb {
             shell_args: vec!["--shell".to_owned()],
             in_image: false,
             url: format!(
-                "mongodb://{}@{host}:{port}/{}",
-                db.account.user, db.database
+                "mongodb://{}@{host}:{port}/{}{}",
+                db.account.user,
+                db.database,
+                tls_options(at)
             ),
         }
     }
 
-    fn passfile(&self, db: &Database, host: &str, port: u16, password: &Secret) -> Secret {
+    fn passfile(&self, db: &Database, at: &Reach<'_>, password: &Secret) -> Secret {
+        let Reach { host, port, .. } = at;
         let url = format!(
-            "mongodb://{}:{}@{host}:{port}/{}",
+            "mongodb://{}:{}@{host}:{port}/{}{}",
             db.account.user,
             percent(password.expose()),
-            db.database
+            db.database,
+            tls_options(at)
         );
         Secret::new(format!("db = connect({});\n", Value::from(url)))
     }
+}
+
+/// What a URL says about TLS.
+fn tls_options(at: &Reach<'_>) -> String {
+    let Some(trust) = at.trust else {
+        return String::new();
+    };
+    let names = if trust.names {
+        ""
+    } else {
+        "&tlsAllowInvalidHostnames=true"
+    };
+    format!("?tls=true&tlsCAFile={}{names}", trust.authority)
 }
 
 /// A command as JSON: its first key is the verb, so the order stays.
@@ -330,82 +374,4 @@ fn percent(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_series_is_two_numbers() {
-        for (tag, series) in [("8.0", "8.0"), ("7.0.14-jammy", "7.0")] {
-            assert_eq!(MongoDb.series(tag).as_deref(), Some(series));
-        }
-        assert_eq!(MongoDb.series("8"), None);
-    }
-
-    #[test]
-    fn the_cache_follows_the_memory() {
-        for (mib, cache) in [(512, "0.25"), (2048, "0.50"), (3 * 1024, "1.00")] {
-            let settings = MongoDb.settings(Memory::mebibytes(mib));
-            assert_eq!(
-                settings["storage.wiredTiger.engineConfig.cacheSizeGB"],
-                cache
-            );
-        }
-    }
-
-    #[test]
-    fn a_parameter_is_an_open_option() {
-        for name in ["operationProfiling.mode", "systemLog.verbosity"] {
-            assert_eq!(MongoDb.check_parameter(name, "1"), Ok(()), "{name}");
-        }
-        for name in [
-            "net.port",
-            "net.bindIp",
-            "storage.dbPath",
-            "security.authorization",
-            "setParameter.enableTestCommands",
-            "systemLog",
-            "systemLog..verbosity",
-            "operationProfiling",
-            "x: y",
-            "",
-        ] {
-            assert!(MongoDb.check_parameter(name, "1").is_err(), "{name}");
-        }
-        let split = MongoDb.check_parameter("systemLog.verbosity", "1\nnet: {}");
-        assert!(split.is_err());
-    }
-
-    #[test]
-    fn a_configuration_file_is_held_to_the_same_rules() {
-        let good = "# ours\noperationProfiling:\n  mode: slowOp\n  slowOpThresholdMs: 50\n";
-        assert_eq!(MongoDb.check_config(good), Ok(()));
-        assert_eq!(MongoDb.check_config(""), Ok(()));
-        for (bad, word) in [
-            ("net: {port: 1}", "net.port"),
-            (
-                "security: {authorization: disabled}",
-                "security.authorization",
-            ),
-            ("- a", "mapping"),
-            ("setParameter:", "setParameter"),
-            ("a: [", "YAML"),
-        ] {
-            let error = MongoDb.check_config(bad).unwrap_err();
-            assert!(error.contains(word), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_password_cannot_leave_its_place_in_a_url() {
-        assert_eq!(percent("a/b@c:\"d%"), "a%2Fb%40c%3A%22d%25");
-    }
-
-    #[test]
-    fn the_servers_own_databases_and_names_are_refused() {
-        assert!(MongoDb.check_database("admin").is_err());
-        assert!(MongoDb.check_database("genomics").is_ok());
-        for user in ["root", "db4sci", "$x", "a\"b"] {
-            assert!(MongoDb.check_user(user).is_err(), "{user}");
-        }
-    }
-}
+mod tests;

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::model::database::AccountRole;
+use crate::model::database::{AccountRole, Tls};
 use crate::model::server::{Protocol, Statement, Target};
 use crate::model::{ContainerSpec, Database, FilesWanted, ImageSeen, Memory, Mount, Secret, Site};
 
 use super::{
-    ADMIN_SECRET, CONFIG_TARGET, Client, Defaults, Recipe, SECRETS_TARGET, USER_SECRET, login,
-    shape,
+    ADMIN_SECRET, CERTIFICATE, CERTIFICATE_KEY, CONFIG_TARGET, Client, Defaults, Reach, Recipe,
+    SECRETS_TARGET, USER_SECRET, login, shape,
 };
 
 /// The account that the server makes by itself: db4sci's own login.
@@ -38,8 +38,11 @@ const SHELL_CLASS: &str = "org.neo4j.shell.Main";
 /// Settings that would break a promise: where data and logs lie, where the server listens and what
 /// it tells clients, that nobody enters without a password, that nobody runs programs as the
 /// server (a flag of the Java machine can). One that ends in a dot stands for all below it.
-const KEPT: [&str; 10] = [
+const KEPT: [&str; 13] = [
     "dbms.security.auth_enabled",
+    "dbms.ssl.policy.",
+    "server.http.enabled",
+    "server.https.enabled",
     "dbms.security.auth_minimum_password_length",
     "initial.dbms.default_database",
     "server.bolt.enabled",
@@ -126,6 +129,11 @@ impl Recipe for Neo4j {
         Ok(())
     }
 
+    fn certificate_statements(&self) -> Option<Vec<Statement>> {
+        // A procedure for it is the Enterprise edition's alone.
+        None
+    }
+
     fn check_user(&self, user: &str) -> Result<(), String> {
         shape::plain_user(user, &[SUPERUSER, "public"], 63)
     }
@@ -173,6 +181,9 @@ impl Recipe for Neo4j {
         let person = db.config.as_ref().and_then(|c| lines(&c.text).ok());
         settings.extend(person.into_iter().flatten());
         settings.insert("dbms.security.auth_enabled", "true");
+        for (name, value) in db.tls.map(tls_settings).unwrap_or_default() {
+            settings.insert(name, value);
+        }
         let mut text = String::from(
             "# Written by db4sci; a change is lost. Set `parameters:` or `config:` in the spec.\n",
         );
@@ -280,26 +291,59 @@ impl Recipe for Neo4j {
         }]
     }
 
-    fn client(&self, _: &Database, host: &str, port: u16, passfile: &str) -> Client {
+    fn client(&self, _: &Database, at: &Reach<'_>, passfile: &str) -> Client {
+        let Reach { host, port, trust } = *at;
+        let scheme = if trust.is_some() { "neo4j+s" } else { "neo4j" };
         Client {
             program: "java".to_owned(),
             args: vec![format!("@{passfile}")],
             env: BTreeMap::new(),
             shell_args: Vec::new(),
             in_image: true,
-            url: format!("neo4j://{host}:{port}"),
+            url: format!("{scheme}://{host}:{port}"),
         }
     }
 
-    fn passfile(&self, db: &Database, host: &str, port: u16, password: &Secret) -> Secret {
+    fn passfile(&self, db: &Database, at: &Reach<'_>, password: &Secret) -> Secret {
+        let Reach { host, port, trust } = *at;
+        // The client runs beside the server, inside its network, and Java reads no authority from
+        // a plain file: encrypted is what it can be there.
+        let scheme = if trust.is_some() { "bolt+ssc" } else { "bolt" };
         // In quotes, the file's own rule for what Java reads.
         let password = password.expose().replace('\\', "\\\\").replace('"', "\\\"");
         Secret::new(format!(
-            "--class-path {SHELL_JAR}\n{SHELL_CLASS}\n--address bolt://{host}:{port}\n\
+            "--class-path {SHELL_JAR}\n{SHELL_CLASS}\n--address {scheme}://{host}:{port}\n\
              --database {}\n--username {}\n--password \"{password}\"\n",
             db.database, db.account.user
         ))
     }
+}
+
+/// What makes the server offer TLS, or demand it. The browser's page is then on the same port by
+/// HTTPS, and by HTTP no more.
+fn tls_settings(tls: Tls) -> Vec<(&'static str, &'static str)> {
+    let mut all = vec![
+        ("dbms.ssl.policy.bolt.base_directory", SECRETS_TARGET),
+        ("dbms.ssl.policy.bolt.client_auth", "NONE"),
+        ("dbms.ssl.policy.bolt.enabled", "true"),
+        ("dbms.ssl.policy.bolt.private_key", CERTIFICATE_KEY),
+        ("dbms.ssl.policy.bolt.public_certificate", CERTIFICATE),
+    ];
+    match tls {
+        Tls::Preferred => all.push(("server.bolt.tls_level", "OPTIONAL")),
+        Tls::Required => all.extend([
+            ("server.bolt.tls_level", "REQUIRED"),
+            ("server.http.enabled", "false"),
+            ("server.https.enabled", "true"),
+            ("server.https.listen_address", ":7474"),
+            ("dbms.ssl.policy.https.base_directory", SECRETS_TARGET),
+            ("dbms.ssl.policy.https.client_auth", "NONE"),
+            ("dbms.ssl.policy.https.enabled", "true"),
+            ("dbms.ssl.policy.https.private_key", CERTIFICATE_KEY),
+            ("dbms.ssl.policy.https.public_certificate", CERTIFICATE),
+        ]),
+    }
+    all
 }
 
 /// The settings of a configuration file, line by line.

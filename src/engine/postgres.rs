@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use crate::model::database::{TLS, Tls};
 use crate::model::server::{Protocol, Statement, Target};
 use crate::model::{ContainerSpec, Database, FilesWanted, ImageSeen, Memory, Secret, Site};
 
 use super::{
-    ADMIN_SECRET, CONFIG_TARGET, Client, DAEMON_SECRET, Defaults, Recipe, SECRETS_TARGET,
-    USER_SECRET, login, shape,
+    ADMIN_SECRET, CERTIFICATE_AND_KEY, CONFIG_TARGET, Client, DAEMON_SECRET, Defaults, Reach,
+    Recipe, SECRETS_TARGET, USER_SECRET, login, shape,
 };
 
 mod accounts;
@@ -23,7 +24,7 @@ const DAEMON: &str = "db4sci";
 
 /// Parameters that would break a promise: that data is on disk once committed, that the server is
 /// where db4sci put it, that nobody runs programs as the server.
-const KEPT: [&str; 14] = [
+const KEPT: [&str; 20] = [
     "fsync",
     "full_page_writes",
     "data_directory",
@@ -36,9 +37,18 @@ const KEPT: [&str; 14] = [
     "external_pid_file",
     "archive_command",
     "restore_command",
+    "ssl",
+    "ssl_ca_file",
+    "ssl_cert_file",
+    "ssl_crl_dir",
+    "ssl_crl_file",
+    "ssl_key_file",
     "ssl_passphrase_command",
     "password_encryption",
 ];
+
+/// The file that says who may come in.
+const HBA: &str = "pg_hba.conf";
 
 /// What servers accept.
 const PARAMETERS: Table = Table(include_str!("postgres/parameters.tsv"));
@@ -116,7 +126,7 @@ impl Recipe for Postgres {
     }
 
     fn reloads(&self, setting: &str) -> bool {
-        PARAMETERS.reloads(setting)
+        setting == TLS || PARAMETERS.reloads(setting)
     }
 
     fn reload_statements(&self, _: &BTreeMap<String, Option<String>>) -> Vec<Statement> {
@@ -126,6 +136,10 @@ impl Recipe for Postgres {
             text: Secret::new("select pg_reload_conf()"),
             done_code: None,
         }]
+    }
+
+    fn certificate_statements(&self) -> Option<Vec<Statement>> {
+        Some(self.reload_statements(&BTreeMap::new()))
     }
 
     fn check_user(&self, user: &str) -> Result<(), String> {
@@ -160,8 +174,18 @@ impl Recipe for Postgres {
         let _ = writeln!(text, "include '{CONFIG_TARGET}/user.conf'");
         // What no file of a person may undo stands last.
         let _ = writeln!(text, "fsync = on\nfull_page_writes = on");
+        if db.tls.is_some() {
+            let file = format!("{SECRETS_TARGET}/{CERTIFICATE_AND_KEY}");
+            let _ = writeln!(
+                text,
+                "ssl = on\nssl_cert_file = '{file}'\nssl_key_file = '{file}'\n\
+                 hba_file = '{CONFIG_TARGET}/{HBA}'"
+            );
+        }
         let person = shape::config_text(db);
-        shape::files(db, [("postgresql.conf", text), ("user.conf", person)])
+        let hba = hba(db.tls.unwrap_or_default());
+        let files = [("postgresql.conf", text), ("user.conf", person), (HBA, hba)];
+        shape::files(db, files)
     }
 
     fn container(&self, db: &Database, site: &Site, image: &ImageSeen) -> ContainerSpec {
@@ -232,8 +256,21 @@ impl Recipe for Postgres {
         accounts::password(role, password)
     }
 
-    fn client(&self, db: &Database, host: &str, port: u16, passfile: &str) -> Client {
+    fn client(&self, db: &Database, at: &Reach<'_>, passfile: &str) -> Client {
         let (user, database) = (&db.account.user, &db.database);
+        let Reach { host, port, trust } = *at;
+        let mut env = BTreeMap::from([("PGPASSFILE".to_owned(), passfile.to_owned())]);
+        let mut query = String::new();
+        if let Some(trust) = trust {
+            let mode = if trust.names {
+                "verify-full"
+            } else {
+                "verify-ca"
+            };
+            env.insert("PGSSLMODE".to_owned(), mode.to_owned());
+            env.insert("PGSSLROOTCERT".to_owned(), trust.authority.to_owned());
+            query = format!("?sslmode={mode}&sslrootcert={}", trust.authority);
+        }
         Client {
             program: "psql".to_owned(),
             args: [
@@ -248,14 +285,15 @@ impl Recipe for Postgres {
             ]
             .map(str::to_owned)
             .to_vec(),
-            env: BTreeMap::from([("PGPASSFILE".to_owned(), passfile.to_owned())]),
+            env,
             shell_args: Vec::new(),
             in_image: false,
-            url: format!("postgresql://{user}@{host}:{port}/{database}"),
+            url: format!("postgresql://{user}@{host}:{port}/{database}{query}"),
         }
     }
 
-    fn passfile(&self, db: &Database, host: &str, port: u16, password: &Secret) -> Secret {
+    fn passfile(&self, db: &Database, at: &Reach<'_>, password: &Secret) -> Secret {
+        let Reach { host, port, .. } = at;
         Secret::new(format!(
             "{host}:{port}:{}:{}:{}\n",
             db.database,
@@ -263,6 +301,20 @@ impl Recipe for Postgres {
             password.expose().replace('\\', "\\\\").replace(':', "\\:")
         ))
     }
+}
+
+/// Who may come in and how. Inside the container, as the image has it: nobody but its own users
+/// is there. From outside, by password; without TLS only where that is not demanded.
+fn hba(tls: Tls) -> String {
+    let host = match tls {
+        Tls::Preferred => "host",
+        Tls::Required => "hostssl",
+    };
+    format!(
+        "# Written by db4sci; a change is lost. Set `tls:` in the spec.\n\
+         local all all trust\n\
+         {host} all all all scram-sha-256\n"
+    )
 }
 
 /// An identifier in double quotes, as SQL quotes it.
@@ -280,40 +332,4 @@ pub(super) fn literal(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_series_is_the_major_version() {
-        for (tag, series) in [
-            ("17", "17"),
-            ("17.5-bookworm", "17"),
-            ("9.6.24", "9.6"),
-            ("15-b", "15"),
-        ] {
-            assert_eq!(Postgres.series(tag).as_deref(), Some(series));
-        }
-        assert_eq!(Postgres.series("bookworm"), None);
-    }
-
-    #[test]
-    fn names_and_passwords_cannot_leave_their_quotes() {
-        assert_eq!(identifier("a\"; drop"), "\"a\"\"; drop\"");
-        assert_eq!(literal("a'b"), "'a''b'");
-        assert_eq!(literal("a\\'b"), "E'a\\\\''b'");
-    }
-
-    #[test]
-    fn what_keeps_data_safe_cannot_be_set() {
-        assert!(Postgres.check_parameter("fsync", "off").is_err());
-        assert!(
-            Postgres
-                .check_parameter("work_mem", "64MB\nfsync=off")
-                .is_err()
-        );
-        assert!(Postgres.check_parameter("work_mem", "64MB").is_ok());
-        for user in ["postgres", "x\"; drop", "pg_monitor", "", "Ünal"] {
-            assert!(Postgres.check_user(user).is_err(), "{user}");
-        }
-    }
-}
+mod tests;

@@ -132,8 +132,9 @@ pub(super) fn files<const N: usize>(db: &Database, config: [(&str, String); N]) 
     FilesWanted {
         secrets,
         config,
-        settings: db.settings.clone(),
+        settings: db.all_settings(),
         config_text: db.config.as_ref().map(|c| c.text.clone()),
+        certificate: None,
         owner: db.layout.uid,
     }
 }

@@ -5,6 +5,7 @@
 //! that takes something away, and each step may be repeated after a crash anywhere.
 
 pub mod backup;
+mod certificates;
 pub mod failpoint;
 mod secrets;
 mod steps;
@@ -12,7 +13,7 @@ mod steps;
 use std::sync::Arc;
 
 use crate::admin::book::Row;
-use crate::admin::{Ledger, LedgerError, NewEntry, Vault, VaultError};
+use crate::admin::{Authority, AuthorityError, Ledger, LedgerError, NewEntry, Vault, VaultError};
 use crate::model::{
     Action, Change, Class, Clock, Database, FailedAttempt, Lane, Outcome, Reason, Site, Who,
 };
@@ -31,6 +32,8 @@ pub struct Executor {
     pub servers: Arc<dyn Servers>,
     /// Sealed secrets.
     pub vault: Arc<Vault>,
+    /// Where servers' certificates come from.
+    pub authority: Arc<Authority>,
     /// Where intents and results are written.
     pub ledger: Ledger,
     /// This host.
@@ -65,6 +68,8 @@ enum StepError {
     Ledger(#[from] LedgerError),
     #[error(transparent)]
     Vault(#[from] VaultError),
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
     #[error("{0}")]
     Moved(String),
 }
@@ -77,6 +82,7 @@ impl StepError {
             StepError::Server(e) => e.class(),
             StepError::Ledger(e) => e.class(),
             StepError::Vault(e) => e.class(),
+            StepError::Authority(e) => e.class(),
             StepError::Moved(_) => Class::Cancelled,
         }
     }
@@ -100,6 +106,7 @@ impl StepError {
             | StepError::Dir(DirError::Refused(_) | DirError::Io { .. })
             | StepError::Server(_)
             | StepError::Vault(_)
+            | StepError::Authority(_)
             | StepError::Moved(_) => Reason::Backoff,
         }
     }
@@ -151,6 +158,7 @@ impl Executor {
                         | StepError::Dir(_)
                         | StepError::Server(_)
                         | StepError::Vault(_)
+                        | StepError::Authority(_)
                         | StepError::Ledger(_) => LaneEnd::Failed(failure),
                     };
                 }

@@ -1,15 +1,17 @@
 //! One step each.
 
+use std::collections::BTreeMap;
+
 use crate::admin::NewEntry;
 use crate::engine::{self, ADMIN_SECRET, USER_SECRET};
-use crate::model::action::Settings;
+use crate::model::action::{Renewal, Settings};
 use crate::model::container::LABEL_UID;
 use crate::model::database::ConfigFile;
-use crate::model::{Action, Change, ContainerSpec, Database, ImageRef, Lane, Outcome, Who};
+use crate::model::{Action, Change, ContainerSpec, Database, ImageRef, Lane, Outcome, Seen, Who};
 use crate::runtime::{RuntimeError, ServerError};
 
 use super::failpoint::failpoint;
-use super::{Executor, StepError, secrets};
+use super::{Executor, StepError, certificates, secrets};
 
 /// Stands for a setting's value between file and server.
 const UNDONE: &str = "(being changed)";
@@ -50,9 +52,9 @@ pub(super) async fn carry_out(
         }
         Action::WriteFiles => {
             secrets::write(exec, db, recipe).await?;
-            exec.dirs
-                .write_files(&exec.site, db, &recipe.files(db))
-                .await?
+            let mut files = recipe.files(db);
+            files.certificate = certificates::ensure(exec, db).await?;
+            exec.dirs.write_files(&exec.site, db, &files).await?
         }
         Action::WriteSecrets => secrets::write(exec, db, recipe).await?,
         Action::Reload(settings) => reload(exec, db, lane, settings).await?,
@@ -65,7 +67,7 @@ pub(super) async fn carry_out(
         Action::Stop(id, how) => exec.runtime.stop(id, how).await?,
         Action::Remove(id) => exec.runtime.remove(id).await?,
         Action::EnsureAccount => {
-            let db = &as_reached(exec, db, lane).await?;
+            let db = &as_reached(exec, db, lane, None).await?;
             let admin = exec.vault.secret(db, ADMIN_SECRET)?;
             let user = exec.vault.secret(db, USER_SECRET)?;
             let target = recipe.target(db, &exec.site, admin);
@@ -85,7 +87,7 @@ pub(super) async fn carry_out(
                 })?;
         }
         Action::RotateSecrets => {
-            let reached = as_reached(exec, db, lane).await?;
+            let reached = as_reached(exec, db, lane, None).await?;
             secrets::rotate(exec, &reached, recipe).await?;
         }
         Action::MarkInitialised => {
@@ -105,13 +107,28 @@ pub(super) async fn carry_out(
     Ok(())
 }
 
-/// The database at the port that its container has now: another one may wait for its window.
-async fn as_reached(exec: &Executor, db: &Database, lane: &Lane) -> Result<Database, StepError> {
+/// The database as its server is reached now: another port, or another `tls`, may wait for its
+/// window. `settings` are those in force, where they are known already.
+async fn as_reached(
+    exec: &Executor,
+    db: &Database,
+    lane: &Lane,
+    settings: Option<&BTreeMap<String, String>>,
+) -> Result<Database, StepError> {
     let container = match &lane.container {
         Some(id) => exec.runtime.inspect(id.as_str()).await?,
         None => None,
     };
-    Ok(container.map_or_else(|| db.clone(), |c| db.at_port_of(&c)))
+    let reached = container.map_or_else(|| db.clone(), |c| db.at_port_of(&c));
+    if let Some(settings) = settings {
+        return Ok(reached.as_in_force(settings));
+    }
+    let wanted = engine::recipe(db.engine).files(db);
+    match exec.dirs.files(&exec.site, db, &wanted, &[]).await {
+        Seen::Present(files) => Ok(reached.as_in_force(&files.settings)),
+        // Without an answer, the wish is the best guess: the server says no to a wrong one.
+        Seen::Absent | Seen::Unknown(_) => Ok(reached),
+    }
 }
 
 pub(super) async fn note(
@@ -141,8 +158,7 @@ async fn reload(
     settings: &Settings,
 ) -> Result<(), StepError> {
     let recipe = engine::recipe(db.engine);
-    let mut as_reloaded = db.clone();
-    as_reloaded.settings.clone_from(&settings.all);
+    let mut as_reloaded = db.with_settings(&settings.all);
     // Another file waits for a restart.
     as_reloaded.config = settings.config.as_ref().map(|text| ConfigFile {
         file: String::new(),
@@ -154,14 +170,31 @@ async fn reload(
         // No value that anybody could wish for: this one is still to be brought in.
         files.settings.insert(name.clone(), UNDONE.to_owned());
     }
+    // As it is before anything is brought in.
+    let before = exec.dirs.files(&exec.site, db, &files, &[]).await;
+    let before = before.present().map(|seen| seen.settings.clone());
+    let mark = match settings.certificate {
+        Some(Renewal::Issue) => Some(certificates::issue(exec, db).await?),
+        Some(Renewal::Load) => Some(certificates::mark(exec, db).await?),
+        None => None,
+    };
+    // One that the server has not read yet is not in use.
+    files.certificate = settings.in_use.clone().filter(|_| mark.is_none());
     exec.dirs.write_files(&exec.site, db, &files).await?;
     failpoint("reload.written");
-    let reached = as_reached(exec, db, lane).await?;
+    let reached = as_reached(exec, db, lane, before.as_ref()).await?;
     let admin = exec.vault.secret(db, ADMIN_SECRET)?;
     let target = recipe.target(&reached, &exec.site, admin);
-    let statements = recipe.reload_statements(&settings.changed);
+    let mut statements = Vec::new();
+    if !settings.changed.is_empty() {
+        statements.extend(recipe.reload_statements(&settings.changed));
+    }
+    if mark.is_some() {
+        statements.extend(recipe.certificate_statements().unwrap_or_default());
+    }
     exec.servers.run(&target, &statements).await?;
     files.settings = after;
+    files.certificate = mark.or_else(|| settings.in_use.clone());
     exec.dirs.write_files(&exec.site, db, &files).await?;
     Ok(())
 }

@@ -73,6 +73,9 @@ pub trait Backend: Send + Sync + 'static {
         from_job: bool,
     ) -> Result<Connection, Refusal>;
 
+    /// The certificate that servers' certificates are verified with, as PEM; no secret.
+    async fn authority(&self) -> Result<String, Refusal>;
+
     /// Shows the password of the user's account, once.
     async fn password(&self, caller: &Caller, name: &DbName) -> Result<Password, Refusal>;
 
@@ -206,11 +209,14 @@ pub struct Connection {
     /// The database.
     pub name: DbName,
     /// The client. Arguments and environment hold [`Connection::PASSFILE`] where the path of the
-    /// password file belongs.
+    /// password file belongs, and [`Connection::AUTHORITY`] where that of the certificate does.
     pub client: Client,
-    /// The text of the password file.
+    /// The text of the password file; [`Connection::AUTHORITY`] stands in it, too.
     #[serde(serialize_with = "secret_out", deserialize_with = "secret_in")]
     pub passfile: Secret,
+    /// The certificate that the server's is verified with, where TLS is demanded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authority: Option<String>,
     /// The id of the database's image, which holds the client.
     pub image: Option<String>,
     /// The id of the container whose network namespace a job joins.
@@ -220,10 +226,15 @@ pub struct Connection {
 impl Connection {
     /// Stands for the password file's path, which only the caller knows.
     pub const PASSFILE: &'static str = "{passfile}";
+    /// Stands for the path of the authority's certificate.
+    pub const AUTHORITY: &'static str = "{authority}";
 
-    /// The client with the password file's path in its place.
-    pub fn client_with(&self, passfile: &str) -> Client {
-        let put = |text: &String| text.replace(Connection::PASSFILE, passfile);
+    /// The client with the paths of the password file and of the certificate in their places.
+    pub fn client_with(&self, passfile: &str, authority: &str) -> Client {
+        let put = |text: &String| {
+            let text = text.replace(Connection::PASSFILE, passfile);
+            text.replace(Connection::AUTHORITY, authority)
+        };
         Client {
             program: self.client.program.clone(),
             args: self.client.args.iter().map(put).collect(),
@@ -235,8 +246,14 @@ impl Connection {
                 .collect(),
             shell_args: self.client.shell_args.clone(),
             in_image: self.client.in_image,
-            url: self.client.url.clone(),
+            url: put(&self.client.url),
         }
+    }
+
+    /// The password file's text with the path of the certificate in its place.
+    pub fn passfile_with(&self, authority: &str) -> Secret {
+        let text = self.passfile.expose();
+        Secret::new(text.replace(Connection::AUTHORITY, authority))
     }
 }
 

@@ -219,9 +219,14 @@ impl Backend for Fake {
                 url: format!("postgresql://{name}@127.0.0.1:{port}/{name}"),
             },
             passfile: Secret::new(format!("127.0.0.1:{port}:{name}:{name}:{PASSWORD}\n")),
+            authority: None,
             image: view.image_id,
             container: view.container,
         })
+    }
+
+    async fn authority(&self) -> Result<String, Refusal> {
+        Ok("-----BEGIN CERTIFICATE-----\nof the daemon\n-----END CERTIFICATE-----\n".to_owned())
     }
 
     async fn password(&self, caller: &Caller, name: &DbName) -> Result<Password, Refusal> {

@@ -220,7 +220,10 @@ async fn a_connection_carries_its_passfile_and_may_not_be_kept() {
     assert_eq!(answer.headers()["cache-control"], "no-store");
     let connection: Connection = serde_json::from_slice(answer.body()).unwrap();
     assert!(connection.passfile.expose().starts_with("127.0.0.1:5432:"));
-    assert_eq!(connection.client_with("/tmp/p").env["PASSFILE"], "/tmp/p");
+    assert_eq!(
+        connection.client_with("/tmp/p", "").env["PASSFILE"],
+        "/tmp/p"
+    );
     assert!(!format!("{connection:?}").contains(super::fake::PASSWORD));
 }
 

@@ -21,12 +21,12 @@ pub enum Action {
     PrepareData,
     /// Move a half-made data folder aside: nobody's data yet.
     SetAsideHalfMade,
-    /// Seal the secrets that are not yet, and write guard, secrets and configuration. Only while
-    /// the server is down, since what is written counts as what the server was started with.
+    /// Seal the secrets that are not yet, and write guard, secrets, certificate and configuration.
+    /// Only while the server is down, since what is written counts as what it was started with.
     WriteFiles,
     /// Seal the secrets that are not yet, and write their files; a running server does not notice.
     WriteSecrets,
-    /// Bring these settings into a running server, and into its files.
+    /// Bring these settings, and a new certificate, into a running server and into its files.
     Reload(Settings),
     /// Create the container; it is looked for by uid first.
     Create(Box<ContainerSpec>),
@@ -64,6 +64,20 @@ pub struct Settings {
     pub changed: BTreeMap<String, Option<String>>,
     /// The configuration file's text that the server was started with.
     pub config: Option<String>,
+    /// The mark of the certificate that the server has read.
+    pub in_use: Option<String>,
+    /// What is to be done about its certificate, if anything.
+    pub certificate: Option<Renewal>,
+}
+
+/// What is to be done about a running server's certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Renewal {
+    /// Another one is issued, then read by the server.
+    Issue,
+    /// The one that lies among its files is read.
+    Load,
 }
 
 /// Limits that can be changed while a container runs.

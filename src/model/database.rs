@@ -9,6 +9,9 @@ use super::{
     BackupPolicy, ContainerSeen, Cpus, DbName, EngineKind, HostPort, ImageId, ImageRef, Memory, Uid,
 };
 
+/// The name of `tls` among a server's settings; no engine has one of this name.
+pub const TLS: &str = "tls";
+
 /// A desired database. It is made by `specs::admit` only, kept whole in the ledger, and changes
 /// only when its spec does: an edited catalog or a newer daemon leaves it as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +69,10 @@ pub struct Database {
     pub backup: BackupPolicy,
     /// How the image wants to be run, from the catalog on the day of admission.
     pub layout: Layout,
+    /// Whether connections are encrypted. `None`: it was admitted before there was a choice, and
+    /// its server has no certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
 }
 
 /// A time zone by its IANA name, known to be one.
@@ -203,6 +210,28 @@ pub enum AccountRole {
     ReadOnly,
 }
 
+/// Whether connections must be encrypted.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema,
+)]
+pub enum Tls {
+    /// Where the client asks for it.
+    #[default]
+    Preferred,
+    /// Always.
+    Required,
+}
+
+impl Tls {
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Tls::Preferred => "Preferred",
+            Tls::Required => "Required",
+        }
+    }
+}
+
 /// Limits of the container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -311,6 +340,38 @@ impl Database {
             port: port.unwrap_or(self.port),
             ..self.clone()
         }
+    }
+
+    /// The same database as its server was last started or told, by the settings that are in
+    /// force: another `tls` may wait for a window, and while it is being changed the server demands
+    /// it or not, but has it.
+    pub fn as_in_force(&self, settings: &BTreeMap<String, String>) -> Self {
+        let tls = match settings.get(TLS).map(String::as_str) {
+            None => None,
+            Some("Preferred") => Some(Tls::Preferred),
+            Some(_) => Some(Tls::Required),
+        };
+        Database {
+            tls,
+            ..self.clone()
+        }
+    }
+
+    /// The same database with these settings, among which `tls` stands, too.
+    pub fn with_settings(&self, settings: &BTreeMap<String, String>) -> Self {
+        let mut db = self.as_in_force(settings);
+        db.settings.clone_from(settings);
+        db.settings.remove(TLS);
+        db
+    }
+
+    /// All settings that its server is started with, `tls` among them.
+    pub fn all_settings(&self) -> BTreeMap<String, String> {
+        let mut all = self.settings.clone();
+        if let Some(tls) = self.tls {
+            all.insert(TLS.to_owned(), tls.as_str().to_owned());
+        }
+        all
     }
 
     /// Its published ports: (container, host).

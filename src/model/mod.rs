@@ -5,6 +5,7 @@
 
 pub mod action;
 pub mod backup;
+pub mod certificate;
 pub mod change;
 pub mod class;
 pub mod container;
@@ -29,6 +30,7 @@ pub use backup::{
     Backup, BackupId, BackupKind, BackupPolicy, BackupState, BackupWindow, Contents, Retention,
     Schedule, Slot, Verify,
 };
+pub use certificate::{CertificateSeen, Origin};
 pub use change::{Change, Entry, Outcome, Override, OverrideState, Who};
 pub use class::Class;
 pub use container::{

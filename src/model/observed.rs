@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-use super::{Class, ContainerSeen, ImageSeen, Reason, Seen, Timestamp, Uid};
+use super::certificate::CertificateSeen;
+use super::{Class, ContainerSeen, ImageId, ImageSeen, Reason, Seen, Timestamp, Uid};
 
 /// Everything the planner knows about one database besides its spec.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -14,6 +15,8 @@ pub struct SeenDatabase {
     pub containers: Seen<Vec<ContainerSeen>>,
     /// Its image on this host, by the pinned id where there is one.
     pub image: Seen<ImageSeen>,
+    /// The image that its reference names on this host by now.
+    pub tag: Seen<ImageId>,
     /// Its folder, marker and sentinel on the data volume.
     pub data: Seen<DataSeen>,
     /// Whether the files that its container mounts (guard, secrets, configuration) are in place.
@@ -80,6 +83,10 @@ pub struct FilesSeen {
     pub settings: BTreeMap<String, String>,
     /// The configuration file's text that it was last started with.
     pub config: Option<String>,
+    /// The certificate that lies among its files.
+    pub certificate: Option<CertificateSeen>,
+    /// The mark of the one that the server has read.
+    pub in_use: Option<String>,
 }
 
 /// What a server last said to a query over its own protocol.

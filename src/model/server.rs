@@ -39,6 +39,8 @@ pub struct Target {
     pub password: Secret,
     /// Database to open; of MongoDB, the one that holds the login.
     pub database: String,
+    /// Whether the server lets nobody in without TLS; its certificate is verified then.
+    pub tls: bool,
 }
 
 /// One statement to carry out. Its text may hold a password, so `Debug` shows only what it is for.

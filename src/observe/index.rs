@@ -1,11 +1,12 @@
 //! Which containers carry which uid: kept from the engine's list and its events, so that one look
-//! at one database costs one or two calls, whatever else runs on the host.
+//! at one database costs one or two calls, whatever else runs on the host. And which image each tag
+//! names, which is asked for once a minute.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 use crate::model::container::LABEL_UID;
-use crate::model::{ContainerId, Uid};
+use crate::model::{ContainerId, ImageId, ImageRef, Seen, Uid};
 use crate::runtime::{ContainerBrief, RuntimeEvent};
 
 /// The index. It is only a hint where to look: every container in it is inspected before anything
@@ -112,5 +113,33 @@ impl Index {
     /// The container that held a host port at the last list.
     pub fn holder_of(&self, port: u16) -> Option<String> {
         self.state().ports.get(&port).cloned()
+    }
+}
+
+/// Which image each reference named when it was last asked for.
+#[derive(Debug, Default)]
+pub struct Tags(Mutex<BTreeMap<ImageRef, Seen<ImageId>>>);
+
+impl Tags {
+    fn all(&self) -> std::sync::MutexGuard<'_, BTreeMap<ImageRef, Seen<ImageId>>> {
+        // A panic while the lock was held left at worst an old answer behind.
+        self.0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// What a reference named; `None`: it was never asked for.
+    pub fn of(&self, reference: &ImageRef) -> Option<Seen<ImageId>> {
+        self.all().get(reference).cloned()
+    }
+
+    /// Every reference that was asked for.
+    pub fn references(&self) -> Vec<ImageRef> {
+        self.all().keys().cloned().collect()
+    }
+
+    /// Keeps an answer.
+    pub fn set(&self, reference: &ImageRef, names: Seen<ImageId>) {
+        self.all().insert(reference.clone(), names);
     }
 }

@@ -8,12 +8,15 @@ pub mod probes;
 
 use std::sync::Arc;
 
-use crate::admin::Vault;
-use crate::engine;
-use crate::model::{Attempts, ContainerSeen, Database, Probe, Seen, SeenDatabase, Site, Status};
+use crate::admin::{Authority, Vault};
+use crate::engine::{self, CERTIFICATE_AND_KEY};
+use crate::model::{
+    Attempts, ContainerSeen, Database, FilesSeen, ImageId, ImageRef, Probe, Seen, SeenDatabase,
+    Site, Status,
+};
 use crate::runtime::{DataDirs, Runtime, RuntimeError, RuntimeEvent};
 
-pub use index::Index;
+pub use index::{Index, Tags};
 pub use ports::HostPorts;
 pub use probes::Probes;
 
@@ -24,8 +27,10 @@ pub struct Observer {
     ports: Arc<dyn HostPorts>,
     probes: Probes,
     vault: Arc<Vault>,
+    authority: Arc<Authority>,
     site: Site,
     index: Index,
+    tags: Tags,
 }
 
 impl Observer {
@@ -37,6 +42,7 @@ impl Observer {
         ports: Arc<dyn HostPorts>,
         probes: Probes,
         vault: Arc<Vault>,
+        authority: Arc<Authority>,
         site: Site,
     ) -> Self {
         Observer {
@@ -45,8 +51,10 @@ impl Observer {
             ports,
             probes,
             vault,
+            authority,
             site,
             index: Index::default(),
+            tags: Tags::default(),
         }
     }
 
@@ -64,6 +72,13 @@ impl Observer {
                 self.index.unknown(error.to_string());
                 Err(error)
             }
+        }
+    }
+
+    /// Asks anew which images the known references name.
+    pub async fn look_at_tags(&self) {
+        for reference in self.tags.references() {
+            self.tags.set(&reference, self.named(&reference).await);
         }
     }
 
@@ -89,8 +104,16 @@ impl Observer {
             all.iter()
                 .find(|c| c.uid() == Some(db.uid) && c.status == Status::Running)
         });
+        let files = self.files(db).await;
         let probe = match ours {
-            Some(container) => self.probes.of(db, container).await,
+            Some(container) => {
+                let reached = db.at_port_of(container);
+                let reached = match &files {
+                    Seen::Present(files) => reached.as_in_force(&files.settings),
+                    Seen::Absent | Seen::Unknown(_) => reached,
+                };
+                self.probes.of(&reached, container).await
+            }
             None => {
                 self.probes.stop(db.uid).await;
                 Probe::NotAsked
@@ -110,16 +133,14 @@ impl Observer {
                 (image, self.port_owner(db, ours).await)
             }
         };
-        let files = match self.vault.files(db) {
-            Ok(secrets) => {
-                let wanted = engine::recipe(db.engine).files(db);
-                self.dirs.files(&self.site, db, &wanted, &secrets).await
-            }
-            Err(error) => Seen::Unknown(error.to_string()),
+        let tag = match &containers {
+            Seen::Unknown(why) => Seen::Unknown(why.clone()),
+            Seen::Absent | Seen::Present(_) => self.tag(&db.image.reference).await,
         };
         SeenDatabase {
             containers,
             image,
+            tag,
             data: self.dirs.look(db).await,
             files,
             probe,
@@ -127,6 +148,31 @@ impl Observer {
             port_owner,
             ledger_writable,
         }
+    }
+
+    /// The files that its container mounts, its certificate among them.
+    async fn files(&self, db: &Database) -> Seen<FilesSeen> {
+        let secrets = match self.vault.files(db) {
+            Ok(secrets) => secrets,
+            Err(error) => return Seen::Unknown(error.to_string()),
+        };
+        let wanted = engine::recipe(db.engine).files(db);
+        let seen = self.dirs.files(&self.site, db, &wanted, &secrets).await;
+        let Seen::Present(mut files) = seen else {
+            return seen;
+        };
+        if db.tls.is_some() {
+            let dirs = &self.dirs;
+            let file = dirs.secret_file(&self.site, db, CERTIFICATE_AND_KEY).await;
+            match file {
+                Ok(text) => {
+                    let text = text.as_ref().map(|text| text.expose());
+                    files.certificate = text.and_then(|text| self.authority.look(text));
+                }
+                Err(error) => return Seen::Unknown(error.to_string()),
+            }
+        }
+        Seen::Present(files)
     }
 
     async fn containers(&self, db: &Database) -> Seen<Vec<ContainerSeen>> {
@@ -155,6 +201,24 @@ impl Observer {
             Seen::Absent
         } else {
             Seen::Present(found)
+        }
+    }
+
+    /// Which image a reference names, at most a minute ago.
+    async fn tag(&self, reference: &ImageRef) -> Seen<ImageId> {
+        if let Some(known) = self.tags.of(reference) {
+            return known;
+        }
+        let names = self.named(reference).await;
+        self.tags.set(reference, names.clone());
+        names
+    }
+
+    async fn named(&self, reference: &ImageRef) -> Seen<ImageId> {
+        match self.runtime.image(reference.as_str()).await {
+            Ok(Some(image)) => Seen::Present(image.id),
+            Ok(None) => Seen::Absent,
+            Err(error) => Seen::Unknown(error.to_string()),
         }
     }
 

@@ -96,20 +96,28 @@ impl Probes {
         self.followed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the server of a running container last said in this run.
+    /// What the server of a running container last said in this run. `db` is the database as its
+    /// server is reached now.
     pub async fn of(&self, db: &Database, container: &ContainerSeen) -> Probe {
         let query = engine::recipe(db.engine).probe_query(db);
         let state = {
             let mut followed = self.followed();
-            let same = followed
-                .get(&db.uid)
-                .is_some_and(|f| f.run == container.started_at && f.query == query);
-            if !same {
-                if let Some(old) = followed.remove(&db.uid) {
+            let known = followed.get(&db.uid).map(|f| {
+                let same = f.run == container.started_at && f.query == query;
+                (same, f.db.tls == db.tls)
+            });
+            if known != Some((true, true)) {
+                let old = followed.remove(&db.uid);
+                // Reached in another way, it is the same run with the same history.
+                let same_run = matches!(known, Some((true, _)));
+                let kept = old
+                    .as_ref()
+                    .filter(|_| same_run)
+                    .map(|old| old.probe.clone());
+                if let Some(old) = old {
                     old.end();
                 }
-                let db = db.at_port_of(container);
-                let probe = Arc::new(Mutex::new(Probe::NotAsked));
+                let probe = kept.unwrap_or_else(|| Arc::new(Mutex::new(Probe::NotAsked)));
                 let kick = Arc::new(Notify::new());
                 let task = self.changed.clone().map(|changed| {
                     let asker = self.asker.clone();
@@ -127,7 +135,7 @@ impl Probes {
                 followed.insert(
                     db.uid,
                     Followed {
-                        db,
+                        db: db.clone(),
                         run,
                         query: query.clone(),
                         probe,

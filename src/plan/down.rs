@@ -32,6 +32,7 @@ impl Ask<'_> {
             self.wanted_image(),
             &self.seen.files,
             c,
+            self.now,
         );
         if name_is_taken {
             drift.name = None;

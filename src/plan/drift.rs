@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::engine::Recipe;
-use crate::model::action::{Limits, Settings};
+use crate::engine::{self, Recipe};
+use crate::model::action::{Limits, Renewal, Settings};
+use crate::model::database::TLS;
 use crate::model::{
     ContainerSeen, Cost, Database, FilesSeen, FilesWanted, ImageId, Memory, RestartPolicy, Seen,
-    Site,
+    Site, Timestamp,
 };
 
 /// All differences of one container.
@@ -18,7 +19,7 @@ pub(super) struct Drift {
     pub elsewhere: bool,
     /// Differences that a restart mends.
     pub restart: Vec<String>,
-    /// Settings that a running server takes.
+    /// Settings, and a certificate, that a running server takes.
     pub reload: Option<Settings>,
     /// What they change: one line each.
     pub reload_why: Vec<String>,
@@ -67,6 +68,7 @@ pub(super) fn drift(
     image: Option<&ImageId>,
     files: &Seen<FilesSeen>,
     c: &ContainerSeen,
+    now: Timestamp,
 ) -> Drift {
     let mut drift = Drift::default();
     let wanted = &recipe.files(db);
@@ -109,6 +111,7 @@ pub(super) fn drift(
     limits(db, c, &mut drift);
     if let Seen::Present(files) = files {
         settings(recipe, wanted, files, &mut drift);
+        certificate(recipe, db, site, files, now, &mut drift);
         if files.config != wanted.config_text {
             let file = db.config.as_ref().map_or("none", |c| c.file.as_str());
             drift.restart.push(format!("config -> {file}"));
@@ -124,11 +127,7 @@ pub(super) fn drift(
 
 /// Settings differ: those that a running server takes, and those that need a restart.
 fn settings(recipe: &dyn Recipe, wanted: &FilesWanted, files: &FilesSeen, drift: &mut Drift) {
-    let mut reload = Settings {
-        all: files.settings.clone(),
-        changed: BTreeMap::new(),
-        config: files.config.clone(),
-    };
+    let mut reload = unchanged(files);
     let names: BTreeSet<&String> = wanted
         .settings
         .keys()
@@ -142,7 +141,9 @@ fn settings(recipe: &dyn Recipe, wanted: &FilesWanted, files: &FilesSeen, drift:
             (None, Some(new)) => format!("{name} -> {new}"),
             (_, None) => format!("{name} -> default"),
         };
-        if !recipe.reloads(name) {
+        // A server that has no certificate gets one with its files.
+        let first = name == TLS && (old.is_none() || new.is_none());
+        if first || !recipe.reloads(name) {
             drift.restart.push(why);
             continue;
         }
@@ -154,6 +155,51 @@ fn settings(recipe: &dyn Recipe, wanted: &FilesWanted, files: &FilesSeen, drift:
         drift.reload_why.push(why);
     }
     drift.reload = (!reload.changed.is_empty()).then_some(reload);
+}
+
+/// What is in force, all of it.
+fn unchanged(files: &FilesSeen) -> Settings {
+    Settings {
+        all: files.settings.clone(),
+        changed: BTreeMap::new(),
+        config: files.config.clone(),
+        in_use: files.in_use.clone(),
+        certificate: None,
+    }
+}
+
+/// Another certificate, where the server has one at all: one that is about to get its first is
+/// restarted for that.
+fn certificate(
+    recipe: &dyn Recipe,
+    db: &Database,
+    site: &Site,
+    files: &FilesSeen,
+    now: Timestamp,
+    drift: &mut Drift,
+) {
+    if db.tls.is_none() || !files.settings.contains_key(TLS) {
+        return;
+    }
+    let names = engine::certificate_names(db, site);
+    let (renewal, why) = match &files.certificate {
+        None => (Renewal::Issue, "its certificate is gone".to_owned()),
+        Some(seen) => match seen.outdated(&names, now) {
+            Some(why) => (Renewal::Issue, why),
+            None if files.in_use.as_ref() != Some(&seen.mark) => {
+                let why = "its server has not read the new certificate".to_owned();
+                (Renewal::Load, why)
+            }
+            None => return,
+        },
+    };
+    if recipe.certificate_statements().is_none() {
+        drift.restart.push(why);
+        return;
+    }
+    let reload = drift.reload.get_or_insert_with(|| unchanged(files));
+    reload.certificate = Some(renewal);
+    drift.reload_why.push(why);
 }
 
 fn limits(db: &Database, c: &ContainerSeen, drift: &mut Drift) {

@@ -195,6 +195,39 @@ pub fn acting(before: &DatabaseView, lane: &Lane, now: Timestamp) -> DatabaseVie
     view
 }
 
+/// Whether its reference still names the image that it is pinned to. Told, never acted on.
+fn image_current(wanted: &Wanted<'_>, seen: &SeenDatabase) -> (ConditionStatus, String, String) {
+    let image = &wanted.db.image;
+    let (status, reason, message) = match (&image.pinned, &seen.tag) {
+        (None, _) => (
+            ConditionStatus::Unknown,
+            "NotPinned",
+            "its image has not been seen yet".to_owned(),
+        ),
+        (Some(pinned), Seen::Present(now)) if now == pinned => (
+            ConditionStatus::True,
+            "AsPinned",
+            format!("{} names the image that it is pinned to", image.reference),
+        ),
+        (Some(pinned), Seen::Present(now)) => (
+            ConditionStatus::False,
+            "TagMoved",
+            format!(
+                "{} names {now} by now, and it stays with {pinned}; to take the new image, give it \
+                 a row and a tag of its own in the catalog and name that in spec.image",
+                image.reference
+            ),
+        ),
+        (Some(_), Seen::Absent) => (
+            ConditionStatus::Unknown,
+            "TagGone",
+            format!("no image on this host is called {}", image.reference),
+        ),
+        (Some(_), Seen::Unknown(why)) => (ConditionStatus::Unknown, "Unknown", why.clone()),
+    };
+    (status, reason.to_owned(), message)
+}
+
 /// The conditions of a database; `before` keeps the transition times of those that did not change.
 pub fn conditions(
     wanted: &Wanted<'_>,
@@ -267,6 +300,7 @@ pub fn conditions(
         ("Ready", ready),
         ("InSync", in_sync),
         ("DataSafe", data_safe),
+        ("ImageCurrent", image_current(wanted, seen)),
     ]
     .into_iter()
     .map(|(kind, (status, reason, message))| {

@@ -17,12 +17,12 @@ use chrono::TimeDelta;
 use super::*;
 use crate::model::container::LABEL_UID;
 use crate::model::database::{
-    Account, AccountRole, Image, Layout, OnLost, Resources, Volume, Window,
+    Account, AccountRole, Image, Layout, OnLost, Resources, Tls, Volume, Window,
 };
 use crate::model::{
-    Action, Attempts, Class, ContainerId, Cost, DataSeen, EngineKind, FailedAttempt, FilesSeen,
-    ImageId, ImageSeen, Marker, MarkerState, Memory, MountSeen, Probe, RestartPolicy, Source,
-    Status, Uid, Who,
+    Action, Attempts, CertificateSeen, Class, ContainerId, Cost, DataSeen, EngineKind,
+    FailedAttempt, FilesSeen, ImageId, ImageSeen, Marker, MarkerState, Memory, MountSeen, Origin,
+    Probe, RestartPolicy, Source, Status, Uid, Who,
 };
 
 /// One database and all that is known about it: everything as it should be, until a test says
@@ -120,6 +120,7 @@ pub(super) fn database() -> Database {
             sentinel: "PG_VERSION".to_owned(),
             uid: 999,
         },
+        tls: Some(Tls::Preferred),
     }
 }
 
@@ -188,11 +189,20 @@ impl Case {
             secrets: true,
             settings: wanted.settings,
             config: wanted.config_text,
+            certificate: Some(CertificateSeen {
+                mark: "3f9c2a1b".to_owned(),
+                from: noon() - seconds(86400),
+                until: noon() + seconds(300 * 86400),
+                names: engine::certificate_names(&db, &site()),
+                origin: Origin::Issued,
+            }),
+            in_use: Some("3f9c2a1b".to_owned()),
         };
         Case {
             seen: SeenDatabase {
                 containers: Seen::Present(vec![container(&db, "c0ffee")]),
                 image: Seen::Unknown("not looked at while it runs".to_owned()),
+                tag: Seen::Unknown("not looked at yet".to_owned()),
                 data: Seen::Present(whole(db.uid)),
                 files: Seen::Present(files),
                 probe: answering(),

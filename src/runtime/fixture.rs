@@ -63,6 +63,7 @@ pub fn database(name: &str, volume: &Path) -> Database {
             sentinel: "PG_VERSION".to_owned(),
             uid: rustix::process::geteuid().as_raw(),
         },
+        tls: None,
     }
 }
 

@@ -14,7 +14,7 @@ use crate::model::database::ZoneName;
 use crate::specs::document::{self, Guide, Places};
 
 use super::raw::RawSettings;
-use super::{Limits, Mode, Settings, env};
+use super::{Limits, Mode, Settings, TlsFiles, env};
 
 static GUIDE: LazyLock<Guide> = LazyLock::new(Guide::of::<RawSettings>);
 
@@ -153,6 +153,11 @@ impl Resolve<'_> {
             container_prefix: prefix?,
             image_mirrors: mirrors?,
             admins: raw.admins.unwrap_or_default(),
+            tls: raw.tls.map(|tls| TlsFiles {
+                certificate: self.home.join(tls.certificate),
+                key: self.home.join(tls.key),
+                authority: self.home.join(tls.ca),
+            }),
             time_zone: zone?,
             limits: Limits {
                 lanes: limit(limits.as_ref().and_then(|l| l.lanes), 4),

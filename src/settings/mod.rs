@@ -65,10 +65,23 @@ pub struct Settings {
     pub image_mirrors: BTreeMap<String, ImageRef>,
     /// Logins and groups that may do everything.
     pub admins: Vec<String>,
+    /// Certificates for the servers; without them, the instance's own authority issues them.
+    pub tls: Option<TlsFiles>,
     /// The default time zone.
     pub time_zone: ZoneName,
     /// Limits of the daemon's own work.
     pub limits: Limits,
+}
+
+/// Certificates for the servers, as files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate, and those between it and the authority's.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// The authority's certificate.
+    pub authority: PathBuf,
 }
 
 /// Limits of the daemon's own work.

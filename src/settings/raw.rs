@@ -72,6 +72,9 @@ pub(super) struct RawSettings {
     /// Logins and groups that may do everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admins: Option<Vec<String>>,
+    /// Certificates for the servers, in place of those of the instance's own authority.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<RawTls>,
     /// The default time zone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
@@ -123,6 +126,21 @@ pub(super) struct RawEncryption {
     /// age's public keys, such as the institute's offline key.
     #[serde(default)]
     pub recipients: Vec<String>,
+}
+
+/// Certificates for the servers. PEM, by path; a relative one lies below the home folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawTls {
+    /// The certificate, which stands for `container_host`, and those between it and the authority's.
+    #[schemars(length(min = 1))]
+    pub certificate: String,
+    /// Its private key.
+    #[schemars(length(min = 1))]
+    pub key: String,
+    /// The authority's certificate, which clients verify with.
+    #[schemars(length(min = 1))]
+    pub ca: String,
 }
 
 /// A data volume.

@@ -108,6 +108,13 @@ dataVolumes:
 # Logins and groups that may do everything.
 admins: []
 
+# Certificates for the databases' servers, as PEM. Without these, an authority of this instance issues
+# them; its certificate, for clients: db4sci ca export. The certificate must stand for container_host.
+# tls:
+#   certificate: /etc/db4sci/databases.crt
+#   key: /etc/db4sci/databases.key
+#   ca: /etc/db4sci/ca.crt
+
 # For windows and schedules of specs that name no zone.
 time_zone: UTC
 

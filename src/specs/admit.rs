@@ -172,6 +172,7 @@ impl<'a> Check<'a> {
             }),
             backup,
             layout,
+            tls: self.tls(),
         })
     }
 

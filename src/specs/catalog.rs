@@ -81,8 +81,8 @@ impl Catalog {
     }
 
     /// Every image that is offered.
-    pub fn images(&self) -> impl Iterator<Item = &ImageRef> {
-        self.engines.values().flatten().map(|offer| &offer.image)
+    pub fn all(&self) -> impl Iterator<Item = &Offer> {
+        self.engines.values().flatten()
     }
 
     /// The image that a spec names, by its display name or its reference.

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::database::{AccountRole, OnLost};
+use crate::model::database::{AccountRole, OnLost, Tls};
 use crate::model::{DbName, EngineKind, WantedState};
 
 mod backup;
@@ -229,15 +229,6 @@ pub enum Life {
     Medium,
     /// Longer.
     Long,
-}
-
-/// Whether connections must be encrypted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum Tls {
-    /// Where the client asks for it.
-    Preferred,
-    /// Always.
-    Required,
 }
 
 /// The account inside the database that its user gets.

@@ -265,11 +265,22 @@ fn backups() {
 #[test]
 fn protections() {
     assert_eq!(
+        errors(&spec("  phi: true\n")),
+        [
+            "9:8: spec.phi: protected health information needs what this database does not have: TLS \
+             that is demanded (`tls: Required`), an encrypted data volume; keep it elsewhere for now"
+        ]
+    );
+    assert_eq!(
         errors(&spec("  phi: true\n  tls: Required\n")),
         [
-            "9:8: spec.phi: protected health information needs what this database does not have: TLS that is demanded, an encrypted data volume; keep it elsewhere for now",
-            "10:8: spec.tls: this version of db4sci cannot demand TLS yet; write Preferred",
+            "9:8: spec.phi: protected health information needs what this database does not have: \
+             an encrypted data volume; keep it elsewhere for now"
         ]
+    );
+    assert_eq!(
+        errors(&spec("  tls: Demanded\n")),
+        ["9:8: spec.tls: `Demanded` is not allowed; allowed: Preferred, Required"]
     );
     assert_eq!(
         errors(&spec("  state: Retired\n")),

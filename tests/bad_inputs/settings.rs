@@ -59,7 +59,7 @@ fn the_file() {
                 "prod/config.yaml:2:1: bucket: unknown field; allowed: admins, backupVolume, \
                  base_port, container_host, container_ip, container_prefix, dataVolumes, dbconfig, \
                  desired_state, encryption, http, image_mirrors, limits, socket, state_dir, stores, \
-                 time_zone",
+                 time_zone, tls",
             ],
         ),
         (

@@ -11,7 +11,8 @@ use db4sci::runtime::servers::WireServers;
 use db4sci::runtime::{ServerError, Servers};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::host::{Host, LONG, MariaDB, MongoDB, Neo4j, Postgres, SOON, Server};
+use super::secrets::password_in;
+use crate::host::{Host, LONG, MariaDB, MongoDB, Neo4j, Postgres, SOON, Server, eventually};
 
 /// The exit code of the guard for a folder that is in use.
 const BUSY: i64 = 82;
@@ -27,6 +28,8 @@ struct Particulars {
     /// How it is seen that a setting is in force: a statement and its answer; a word that is not in
     /// the log; a line of the configuration that the server was started with.
     in_force: &'static [InForce],
+    /// A statement that keeps its connection at work for some seconds.
+    long: &'static str,
     /// The exit codes of an orderly stop.
     stopped: &'static [i64],
 }
@@ -48,6 +51,7 @@ fn particulars(server: Server) -> Particulars {
                 Answer("show work_mem", "7MB"),
                 Answer("show log_min_duration_statement", "1234ms"),
             ],
+            long: "select pg_sleep(6), 'awake'",
             stopped: &[0],
         },
         MariaDB => Particulars {
@@ -58,6 +62,7 @@ fn particulars(server: Server) -> Particulars {
                 Answer("select @@max_connections", "77"),
                 Answer("select round(@@long_query_time)", "7"),
             ],
+            long: "select sleep(6), 'awake'",
             stopped: &[0],
         },
         // The stand-in keeps to `quiet`, and to no setting of a storage that it has not.
@@ -69,6 +74,7 @@ fn particulars(server: Server) -> Particulars {
                 Unsaid("Listening on TCP [::]"),
                 Rendered("slowOpThresholdMs: 50"),
             ],
+            long: "sleep(6000); db.kept.countDocuments({}); 'awake'",
             // The stop signal is repeated while a server goes down. FerretDB, which waits for its
             // clients up to 3 s, ends at once at the second one, with 2.
             stopped: &[0, 2],
@@ -87,6 +93,7 @@ fn particulars(server: Server) -> Particulars {
                     "value\n\"7s\"",
                 ),
             ],
+            long: "UNWIND range(1, 30000000) AS n WITH max(n) AS m RETURN 'awake' AS said",
             stopped: &[0],
         },
     }
@@ -222,6 +229,8 @@ fn keeps_its_promises(server: Server) {
     let open = open_to_all(&host, "assays");
     assert!(!open.contains(&password) && !open.contains(&admin));
 
+    rotates(&host, &kind, &password);
+
     // Another owner is another row of the books, and nothing to a container.
     let run = host.run_of("assays");
     let before = host.view("assays").unwrap().generation;
@@ -272,6 +281,31 @@ fn keeps_its_promises(server: Server) {
     host.ok(&["resume", "assays"]);
     host.ready(&["assays"]);
     assert_eq!(host.rows("assays"), [1, 2]);
+}
+
+/// New passwords, while a client is at work: it goes on, and nothing is restarted.
+#[track_caller]
+fn rotates(host: &Host, kind: &Particulars, old: &str) {
+    let run = host.run_of("assays");
+    let new = std::thread::scope(|scope| {
+        let idle = host.view("assays").unwrap().connections;
+        let client = scope.spawn(|| host.sql("assays", kind.long));
+        eventually(SOON, "the client is connected", || {
+            // Not all engines count; a login that came too late would be seen as a failed client.
+            let now = host.view("assays").unwrap().connections;
+            let there = idle.is_none() || now > idle || client.is_finished();
+            there.then_some(()).ok_or(format!("{now:?} connections"))
+        });
+        let said = host.ok(&["rotate", "assays", "--reason", "a leak"]);
+        assert!(client.join().unwrap().contains("awake"));
+        password_in(&said)
+    });
+    login(host, "assays", kind, &new).unwrap();
+    let said = login(host, "assays", kind, old).unwrap_err();
+    assert!(matches!(said, ServerError::LoginRefused(_)), "{said:?}");
+    host.ready(&["assays"]);
+    assert_eq!(host.run_of("assays"), run);
+    assert!(!open_to_all(host, "assays").contains(&new));
 }
 
 #[test]

@@ -149,7 +149,7 @@ fn knows(host: &Host, name: &str, password: &str) -> bool {
 }
 
 /// The password in a line of `db4sci password` or `rotate`.
-fn password_in(said: &str) -> String {
+pub fn password_in(said: &str) -> String {
     let at = said.find("password ").unwrap_or_else(|| panic!("{said}"));
     let words = &said[at + "password ".len()..];
     words.split_whitespace().next().unwrap().to_owned()

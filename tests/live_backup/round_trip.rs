@@ -42,7 +42,7 @@ create database `other db`; create table `other db`.x (y int); insert into `othe
 #[test]
 fn postgres_comes_back_whole_and_in_place() {
     let mut host = Host::new();
-    host.spec("genomics", Postgres, &[]);
+    host.spec("genomics", Postgres, &["tls: Required"]);
     host.start();
     host.ready(&["genomics", "mydb_admin"]);
     host.sql("genomics", NASTY_PG);
@@ -96,7 +96,8 @@ fn postgres_comes_back_whole_and_in_place() {
 #[test]
 fn mariadb_comes_back_whole_and_in_place() {
     let mut host = Host::new();
-    host.spec("chem", MariaDB, &[]);
+    // A server that takes no connection in the clear is dumped as well.
+    host.spec("chem", MariaDB, &["tls: Required"]);
     host.start();
     host.ready(&["chem"]);
     host.sql("chem", NASTY_MY);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::task::Poll;
 
 use async_trait::async_trait;
@@ -14,7 +14,7 @@ use futures_util::future::join_all;
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt};
 
-use db4sci::admin::{Keyring, Ledger, MemoryStorage, Vault};
+use db4sci::admin::{Authority, Keyring, Ledger, MemoryStorage, Vault};
 use db4sci::control::reconciler::Again;
 use db4sci::control::{Board, Reconciler};
 use db4sci::execute::Executor;
@@ -24,6 +24,12 @@ use db4sci::observe::{HostPorts, Observer, Probes};
 use db4sci::record::Metrics;
 use db4sci::runtime::sim::World;
 use db4sci::runtime::{DataDirs, Runtime, RuntimeError, RuntimeEvent, Servers};
+
+/// Made once: it outlives the daemon. All worlds begin at the same instant.
+static AUTHORITY: LazyLock<Arc<Authority>> = LazyLock::new(|| {
+    let made = Authority::of_simulation(World::new(0).clock().now());
+    Arc::new(made.unwrap_or_else(|e| panic!("{e}")))
+});
 
 /// As in production: a full resync at least this often.
 const RESYNC: TimeDelta = TimeDelta::seconds(60);
@@ -91,6 +97,7 @@ impl Daemon {
             ports,
             probes,
             vault.clone(),
+            AUTHORITY.clone(),
             site.clone(),
         ));
         let executor = Executor {
@@ -98,6 +105,7 @@ impl Daemon {
             dirs,
             servers,
             vault,
+            authority: AUTHORITY.clone(),
             ledger: ledger.clone(),
             site: site.clone(),
             clock: clock.clone(),

@@ -11,9 +11,10 @@ use db4sci::model::container::LABEL_UID;
 use db4sci::model::database::Window;
 use db4sci::model::view::Phase;
 use db4sci::model::{
-    Action, Attempts, Class, ContainerId, ContainerSeen, Cost, DataSeen, Database, FailedAttempt,
-    FilesSeen, ImageId, ImageSeen, Lane, Marker, MarkerState, Override, OverrideState, Probe,
-    Reason, RestartPolicy, Seen, SeenDatabase, Site, Status, Timestamp, Uid, WantedState, Who,
+    Action, Attempts, CertificateSeen, Class, ContainerId, ContainerSeen, Cost, DataSeen, Database,
+    FailedAttempt, FilesSeen, ImageId, ImageSeen, Lane, Marker, MarkerState, Origin, Override,
+    OverrideState, Probe, Reason, RestartPolicy, Seen, SeenDatabase, Site, Status, Timestamp, Uid,
+    WantedState, Who,
 };
 use db4sci::plan::{Wanted, phase, plan};
 
@@ -56,6 +57,19 @@ impl Draw {
         let most = *self.0.pick(&[5, 60, 4000, 100_000]);
         let seconds = i64::try_from(self.0.below(most)).unwrap_or(0);
         noon() - TimeDelta::seconds(seconds)
+    }
+
+    fn certificate(&mut self, db: &Database) -> CertificateSeen {
+        let days = *self.0.pick(&[300, 300, 10, -10]);
+        CertificateSeen {
+            mark: (*self.0.pick(&["3f9c2a1b", "00ff00ff"])).to_owned(),
+            from: noon() - TimeDelta::days(60),
+            until: noon() + TimeDelta::days(days),
+            names: engine::certificate_names(db, &site()),
+            origin: *self
+                .0
+                .pick(&[Origin::Issued, Origin::Given, Origin::Elsewhere]),
+        }
     }
 
     fn maybe<T>(&mut self, percent: u64, value: impl FnOnce(&mut Self) -> T) -> Option<T> {
@@ -229,16 +243,19 @@ impl Draw {
         let seen = SeenDatabase {
             containers: self.seen(|d| (0..count).map(|_| d.container(&db)).collect()),
             image: self.seen(Draw::image),
+            tag: self.seen(|d| d.image().id),
             data: self.seen(|d| d.data(db.uid)),
             files: self.seen(|d| FilesSeen {
                 complete: d.0.percent(80),
                 secrets: d.0.percent(80),
                 settings: if d.0.percent(80) {
-                    db.settings.clone()
+                    db.all_settings()
                 } else {
                     Default::default()
                 },
                 config: None,
+                certificate: d.maybe(80, |d| d.certificate(&db)),
+                in_use: d.maybe(80, |_| "3f9c2a1b".to_owned()),
             }),
             probe: self.probe(),
             attempts: self.attempts(),

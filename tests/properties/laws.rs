@@ -97,6 +97,8 @@ fn without_trouble_a_few_looks_reach_a_plan_that_stays_empty() {
                 let once = [
                     "prepare",
                     "write_secrets",
+                    // Its certificate lies there, too.
+                    "write_secrets",
                     "write_files",
                     "create",
                     "prepare",

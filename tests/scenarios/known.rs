@@ -6,9 +6,9 @@ use serde_json::Value;
 use db4sci::engine;
 use db4sci::model::view::Phase;
 use db4sci::model::{
-    Attempts, Class, ContainerId, ContainerSeen, Database, FailedAttempt, FilesSeen, Override,
-    OverrideState, Probe, Reason, RestartPolicy, Seen, SeenDatabase, Status, Timestamp, Verdict,
-    Who,
+    Attempts, CertificateSeen, Class, ContainerId, ContainerSeen, Database, FailedAttempt,
+    FilesSeen, Origin, Override, OverrideState, Probe, Reason, RestartPolicy, Seen, SeenDatabase,
+    Status, Timestamp, Verdict, Who,
 };
 use db4sci::plan::{Wanted, phase, plan};
 
@@ -52,12 +52,21 @@ impl Known {
             seen: SeenDatabase {
                 containers: Seen::Absent,
                 image: Seen::Absent,
+                tag: Seen::Absent,
                 data: Seen::Present(data("whole")),
                 files: Seen::Present(FilesSeen {
                     complete: true,
                     secrets: true,
                     settings: wanted.settings,
                     config: wanted.config_text,
+                    certificate: Some(CertificateSeen {
+                        mark: "3f9c2a1b".to_owned(),
+                        from: now - TimeDelta::days(1),
+                        until: now + TimeDelta::days(300),
+                        names: engine::certificate_names(&db, &site()),
+                        origin: Origin::Issued,
+                    }),
+                    in_use: Some("3f9c2a1b".to_owned()),
                 }),
                 probe: answers(now - TimeDelta::minutes(50)),
                 attempts: Attempts::default(),

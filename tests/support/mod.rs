@@ -166,6 +166,7 @@ impl Corner {
                 sentinel: defaults.sentinel.to_owned(),
                 uid: defaults.uid,
             },
+            tls: None,
         }
     }
 }

@@ -11,7 +11,8 @@ use tokio::task::JoinHandle;
 use crate::cli::args::Cli;
 use crate::cli::context::{Context, Io};
 use crate::cli::{
-    Checked, Exit, Finding, Globals, Health, Host, JobRequest, KeyInfo, KeyKind, dispatch,
+    Checked, Exit, Finding, Globals, Health, Host, ImageInfo, JobRequest, KeyInfo, KeyKind,
+    dispatch,
 };
 use crate::http::fake::{Fake, Served, serve};
 use crate::model::view::{BackupView, DatabaseView, Snapshot};
@@ -83,6 +84,10 @@ impl Host for FakeHost {
         }]
     }
 
+    async fn authority(&self, _: &Globals) -> Result<String, String> {
+        Ok("from the file\n".to_owned())
+    }
+
     async fn keys(&self, _: &Globals) -> Result<Vec<KeyInfo>, String> {
         let key = |id: &str, there, seals| KeyInfo {
             id: id.to_owned(),
@@ -103,6 +108,37 @@ impl Host for FakeHost {
 
     async fn renew_keys(&self, _: &Globals) -> Result<String, String> {
         Ok("made without the daemon".to_owned())
+    }
+
+    async fn images(&self, _: &Globals) -> Result<Vec<ImageInfo>, String> {
+        let image = |display: Option<&str>, id: Option<&str>| ImageInfo {
+            display: display.map(str::to_owned),
+            reference: "postgres:17".to_owned(),
+            id: id.map(|id| format!("sha256:{}", id.repeat(8))),
+            moved: display.is_none(),
+            used_by: match display {
+                Some(_) => Vec::new(),
+                None => vec!["genomics".parse().expect("a name")],
+            },
+        };
+        Ok(vec![
+            image(Some("PostgreSQL 17"), Some("0a1b2c3d")),
+            image(Some("PostgreSQL 16"), None),
+            image(None, Some("99887766")),
+        ])
+    }
+
+    async fn save_images(
+        &self,
+        _: &Globals,
+        to: PathBuf,
+        only: Vec<String>,
+    ) -> Result<String, String> {
+        Ok(format!("{} images in {}", only.len(), to.display()))
+    }
+
+    async fn load_images(&self, _: &Globals, from: PathBuf) -> Result<Vec<String>, String> {
+        Err(format!("load {}: no image is in it", from.display()))
     }
 
     async fn offline_snapshot(&self, _: &Globals) -> Result<Snapshot, String> {

@@ -4,6 +4,7 @@ use super::super::mariadb::{SUPERUSER, identifier, literal};
 use super::mariadb_watch::{ACCOUNT, ROWS, SqlDump};
 use super::{Backups, Command, IN, JOB_TARGET, OUT, PASSFILE, Part, Passwords};
 use super::{Watch, shell};
+use crate::model::database::Tls;
 use crate::model::{Contents, Database, Secret};
 
 /// The one part.
@@ -39,7 +40,7 @@ const OBJECTS: [(&str, &str); 5] = [
 
 pub(super) struct MariaDb;
 
-fn tool(program: &str, args: &[&str]) -> Command {
+fn tool(db: &Database, program: &str, args: &[&str]) -> Command {
     // --defaults-extra-file must be the first argument.
     let mut all = vec![format!("--defaults-extra-file={PASSFILE}")];
     all.extend(
@@ -52,6 +53,12 @@ fn tool(program: &str, args: &[&str]) -> Command {
         .map(str::to_owned),
     );
     all.push(format!("--user={SUPERUSER}"));
+    // It is the server's own loopback: TLS is spoken where the server takes nothing else.
+    let tls: &[&str] = match db.tls {
+        Some(Tls::Required) => &["--ssl", "--skip-ssl-verify-server-cert"],
+        Some(Tls::Preferred) | None => &["--skip-ssl"],
+    };
+    all.extend(tls.iter().map(|a| (*a).to_owned()));
     all.extend(args.iter().map(|a| (*a).to_owned()));
     Command {
         program: program.to_owned(),
@@ -61,10 +68,10 @@ fn tool(program: &str, args: &[&str]) -> Command {
 }
 
 /// Runs a script that asks.
-fn ask(mut text: String) -> Command {
+fn ask(db: &Database, mut text: String) -> Command {
     text.push_str("select json_array('end');\n");
     let name = "script.sql";
-    let mut command = tool("mariadb", &["--skip-column-names", "--batch", "--raw"]);
+    let mut command = tool(db, "mariadb", &["--skip-column-names", "--batch", "--raw"]);
     command
         .args
         .push(format!("--execute=source {JOB_TARGET}/{name}"));
@@ -80,15 +87,19 @@ impl Backups for MariaDb {
         ))
     }
 
-    fn inventory(&self, _: &Database) -> Command {
-        ask(format!(
-            "select json_array(schema_name) from information_schema.schemata \
+    fn inventory(&self, db: &Database) -> Command {
+        ask(
+            db,
+            format!(
+                "select json_array(schema_name) from information_schema.schemata \
              where schema_name not in ({SYSTEM}) order by schema_name;\n"
-        ))
+            ),
+        )
     }
 
-    fn parts(&self, _: &Database, databases: &[String], _: u64) -> Vec<Part> {
+    fn parts(&self, db: &Database, databases: &[String], _: u64) -> Vec<Part> {
         let mut dump = tool(
+            db,
             "mariadb-dump",
             &[
                 "--single-transaction",
@@ -126,8 +137,8 @@ impl Backups for MariaDb {
         "as the dump went by: one snapshot for tables of InnoDB"
     }
 
-    fn load(&self, _: &Database, _: &str, _: Option<&str>) -> Command {
-        let mut command = tool("mariadb", &["--batch", "--max-allowed-packet=1G"]);
+    fn load(&self, db: &Database, _: &str, _: Option<&str>) -> Command {
+        let mut command = tool(db, "mariadb", &["--batch", "--max-allowed-packet=1G"]);
         command.args.push(format!("--execute=source {IN}"));
         command
     }
@@ -149,7 +160,7 @@ impl Backups for MariaDb {
         Some(Secret::new(text))
     }
 
-    fn count(&self, _: &Database, expected: &Contents, databases: &[String]) -> Vec<Command> {
+    fn count(&self, db: &Database, expected: &Contents, databases: &[String]) -> Vec<Command> {
         let mut text = String::from("set names utf8mb4;\n");
         for database in databases {
             for (key, query) in OBJECTS {
@@ -175,7 +186,7 @@ impl Backups for MariaDb {
                 ));
             }
         }
-        vec![ask(text)]
+        vec![ask(db, text)]
     }
 
     fn restore_script(&self, _: &Database, files: &[(String, String, Option<String>)]) -> String {

@@ -32,7 +32,7 @@ use crate::engine::backup::{self as recipes, Backups, Command};
 use crate::engine::{ADMIN_SECRET, DAEMON_SECRET, USER_SECRET};
 use crate::model::{
     Backup, BackupState, Change, Clock, ContainerId, ContainerSeen, Database, Outcome, Secret,
-    Site, Status, Who,
+    Seen, Site, Status, Who,
 };
 use crate::record::Metrics;
 use crate::runtime::jobs::{Job, JobEnd, Jobs, Network};
@@ -126,6 +126,16 @@ impl Archive {
                     db.name
                 ))
             })
+    }
+
+    /// The database as its server is now: another `tls` may wait for its window.
+    async fn as_in_force(&self, db: &Database) -> Database {
+        let wanted = crate::engine::recipe(db.engine).files(db);
+        match self.dirs.files(&self.site, db, &wanted, &[]).await {
+            Seen::Present(files) => db.as_in_force(&files.settings),
+            // Without an answer, the wish is the best guess: the server says no to a wrong one.
+            Seen::Absent | Seen::Unknown(_) => db.clone(),
+        }
     }
 
     fn server<'a>(

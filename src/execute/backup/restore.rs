@@ -124,7 +124,7 @@ impl Archive {
         };
         for file in &manifest.files {
             let Some(part) = &file.part else { continue };
-            let command = recipe.load(db, part, file.database.as_deref());
+            let command = recipe.load(&throwaway.db, part, file.database.as_deref());
             let then = recipe.epilogue(db, part, wanted);
             let changes = then.is_some();
             let key = format!("{}{}", self.prefix(backup), file.name);

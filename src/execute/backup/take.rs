@@ -165,7 +165,8 @@ impl Archive {
     > {
         let recipe = self.recipe(db)?;
         let container = self.container(db).await?;
-        let server = self.server(db, &container)?;
+        let reached = self.as_in_force(db).await;
+        let server = self.server(&reached, &container)?;
         let mut taking = Taking {
             live: BTreeMap::new(),
             failed: BTreeMap::new(),
@@ -186,7 +187,7 @@ impl Archive {
             how: recipe.how_counted().to_owned(),
             counts: BTreeMap::new(),
         };
-        let parts = recipe.parts(db, &databases, LONGEST.as_secs());
+        let parts = recipe.parts(&reached, &databases, LONGEST.as_secs());
         let mut files = Vec::new();
         for part in &parts {
             taking.any()?;

@@ -98,6 +98,8 @@ fn lay_out(work: &Path, db: &Database, site: &Site) -> std::io::Result<(Database
             label: db.volume.label.clone(),
             path: work.join("volume"),
         },
+        // Nobody but jobs on its own loopback talks to it.
+        tls: None,
         account: Account {
             password_file: None,
             ..db.account.clone()

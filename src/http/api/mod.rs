@@ -47,6 +47,7 @@ pub fn router(backend: Arc<dyn Backend>, door: Door, stop: CancellationToken) ->
         .route("/databases/{name}/connection", get(read::connection))
         .route("/databases/{name}/logs", get(read::logs))
         .route("/databases/{name}/export", get(read::export))
+        .route("/authority", get(read::authority))
         .route("/events", get(read::events))
         .route("/wait", post(read::wait))
         .route("/apply", post(apply::apply))

@@ -117,6 +117,20 @@ pub async fn export(
     Ok(Json(api.backend.export(&name).await?))
 }
 
+/// What servers' certificates are verified with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuthorityCertificate {
+    /// The certificate, as PEM.
+    pub certificate: String,
+}
+
+/// `GET /authority`
+pub async fn authority(State(api): State<Api>) -> Result<Json<AuthorityCertificate>, Refusal> {
+    let certificate = api.backend.authority().await?;
+    Ok(Json(AuthorityCertificate { certificate }))
+}
+
 /// The query of `events`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -1,10 +1,17 @@
 //! Differences between container and spec: in place, by a restart, by another container.
 
 use super::*;
-use crate::model::{Cpus, PortBinding, database::ConfigFile};
+use crate::model::action::Renewal;
+use crate::model::database::{ConfigFile, TLS};
+use crate::model::{Cpus, PortBinding};
 
 fn window() -> Timestamp {
     noon() + seconds(10 * 3600)
+}
+
+/// What its files say when nothing is to be done.
+fn in_force(c: &Case) -> FilesSeen {
+    c.seen.files.present().cloned().unwrap()
 }
 
 /// A change to a database that is ready, with a name for messages.
@@ -105,8 +112,9 @@ fn settings_and_configuration_wait_for_a_restart_in_the_window() {
             let files = FilesSeen {
                 complete: true,
                 secrets: true,
-                settings: c.db.settings.clone(),
+                settings: c.db.all_settings(),
                 config: Some("work_mem = 1MB".to_owned()),
+                ..in_force(c)
             };
             c.seen.files = Seen::Present(files);
         }),
@@ -114,8 +122,9 @@ fn settings_and_configuration_wait_for_a_restart_in_the_window() {
             let files = FilesSeen {
                 complete: true,
                 secrets: true,
-                settings: c.db.settings.clone(),
+                settings: c.db.all_settings(),
                 config: Some("work_mem = 1MB".to_owned()),
+                ..in_force(c)
             };
             c.seen.files = Seen::Present(files);
         }),
@@ -267,4 +276,94 @@ fn what_a_server_takes_while_it_runs_waits_for_nothing() {
     assert_eq!(settings.changed.len(), 1);
     let held = case.held(Reason::OutsideWindow);
     assert!(held.message.contains("max_connections"), "{}", held.message);
+}
+
+/// The certificate among its files.
+fn certificate(case: &mut Case) -> &mut CertificateSeen {
+    match &mut case.seen.files {
+        Seen::Present(files) => files.certificate.as_mut().unwrap(),
+        Seen::Absent | Seen::Unknown(_) => panic!("its files are not known"),
+    }
+}
+
+#[test]
+fn a_certificate_is_renewed_under_a_running_server() {
+    let cases: [(Change, Renewal); 4] = [
+        (
+            ("it ends soon", |c| {
+                certificate(c).until = noon() + seconds(3600);
+            }),
+            Renewal::Issue,
+        ),
+        (
+            ("another host name", |c| {
+                certificate(c).names = ["old.example.org".to_owned()].into();
+            }),
+            Renewal::Issue,
+        ),
+        (
+            ("another authority", |c| {
+                certificate(c).origin = Origin::Elsewhere;
+            }),
+            Renewal::Issue,
+        ),
+        (
+            ("written and not read", |c| {
+                certificate(c).mark = "new".to_owned();
+            }),
+            Renewal::Load,
+        ),
+    ];
+    for ((name, change), renewal) in cases {
+        let mut case = Case::ready();
+        change(&mut case);
+        let lane = case.plan().lane.unwrap();
+        let [Action::Reload(settings)] = lane.actions.as_slice() else {
+            panic!("{name}: {lane:?}");
+        };
+        assert_eq!(settings.certificate, Some(renewal), "{name}");
+        assert!(settings.changed.is_empty(), "{name}");
+        assert_eq!(lane.cost, Cost::None, "{name}");
+        // One that is down gets it with its files.
+        case.down(Status::Exited, 0);
+        assert_eq!(case.steps(), ["write_files", "start"], "{name}");
+    }
+}
+
+#[test]
+fn a_server_that_reads_its_certificate_at_its_start_only_is_restarted_in_the_window() {
+    let ends: Change = ("it ends soon", |c| {
+        c.db.engine = EngineKind::Neo4j;
+        certificate(c).until = noon() + seconds(3600);
+    });
+    waits_for_the_window(&ends, &RESTART, &["write_files", "start"]);
+}
+
+#[test]
+fn tls_is_demanded_by_a_reload_and_begun_by_a_restart() {
+    let mut case = Case::ready();
+    case.db.tls = Some(Tls::Required);
+    let lane = case.plan().lane.unwrap();
+    assert_eq!(kinds(&lane), ["reload"]);
+    assert_eq!(lane.why, ["tls Preferred -> Required"]);
+    let begins: Change = ("before there was a choice", |c| {
+        if let Seen::Present(files) = &mut c.seen.files {
+            files.settings.remove(TLS);
+            files.certificate = None;
+            files.in_use = None;
+        }
+    });
+    waits_for_the_window(&begins, &RESTART, &["write_files", "start"]);
+}
+
+#[test]
+fn one_that_was_admitted_before_there_was_tls_is_left_alone() {
+    let mut case = Case::ready();
+    case.db.tls = None;
+    if let Seen::Present(files) = &mut case.seen.files {
+        files.settings.remove(TLS);
+        files.certificate = None;
+        files.in_use = None;
+    }
+    assert_eq!(case.plan(), Verdict::default());
 }

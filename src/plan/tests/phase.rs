@@ -141,6 +141,37 @@ fn data_is_safe_unknown_or_not() {
 }
 
 #[test]
+fn a_tag_that_moved_is_told_and_nothing_is_done() {
+    let mut case = Case::ready();
+    let current = |case: &Case| condition(case, "ImageCurrent");
+    let pinned = case.db.image.pinned.clone().unwrap();
+    case.seen.tag = Seen::Present(pinned.clone());
+    assert_eq!(
+        current(&case),
+        (ConditionStatus::True, "AsPinned".to_owned())
+    );
+    let still = case.plan();
+    case.seen.tag = Seen::Present(ImageId("sha256:newer".to_owned()));
+    assert_eq!(
+        current(&case),
+        (ConditionStatus::False, "TagMoved".to_owned())
+    );
+    let all = conditions_of(&case, &[]);
+    let told = all.iter().find(|c| c.kind == "ImageCurrent").unwrap();
+    for word in ["sha256:newer", pinned.as_str(), "spec.image"] {
+        assert!(told.message.contains(word), "{}", told.message);
+    }
+    assert_eq!(case.plan(), still);
+    case.seen.tag = Seen::Absent;
+    assert_eq!(current(&case).0, ConditionStatus::Unknown);
+    case.db.image.pinned = None;
+    assert_eq!(
+        current(&case),
+        (ConditionStatus::Unknown, "NotPinned".to_owned())
+    );
+}
+
+#[test]
 fn a_condition_keeps_its_instant_until_its_status_changes() {
     let mut case = Case::ready();
     let before = conditions_of(&case, &[]);

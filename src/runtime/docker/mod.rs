@@ -8,6 +8,7 @@ mod client;
 mod create;
 mod error;
 mod events;
+mod images;
 mod job;
 mod logs;
 mod seen;

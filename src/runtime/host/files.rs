@@ -24,6 +24,8 @@ const SPEC: &str = "spec.yaml";
 struct Applied {
     settings: BTreeMap<String, String>,
     config: Option<String>,
+    #[serde(default)]
+    certificate: Option<String>,
 }
 
 /// What lies among the files that a container mounts. The error says why it cannot be known.
@@ -53,12 +55,16 @@ pub(super) fn look(
         ),
     };
     let complete = complete && applied.is_some();
-    let (settings, config) = applied.map_or_else(Default::default, |a| (a.settings, a.config));
+    let (settings, config, in_use) =
+        applied.map_or_else(Default::default, |a| (a.settings, a.config, a.certificate));
     Ok(FilesSeen {
         complete,
         secrets: super::secrets::agree(site, db, wanted, sealed)?,
         settings,
         config,
+        // Whoever knows the authority looks at it.
+        certificate: None,
+        in_use,
     })
 }
 
@@ -74,6 +80,7 @@ pub(super) fn write_all(
         config,
         settings,
         config_text,
+        certificate,
         owner,
     } = wanted;
     for (name, _) in config {
@@ -100,6 +107,7 @@ pub(super) fn write_all(
     let applied = Applied {
         settings: settings.clone(),
         config: config_text.clone(),
+        certificate: certificate.clone(),
     };
     let path = config_dir.join(APPLIED);
     let text = serde_json::to_vec_pretty(&applied).map_err(|e| unwritable(&path, &e))?;

@@ -4,7 +4,8 @@
 //! <volume>/NAME/…                  data, 0700, the engine's user; inside, once Ready: db4sci-uid
 //! <volume>/.db4sci/                0700, root: .volume (identity), .aside/ (half-made data)
 //! <volume>/.db4sci/NAME/           uid, state, lock, spec.yaml: the marker, mounted read-only
-//! <state_dir>/secrets/NAME/        0500, files 0400, the engine's user; mounted read-only
+//! <state_dir>/secrets/NAME/        0500, files 0400, the engine's user; mounted read-only; the
+//!                                 server's certificate and key, too
 //! <state_dir>/config/NAME/         rendered configuration, and applied.json
 //! <state_dir>/guard/guard.sh       the guard
 //! <state_dir>/volumes/             which volume was mounted where

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use neo4rs::{ConfigBuilder, Error, Graph, Neo4jErrorKind, Row, query};
 
+use super::ServerTrust;
 use super::error::{Meaning, Told, WireError};
 use crate::model::Secret;
 use crate::model::server::{Answer, Target};
@@ -20,22 +21,28 @@ pub(super) struct Bolt {
 
 impl Bolt {
     /// Connects and logs in.
-    pub(super) async fn open(target: &Target, database: &str) -> Result<Self, WireError> {
+    pub(super) async fn open(
+        target: &Target,
+        database: &str,
+        trust: Option<&ServerTrust>,
+    ) -> Result<Self, WireError> {
+        // The driver verifies the name that it connects to.
+        let name = trust.and_then(|trust| trust.name.as_ref());
+        let host = bracketed(name.unwrap_or(&target.host));
         // `bolt:` is this one server; `neo4j:` would ask it for a table of others.
-        let config = ConfigBuilder::new()
-            .uri(format!(
-                "bolt://{}:{}",
-                bracketed(&target.host),
-                target.port
-            ))
+        let scheme = if trust.is_some() { "bolt+s" } else { "bolt" };
+        let mut config = ConfigBuilder::new()
+            .uri(format!("{scheme}://{host}:{}", target.port))
             .user(target.user.as_str())
             .password(target.password.expose())
             .db(database)
             .max_connections(1)
-            .connection_timeout(PATIENCE)
-            .build()?;
+            .connection_timeout(PATIENCE);
+        if let Some(trust) = trust {
+            config = config.with_client_certificate(&trust.authority);
+        }
         let bolt = Bolt {
-            graph: Graph::connect(config)?,
+            graph: Graph::connect(config.build()?)?,
             database: database.to_owned(),
         };
         // The pool connects when it is first used. Each database answers this, the one for

@@ -4,6 +4,7 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow, MySqlSslMode};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, Row};
 
+use super::ServerTrust;
 use super::bolt::Bolt;
 use super::error::WireError;
 use super::mongodb::Mongo;
@@ -22,25 +23,36 @@ pub(super) enum Connection {
 }
 
 impl Connection {
-    /// Connects and logs in.
-    pub(super) async fn open(target: &Target, database: &str) -> Result<Self, WireError> {
+    /// Connects and logs in; with `trust`, by TLS, and only if the server is the one it says.
+    pub(super) async fn open(
+        target: &Target,
+        database: &str,
+        trust: Option<&ServerTrust>,
+    ) -> Result<Self, WireError> {
         match target.protocol {
             Protocol::Postgres => {
-                let options = PgConnectOptions::new_without_pgpass()
+                let mut options = PgConnectOptions::new_without_pgpass()
                     .host(&target.host)
                     .port(target.port)
                     .username(&target.user)
                     .password(target.password.expose())
                     .database(database)
                     .application_name("db4sci")
-                    // Loopback: TLS would cost more than the question.
+                    // On loopback, TLS would cost more than the question.
                     .ssl_mode(PgSslMode::Disable)
                     .statement_cache_capacity(STATEMENTS_KEPT)
                     .disable_statement_logging();
+                if let Some(trust) = trust {
+                    let mode = match trust.name {
+                        None => PgSslMode::VerifyFull,
+                        Some(_) => PgSslMode::VerifyCa,
+                    };
+                    options = options.ssl_mode(mode).ssl_root_cert(&trust.authority);
+                }
                 Ok(Connection::Postgres(options.connect().await?))
             }
             Protocol::MySql => {
-                let options = MySqlConnectOptions::new()
+                let mut options = MySqlConnectOptions::new()
                     .host(&target.host)
                     .port(target.port)
                     .username(&target.user)
@@ -53,10 +65,19 @@ impl Connection {
                     .timezone(None)
                     .statement_cache_capacity(STATEMENTS_KEPT)
                     .disable_statement_logging();
+                if let Some(trust) = trust {
+                    let mode = match trust.name {
+                        None => MySqlSslMode::VerifyIdentity,
+                        Some(_) => MySqlSslMode::VerifyCa,
+                    };
+                    options = options.ssl_mode(mode).ssl_ca(&trust.authority);
+                }
                 Ok(Connection::MySql(options.connect().await?))
             }
-            Protocol::MongoDb => Ok(Connection::Mongo(Mongo::open(target, database).await?)),
-            Protocol::Bolt => Ok(Connection::Bolt(Bolt::open(target, database).await?)),
+            Protocol::MongoDb => Ok(Connection::Mongo(
+                Mongo::open(target, database, trust).await?,
+            )),
+            Protocol::Bolt => Ok(Connection::Bolt(Bolt::open(target, database, trust).await?)),
         }
     }
 

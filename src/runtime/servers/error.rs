@@ -67,6 +67,15 @@ pub(super) enum Meaning {
 
 impl WireError {
     fn told(&self) -> Told {
+        let told = self.told_by_driver();
+        // rustls' words. No restart would mend that: it is as a login that is refused.
+        if told.words.contains("invalid peer certificate") {
+            return Told::new(Meaning::LoginRefused, &told.words);
+        }
+        told
+    }
+
+    fn told_by_driver(&self) -> Told {
         match self {
             WireError::Sql(error) => told_by_sql(error),
             WireError::Mongo(error) => mongodb::told(error),

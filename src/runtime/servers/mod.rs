@@ -11,18 +11,23 @@ mod mongodb;
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use self::connection::Connection;
+use self::error::WireError;
 use crate::model::Uid;
 use crate::model::server::{Answer, Statement, Target};
 use crate::runtime::{ServerError, Servers};
 
-/// For one question, with connecting if need be.
+/// For one question over a connection that is open.
 const ASK: Duration = Duration::from_secs(3);
+/// For connecting, logging in and the first question: a server that has just come up on a busy
+/// host (a JVM, say) takes its time over its first ones.
+const OPEN: Duration = Duration::from_secs(15);
 /// For all statements of one call.
 const RUN: Duration = Duration::from_secs(30);
 /// For telling a server that we go; it finds out by itself otherwise.
@@ -35,7 +40,19 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// one server never waits for another.
 #[derive(Default)]
 pub struct WireServers {
+    /// How a server that demands TLS is verified; without it, none can be reached.
+    trust: Option<ServerTrust>,
     kept: Mutex<HashMap<Uid, Arc<Slot>>>,
+}
+
+/// How servers' certificates are verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerTrust {
+    /// The file with the authority's certificate.
+    pub authority: PathBuf,
+    /// The host name that certificates stand for, where they do not stand for the address that a
+    /// server is reached at.
+    pub name: Option<String>,
 }
 
 /// The place of one server's kept connection; locked for the length of a question.
@@ -48,9 +65,26 @@ struct Kept {
 }
 
 impl WireServers {
-    /// No connection yet.
+    /// No connection yet, and no server that demands TLS.
     pub fn new() -> Self {
         WireServers::default()
+    }
+
+    /// No connection yet; servers that demand TLS are verified in this way.
+    pub fn trusting(trust: ServerTrust) -> Self {
+        WireServers {
+            trust: Some(trust),
+            kept: Mutex::default(),
+        }
+    }
+
+    async fn open(&self, target: &Target, database: &str) -> Result<Connection, WireError> {
+        let trust = match (target.tls, &self.trust) {
+            (false, _) => None,
+            (true, Some(trust)) => Some(trust),
+            (true, None) => return Err(WireError::Strange("nothing to verify the server with")),
+        };
+        Connection::open(target, database, trust).await
     }
 
     fn slot(&self, uid: Uid) -> Arc<Slot> {
@@ -63,12 +97,12 @@ impl WireServers {
 impl Servers for WireServers {
     async fn ask(&self, target: &Target, query: &str) -> Result<Answer, ServerError> {
         let slot = self.slot(target.uid);
-        within(ASK, async {
+        within(OPEN, async {
             let mut kept = slot.lock().await;
             // Taken out while in use: if the deadline cuts this future off, it is gone, and no
             // later question reads this one's late answer.
             if let Some(mut old) = kept.take().filter(|k| k.target == *target) {
-                match old.connection.ask(query).await {
+                match within(ASK, async { Ok(old.connection.ask(query).await) }).await? {
                     Ok(answer) => {
                         *kept = Some(old);
                         return Ok(answer);
@@ -78,7 +112,8 @@ impl Servers for WireServers {
                     Err(error) => return Err(error.of("probe")),
                 }
             }
-            let mut connection = Connection::open(target, &target.database)
+            let mut connection = self
+                .open(target, &target.database)
                 .await
                 .map_err(|e| e.of("connect"))?;
             let answer = connection.ask(query).await.map_err(|e| e.of("probe"))?;
@@ -99,11 +134,12 @@ impl Servers for WireServers {
                     Some((database, connection)) if database == statement.database => connection,
                     Some((_, connection)) => {
                         connection.close().await;
-                        Connection::open(target, &statement.database)
+                        self.open(target, &statement.database)
                             .await
                             .map_err(|e| e.of(statement.purpose))?
                     }
-                    None => Connection::open(target, &statement.database)
+                    None => self
+                        .open(target, &statement.database)
                         .await
                         .map_err(|e| e.of(statement.purpose))?,
                 };
@@ -123,8 +159,9 @@ impl Servers for WireServers {
     }
 
     async fn login(&self, target: &Target) -> Result<(), ServerError> {
-        within(ASK, async {
-            let connection = Connection::open(target, &target.database)
+        within(OPEN, async {
+            let connection = self
+                .open(target, &target.database)
                 .await
                 .map_err(|e| e.of("login"))?;
             connection.close().await;

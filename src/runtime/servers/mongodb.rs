@@ -6,9 +6,10 @@ use ::mongodb::Client;
 use ::mongodb::bson::Document;
 use ::mongodb::error::{Error, ErrorKind};
 use ::mongodb::options::{
-    AuthMechanism, ClientOptions, Credential, ServerAddress, ServerMonitoringMode,
+    AuthMechanism, ClientOptions, Credential, ServerAddress, ServerMonitoringMode, Tls, TlsOptions,
 };
 
+use super::ServerTrust;
 use super::error::{Meaning, Told, WireError};
 use crate::model::Secret;
 use crate::model::server::{Answer, Target};
@@ -30,9 +31,16 @@ pub(super) struct Mongo {
 
 impl Mongo {
     /// Connects and logs in; the login is kept in the target's database.
-    pub(super) async fn open(target: &Target, database: &str) -> Result<Self, WireError> {
+    pub(super) async fn open(
+        target: &Target,
+        database: &str,
+        trust: Option<&ServerTrust>,
+    ) -> Result<Self, WireError> {
         // The driver waits for a server to appear; that nobody listens is known at once.
-        let address = (target.host.as_str(), target.port);
+        // The driver verifies the name that it connects to.
+        let name = trust.and_then(|trust| trust.name.as_ref());
+        let host = name.unwrap_or(&target.host);
+        let address = (host.as_str(), target.port);
         drop(tokio::net::TcpStream::connect(address).await?);
         let credential = Credential::builder()
             .username(target.user.clone())
@@ -40,9 +48,9 @@ impl Mongo {
             .source(target.database.clone())
             .mechanism(AuthMechanism::ScramSha256)
             .build();
-        let options = ClientOptions::builder()
+        let mut options = ClientOptions::builder()
             .hosts(vec![ServerAddress::Tcp {
-                host: target.host.clone(),
+                host: host.clone(),
                 port: Some(target.port),
             }])
             .app_name("db4sci".to_owned())
@@ -54,6 +62,11 @@ impl Mongo {
             .server_monitoring_mode(ServerMonitoringMode::Poll)
             .max_pool_size(1)
             .build();
+        if let Some(trust) = trust {
+            let authority = trust.authority.clone();
+            let tls = TlsOptions::builder().ca_file_path(authority).build();
+            options.tls = Some(Tls::Enabled(tls));
+        }
         let mongo = Mongo {
             client: Client::with_options(options)?,
             database: database.to_owned(),

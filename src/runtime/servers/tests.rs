@@ -17,6 +17,7 @@ fn target(protocol: Protocol, port: u16) -> Target {
         user: "db4sci".to_owned(),
         password: Secret::new("secret"),
         database: "postgres".to_owned(),
+        tls: false,
     }
 }
 
@@ -54,18 +55,18 @@ async fn a_listener_that_hangs_up_does_not_answer() {
     hang_up.abort();
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_listener_that_says_nothing_is_given_up_at_the_deadline() {
     // The backlog accepts; nobody ever answers.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let servers = WireServers::new();
-    let begun = std::time::Instant::now();
+    let begun = tokio::time::Instant::now();
     let error = servers
         .ask(&target(Protocol::Postgres, port), "select 1")
         .await
         .unwrap_err();
     assert!(matches!(error, ServerError::Unreachable(_)), "{error:?}");
-    assert!(begun.elapsed() < ASK * 2);
+    assert!(begun.elapsed() <= OPEN + ASK);
     servers.forget(Uid(uuid::Uuid::nil())).await;
 }

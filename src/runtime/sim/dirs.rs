@@ -85,6 +85,8 @@ impl DataDirs for World {
                     secrets: false,
                     settings: wanted.settings.clone(),
                     config: wanted.config_text.clone(),
+                    certificate: None,
+                    in_use: wanted.certificate.clone(),
                 },
             );
             state.journal.push(format!("write_files {}", db.name));

@@ -133,6 +133,7 @@ impl Host {
             host: "127.0.0.1".to_owned(),
             port: self.db.port.get(),
             user: user.to_owned(),
+            tls: false,
             password: self
                 .world
                 .secret_file(&self.site, &self.db, "admin")

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use crate::model::WantedState;
-use crate::model::database::Volume;
+use crate::model::database::{Tls, Volume};
 
-use super::super::raw::{Life, Support, Tls};
+use super::super::raw::{Life, Support};
 use super::Check;
 use crate::model::BackupWindow;
 
@@ -68,6 +68,14 @@ impl Check<'_> {
             .collect()
     }
 
+    /// Whether connections must be encrypted. One that was admitted before there was a choice stays
+    /// as it is until somebody chooses.
+    pub(super) fn tls(&self) -> Option<Tls> {
+        let kept = || self.before.kept("/tls").map(|db| db.tls);
+        let given = self.spec.tls.map(Some);
+        given.or_else(kept).unwrap_or(Some(Tls::default()))
+    }
+
     /// What is demanded and cannot be given is refused: a promise that nobody keeps is worse than
     /// none.
     pub(super) fn protections(&mut self, volume: Option<&Volume>) {
@@ -79,12 +87,6 @@ impl Check<'_> {
                  take that step yet; write Stopped, and take a backup: db4sci backup now",
             );
         }
-        if spec.tls == Some(Tls::Required) {
-            self.refuse(
-                "spec.tls",
-                "this version of db4sci cannot demand TLS yet; write Preferred",
-            );
-        }
         if spec.phi == Some(true) {
             let label = volume.map(|v| v.label.as_str());
             let encrypted = self
@@ -92,12 +94,18 @@ impl Check<'_> {
                 .volumes
                 .iter()
                 .any(|v| Some(v.label.as_str()) == label && v.encrypted);
-            let mut missing = vec!["TLS that is demanded"];
+            let mut missing = Vec::new();
+            if self.tls() != Some(Tls::Required) {
+                missing.push("TLS that is demanded (`tls: Required`)");
+            }
             if !self.rules.backups_encrypted() {
                 missing.push("encrypted backups");
             }
             if !encrypted {
                 missing.push("an encrypted data volume");
+            }
+            if missing.is_empty() {
+                return;
             }
             self.refuse(
                 "spec.phi",

@@ -34,7 +34,7 @@ const LABEL: &str = "db4sci.live";
 /// For what needs no more than the daemon's own work.
 pub const SOON: Duration = Duration::from_secs(30);
 /// For what starts servers, on a machine that is busy with other tests.
-pub const LONG: Duration = Duration::from_secs(120);
+pub const LONG: Duration = Duration::from_secs(240);
 
 /// An instance. What it made is removed when it is dropped, also after a panic.
 pub struct Host {
