@@ -9,7 +9,7 @@ use db4sci::model::{Database, Secret, Site};
 use db4sci::runtime::servers::{ServerTrust, WireServers};
 use db4sci::runtime::{ServerError, Servers};
 
-use crate::host::{Host, LONG, MariaDB, Postgres, SOON, eventually};
+use crate::host::{Host, LONG, MariaDB, MongoDB, Neo4j, Postgres, SOON, Server, eventually};
 
 /// How a client connects.
 pub enum By<'a> {
@@ -269,4 +269,29 @@ fn certificates_of_the_settings_are_checked_at_the_start_and_used() {
     });
     assert_eq!(host.sql("genomics", "select 1"), "1");
     assert_eq!(host.run_of("genomics"), run);
+}
+
+fn demands_tls(server: Server) {
+    let mut host = Host::new();
+    host.spec("assays", server, &["tls: Required"]);
+    host.start();
+    host.ready(&["assays", "mydb_admin"]);
+    let (ours, foreign) = (exported(&host, "ours.crt"), foreign(&host));
+    let word = password(&host, "assays");
+    login(&host, "assays", &word, &By::Tls(&ours)).unwrap();
+    let said = login(&host, "assays", &word, &By::Tls(&foreign)).unwrap_err();
+    assert!(said.to_string().contains("certificate"), "{said}");
+    login(&host, "assays", &word, &By::Plain).unwrap_err();
+    host.write("assays", 1);
+    assert_eq!(host.rows("assays"), [1]);
+}
+
+#[test]
+fn mongodb_demands_tls() {
+    demands_tls(MongoDB);
+}
+
+#[test]
+fn neo4j_demands_tls() {
+    demands_tls(Neo4j);
 }
