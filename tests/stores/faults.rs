@@ -44,7 +44,9 @@ async fn a_wrong_key_and_a_missing_bucket_are_told_with_the_servers_code() {
     let mut nobody = right.clone();
     nobody.access_key = "nobody".to_owned();
     let error = S3Store::new(&nobody).list("").await.unwrap_err();
-    tells(&error, &["InvalidAccessKeyId", "credentials file"]);
+    // Servers have codes of their own for that.
+    assert!(matches!(error, StoreError::Refused { .. }), "{error}");
+    tells(&error, &["refused ("]);
 
     let mut elsewhere = right;
     elsewhere.bucket = "db4sci-test-gone".to_owned();

@@ -111,6 +111,9 @@ async fn carry(
              Connection: close\r\n\r\n{text}",
             text.len()
         );
+        // Before it has asked, a client takes no answer.
+        let mut head = [0; 16];
+        let _ = client.read_exact(&mut head).await;
         let _ = client.write_all(answer.as_bytes()).await;
         // A close with unread bytes would be a reset, and take the answer along.
         let _ = copy(&mut client, &mut tokio::io::sink()).await;
@@ -118,27 +121,32 @@ async fn carry(
     }
     let mut server = TcpStream::connect(server).await.unwrap();
     match fault {
-        None | Some(Fault::Busy) => {
+        None => {
             let _ = copy_bidirectional(&mut client, &mut server).await;
         }
-        Some(Fault::CutUp(bytes)) => {
-            let _ = copy(&mut (&mut client).take(bytes), &mut server).await;
-        }
-        Some(Fault::CutDown(_) | Fault::Held) => {
+        Some(fault) => {
             let (mut from_client, mut to_client) = client.split();
             let (mut from_server, mut to_server) = server.split();
-            let up = copy(&mut from_client, &mut to_server);
-            let down = async {
-                if let Some(Fault::CutDown(bytes)) = fault {
-                    let _ = copy(&mut (&mut from_server).take(bytes), &mut to_client).await;
-                    return;
-                }
-                let _ = gate.wait_for(|open| *open).await;
-                let _ = copy(&mut from_server, &mut to_client).await;
-            };
             let up = async {
-                let _ = up.await;
+                if let Fault::CutUp(bytes) = fault {
+                    let mut some = (&mut from_client).take(bytes);
+                    if copy(&mut some, &mut to_server).await.is_ok() && some.limit() == 0 {
+                        return;
+                    }
+                } else {
+                    let _ = copy(&mut from_client, &mut to_server).await;
+                }
                 std::future::pending::<()>().await;
+            };
+            let down = async {
+                if let Fault::Held = fault {
+                    let _ = gate.wait_for(|open| *open).await;
+                }
+                let most = match fault {
+                    Fault::CutDown(bytes) => bytes,
+                    Fault::Busy | Fault::CutUp(_) | Fault::Held => u64::MAX,
+                };
+                let _ = copy(&mut (&mut from_server).take(most), &mut to_client).await;
             };
             tokio::select! {
                 () = up => {}
