@@ -16,5 +16,6 @@ mod lock;
 mod offline;
 mod program;
 mod secrets;
+mod works;
 
 pub use program::Program;

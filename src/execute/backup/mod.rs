@@ -8,6 +8,7 @@
 mod bundle;
 mod companion;
 mod drill;
+mod ended;
 mod error;
 mod folder;
 mod objects;
@@ -25,6 +26,7 @@ pub use error::BackupError;
 pub use restore::{Built, Passwords};
 pub use take::Order;
 
+use self::ended::ended_well;
 use self::folder::JobFolder;
 use crate::admin::vault;
 use crate::admin::{Ledger, NewEntry, Vault};
@@ -35,7 +37,7 @@ use crate::model::{
     Seen, Site, Status, Who,
 };
 use crate::record::Metrics;
-use crate::runtime::jobs::{Job, JobEnd, Jobs, Network};
+use crate::runtime::jobs::{Job, Jobs, Network};
 use crate::runtime::{DataDirs, Runtime};
 use crate::store::manifest::Layout;
 use crate::store::seal::{Identity, Recipient};
@@ -358,65 +360,5 @@ fn tool(what: &str, why: impl Into<String>) -> BackupError {
     BackupError::Tool {
         what: what.to_owned(),
         why: why.into(),
-    }
-}
-
-/// Whether a job ended well; its last words otherwise.
-fn ended_well(end: &JobEnd, what: &str) -> Result<(), BackupError> {
-    if end.code == 0 {
-        return Ok(());
-    }
-    let words = if end.words.is_empty() {
-        "it said nothing".to_owned()
-    } else {
-        // The last lines say why; the rest is in no log.
-        let lines: Vec<&str> = end.words.lines().collect();
-        lines[lines.len().saturating_sub(8)..].join(" | ")
-    };
-    let why = format!("exit code {}: {words}", end.code);
-    // From 125 on it was not started, or ended by a signal.
-    if end.code >= 125 || recipes::of_host(&end.words) {
-        let what = what.to_owned();
-        return Err(BackupError::Cut { what, why });
-    }
-    Err(tool(what, why))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn ended(code: i64, words: &str) -> Result<(), BackupError> {
-        let end = JobEnd {
-            code,
-            output: Vec::new(),
-            words: words.to_owned(),
-        };
-        ended_well(&end, "load")
-    }
-
-    #[test]
-    fn only_what_speaks_of_the_data_is_the_tools_own_failure() {
-        assert!(ended(0, "NOTICE: x").is_ok());
-        for (code, words) in [
-            (127, ""),
-            (137, ""),
-            (
-                1,
-                "pg_restore: error: could not extend file \"base/5/1\": No space left on device",
-            ),
-            (
-                1,
-                "ERROR 2013 (HY000): Lost connection to server during query",
-            ),
-        ] {
-            let cut = ended(code, words).unwrap_err();
-            assert!(
-                matches!(cut, BackupError::Cut { .. }),
-                "{code} {words}: {cut}"
-            );
-        }
-        let own = ended(1, "pg_restore: error: unexpected end of file").unwrap_err();
-        assert!(matches!(own, BackupError::Tool { .. }), "{own}");
     }
 }

@@ -1,0 +1,72 @@
+//! What a person asks of backups, as the API takes it on.
+
+use crate::http::refusal::{Refusal, RefusalKind};
+use crate::model::view::WorkAsk;
+use crate::model::{BackupId, Change, DbName, Timestamp, Who};
+
+use super::backend::{Daemon, unavailable};
+
+impl Daemon {
+    pub(super) async fn begin_work(
+        &self,
+        who: Who,
+        name: &DbName,
+        ask: WorkAsk,
+    ) -> Result<String, Refusal> {
+        let row = self.row(name)?;
+        let what = match &ask {
+            WorkAsk::Backup { .. } => "a backup".to_owned(),
+            WorkAsk::Verify { .. } => "a restore test".to_owned(),
+            WorkAsk::Restore { from, copy: None } => format!("the restore of {from} in place"),
+            WorkAsk::Restore {
+                from,
+                copy: Some(copy),
+            } => format!("the restore of {from} as {copy}"),
+        };
+        let begun = self
+            .desk
+            .take_on(&row, ask)
+            .map_err(|why| Refusal::new(RefusalKind::Conflict, why))?;
+        // Who wanted it; that it is done is written by the work itself.
+        let change = Change::Acted {
+            action: "work_asked".to_owned(),
+        };
+        let message = format!("{name}: {what} was asked for");
+        self.intake
+            .wish(who, name, message, change)
+            .await
+            .map_err(unavailable)?;
+        Ok(begun)
+    }
+
+    pub(super) async fn keep(
+        &self,
+        who: Who,
+        id: &BackupId,
+        until: Option<Timestamp>,
+        note: Option<String>,
+    ) -> Result<String, Refusal> {
+        let row = self.row(&id.name)?;
+        let found = row.backups.get(id).filter(|b| b.state.good());
+        let Some(backup) = found else {
+            let message = format!(
+                "there is no backup {id}; see: db4sci backup list {}",
+                id.name
+            );
+            return Err(Refusal::new(RefusalKind::Conflict, message));
+        };
+        let mut backup = backup.clone();
+        backup.keep_until = until;
+        if let Some(note) = note {
+            backup.note = note;
+        }
+        let message = match until {
+            Some(until) => format!("{id} is kept until {}", until.format("%F %T UTC")),
+            None => format!("{id} is kept as the retention says"),
+        };
+        let change = Change::Backup {
+            backup: Box::new(backup),
+        };
+        self.wish(who, &id.name, message, change).await
+    }
+}

@@ -1,0 +1,66 @@
+//! What a job's end says: about what it was given, or about this host.
+
+use super::error::BackupError;
+use super::tool;
+use crate::engine::backup as recipes;
+use crate::runtime::jobs::JobEnd;
+
+/// Whether a job ended well; its last words otherwise.
+pub(super) fn ended_well(end: &JobEnd, what: &str) -> Result<(), BackupError> {
+    if end.code == 0 {
+        return Ok(());
+    }
+    let words = if end.words.is_empty() {
+        "it said nothing".to_owned()
+    } else {
+        // The last lines say why; the rest is in no log.
+        let lines: Vec<&str> = end.words.lines().collect();
+        lines[lines.len().saturating_sub(8)..].join(" | ")
+    };
+    let why = format!("exit code {}: {words}", end.code);
+    // From 125 on it was not started, or ended by a signal.
+    if end.code >= 125 || recipes::of_host(&end.words) {
+        let what = what.to_owned();
+        return Err(BackupError::Cut { what, why });
+    }
+    Err(tool(what, why))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ended(code: i64, words: &str) -> Result<(), BackupError> {
+        let end = JobEnd {
+            code,
+            output: Vec::new(),
+            words: words.to_owned(),
+        };
+        ended_well(&end, "load")
+    }
+
+    #[test]
+    fn only_what_speaks_of_the_data_is_the_tools_own_failure() {
+        assert!(ended(0, "NOTICE: x").is_ok());
+        for (code, words) in [
+            (127, ""),
+            (137, ""),
+            (
+                1,
+                "pg_restore: error: could not extend file \"base/5/1\": No space left on device",
+            ),
+            (
+                1,
+                "ERROR 2013 (HY000): Lost connection to server during query",
+            ),
+        ] {
+            let cut = ended(code, words).unwrap_err();
+            assert!(
+                matches!(cut, BackupError::Cut { .. }),
+                "{code} {words}: {cut}"
+            );
+        }
+        let own = ended(1, "pg_restore: error: unexpected end of file").unwrap_err();
+        assert!(matches!(own, BackupError::Tool { .. }), "{own}");
+    }
+}
