@@ -89,7 +89,8 @@ async fn a_broken_line_costs_a_part_again_and_no_byte() {
         proxy.set(fault, 2);
         let key = format!("cut/{n}");
         write(&store, &key, &whole).await.unwrap();
-        assert!(proxy.requests() >= 7, "{}", proxy.requests());
+        // Five would do for one object of three parts.
+        assert!(proxy.requests() > 5, "{}", proxy.requests());
         assert!(
             read(&gateway.store(), &key).await.unwrap() == whole,
             "{key}"
