@@ -1,7 +1,8 @@
 //! What every store promises.
 
 use bytes::Bytes;
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
+use db4sci::model::{Clock, SystemClock};
 use db4sci::store::local::LocalStore;
 use db4sci::store::memory::MemoryStore;
 use db4sci::store::{BackupStore, StoreError};
@@ -29,7 +30,7 @@ async fn keeps_its_promises(store: &dyn BackupStore) {
     }
 
     // Nothing shows before it is finished; given up or dropped, it never was.
-    let begun = Utc::now();
+    let begun = SystemClock.now();
     for ends in ["finish", "abort", "drop"] {
         let key = format!("unfinished/{ends}");
         let mut upload = store.put(&key).await.unwrap();
@@ -57,12 +58,12 @@ async fn keeps_its_promises(store: &dyn BackupStore) {
         0
     );
     store
-        .sweep("", Utc::now() + TimeDelta::hours(1))
+        .sweep("", SystemClock.now() + TimeDelta::hours(1))
         .await
         .unwrap();
     assert_eq!(
         store
-            .sweep("", Utc::now() + TimeDelta::hours(1))
+            .sweep("", SystemClock.now() + TimeDelta::hours(1))
             .await
             .unwrap(),
         0
