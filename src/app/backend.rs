@@ -365,12 +365,12 @@ impl Backend for Daemon {
         Ok(self.desk.backups(&self.row(name)?))
     }
 
-    async fn work(&self, name: &DbName) -> Result<Option<WorkView>, Refusal> {
+    async fn work(&self, name: &DbName, id: u64) -> Result<Option<WorkView>, Refusal> {
         self.database(name)?;
-        Ok(self.desk.work(name))
+        Ok(self.desk.work(name, id))
     }
 
-    async fn take_on(&self, who: Who, name: &DbName, ask: WorkAsk) -> Result<String, Refusal> {
+    async fn take_on(&self, who: Who, name: &DbName, ask: WorkAsk) -> Result<WorkView, Refusal> {
         self.begin_work(who, name, ask).await
     }
 

@@ -1,7 +1,7 @@
 //! What a person asks of backups, as the API takes it on.
 
 use crate::http::refusal::{Refusal, RefusalKind};
-use crate::model::view::WorkAsk;
+use crate::model::view::{WorkAsk, WorkView};
 use crate::model::{BackupId, Change, DbName, Timestamp, Who};
 
 use super::backend::{Daemon, unavailable};
@@ -12,7 +12,7 @@ impl Daemon {
         who: Who,
         name: &DbName,
         ask: WorkAsk,
-    ) -> Result<String, Refusal> {
+    ) -> Result<WorkView, Refusal> {
         let row = self.row(name)?;
         let what = match &ask {
             WorkAsk::Backup { .. } => "a backup".to_owned(),

@@ -109,11 +109,12 @@ pub async fn ask(
     wait: bool,
 ) -> Result<Exit, CliError> {
     let path = format!("/databases/{name}/work");
-    let accepted: Accepted = context.client.post(&path, &ask).await?;
-    context.warn(&accepted.message);
+    let begun: WorkView = context.client.post(&path, &ask).await?;
+    context.warn(&format!("{name}: {} begun", begun.what));
     if !wait {
         return Ok(Exit::OK);
     }
+    let path = format!("{path}/{}", begun.id);
     loop {
         let work: Option<WorkView> = context.client.get(&path).await?;
         match work {

@@ -4,9 +4,10 @@
 
 mod asked;
 mod restore;
+mod works;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -14,6 +15,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::works::Works;
 use super::{Board, Intake, Queue};
 use crate::admin::{Ledger, NewEntry, Row};
 use crate::execute::backup::{Archive, Order};
@@ -45,7 +47,7 @@ pub struct Desk {
     clock: Arc<dyn Clock>,
     dumps: Semaphore,
     stores: Vec<String>,
-    works: Mutex<BTreeMap<DbName, WorkView>>,
+    works: Works,
     again: Mutex<BTreeMap<DbName, Timestamp>>,
     tracker: TaskTracker,
     stop: CancellationToken,
@@ -64,6 +66,7 @@ impl Desk {
         dumps: usize,
         stop: CancellationToken,
     ) -> Self {
+        let works = Works::new(archive.clock.now());
         Desk {
             ledger: archive.ledger.clone(),
             clock: archive.clock.clone(),
@@ -73,16 +76,11 @@ impl Desk {
             queue,
             intake,
             dumps: Semaphore::new(dumps),
-            works: Mutex::default(),
+            works,
             again: Mutex::default(),
             tracker: TaskTracker::new(),
             stop,
         }
-    }
-
-    fn works(&self) -> MutexGuard<'_, BTreeMap<DbName, WorkView>> {
-        // No code panics while the lock is held.
-        self.works.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends what an earlier daemon left, and then begins what is due until the token is cancelled.
@@ -115,7 +113,7 @@ impl Desk {
         let book = self.ledger.book();
         let now = self.clock.now();
         for (name, row) in book.rows() {
-            let busy = self.works().get(name).is_some_and(|w| w.running);
+            let busy = self.works.running(name).is_some();
             let Some(work) = (!busy && row.restoring.is_none())
                 .then(|| self.ask(row, now))
                 .flatten()
@@ -128,7 +126,8 @@ impl Desk {
                 Work::Prune(ids) => format!("removal of {} backups", ids.len()),
             };
             let (this, row) = (self.clone(), row.clone());
-            self.spawn(name, what, async move { this.carry_out(row, work).await });
+            // Whoever was quicker has the turn; what is due now is due at the next beat, too.
+            let _ = self.spawn(name, what, async move { this.carry_out(row, work).await });
         }
     }
 
@@ -184,25 +183,20 @@ impl Desk {
         all
     }
 
-    /// What is done for a database, or was done last.
-    pub fn work(&self, name: &DbName) -> Option<WorkView> {
-        self.works().get(name).cloned()
+    /// A work of a database, under way or over; `None` when nothing is known of it any more.
+    pub fn work(&self, name: &DbName, id: u64) -> Option<WorkView> {
+        self.works.find(name, id)
     }
 
+    /// Begins a work, unless another one has the turn: then that one is returned.
     fn spawn(
         self: &Arc<Self>,
         name: &DbName,
         what: String,
         work: impl Future<Output = Result<String, String>> + Send + 'static,
-    ) {
-        let view = WorkView {
-            what,
-            since: self.clock.now(),
-            running: true,
-            ok: None,
-            message: String::new(),
-        };
-        self.works().insert(name.clone(), view);
+    ) -> Result<WorkView, WorkView> {
+        let begun = self.works.begin(name, what, self.clock.now())?;
+        let id = begun.id;
         let (this, name) = (self.clone(), name.clone());
         self.tracker.spawn(async move {
             // Cancel-safe: jobs go with their futures, and what is half done is cleared at the next
@@ -214,13 +208,10 @@ impl Desk {
             if let Err(why) = &ended {
                 tracing::warn!(%name, why, "backup work failed");
             }
-            if let Some(view) = this.works().get_mut(&name) {
-                view.running = false;
-                view.ok = Some(ended.is_ok());
-                view.message = ended.unwrap_or_else(|why| why);
-            }
+            this.works.end(&name, id, ended);
             this.queue.add(&name);
         });
+        Ok(begun)
     }
 
     async fn carry_out(&self, row: Row, work: Work) -> Result<String, String> {

@@ -108,11 +108,11 @@ pub trait Backend: Send + Sync + 'static {
     /// The backups of a database, newest first.
     async fn backups(&self, name: &DbName) -> Result<Vec<BackupView>, Refusal>;
 
-    /// What is done for a database's backups, or was done last.
-    async fn work(&self, name: &DbName) -> Result<Option<WorkView>, Refusal>;
+    /// A work on a database's backups, under way or over.
+    async fn work(&self, name: &DbName, id: u64) -> Result<Option<WorkView>, Refusal>;
 
     /// Takes on work on a database's backups; it goes on after this returned.
-    async fn take_on(&self, who: Who, name: &DbName, ask: WorkAsk) -> Result<String, Refusal>;
+    async fn take_on(&self, who: Who, name: &DbName, ask: WorkAsk) -> Result<WorkView, Refusal>;
 
     /// Keeps a backup until an instant, whatever the retention says; `None` ends that.
     async fn keep_backup(

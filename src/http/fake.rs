@@ -299,22 +299,31 @@ impl Backend for Fake {
         Ok(Vec::new())
     }
 
-    async fn work(&self, name: &DbName) -> Result<Option<WorkView>, Refusal> {
+    async fn work(&self, name: &DbName, id: u64) -> Result<Option<WorkView>, Refusal> {
         self.known(name)?;
         let asked = self.asked.lock().unwrap().clone();
-        let last = asked.into_iter().rev().find(|a| a.contains("work"));
-        Ok(last.map(|what| WorkView {
-            message: format!("done: {what}"),
-            what,
+        let what = usize::try_from(id).ok().and_then(|id| asked.get(id));
+        Ok(what.map(|what| WorkView {
+            id,
+            what: what.clone(),
             since: sample::now(),
             running: false,
             ok: Some(true),
+            message: format!("done: {what}"),
         }))
     }
 
-    async fn take_on(&self, who: Who, name: &DbName, ask: WorkAsk) -> Result<String, Refusal> {
+    async fn take_on(&self, who: Who, name: &DbName, ask: WorkAsk) -> Result<WorkView, Refusal> {
         self.known(name)?;
-        self.said(format!("{who} work {name}: {ask:?}"))
+        let id = self.asked.lock().unwrap().len() as u64;
+        Ok(WorkView {
+            id,
+            what: self.said(format!("{who} work {name}: {ask:?}"))?,
+            since: sample::now(),
+            running: true,
+            ok: None,
+            message: String::new(),
+        })
     }
 
     async fn keep_backup(

@@ -263,10 +263,12 @@ pub enum WorkAsk {
     },
 }
 
-/// What is done for a database's backups, or was done last.
+/// What is done for a database's backups, or was done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkView {
+    /// By what it is asked for.
+    pub id: u64,
     /// What it is.
     pub what: String,
     /// Since when.

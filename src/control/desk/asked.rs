@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Desk, Refused};
 use crate::admin::Row;
-use crate::model::view::WorkAsk;
+use crate::model::view::{WorkAsk, WorkView};
 use crate::model::{Backup, BackupId, BackupKind, BackupState};
 
 impl Desk {
@@ -12,14 +12,13 @@ impl Desk {
     ///
     /// # Errors
     /// Why not; nothing was changed.
-    pub fn take_on(self: &Arc<Self>, row: &Row, ask: WorkAsk) -> Result<String, Refused> {
+    pub fn take_on(self: &Arc<Self>, row: &Row, ask: WorkAsk) -> Result<WorkView, Refused> {
         let name = row.database.name.clone();
-        let (what, begun) = match &ask {
-            WorkAsk::Backup { .. } => ("backup".to_owned(), format!("{name}: backup begun")),
+        let what = match &ask {
+            WorkAsk::Backup { .. } => "backup".to_owned(),
             WorkAsk::Verify { id } => {
                 let backup = self.chosen(row, id.as_ref())?;
-                let what = format!("restore test of {}", backup.id);
-                (what.clone(), format!("{name}: {what} begun"))
+                format!("restore test of {}", backup.id)
             }
             WorkAsk::Restore { from, copy } => {
                 let backup = self.chosen(row, Some(from))?;
@@ -31,19 +30,11 @@ impl Desk {
                          changed"
                     ));
                 }
-                let what = format!("restore of {}", backup.id);
-                (what.clone(), format!("{name}: {what} begun"))
+                format!("restore of {}", backup.id)
             }
         };
-        if let Some(work) = self.works().get(&name).filter(|w| w.running) {
-            return Err(format!(
-                "{name}: {} is under way since {}; try again when it is over",
-                work.what,
-                work.since.format("%T UTC")
-            ));
-        }
         let (this, row) = (self.clone(), row.clone());
-        self.spawn(&name, what, async move {
+        let begun = self.spawn(&name, what, async move {
             match ask {
                 WorkAsk::Backup { note } => this.now(&row, BackupKind::Manual, note).await,
                 WorkAsk::Verify { id } => {
@@ -59,7 +50,13 @@ impl Desk {
                 }
             }
         });
-        Ok(begun)
+        begun.map_err(|work| {
+            format!(
+                "{name}: {} is under way since {}; try again when it is over",
+                work.what,
+                work.since.format("%T UTC")
+            )
+        })
     }
 
     /// The backup that is meant: by id, or the newest one that is good.

@@ -8,7 +8,7 @@ use super::act::Accepted;
 use super::{Api, Name};
 use crate::http::refusal::{Refusal, RefusalKind};
 use crate::model::view::{BackupView, WorkAsk, WorkView};
-use crate::model::{BackupId, Timestamp, Who};
+use crate::model::{BackupId, DbName, Timestamp, Who};
 
 /// Keeps a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -30,12 +30,12 @@ pub async fn list(
     api.backend.backups(&name).await.map(Json)
 }
 
-/// `GET /databases/{name}/work`
+/// `GET /databases/{name}/work/{id}`; null when nothing is known of it.
 pub async fn work(
     State(api): State<Api>,
-    Name(name): Name,
+    Path((name, id)): Path<(DbName, u64)>,
 ) -> Result<Json<Option<WorkView>>, Refusal> {
-    api.backend.work(&name).await.map(Json)
+    api.backend.work(&name, id).await.map(Json)
 }
 
 /// `POST /databases/{name}/work`
@@ -44,9 +44,8 @@ pub async fn take_on(
     Extension(who): Extension<Who>,
     Name(name): Name,
     Json(ask): Json<WorkAsk>,
-) -> Result<Json<Accepted>, Refusal> {
-    let message = api.backend.take_on(who, &name, ask).await?;
-    Ok(Json(Accepted { message }))
+) -> Result<Json<WorkView>, Refusal> {
+    api.backend.take_on(who, &name, ask).await.map(Json)
 }
 
 /// `POST /backups/{id}/keep`

@@ -59,10 +59,8 @@ pub fn router(backend: Arc<dyn Backend>, door: Door, stop: CancellationToken) ->
         .route("/databases/{name}/restart", post(act::restart))
         .route("/databases/{name}/retry", post(act::retry))
         .route("/databases/{name}/backups", get(backups::list))
-        .route(
-            "/databases/{name}/work",
-            get(backups::work).post(backups::take_on),
-        )
+        .route("/databases/{name}/work", post(backups::take_on))
+        .route("/databases/{name}/work/{id}", get(backups::work))
         .route("/backups/{id}/keep", post(backups::keep))
         .with_state(api);
     Router::new()
