@@ -1,6 +1,6 @@
 //! What is shown: the newest view of each database, published as one snapshot.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
@@ -19,6 +19,20 @@ pub struct Board {
 struct State {
     views: BTreeMap<DbName, Arc<DatabaseView>>,
     rest: Snapshot,
+    /// Databases that are dumped at rest.
+    resting: BTreeSet<DbName>,
+}
+
+/// A database is left alone, down, until this is dropped.
+pub struct Resting {
+    board: Arc<Board>,
+    name: DbName,
+}
+
+impl Drop for Resting {
+    fn drop(&mut self) {
+        self.board.state().resting.remove(&self.name);
+    }
 }
 
 impl Board {
@@ -32,6 +46,7 @@ impl Board {
         let state = Mutex::new(State {
             views: BTreeMap::new(),
             rest,
+            resting: BTreeSet::new(),
         });
         Board {
             clock,
@@ -53,6 +68,21 @@ impl Board {
     /// The last view of a database.
     pub fn view(&self, name: &DbName) -> Option<Arc<DatabaseView>> {
         self.state().views.get(name).cloned()
+    }
+
+    /// Keeps the reconciler's hands off a database. Nothing of it outlives the daemon: a new one
+    /// finds the server down, and starts it.
+    pub fn rest(self: &Arc<Self>, name: &DbName) -> Resting {
+        self.state().resting.insert(name.clone());
+        Resting {
+            board: self.clone(),
+            name: name.clone(),
+        }
+    }
+
+    /// Whether the reconciler's hands are to be off a database.
+    pub fn rests(&self, name: &DbName) -> bool {
+        self.state().resting.contains(name)
     }
 
     /// How many databases have a view.

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -288,20 +288,65 @@ impl Desk {
 
     async fn dump(&self, db: &Database, order: &Order) -> Result<String, String> {
         let _turn = self.dumps.acquire().await.map_err(|e| e.to_string())?;
-        let taken = self
-            .archive
-            .take(db, order)
-            .await
-            .map_err(|e| e.to_string())?;
+        let (taken, down) = if Archive::at_rest(db) {
+            self.take_at_rest(db, order).await?
+        } else {
+            let taken = self.archive.take(db, order, || ()).await;
+            (taken.map_err(|e| e.to_string())?, String::new())
+        };
         let (good, bad): (Vec<&Backup>, Vec<&Backup>) = taken.iter().partition(|b| b.state.good());
         let said = |b: &&Backup| b.error.clone().unwrap_or_default();
         if bad.is_empty() {
             let ids: Vec<String> = good.iter().map(|b| b.id.to_string()).collect();
-            Ok(format!("stored: {}", ids.join(", ")))
+            Ok(format!("stored: {}{down}", ids.join(", ")))
         } else {
             let why: Vec<String> = bad.iter().map(said).collect();
             Err(why.join("; "))
         }
+    }
+
+    /// Takes a backup of data at rest: its server is stopped, and started again as soon as the data is
+    /// needed no more. Gives how long it was down, for people.
+    async fn take_at_rest(
+        &self,
+        db: &Database,
+        order: &Order,
+    ) -> Result<(Vec<Backup>, String), String> {
+        let name = &db.name;
+        let began = self.clock.now();
+        let serves = |phase| phase == Phase::Ready;
+        let served = self.board.view(name).is_some_and(|v| serves(v.phase));
+        let resting = self.board.rest(name);
+        // After this no lane of an older look is under way.
+        self.queue.look(name).await;
+        let stopped = self.archive.take_down(db).await;
+        let (dumped, woken) = oneshot::channel();
+        let take = async {
+            stopped?;
+            let wake = move || {
+                drop(resting);
+                // Without a receiver nobody waits.
+                let _ = dumped.send(());
+            };
+            self.archive.take(db, order, wake).await
+        };
+        let up = async {
+            // An error is the end of the dump as well.
+            let _ = woken.await;
+            self.queue.look(name).await;
+            if !served {
+                return String::new();
+            }
+            if self.until_ready(name).await {
+                let down = (self.clock.now() - began).num_seconds();
+                format!("; it was down for {down} s")
+            } else {
+                "; its server does not answer since".to_owned()
+            }
+        };
+        let (taken, down) = tokio::join!(take, up);
+        let taken = taken.map_err(|e| format!("{e}{down}"))?;
+        Ok((taken, down))
     }
 
     async fn test(&self, row: &Row, backup: &Backup) -> Result<String, String> {

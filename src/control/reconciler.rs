@@ -15,7 +15,7 @@ use crate::model::{
     SeenDatabase, Site, Timestamp, Who,
 };
 use crate::observe::Observer;
-use crate::plan::{self, Wanted, phase};
+use crate::plan::{self, Hands, Wanted, phase};
 use crate::record::Metrics;
 
 use super::Board;
@@ -151,7 +151,7 @@ impl Reconciler {
         self.memory().insert(name.clone(), memory.clone());
 
         let standing = self.file_standing(name);
-        let wanted = wanted(&row, standing.as_ref());
+        let wanted = wanted(&row, standing.as_ref(), self.board.rests(name));
         let verdict = plan::plan(&wanted, &seen, &self.site, now);
         let before = self.board.view(name);
         let mut shown = view(&wanted, &seen, &verdict, &self.site, before.as_deref(), now);
@@ -241,7 +241,7 @@ impl Reconciler {
             .await;
         seen.attempts = self.recall(row).attempts;
         let now = self.clock.now();
-        let wanted = wanted(row, None);
+        let wanted = wanted(row, None, self.board.rests(&db.name));
         let verdict = plan::plan(&wanted, &seen, &self.site, now);
         let before = self.board.view(&db.name);
         view(&wanted, &seen, &verdict, &self.site, before.as_deref(), now)
@@ -316,7 +316,7 @@ impl Reconciler {
 
 /// How a database looks to somebody who only looks.
 pub fn view_of(row: &Row, seen: &SeenDatabase, site: &Site, now: Timestamp) -> DatabaseView {
-    let wanted = wanted(row, None);
+    let wanted = wanted(row, None, false);
     let verdict = plan::plan(&wanted, seen, site, now);
     view(&wanted, seen, &verdict, site, None, now)
 }
@@ -351,8 +351,8 @@ fn fresh(row: &Row, stores: &[String], before: Option<&DatabaseView>, now: Times
     }
 }
 
-/// What is wanted of a database, from its row and its file.
-fn wanted<'a>(row: &'a Row, standing: Option<&'a FileStanding>) -> Wanted<'a> {
+/// What is wanted of a database, from its row and its file; `rests` while it is dumped at rest.
+fn wanted<'a>(row: &'a Row, standing: Option<&'a FileStanding>, rests: bool) -> Wanted<'a> {
     Wanted {
         db: &row.database,
         over: row.over.as_ref(),
@@ -360,7 +360,10 @@ fn wanted<'a>(row: &'a Row, standing: Option<&'a FileStanding>) -> Wanted<'a> {
         quarantined: row.quarantined.as_ref().map(|(_, why)| why.as_str()),
         refused: row.refused.as_deref(),
         restart_asked: row.restart_asked,
-        restoring: row.restoring.as_ref().map(|(from, _)| from),
+        hands: match &row.restoring {
+            Some((from, _)) => Some(Hands::Restore(from)),
+            None => rests.then_some(Hands::Dump),
+        },
         rotating: row.secrets.values().any(|kept| kept.next.is_some()),
         orphan: matches!(standing, Some(FileStanding::Orphan)),
         renamed_to: match standing {

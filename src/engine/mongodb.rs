@@ -17,9 +17,9 @@ use super::{
 };
 
 /// db4sci's own login, made at the first start.
-const SUPERUSER: &str = "db4sci";
+pub(super) const SUPERUSER: &str = "db4sci";
 /// The database that holds it.
-const ADMIN: &str = "admin";
+pub(super) const ADMIN: &str = "admin";
 
 /// The rendered configuration.
 const CONFIG: &str = "mongod.conf";
@@ -362,7 +362,7 @@ fn data(db: &Database) -> &str {
 }
 
 /// As a part of a URL.
-fn percent(text: &str) -> String {
+pub(super) fn percent(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {

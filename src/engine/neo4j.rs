@@ -13,11 +13,11 @@ use super::{
 };
 
 /// The account that the server makes by itself: db4sci's own login.
-const SUPERUSER: &str = "neo4j";
+pub(super) const SUPERUSER: &str = "neo4j";
 /// The database that accounts are in.
-const SYSTEM: &str = "system";
+pub(super) const SYSTEM: &str = "system";
 /// The one database for data that the Community edition has.
-const DATABASE: &str = "neo4j";
+pub(super) const DATABASE: &str = "neo4j";
 
 /// Bolt's port in the container; the browser's stands before it in the catalog.
 const BOLT: u16 = 7687;
@@ -31,9 +31,9 @@ const PASSWORD_ARGUMENT: &str = "initial-password";
 
 /// The client in the image. Its own start script takes a password from an argument or a variable
 /// only; Java itself reads all arguments from a file.
-const SHELL_JAR: &str = "/var/lib/neo4j/bin/tools/cypher-shell.jar";
+pub(super) const SHELL_JAR: &str = "/var/lib/neo4j/bin/tools/cypher-shell.jar";
 /// Its main class.
-const SHELL_CLASS: &str = "org.neo4j.shell.Main";
+pub(super) const SHELL_CLASS: &str = "org.neo4j.shell.Main";
 
 /// Settings that would break a promise: where data and logs lie, where the server listens and what
 /// it tells clients, that nobody enters without a password, that nobody runs programs as the

@@ -41,14 +41,23 @@ pub struct Wanted<'a> {
     pub refused: Option<&'a [String]>,
     /// When a person last asked for a restart.
     pub restart_asked: Option<Timestamp>,
-    /// What is being restored in place, if something is.
-    pub restoring: Option<&'a BackupId>,
+    /// Whose hands are on container and data, if the reconciler's must not be.
+    pub hands: Option<Hands<'a>>,
     /// Whether passwords are offered that its server may not know yet.
     pub rotating: bool,
     /// Whether its file is gone.
     pub orphan: bool,
     /// Its new name, if its file now names another one.
     pub renamed_to: Option<&'a str>,
+}
+
+/// What has its hands on container and data: nothing else may touch them meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hands<'a> {
+    /// A restore in place, of this backup.
+    Restore(&'a BackupId),
+    /// A dump of data at rest: its server cannot be dumped while it runs.
+    Dump,
 }
 
 impl Wanted<'_> {
@@ -84,8 +93,7 @@ pub fn plan(wanted: &Wanted<'_>, seen: &SeenDatabase, site: &Site, now: Timestam
         held: Vec::new(),
     };
     ask.standing();
-    // A restore has its hands on container and data; nothing else may.
-    let lane = match wanted.restoring {
+    let lane = match wanted.hands {
         Some(_) => None,
         None => ask.answer(),
     };

@@ -5,8 +5,8 @@ use crate::model::{
     Lane, Probe, Reason, Seen, SeenDatabase, Status, Timestamp, Verdict, WantedState,
 };
 
-use super::Wanted;
 use super::lifecycle::up;
+use super::{Hands, Wanted};
 
 /// The phase of a database, and the reason and message that go with it.
 pub fn phase(
@@ -34,8 +34,15 @@ pub fn phase(
     };
     let with = |phase: Phase, (reason, message)| (phase, reason, message);
     let running = container.is_some_and(|c| c.status == Status::Running);
-    if let Some(from) = wanted.restoring {
-        return (Phase::Restoring, None, format!("{from} is being restored"));
+    match wanted.hands {
+        Some(Hands::Restore(from)) => {
+            return (Phase::Restoring, None, format!("{from} is being restored"));
+        }
+        Some(Hands::Dump) => {
+            let why = "it is down while it is dumped, and is started again after that";
+            return (Phase::Degraded, None, why.to_owned());
+        }
+        None => {}
     }
     match wanted.state(now) {
         WantedState::Maintenance => return with(Phase::Maintenance, told("hands off")),

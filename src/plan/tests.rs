@@ -326,7 +326,7 @@ impl Case {
             quarantined: self.quarantined.as_deref(),
             refused: self.refused.as_deref(),
             restart_asked: self.restart_asked,
-            restoring: None,
+            hands: None,
             rotating: false,
             orphan: self.orphan,
             renamed_to: self.renamed_to.as_deref(),

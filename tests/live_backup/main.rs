@@ -14,6 +14,8 @@ mod host;
 mod support;
 
 mod damage;
+mod mongodb;
+mod neo4j;
 mod round_trip;
 
 use std::path::PathBuf;

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::host::{Host, MariaDB, Postgres, run};
+use crate::host::{Host, MariaDB, MongoDB, Neo4j, Postgres, run};
 use crate::{backups, nothing_is_left, place, take, verify};
 
 /// Contents that break tools that quote badly.
@@ -117,7 +117,7 @@ fn mariadb_comes_back_whole_and_in_place() {
     assert_eq!(host.sql("chem", "select y from `other db`.x"), "7");
     assert!(host.try_sql("chem", "select * from later").is_err());
     host.ok(&["restore", "chem", "--from", &id, "--as", "copy"]);
-    host.writes_mariadb("copy");
+    host.holds("copy", MariaDB);
     assert_eq!(host.sql("copy", "select count(*) from `t``a b`"), "4");
     nothing_is_left(&host);
 }
@@ -128,18 +128,25 @@ fn a_bundle_comes_back_without_the_daemon() {
     let installed = Command::new("age").arg("--version").output().is_ok();
     assert!(installed, "install age: apt-get install age");
     let mut host = Host::new();
-    host.spec("genomics", Postgres, &[]);
-    host.spec("chem", MariaDB, &[]);
+    let servers = [
+        ("genomics", Postgres),
+        ("chem", MariaDB),
+        ("shop", MongoDB),
+        ("graph", Neo4j),
+    ];
+    for (name, server) in servers {
+        host.spec(name, server, &[]);
+    }
     host.start();
-    host.ready(&["genomics", "chem"]);
-    host.write("genomics", 7);
-    host.write("chem", 8);
-    let taken = [take(&host, "genomics"), take(&host, "chem")];
+    host.ready(&servers.map(|(name, _)| name));
+    let taken = servers.map(|(name, _)| {
+        host.write(name, 7);
+        take(&host, name)
+    });
     let keys = host.path("keys-copied");
     host.ok(&["key", "export", &keys.display().to_string()]);
     host.kill();
-    for (backup, row) in taken.iter().zip(["7", "8"]) {
-        let name = backup.name.as_str();
+    for ((name, server), backup) in servers.iter().zip(&taken) {
         let to = host.path(&format!("fetched-{name}"));
         let id = backup.id.to_string();
         host.ok(&["backup", "download", &id, "--to", &to.display().to_string()]);
@@ -156,38 +163,31 @@ fn a_bundle_comes_back_without_the_daemon() {
         let said = run(script, std::time::Duration::from_secs(180));
         let password = std::fs::read_to_string(to.join(format!("{container}.password")));
         let asked = password.map(|password| {
-            let (query, secret) = (
-                "select n from kept",
-                if name == "chem" {
-                    "MYSQL_PWD"
-                } else {
-                    "PGPASSWORD"
-                },
-            );
-            let secret = format!("{secret}={}", password.trim());
-            let client: &[&str] = if name == "chem" {
-                &["mariadb", "-uroot", "-h127.0.0.1", "-N", "-B", "chem", "-e"]
-            } else {
-                &[
-                    "psql",
-                    "-U",
-                    "postgres",
-                    "-h",
-                    "127.0.0.1",
-                    "-At",
-                    "genomics",
-                    "-c",
-                ]
+            let client = match server {
+                MariaDB => {
+                    "MYSQL_PWD=$PW mariadb -uroot -h127.0.0.1 -N -B chem -e 'select n from kept'"
+                }
+                MongoDB => {
+                    "mongosh --quiet -u db4sci -p \"$PW\" --authenticationDatabase admin shop \
+                     --eval 'print(db.kept.findOne()._id)'"
+                }
+                Neo4j => {
+                    "until cypher-shell -u neo4j -p \"$PW\" 'RETURN 1' >&2; do sleep 1; done; \
+                     cypher-shell -u neo4j -p \"$PW\" --format plain \
+                     'MATCH (kept:Kept) RETURN kept.n AS n' | tail -n 1"
+                }
+                Postgres => {
+                    "PGPASSWORD=$PW psql -U postgres -h 127.0.0.1 -At genomics -c 'select n from kept'"
+                }
             };
-            let mut args = vec!["exec", "-e", &secret, &container];
-            args.extend(client);
-            args.push(query);
-            host.try_docker(&args)
+            let secret = format!("PW={}", password.trim());
+            host.try_docker(&["exec", "-e", &secret, &container, "sh", "-c", client])
         });
         host.try_docker(&["rm", "-f", "-v", &container]);
+        host.try_docker(&["volume", "rm", &container]);
         assert_eq!(said.code, 0, "{}", said.all());
         let asked = asked.unwrap();
-        assert_eq!(asked.out.trim(), row, "{}", asked.all());
+        assert_eq!(asked.out.trim(), "7", "{}", asked.all());
     }
     assert!(place(&taken[0]).join("manifest.json").exists());
 }

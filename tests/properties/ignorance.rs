@@ -315,7 +315,7 @@ impl Situation {
             rotating: false,
             orphan: false,
             renamed_to: None,
-            restoring: None,
+            hands: None,
         }
     }
 

@@ -257,7 +257,7 @@ impl Known {
             rotating: false,
             orphan: self.orphan,
             renamed_to: None,
-            restoring: None,
+            hands: None,
         }
     }
 

@@ -3,7 +3,7 @@
 use super::super::mariadb::{SUPERUSER, identifier, literal};
 use super::mariadb_watch::{ACCOUNT, ROWS, SqlDump};
 use super::{Backups, Command, IN, JOB_TARGET, OUT, PASSFILE, Part, Passwords};
-use super::{Watch, shell};
+use super::{Watch, fresh_server, shell};
 use crate::model::database::Tls;
 use crate::model::{Contents, Database, Secret};
 
@@ -80,7 +80,7 @@ fn ask(db: &Database, mut text: String) -> Command {
 }
 
 impl Backups for MariaDb {
-    fn passfile(&self, password: &Secret) -> Secret {
+    fn passfile(&self, _: &Database, password: &Secret) -> Secret {
         Secret::new(format!(
             "[client]\npassword=\"{}\"\n",
             password.expose().replace('\\', "\\\\").replace('"', "\\\"")
@@ -190,8 +190,12 @@ impl Backups for MariaDb {
     }
 
     fn restore_script(&self, _: &Database, files: &[(String, String, Option<String>)]) -> String {
-        let mut text =
-            String::from("run() { docker exec -i -e MYSQL_PWD=\"$PASSWORD\" \"$NAME\" \"$@\"; }\n");
+        let mut text = fresh_server(
+            "",
+            "MARIADB_ROOT_PASSWORD",
+            "mariadb-admin ping --silent --host=127.0.0.1 --protocol=tcp",
+        );
+        text.push_str("run() { docker exec -i -e MYSQL_PWD=\"$PASSWORD\" \"$NAME\" \"$@\"; }\n");
         for (file, _, _) in files {
             text.push_str(&format!(
                 "{{ plain {}; printf '%s\\n' \"FLUSH PRIVILEGES;\" \\\n    \
@@ -203,13 +207,5 @@ impl Backups for MariaDb {
             ));
         }
         text
-    }
-
-    fn password_variable(&self) -> &'static str {
-        "MARIADB_ROOT_PASSWORD"
-    }
-
-    fn ready_command(&self) -> &'static str {
-        "mariadb-admin ping --silent --host=127.0.0.1 --protocol=tcp"
     }
 }

@@ -13,12 +13,17 @@
 
 mod mariadb;
 mod mariadb_watch;
+mod mongodb;
+mod mongodb_watch;
+mod neo4j;
 mod postgres;
-mod postgres_watch;
+mod watches;
 
 use std::collections::BTreeMap;
 
-use crate::model::{Contents, Database, EngineKind, Secret};
+use serde_json::{Value, json};
+
+use crate::model::{ContainerSpec, Contents, Database, EngineKind, Secret};
 
 /// Where a job finds its folder.
 pub const JOB_TARGET: &str = "/db4sci/job";
@@ -37,12 +42,13 @@ pub const IN: &str = "/db4sci/job/in";
 /// Stands in a dump's arguments for the snapshot that its companion named.
 pub const SNAPSHOT_NAME: &str = "{snapshot}";
 
-/// How an engine is backed up; `None` while this program cannot.
-pub fn backups(kind: EngineKind) -> Option<&'static dyn Backups> {
+/// How an engine is backed up.
+pub fn backups(kind: EngineKind) -> &'static dyn Backups {
     match kind {
-        EngineKind::Postgres => Some(&postgres::Postgres),
-        EngineKind::MariaDB => Some(&mariadb::MariaDb),
-        EngineKind::MongoDB | EngineKind::Neo4j => None,
+        EngineKind::Postgres => &postgres::Postgres,
+        EngineKind::MariaDB => &mariadb::MariaDb,
+        EngineKind::MongoDB => &mongodb::MongoDb,
+        EngineKind::Neo4j => &neo4j::Neo4j,
     }
 }
 
@@ -100,11 +106,21 @@ pub struct Passwords<'a> {
 }
 
 /// How one engine is backed up.
+///
+/// Most are dumped, loaded and counted by commands that talk to a running server. One that is backed
+/// up [at rest](Backups::at_rest) has no server then: its commands find the data folders where the
+/// server has them, and nobody else has hands on those.
 pub trait Backups: Send + Sync {
-    /// The password file for the privileged login at 127.0.0.1.
-    fn passfile(&self, password: &Secret) -> Secret;
+    /// Whether it is dumped, loaded and counted at rest, since its server can do none of it.
+    fn at_rest(&self) -> bool {
+        false
+    }
 
-    /// Asks which databases there are: an array with a name a line.
+    /// The password file for the privileged login at 127.0.0.1.
+    fn passfile(&self, db: &Database, password: &Secret) -> Secret;
+
+    /// Asks a server which databases there are: an array with a name a line. It answers once the
+    /// server is up.
     fn inventory(&self, db: &Database) -> Command;
 
     /// The parts of a backup, in the order in which they are loaded. `hold_seconds` is the longest
@@ -126,17 +142,85 @@ pub trait Backups: Send + Sync {
     /// Counts in a server what a manifest counted: an array of key and number a line.
     fn count(&self, db: &Database, expected: &Contents, databases: &[String]) -> Vec<Command>;
 
-    /// The body of `restore.sh`: shell lines that load the files into the server in container
-    /// `$NAME`, whose privileged password is `$PASSWORD`; the function `plain FILE` writes a file's
-    /// own text.
+    /// Reads the answer of a command that counts.
+    ///
+    /// # Errors
+    /// What about it is no answer.
+    fn counts(&self, answer: &[u8]) -> Result<BTreeMap<String, u64>, String> {
+        counts(answer)
+    }
+
+    /// Where data is loaded at rest: makes a server on it let in whoever is in its network, which
+    /// nobody but its own jobs is.
+    fn open_door(&self, _: &mut ContainerSpec) {}
+
+    /// Where data is loaded at rest: sets the passwords that are to be in force in a server that
+    /// lets everybody in. The text stands in [`PASSFILE`].
+    fn set_passwords(&self, _: &Database, _: Passwords<'_>) -> Option<(Command, Secret)> {
+        None
+    }
+
+    /// The body of `restore.sh`: shell lines that start a server of `$IMAGE` in the new container
+    /// `$NAME`, whose privileged password is to be `$PASSWORD`, and load the files into it; the
+    /// function `plain FILE` writes a file's own text.
     fn restore_script(&self, db: &Database, files: &[(String, String, Option<String>)]) -> String;
+}
 
-    /// Environment of the image with which a new, empty server has `$PASSWORD`, for `restore.sh`.
-    fn password_variable(&self) -> &'static str;
+/// Lines of `restore.sh` that start an empty server and wait for it: with `variable` its image takes
+/// the password, and `ready` is a command in the container that succeeds once it is up.
+fn fresh_server(arguments: &str, variable: &str, ready: &str) -> String {
+    FRESH_SERVER
+        .replace("{arguments}", arguments)
+        .replace("{variable}", variable)
+        .replace("{ready}", ready)
+}
 
-    /// The arguments of a command in the container that succeeds once its server is up, for
-    /// `restore.sh`.
-    fn ready_command(&self) -> &'static str;
+const FRESH_SERVER: &str = r#"export {variable}="$PASSWORD"
+docker run -d --name "$NAME" {arguments}-e {variable} "$IMAGE" >/dev/null
+unset {variable}
+tries=0
+until docker exec "$NAME" {ready} >/dev/null 2>&1; do
+  tries=$((tries + 1))
+  [ "$tries" -lt 300 ] || { echo "restore.sh: the server does not come up; see: docker logs $NAME" >&2; exit 1; }
+  sleep 1
+done
+
+"#;
+
+/// An answer's lines: arrays of a key and a number.
+///
+/// # Errors
+/// What about it is no answer.
+pub fn counts(output: &[u8]) -> Result<BTreeMap<String, u64>, String> {
+    let mut counts = BTreeMap::new();
+    for line in lines(output)? {
+        let pair: (String, u64) =
+            serde_json::from_value(line.clone()).map_err(|e| format!("`{line}`: {e}"))?;
+        counts.insert(pair.0, pair.1);
+    }
+    Ok(counts)
+}
+
+/// An answer's lines, the last one taken off.
+///
+/// # Errors
+/// What about it is no answer, or that it was cut off.
+pub fn lines(output: &[u8]) -> Result<Vec<Value>, String> {
+    let text = std::str::from_utf8(output).map_err(|e| format!("the answer is no text: {e}"))?;
+    let read = |line: &str| {
+        serde_json::from_str(line)
+            .map_err(|e| format!("`{}`: {e}", line.chars().take(200).collect::<String>()))
+    };
+    let lines: Result<Vec<Value>, String> = text
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .map(read)
+        .collect();
+    let mut lines = lines?;
+    match lines.pop() {
+        Some(last) if last == json!([LAST]) => Ok(lines),
+        Some(_) | None => Err("the answer was cut off".to_owned()),
+    }
 }
 
 /// Whether a tool's last words are about this host or a server that went away, and not about what
@@ -165,4 +249,17 @@ pub fn of_host(words: &str) -> bool {
 /// A text in single quotes, as a POSIX shell reads it; for `restore.sh` alone.
 fn shell(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_without_its_last_line_was_cut_off() {
+        assert!(counts(b"[\"a\", 1]\n").is_err());
+        assert!(counts(b"").is_err());
+        let counts = counts(b"[\"a\", 1]\n[\"b\",2]\n[\"end\"]\n").unwrap();
+        assert_eq!(counts, [("a".to_owned(), 1), ("b".to_owned(), 2)].into());
+    }
 }

@@ -2,9 +2,9 @@
 //! `ALTER SYSTEM` set.
 
 use super::super::postgres::{SUPERUSER, identifier, literal};
-use super::postgres_watch::{Archive, Lines};
+use super::watches::{Archive, Lines};
 use super::{Backups, Command, HOLD, IN, OUT, PASSFILE, Part, Passwords, SNAPSHOT};
-use super::{SNAPSHOT_NAME, Watch, shell};
+use super::{SNAPSHOT_NAME, Watch, fresh_server, shell};
 use crate::model::{Contents, Database, Secret};
 
 /// Roles, their memberships and settings, tablespaces.
@@ -111,7 +111,7 @@ fn script(database: &str, text: String) -> Command {
 }
 
 impl Backups for Postgres {
-    fn passfile(&self, password: &Secret) -> Secret {
+    fn passfile(&self, _: &Database, password: &Secret) -> Secret {
         let escaped = password.expose().replace('\\', "\\\\").replace(':', "\\:");
         Secret::new(format!("127.0.0.1:5432:*:{SUPERUSER}:{escaped}\n"))
     }
@@ -206,7 +206,7 @@ impl Backups for Postgres {
                 "-- end",
                 &[("ALTER SYSTEM ", "system settings")],
             )),
-            _ => Box::new(Archive::default()),
+            _ => Box::new(Archive::new("pg_dump", &[b"PGDMP"])),
         }
     }
 
@@ -291,7 +291,12 @@ impl Backups for Postgres {
     }
 
     fn restore_script(&self, _: &Database, files: &[(String, String, Option<String>)]) -> String {
-        let mut text = String::from(
+        let mut text = fresh_server(
+            "",
+            "POSTGRES_PASSWORD",
+            "pg_isready -q -h 127.0.0.1 -U postgres",
+        );
+        text.push_str(
             "export PGPASSWORD=\"$PASSWORD\"\n\
              run() { docker exec -i -e PGPASSWORD \"$NAME\" \"$@\"; }\n",
         );
@@ -313,14 +318,6 @@ impl Backups for Postgres {
             });
         }
         text
-    }
-
-    fn password_variable(&self) -> &'static str {
-        "POSTGRES_PASSWORD"
-    }
-
-    fn ready_command(&self) -> &'static str {
-        "pg_isready -q -h 127.0.0.1 -U postgres"
     }
 }
 

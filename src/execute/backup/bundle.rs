@@ -33,8 +33,6 @@ fn script(recipe: &dyn Backups, db: &Database, manifest: &Manifest) -> String {
     HEAD.replace("{name}", db.name.as_str())
         .replace("{image}", &manifest.image)
         .replace("{sums}", sums.trim_end())
-        .replace("{variable}", recipe.password_variable())
-        .replace("{ready}", recipe.ready_command())
         + &recipe.restore_script(db, &files)
         + TAIL
 }
@@ -82,16 +80,6 @@ sha256sum --quiet -c - <<'SUMS'
 SUMS
 
 plain() { age -d -i "$KEY" "$1" | zstd -d -c -q; }
-
-export {variable}="$PASSWORD"
-docker run -d --name "$NAME" -e {variable} "$IMAGE" >/dev/null
-unset {variable}
-tries=0
-until docker exec "$NAME" {ready} >/dev/null 2>&1; do
-  tries=$((tries + 1))
-  [ "$tries" -lt 300 ] || { echo "restore.sh: the server does not come up; see: docker logs $NAME" >&2; exit 1; }
-  sleep 1
-done
 
 "#;
 

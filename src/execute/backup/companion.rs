@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 
 use super::error::BackupError;
-use super::{Archive, LONGEST, Server, ended_well, stream, tool};
+use super::{Archive, LONGEST, Server, ended_well, recipes, tool};
 use crate::engine::backup::{HOLD, SNAPSHOT};
 
 /// A job that names its snapshot, and counts in it.
@@ -81,7 +81,7 @@ impl Companion {
         let output = (&mut task)
             .await
             .map_err(|e| tool(&self.what, e.to_string()))??;
-        stream::counts(&output).map_err(|why| tool(&self.what, why))
+        recipes::counts(&output).map_err(|why| tool(&self.what, why))
     }
 }
 

@@ -33,8 +33,8 @@ use crate::admin::{Ledger, NewEntry, Vault};
 use crate::engine::backup::{self as recipes, Backups, Command};
 use crate::engine::{ADMIN_SECRET, DAEMON_SECRET, USER_SECRET};
 use crate::model::{
-    Backup, BackupState, Change, Clock, ContainerId, ContainerSeen, Database, Outcome, Secret,
-    Seen, Site, Status, Who,
+    Backup, BackupState, Change, Clock, ContainerId, ContainerSeen, Database, Mount, Outcome,
+    Secret, Seen, Site, Status, Who,
 };
 use crate::record::Metrics;
 use crate::runtime::jobs::{Job, Jobs, Network};
@@ -45,6 +45,8 @@ use crate::store::{BackupStore, Stores};
 
 /// A dump or a load that takes longer is killed.
 const LONGEST: Duration = Duration::from_secs(12 * 3600);
+/// A dump of data at rest that takes longer is killed: its server is down meanwhile.
+const LONGEST_AT_REST: Duration = Duration::from_secs(2 * 3600);
 /// A question that takes longer is.
 const QUESTION: Duration = Duration::from_secs(600);
 /// Memory of a job that dumps, loads or counts.
@@ -83,27 +85,39 @@ pub struct Archive {
     pub spec_text: SpecText,
 }
 
-/// A server that commands are run at, in its own network.
+/// Where commands are run: at a server, in its own network, or at data at rest.
 struct Server<'a> {
     db: &'a Database,
     image: &'a crate::model::ImageId,
-    network: ContainerId,
+    /// The container of the server, if it is there to talk to; without it, commands have the data.
+    running: Option<ContainerId>,
     password: Secret,
 }
 
+/// How a database is backed up.
+fn recipe(db: &Database) -> &'static dyn Backups {
+    recipes::backups(db.engine)
+}
+
+impl Server<'_> {
+    /// How long a dump may take.
+    fn longest(&self) -> Duration {
+        match self.running {
+            Some(_) => LONGEST,
+            None => LONGEST_AT_REST,
+        }
+    }
+}
+
 impl Archive {
+    /// Whether a database is dumped while its server is down.
+    pub fn at_rest(db: &Database) -> bool {
+        recipe(db).at_rest()
+    }
+
     /// Where jobs have their folders.
     fn job_folders(&self) -> PathBuf {
         self.site.state_dir.join("jobs")
-    }
-
-    fn recipe(&self, db: &Database) -> Result<&'static dyn Backups, BackupError> {
-        recipes::backups(db.engine).ok_or_else(|| {
-            BackupError::NotNow(format!(
-                "this version of db4sci cannot back up {}",
-                db.engine
-            ))
-        })
     }
 
     fn store(&self, name: &str) -> Result<&Arc<dyn BackupStore>, BackupError> {
@@ -116,18 +130,24 @@ impl Archive {
         })
     }
 
-    /// The running container of a database.
+    /// The container of a database as a dump needs it: running, or at rest.
     async fn container(&self, db: &Database) -> Result<ContainerSeen, BackupError> {
         let name = self.site.container_name(&db.name);
         let found = self.runtime.inspect(&name).await?;
-        found
-            .filter(|c| c.uid() == Some(db.uid) && c.status == Status::Running)
-            .ok_or_else(|| {
-                BackupError::NotNow(format!(
-                    "{} does not run, so it cannot be dumped; nothing was changed",
-                    db.name
-                ))
-            })
+        let found = found.filter(|c| c.uid() == Some(db.uid));
+        let status = found.as_ref().map(|c| c.status);
+        let (fits, why) = if recipe(db).at_rest() {
+            let down = matches!(status, Some(Status::Exited | Status::Created));
+            (down, "is not at rest")
+        } else {
+            (status == Some(Status::Running), "does not run")
+        };
+        found.filter(|_| fits).ok_or_else(|| {
+            BackupError::NotNow(format!(
+                "{} {why}, so it cannot be dumped; nothing was changed",
+                db.name
+            ))
+        })
     }
 
     /// The database as its server is now: another `tls` may wait for its window.
@@ -148,7 +168,7 @@ impl Archive {
         Ok(Server {
             db,
             image: &container.image,
-            network: container.id.clone(),
+            running: (!recipe(db).at_rest()).then(|| container.id.clone()),
             password: self.vault.secret(db, ADMIN_SECRET)?,
         })
     }
@@ -168,7 +188,7 @@ impl Archive {
     }
 
     fn folder(&self, server: &Server<'_>, command: &Command) -> Result<JobFolder, BackupError> {
-        let passfile = self.recipe(server.db)?.passfile(&server.password);
+        let passfile = recipe(server.db).passfile(server.db, &server.password);
         let owner = server.db.layout.uid;
         JobFolder::for_command(&self.job_folders(), owner, &passfile, command)
             .map_err(BackupError::io("make a job's folder"))
@@ -177,12 +197,23 @@ impl Archive {
     fn job(&self, server: &Server<'_>, command: &Command, folder: &JobFolder, what: &str) -> Job {
         let mut words = vec![command.program.clone()];
         words.extend(command.args.iter().cloned());
+        let mut mounts = vec![folder.mount()];
+        if server.running.is_none() {
+            mounts.extend(server.db.data_mounts().map(|(source, target)| Mount {
+                source,
+                target: target.to_owned(),
+                read_only: false,
+            }));
+        }
         Job {
             name: what.to_owned(),
             instance: self.site.instance.clone(),
             image: server.image.clone(),
-            network: Network::Of(server.network.clone()),
-            mounts: vec![folder.mount()],
+            network: match &server.running {
+                Some(id) => Network::Of(id.clone()),
+                None => Network::None,
+            },
+            mounts,
             entrypoint: words,
             command: Vec::new(),
             env: command.env.clone(),
@@ -211,9 +242,9 @@ impl Archive {
     /// The databases inside a server.
     async fn databases(&self, server: &Server<'_>) -> Result<Vec<String>, BackupError> {
         let what = format!("ask {} for its databases", server.db.name);
-        let command = self.recipe(server.db)?.inventory(server.db);
+        let command = recipe(server.db).inventory(server.db);
         let answer = self.ask(server, &command, &what, QUESTION).await?;
-        let lines = stream::lines(&answer).map_err(|why| tool(&what, why))?;
+        let lines = recipes::lines(&answer).map_err(|why| tool(&what, why))?;
         lines
             .into_iter()
             .map(|line| {

@@ -51,7 +51,7 @@ impl Archive {
             (sums, watch)
         });
         let job = self.job(server, &command, &folder, &what);
-        let end = self.jobs.run(&job, LONGEST).await;
+        let end = self.jobs.run(&job, server.longest()).await;
         // From here on the pipe has no writer: its reader comes to the end.
         drop(keeper);
         let packed = packing.await;

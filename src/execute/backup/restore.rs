@@ -1,5 +1,6 @@
 //! A backup becomes data again: loaded into a throwaway server, counted, and put into place.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::chown;
 use std::path::PathBuf;
@@ -8,13 +9,13 @@ use std::time::Duration;
 
 use super::error::BackupError;
 use super::throwaway::Throwaway;
-use super::{Archive, LONGEST, stream, tool};
+use super::{Archive, JobFolder, LONGEST, QUESTION, Server, ended_well, recipe, stream, tool};
 use crate::engine;
 use crate::engine::backup as recipes;
 use crate::execute::failpoint::failpoint;
 use crate::model::action::StopHow;
 use crate::model::guard::INNER_UID;
-use crate::model::{Backup, BackupId, Database, ImageId, RestartPolicy, Secret};
+use crate::model::{Backup, BackupId, Contents, Database, ImageId, RestartPolicy, Secret};
 use crate::store::manifest::{MANIFEST, MANIFEST_LIMIT, Manifest};
 use crate::store::{BackupStore, read_small};
 
@@ -106,7 +107,7 @@ impl Archive {
         backup: &Backup,
         passwords: Option<&Passwords>,
     ) -> Result<Built, BackupError> {
-        let recipe = self.recipe(db)?;
+        let recipe = recipe(db);
         let manifest = self.manifest(backup).await?;
         if manifest.engine != db.engine {
             return Err(BackupError::NotNow(format!(
@@ -115,7 +116,10 @@ impl Archive {
             )));
         }
         let store: Arc<dyn BackupStore> = self.store(&backup.id.store)?.clone();
-        let mut throwaway = self.throwaway(db, image).await?;
+        let mut throwaway = self.lay_out(db, image).await?;
+        if !recipe.at_rest() {
+            self.launch(&mut throwaway).await?;
+        }
         let own = throwaway.password.clone();
         let wanted = recipes::Passwords {
             admin: passwords.map_or(&own, |p| &p.admin),
@@ -143,7 +147,7 @@ impl Archive {
                 throwaway.password = wanted.admin.clone();
             }
         }
-        let found = self.count(&throwaway, &manifest).await?;
+        let found = self.count(&throwaway.server(), &manifest.contents).await?;
         let differences = manifest.contents.differences(&found, 5);
         if !differences.is_empty() {
             return Err(BackupError::Damaged(format!(
@@ -152,6 +156,11 @@ impl Archive {
                 differences.join("; ")
             )));
         }
+        if recipe.at_rest() {
+            // Whether a server takes it, only a server shows.
+            self.launch(&mut throwaway).await?;
+            self.set_passwords(&throwaway, wanted).await?;
+        }
         Ok(Built {
             throwaway,
             passwords: passwords.cloned(),
@@ -159,21 +168,43 @@ impl Archive {
         })
     }
 
-    async fn count(
+    /// What is counted now of what is to be there.
+    pub(super) async fn count(
         &self,
-        throwaway: &Throwaway,
-        manifest: &Manifest,
-    ) -> Result<std::collections::BTreeMap<String, u64>, BackupError> {
-        let server = throwaway.server();
-        let recipe = self.recipe(server.db)?;
-        let databases = self.databases(&server).await?;
-        let mut found = std::collections::BTreeMap::new();
-        for command in recipe.count(server.db, &manifest.contents, &databases) {
-            let what = format!("count what was restored of {}", manifest.name);
-            let answer = self.ask(&server, &command, &what, LONGEST).await?;
-            found.extend(stream::counts(&answer).map_err(|why| tool(&what, why))?);
+        server: &Server<'_>,
+        expected: &Contents,
+    ) -> Result<BTreeMap<String, u64>, BackupError> {
+        let recipe = recipe(server.db);
+        let databases = match server.running {
+            Some(_) => self.databases(server).await?,
+            None => Vec::new(),
+        };
+        let mut found = BTreeMap::new();
+        for command in recipe.count(server.db, expected, &databases) {
+            let what = format!("count what is in {}", server.db.name);
+            let answer = self.ask(server, &command, &what, LONGEST).await?;
+            found.extend(recipe.counts(&answer).map_err(|why| tool(&what, why))?);
         }
         Ok(found)
+    }
+
+    /// Sets the passwords that are to be in force in a server that was loaded at rest.
+    async fn set_passwords(
+        &self,
+        throwaway: &Throwaway,
+        passwords: recipes::Passwords<'_>,
+    ) -> Result<(), BackupError> {
+        let server = throwaway.server();
+        let Some((command, text)) = recipe(server.db).set_passwords(server.db, passwords) else {
+            return Ok(());
+        };
+        let what = format!("set the passwords of {}", server.db.name);
+        let owner = server.db.layout.uid;
+        let folder = JobFolder::for_command(&self.job_folders(), owner, &text, &command)
+            .map_err(BackupError::io("make a job's folder"))?;
+        let job = self.job(&server, &command, &folder, &what);
+        let end = self.jobs.run(&job, QUESTION).await?;
+        ended_well(&end, &what)
     }
 
     /// Makes data of a backup, at rest, with the passwords of `db` as they are today; `db` itself is

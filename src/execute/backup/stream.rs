@@ -2,16 +2,14 @@
 //!
 //! One thread a stream does the work; what is in memory is a few pieces for each store.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 
 use bytes::Bytes;
-use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
-use crate::engine::backup::{LAST, Watch};
+use crate::engine::backup::Watch;
 use crate::store::StoreError;
 use crate::store::seal::{self, Identity, Recipient};
 
@@ -225,38 +223,10 @@ pub(super) fn unpack(
     })
 }
 
-/// An answer's lines: arrays of a key and a number.
-pub(super) fn counts(output: &[u8]) -> Result<BTreeMap<String, u64>, String> {
-    let mut counts = BTreeMap::new();
-    for line in lines(output)? {
-        let pair: (String, u64) =
-            serde_json::from_value(line.clone()).map_err(|e| format!("`{line}`: {e}"))?;
-        counts.insert(pair.0, pair.1);
-    }
-    Ok(counts)
-}
-
-/// An answer's lines, the last one taken off.
-pub(super) fn lines(output: &[u8]) -> Result<Vec<serde_json::Value>, String> {
-    let text = std::str::from_utf8(output).map_err(|e| format!("the answer is no text: {e}"))?;
-    let read = |line: &str| {
-        serde_json::from_str(line)
-            .map_err(|e| format!("`{}`: {e}", line.chars().take(200).collect::<String>()))
-    };
-    let lines: Result<Vec<serde_json::Value>, String> = text
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .map(read)
-        .collect();
-    let mut lines = lines?;
-    match lines.pop() {
-        Some(last) if last == json!([LAST]) => Ok(lines),
-        Some(_) | None => Err("the answer was cut off".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     struct Blind;
@@ -352,13 +322,5 @@ mod tests {
             vec![send],
         );
         assert_eq!(result.unwrap_err().kind(), ErrorKind::BrokenPipe);
-    }
-
-    #[test]
-    fn an_answer_without_its_last_line_was_cut_off() {
-        assert!(counts(b"[\"a\", 1]\n").is_err());
-        assert!(counts(b"").is_err());
-        let counts = counts(b"[\"a\", 1]\n[\"b\",2]\n[\"end\"]\n").unwrap();
-        assert_eq!(counts, [("a".to_owned(), 1), ("b".to_owned(), 2)].into());
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::error::BackupError;
-use super::{Archive, LONGEST, bundle, stream, tool};
+use super::{Archive, LONGEST, bundle, recipe, stream, tool};
 use crate::execute::failpoint::failpoint;
 use crate::model::{
     Backup, BackupId, BackupKind, BackupState, Contents, Database, Slot, Timestamp,
@@ -58,11 +58,17 @@ impl Taking {
 
 impl Archive {
     /// Takes a backup into all stores of the order; gives what became of each. Whatever happens is
-    /// in the ledger afterwards.
+    /// in the ledger afterwards. `dumped` is called once the server or its data is needed no more;
+    /// what is stored is still to be read back then.
     ///
     /// # Errors
     /// Only when the ledger does not take the beginning: then nothing was done.
-    pub async fn take(&self, db: &Database, order: &Order) -> Result<Vec<Backup>, BackupError> {
+    pub async fn take(
+        &self,
+        db: &Database,
+        order: &Order,
+        dumped: impl FnOnce() + Send,
+    ) -> Result<Vec<Backup>, BackupError> {
         let started = self.clock.now();
         let mut backups = Vec::new();
         for store in &order.stores {
@@ -72,7 +78,7 @@ impl Archive {
             backups.push(backup);
         }
         failpoint("backup.begun");
-        let done = self.dump(db, order, started).await;
+        let done = self.dump(db, order, started, dumped).await;
         let (manifests, mut failed, all) = match done {
             Ok((manifests, failed)) => (manifests, failed, None),
             Err(error) => (BTreeMap::new(), BTreeMap::new(), Some(error)),
@@ -156,6 +162,7 @@ impl Archive {
         db: &Database,
         order: &Order,
         started: Timestamp,
+        dumped: impl FnOnce() + Send,
     ) -> Result<
         (
             BTreeMap<String, (Manifest, String)>,
@@ -163,7 +170,10 @@ impl Archive {
         ),
         BackupError,
     > {
-        let recipe = self.recipe(db)?;
+        if Archive::at_rest(db) {
+            failpoint("backup.resting");
+        }
+        let recipe = recipe(db);
         let container = self.container(db).await?;
         let reached = self.as_in_force(db).await;
         let server = self.server(&reached, &container)?;
@@ -182,7 +192,11 @@ impl Archive {
                 Err(error) => taking.fail(name, error),
             }
         }
-        let databases = self.databases(&server).await?;
+        // What is dumped at rest is dumped whole.
+        let databases = match server.running {
+            Some(_) => self.databases(&server).await?,
+            None => Vec::new(),
+        };
         let mut contents = Contents {
             how: recipe.how_counted().to_owned(),
             counts: BTreeMap::new(),
@@ -195,9 +209,14 @@ impl Archive {
             contents.counts.extend(counts);
             files.push(file);
         }
+        if server.running.is_none() {
+            let found = self.count(&server, &contents).await?;
+            contents.counts.extend(found);
+        }
         if contents.total() == 0 {
             return Err(tool("dump", "there is nothing in it, not even an account"));
         }
+        dumped();
         failpoint("backup.dumped");
         for (part, file) in parts.iter().zip(&files) {
             self.check(&server, part, file, &mut taking).await?;

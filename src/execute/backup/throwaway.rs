@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::BackupError;
-use super::{Archive, Server, tool};
+use super::{Archive, Server, recipes, tool};
 use crate::admin::vault;
 use crate::engine::{self, ADMIN_SECRET, GUARD_TARGET, MARKER_TARGET};
 use crate::model::database::{Account, Volume};
@@ -35,7 +35,10 @@ pub(super) struct Throwaway {
     /// The password in force.
     pub(super) password: Secret,
     image: crate::model::ImageId,
-    id: ContainerId,
+    /// Where its secrets and settings lie.
+    site: Site,
+    /// Its container, once it was launched.
+    id: Option<ContainerId>,
     work: PathBuf,
     jobs: std::sync::Arc<dyn crate::runtime::jobs::Jobs>,
 }
@@ -46,14 +49,15 @@ impl Throwaway {
         Server {
             db: &self.db,
             image: &self.image,
-            network: self.id.clone(),
+            running: self.id.clone(),
             password: self.password.clone(),
         }
     }
 
     /// Stops the server in order: its data is at rest afterwards.
     pub(super) async fn settle(&self, deadline: Duration) -> Result<(), BackupError> {
-        let code = self.jobs.settle(&self.id, deadline).await?;
+        let Some(id) = &self.id else { return Ok(()) };
+        let code = self.jobs.settle(id, deadline).await?;
         // 137: it was killed at the deadline, and its data is not at rest.
         if code == 137 {
             return Err(tool(
@@ -71,7 +75,9 @@ impl Drop for Throwaway {
         // Without a runtime this process is about to end; the next daemon clears.
         if let Ok(handle) = tokio::runtime::Handle::try_current() {
             handle.spawn(async move {
-                if let Err(error) = jobs.discard(&id).await {
+                if let Some(id) = id
+                    && let Err(error) = jobs.discard(&id).await
+                {
                     tracing::warn!(%id, %error, "a throwaway server stays until the next start");
                 }
                 let removed = tokio::task::spawn_blocking(move || remove(&work)).await;
@@ -91,7 +97,7 @@ fn remove(work: &Path) -> std::io::Result<()> {
 }
 
 /// Makes the folders of a throwaway server; its database and site.
-fn lay_out(work: &Path, db: &Database, site: &Site) -> std::io::Result<(Database, Site)> {
+fn folders(work: &Path, db: &Database, site: &Site) -> std::io::Result<(Database, Site)> {
     let make = |path: &Path| DirBuilder::new().recursive(true).mode(0o700).create(path);
     let db = Database {
         volume: Volume {
@@ -126,20 +132,17 @@ fn lay_out(work: &Path, db: &Database, site: &Site) -> std::io::Result<(Database
 }
 
 impl Archive {
-    /// Starts a server on an empty directory, and waits until it answers.
-    pub(super) async fn throwaway(
+    /// Lays out an empty directory for a server, its settings and its secrets; the server is not
+    /// started.
+    pub(super) async fn lay_out(
         &self,
         db: &Database,
         image: &crate::model::ImageId,
     ) -> Result<Throwaway, BackupError> {
-        let recipe = engine::recipe(db.engine);
-        let seen = self.runtime.image(image.as_str()).await?.ok_or_else(|| {
-            BackupError::NotNow(format!("the image {image} is not on this host; load it"))
-        })?;
         let work = work_folder(db).join(uuid::Uuid::new_v4().simple().to_string());
         let (inner, site) =
-            lay_out(&work, db, &self.site).map_err(BackupError::io("make a directory"))?;
-        let wanted = recipe.files(&inner);
+            folders(&work, db, &self.site).map_err(BackupError::io("make a directory"))?;
+        let wanted = engine::recipe(db.engine).files(&inner);
         let mut secrets = Vec::new();
         for file in &wanted.secrets {
             secrets.push(SecretText {
@@ -151,9 +154,33 @@ impl Archive {
         let password = admin
             .map(|s| s.text.clone())
             .ok_or_else(|| BackupError::NotNow(format!("{} has no privileged login", db.engine)))?;
-        self.dirs.write_secrets(&site, &inner, &secrets).await?;
-        self.dirs.write_files(&site, &inner, &wanted).await?;
-        let spec = recipe.container(&inner, &site, &seen);
+        // From here on the directory goes with this value.
+        let throwaway = Throwaway {
+            db: inner,
+            password,
+            image: image.clone(),
+            site,
+            id: None,
+            work,
+            jobs: self.jobs.clone(),
+        };
+        let Throwaway { db, site, .. } = &throwaway;
+        self.dirs.write_secrets(site, db, &secrets).await?;
+        self.dirs.write_files(site, db, &wanted).await?;
+        Ok(throwaway)
+    }
+
+    /// Starts the server on its directory, and waits until it answers.
+    pub(super) async fn launch(&self, throwaway: &mut Throwaway) -> Result<(), BackupError> {
+        let Throwaway {
+            db, image, site, ..
+        } = &*throwaway;
+        let recipe = engine::recipe(db.engine);
+        let seen = self.runtime.image(image.as_str()).await?.ok_or_else(|| {
+            BackupError::NotNow(format!("the image {image} is not on this host; load it"))
+        })?;
+        let mut spec = recipe.container(db, site, &seen);
+        recipes::backups(db.engine).open_door(&mut spec);
         // Guard and marker are for data that somebody has.
         let own = |target: &str| target != GUARD_TARGET && target != MARKER_TARGET;
         let job = Job {
@@ -170,26 +197,21 @@ impl Archive {
             nano_cpus: spec.nano_cpus,
             shm: spec.shm,
         };
-        let id = self.jobs.launch(&job).await?;
-        let throwaway = Throwaway {
-            db: inner,
-            password,
-            image: image.clone(),
-            id,
-            work,
-            jobs: self.jobs.clone(),
-        };
         let deadline = Duration::from_secs(u64::from(recipe.defaults().start_deadline));
-        let up = tokio::time::timeout(deadline, self.until_up(&throwaway)).await;
+        throwaway.id = Some(self.jobs.launch(&job).await?);
+        let up = tokio::time::timeout(deadline, self.until_up(throwaway)).await;
         match up {
-            Ok(result) => result.map(|()| throwaway),
-            Err(_) => Err(self.silent(&throwaway, "it does not answer").await),
+            Ok(result) => result,
+            Err(_) => Err(self.silent(throwaway, "it does not answer").await),
         }
     }
 
     async fn until_up(&self, throwaway: &Throwaway) -> Result<(), BackupError> {
         loop {
-            if let Some(code) = self.jobs.ended(&throwaway.id).await? {
+            let Some(id) = &throwaway.id else {
+                return Ok(());
+            };
+            if let Some(code) = self.jobs.ended(id).await? {
                 let why = format!("it ended with exit code {code}");
                 return Err(self.silent(throwaway, &why).await);
             }
@@ -201,7 +223,10 @@ impl Archive {
     }
 
     async fn silent(&self, throwaway: &Throwaway, why: &str) -> BackupError {
-        let words = self.jobs.words(&throwaway.id).await.unwrap_or_default();
+        let words = match &throwaway.id {
+            Some(id) => self.jobs.words(id).await.unwrap_or_default(),
+            None => String::new(),
+        };
         let lines: Vec<&str> = words.lines().collect();
         let last = lines[lines.len().saturating_sub(5)..].join(" | ");
         tool("start a throwaway server", format!("{why}: {last}"))

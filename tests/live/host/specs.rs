@@ -46,9 +46,9 @@ impl Host {
         self.spec_text(name, &text);
     }
 
-    /// Says that a database that no file describes is a MariaDB: its client is another one.
-    pub fn writes_mariadb(&mut self, name: &str) {
-        self.servers.insert(name.to_owned(), MariaDB);
+    /// Says what a database is that no file describes: its client is another one.
+    pub fn holds(&mut self, name: &str, server: Server) {
+        self.servers.insert(name.to_owned(), server);
     }
 
     /// Writes a spec's text as it is, in one step, as an editor does.

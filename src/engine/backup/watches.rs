@@ -1,11 +1,8 @@
-//! Follows the dumps of PostgreSQL's tools.
+//! Follows dumps by how they begin and end.
 
 use std::collections::BTreeMap;
 
 use super::Watch;
-
-/// How an archive of `pg_dump -Fc` begins.
-const ARCHIVE: &[u8] = b"PGDMP";
 
 /// Counts lines of a text by how they begin, and sees how it ends.
 pub(super) struct Lines {
@@ -73,22 +70,37 @@ impl Watch for Lines {
 }
 
 /// Sees that an archive begins as one; that it is whole, only reading it shows.
-#[derive(Default)]
 pub(super) struct Archive {
+    tool: &'static str,
+    beginnings: &'static [&'static [u8]],
     head: Vec<u8>,
+}
+
+/// More of an archive than this is not looked at.
+const HEAD: usize = 8;
+
+impl Archive {
+    /// An archive of a tool, which begins in one of these ways.
+    pub(super) fn new(tool: &'static str, beginnings: &'static [&'static [u8]]) -> Self {
+        Archive {
+            tool,
+            beginnings,
+            head: Vec::new(),
+        }
+    }
 }
 
 impl Watch for Archive {
     fn take(&mut self, bytes: &[u8]) {
-        let missing = ARCHIVE.len().saturating_sub(self.head.len());
+        let missing = HEAD.saturating_sub(self.head.len());
         self.head.extend(bytes.iter().take(missing));
     }
 
     fn end(self: Box<Self>, _: &str) -> Result<BTreeMap<String, u64>, String> {
-        if self.head == ARCHIVE {
+        if self.beginnings.iter().any(|b| self.head.starts_with(b)) {
             Ok(BTreeMap::new())
         } else {
-            Err("it is no archive of pg_dump".to_owned())
+            Err(format!("it is no archive of {}", self.tool))
         }
     }
 }

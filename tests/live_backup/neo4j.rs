@@ -1,0 +1,70 @@
+//! Neo4j Community is dumped at rest: down for a while that is told, and up again whatever happens.
+
+use db4sci::model::BackupState;
+
+use crate::host::{Host, LONG, Neo4j, eventually};
+use crate::{backups, nothing_is_left, take, verify};
+
+#[test]
+fn neo4j_comes_back_whole_and_in_place() {
+    let mut host = Host::new();
+    host.spec("graph", Neo4j, &[]);
+    host.start();
+    host.ready(&["graph"]);
+    host.sql("graph", "CREATE (:Odd {`a \"b\" Ünï`: 'x\\ny'})");
+    host.write("graph", 1);
+    // Accounts lie in a database of their own.
+    host.sql(
+        "graph",
+        "CREATE USER bob SET PASSWORD 'a-password' CHANGE NOT REQUIRED",
+    );
+    let container = host.view("graph").unwrap().container;
+    let said = host.ok(&["backup", "now", "graph", "--wait"]);
+    assert!(said.contains("it was down for"), "{said}");
+    let backup = backups(&host, "graph").remove(0);
+    // Started again, not made again.
+    host.ready(&["graph"]);
+    assert_eq!(host.view("graph").unwrap().container, container);
+    verify(&host, &backup).unwrap();
+
+    host.write("graph", 2);
+    host.sql("graph", "DROP USER bob");
+    host.ok(&["rotate", "graph"]);
+    let id = backup.id.to_string();
+    host.ok(&["restore", "graph", "--from", &id, "--yes"]);
+    host.ready(&["graph"]);
+    // With the password of today.
+    assert_eq!(host.rows("graph"), [1]);
+    let users = host.sql("graph", "SHOW USERS YIELD user");
+    assert!(users.contains("bob"), "{users}");
+
+    host.ok(&["restore", "graph", "--from", &id, "--as", "copy"]);
+    host.holds("copy", Neo4j);
+    assert_eq!(host.rows("copy"), [1]);
+    nothing_is_left(&host);
+}
+
+#[test]
+fn a_daemon_killed_while_neo4j_is_down_for_its_dump_starts_it_again() {
+    let mut host = Host::new();
+    host.spec("graph", Neo4j, &[]);
+    host.start();
+    host.ready(&["graph"]);
+    host.write("graph", 1);
+    host.stop();
+    host.start_with(&[("DB4SCI_FAILPOINT", "backup.resting")]);
+    host.ready(&["graph"]);
+    let _ = host.db4sci(&["backup", "now", "graph"]);
+    host.wait_killed();
+    host.start();
+    host.ready(&["graph"]);
+    assert_eq!(host.rows("graph"), [1]);
+    eventually(LONG, "what was begun has failed", || {
+        match backups(&host, "graph").first() {
+            Some(b) if b.state == BackupState::Failed => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    });
+    take(&host, "graph");
+    nothing_is_left(&host);
+}
