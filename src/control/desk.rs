@@ -21,7 +21,7 @@ use crate::admin::{Ledger, NewEntry, Row};
 use crate::execute::backup::{Archive, Order};
 use crate::model::view::{BackupView, ConditionStatus, Phase, WorkView};
 use crate::model::{
-    Backup, BackupKind, BackupState, Change, Clock, Database, DbName, Outcome, Slot, Timestamp, Who,
+    Backup, BackupKind, BackupState, Change, Clock, Database, DbName, Outcome, Slot, Timestamp,
 };
 use crate::plan::backups::{self, Known, Work};
 use crate::plan::retention::Fate;
@@ -370,13 +370,7 @@ impl Desk {
         message: String,
         change: Change,
     ) -> Result<(), String> {
-        let entry = NewEntry {
-            who: Who::Daemon,
-            name: Some(name.clone()),
-            outcome,
-            message,
-            change,
-        };
+        let entry = NewEntry::of(name, outcome, message, change);
         let written = self.ledger.append(entry).await;
         written.map(|_| ()).map_err(|e| e.to_string())
     }

@@ -12,7 +12,7 @@ use crate::execute::{Executor, LaneEnd};
 use crate::model::view::{Condition, DatabaseView, Phase};
 use crate::model::{
     Action, Attempts, Change, Clock, ContainerSeen, Cost, Database, DbName, ImageId, Lane, Outcome,
-    SeenDatabase, Site, Timestamp, Who,
+    SeenDatabase, Site, Timestamp,
 };
 use crate::observe::Observer;
 use crate::plan::{self, Hands, Wanted, phase};
@@ -299,13 +299,7 @@ impl Reconciler {
 
     /// Writes to the ledger; that it fails changes nothing about what is done.
     async fn note(&self, name: &DbName, outcome: Outcome, message: String, change: Change) -> bool {
-        let entry = NewEntry {
-            who: Who::Daemon,
-            name: Some(name.clone()),
-            outcome,
-            message,
-            change,
-        };
+        let entry = NewEntry::of(name, outcome, message, change);
         let result = self.ledger.append(entry).await;
         if let Err(error) = &result {
             tracing::warn!(%name, %error, "could not be recorded");

@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::admin::{Ledger, NewEntry};
 use crate::model::container::{LABEL_INSTANCE, LABEL_UID};
-use crate::model::{Change, Clock, DbName, Outcome, Site, Timestamp, Uid, Who};
+use crate::model::{Change, Clock, DbName, Outcome, Site, Timestamp, Uid};
 use crate::observe::Observer;
 use crate::record::Metrics;
 use crate::runtime::{Runtime, RuntimeEvent};
@@ -191,18 +191,17 @@ impl Triggers {
     }
 
     async fn tell_of_oom(&self, name: &DbName, limit: String) {
-        let entry = NewEntry {
-            who: Who::Daemon,
-            name: Some(name.clone()),
-            outcome: Outcome::Failed,
-            message: format!(
+        let entry = NewEntry::of(
+            name,
+            Outcome::Failed,
+            format!(
                 "OOMKilled: a process of it was killed at its memory limit of {limit}; raise \
                  resources.memory if that goes on"
             ),
-            change: Change::Acted {
+            Change::Acted {
                 action: "oom".to_owned(),
             },
-        };
+        );
         if let Err(error) = self.ledger.append(entry).await {
             tracing::warn!(%name, %error, "could not be recorded");
         }

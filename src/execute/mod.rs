@@ -15,7 +15,7 @@ use std::sync::Arc;
 use crate::admin::book::Row;
 use crate::admin::{Authority, AuthorityError, Ledger, LedgerError, NewEntry, Vault, VaultError};
 use crate::model::{
-    Action, Change, Class, Clock, Database, FailedAttempt, Lane, Outcome, Reason, Site, Who,
+    Action, Change, Class, Clock, Database, FailedAttempt, Lane, Outcome, Reason, Site,
 };
 use crate::record::{Metrics, StepOutcome};
 use crate::runtime::{DataDirs, DirError, Runtime, RuntimeError, ServerError, Servers};
@@ -217,13 +217,7 @@ impl Executor {
     }
 
     fn entry(&self, lane: &Lane, outcome: Outcome, message: String, change: Change) -> NewEntry {
-        NewEntry {
-            who: Who::Daemon,
-            name: Some(lane.name.clone()),
-            outcome,
-            message,
-            change,
-        }
+        NewEntry::of(&lane.name, outcome, message, change)
     }
 
     /// Writes a result. That it cannot be written changes nothing about what is done: the next

@@ -7,7 +7,7 @@ use crate::engine::{self, ADMIN_SECRET, USER_SECRET};
 use crate::model::action::{Renewal, Settings};
 use crate::model::container::LABEL_UID;
 use crate::model::database::ConfigFile;
-use crate::model::{Action, Change, ContainerSpec, Database, ImageRef, Lane, Outcome, Seen, Who};
+use crate::model::{Action, Change, ContainerSpec, Database, ImageRef, Lane, Outcome, Seen};
 use crate::runtime::{RuntimeError, ServerError};
 
 use super::failpoint::failpoint;
@@ -138,13 +138,7 @@ pub(super) async fn note(
     change: Change,
 ) -> Result<(), StepError> {
     exec.ledger
-        .append(NewEntry {
-            who: Who::Daemon,
-            name: Some(db.name.clone()),
-            outcome: Outcome::Done,
-            message,
-            change,
-        })
+        .append(NewEntry::of(&db.name, Outcome::Done, message, change))
         .await?;
     Ok(())
 }

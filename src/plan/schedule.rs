@@ -21,18 +21,7 @@ pub fn last_due(
     zone: Tz,
     now: Timestamp,
 ) -> Option<Timestamp> {
-    match &policy.schedule {
-        Schedule::Never => None,
-        Schedule::Cron(text) => {
-            let cron: Cron = text.parse().ok()?;
-            let local = now.with_timezone(&zone);
-            let found = cron.find_previous_occurrence(&local, true).ok()?;
-            Some(found.to_utc())
-        }
-        Schedule::Daily | Schedule::Weekly => instants(policy, name, zone, now)
-            .filter(|at| *at <= now)
-            .max(),
-    }
+    nearest(policy, name, zone, now, Side::UpToNow)
 }
 
 /// The first instant after `now` at which a backup is due; `None`: never.
@@ -42,17 +31,40 @@ pub fn next_due(
     zone: Tz,
     now: Timestamp,
 ) -> Option<Timestamp> {
+    nearest(policy, name, zone, now, Side::AfterNow)
+}
+
+#[derive(Clone, Copy)]
+enum Side {
+    UpToNow,
+    AfterNow,
+}
+
+fn nearest(
+    policy: &BackupPolicy,
+    name: &DbName,
+    zone: Tz,
+    now: Timestamp,
+    side: Side,
+) -> Option<Timestamp> {
     match &policy.schedule {
         Schedule::Never => None,
         Schedule::Cron(text) => {
             let cron: Cron = text.parse().ok()?;
             let local = now.with_timezone(&zone);
-            let found = cron.find_next_occurrence(&local, false).ok()?;
-            Some(found.to_utc())
+            let found = match side {
+                Side::UpToNow => cron.find_previous_occurrence(&local, true),
+                Side::AfterNow => cron.find_next_occurrence(&local, false),
+            };
+            Some(found.ok()?.to_utc())
         }
-        Schedule::Daily | Schedule::Weekly => instants(policy, name, zone, now)
-            .filter(|at| *at > now)
-            .min(),
+        Schedule::Daily | Schedule::Weekly => {
+            let all = instants(policy, name, zone, now);
+            match side {
+                Side::UpToNow => all.filter(|at| *at <= now).max(),
+                Side::AfterNow => all.filter(|at| *at > now).min(),
+            }
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use db4sci::model::Reason;
 use db4sci::model::view::Phase;
 
-use crate::host::{Host, LONG, Postgres, SOON, eventually};
+use crate::host::{Host, LONG, MariaDB, Postgres, SOON, eventually};
 
 /// Runs a person's statement, which must be refused, with these words.
 #[track_caller]
@@ -42,7 +42,7 @@ fn a_dba_makes_changes_stops_and_ends_databases_with_sql() {
     host.shows("proteomics", LONG, "ready", |view| {
         view.ready && view.source == "row"
     });
-    host.writes_mariadb("proteomics");
+    host.holds("proteomics", MariaDB);
     host.write("proteomics", 1);
     answered(&host, "proteomics");
     let run = host.run_of("proteomics");

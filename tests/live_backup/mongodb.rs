@@ -44,7 +44,7 @@ fn mongodb_comes_back_whole_and_in_place() {
         names.contains("empty") && !names.contains("later"),
         "{names}"
     );
-    let other = "print(db.getSiblingDB('other').kept.findOne()._id)";
+    let other = "print(db.getSiblingDB('other').kept.findOne()._id.toString())";
     assert_eq!(host.sql("shop", other), "9007199254740993");
     assert_eq!(
         host.sql("shop", "print(db.getUser('reader').user)"),

@@ -1,13 +1,11 @@
 //! The authority's files: its key, which nobody but the daemon reads, and its certificate for all.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
-use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
-use rustix::fs::OFlags;
-
 use super::AuthorityError;
+use crate::admin::keyfile;
 use crate::model::Secret;
 
 /// Certificate and key of the instance's authority, below `keys/`. It goes with the sealing keys
@@ -20,34 +18,17 @@ pub const PUBLIC_FILE: &str = "ca.crt";
 /// directory: after a change of authority, they are still reached to be told.
 pub const TRUSTED_FILE: &str = "trusted.crt";
 
-/// Bytes that a file may have.
+/// Bytes that a person's file may have.
 const LIMIT: u64 = 1 << 20;
 
-/// The text of the authority's file; `None` when there is none. No link is followed, and a mode
-/// that lets others read is put right.
+/// The text of the authority's file; `None` when there is none.
 pub(super) fn read(path: &Path) -> Result<Option<Secret>, AuthorityError> {
-    let told = |e: &io::Error| AuthorityError::io(path, e);
-    let opened = OpenOptions::new()
-        .read(true)
-        .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32)
-        .open(path);
-    let file = match opened {
-        Ok(file) => file,
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(told(&e)),
-    };
-    let metadata = file.metadata().map_err(|e| told(&e))?;
-    if !metadata.is_file() {
-        return Err(AuthorityError::unfit(path, "it is no plain file"));
-    }
-    if metadata.permissions().mode() & 0o077 != 0 {
-        let put_right = file.set_permissions(Permissions::from_mode(0o600));
-        put_right.map_err(|e| told(&e))?;
-    }
-    let mut text = String::new();
-    let read = file.take(LIMIT).read_to_string(&mut text);
-    read.map_err(|e| told(&e))?;
-    Ok(Some(Secret::new(text)))
+    let found = keyfile::read(path).map_err(|e| AuthorityError::io(path, &e))?;
+    let text = found.map(|bytes| {
+        let text = String::from_utf8(bytes);
+        text.map_err(|_| AuthorityError::unfit(path, "it is no text"))
+    });
+    Ok(text.transpose()?.map(Secret::new))
 }
 
 /// A person's file; a link there is the person's own wish.
@@ -60,20 +41,9 @@ pub(super) fn read_given(path: &Path) -> Result<String, AuthorityError> {
     read().map_err(|e: io::Error| AuthorityError::io(path, &e))
 }
 
-/// Written beside, synced, then linked into place: one that is there is never written over.
+/// Writes the authority's file; one that is there is never written over.
 pub(super) fn write_key(path: &Path, text: &str) -> Result<(), AuthorityError> {
-    let attempt = || {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        match DirBuilder::new().mode(0o700).create(folder) {
-            Err(e) if e.kind() != ErrorKind::AlreadyExists => return Err(e),
-            _ => {}
-        }
-        let temporary = new_file(path, text, 0o600)?;
-        fs::hard_link(&temporary, path)?;
-        fs::remove_file(&temporary)?;
-        sync(path)
-    };
-    attempt().map_err(|e| AuthorityError::io(path, &e))
+    keyfile::write(path, text).map_err(|e| AuthorityError::io(path, &e))
 }
 
 /// Writes the certificate for all, unless it is there.
@@ -108,31 +78,10 @@ pub fn trust(state_dir: &Path, certificate: &str) -> Result<(), AuthorityError> 
 
 fn replace(path: &Path, text: &str) -> Result<(), AuthorityError> {
     let attempt = || {
-        let temporary = new_file(path, text, 0o644)?;
+        let temporary = keyfile::beside(path, text, 0o644)?;
         fs::rename(temporary, path)?;
-        sync(path)
+        let folder = path.parent().unwrap_or(Path::new("."));
+        File::open(folder)?.sync_all()
     };
     attempt().map_err(|e| AuthorityError::io(path, &e))
-}
-
-/// A file beside a path, with its text on disk.
-fn new_file(path: &Path, text: &str, mode: u32) -> io::Result<std::path::PathBuf> {
-    let temporary = path.with_extension("new");
-    match fs::remove_file(&temporary) {
-        Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
-        _ => {}
-    }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(&temporary)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    Ok(temporary)
-}
-
-fn sync(path: &Path) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
 }

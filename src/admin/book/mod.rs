@@ -33,6 +33,19 @@ pub struct NewEntry {
     pub change: Change,
 }
 
+impl NewEntry {
+    /// One of the daemon's own about a database.
+    pub fn of(name: &DbName, outcome: Outcome, message: String, change: Change) -> Self {
+        NewEntry {
+            who: Who::Daemon,
+            name: Some(name.clone()),
+            outcome,
+            message,
+            change,
+        }
+    }
+}
+
 /// Everything the ledger says about one database.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {

@@ -3,16 +3,15 @@
 //! The key with the highest number seals; all open. None is ever removed or overwritten here.
 
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
-use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
 
 use super::VaultError;
 use super::seal::KEY;
+use crate::admin::keyfile;
 use crate::model::KeyId;
 
 /// Whoever reads this knows what such a file is.
@@ -58,7 +57,9 @@ impl Keyring {
                 continue;
             };
             let id: KeyId = id.parse().map_err(|_| VaultError::KeyFile(path.clone()))?;
-            let text = read_key(&path).map_err(|e| VaultError::io(&path, &e))?;
+            let text = keyfile::read(&path).map_err(|e| VaultError::io(&path, &e))?;
+            // One that vanished meanwhile is no key of a name, either.
+            let text = text.unwrap_or_default();
             let key = decode(text.trim_ascii_end())
                 .filter(|key| id_of(id.number, key) == id)
                 .ok_or_else(|| VaultError::KeyFile(path.clone()))?;
@@ -77,7 +78,8 @@ impl Keyring {
         let number = self.keys.keys().map(|id| id.number).max().unwrap_or(0) + 1;
         let id = id_of(number, &key);
         let path = Keyring::file(folder, &id);
-        write_key(folder, &path, &encode(&key)).map_err(|e| VaultError::io(&path, &e))?;
+        let text = format!("{}\n", encode(&key));
+        keyfile::write(&path, &text).map_err(|e| VaultError::io(&path, &e))?;
         self.keys.insert(id.clone(), key);
         Ok(id)
     }
@@ -128,49 +130,4 @@ fn decode(text: &[u8]) -> Option<[u8; KEY]> {
         *byte = digit(pair[0])? << 4 | digit(pair[1])?;
     }
     Some(key)
-}
-
-/// No link is followed, and a mode that lets others read is put right.
-fn read_key(path: &Path) -> io::Result<Vec<u8>> {
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32)
-        .open(path)?;
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(io::Error::new(ErrorKind::InvalidInput, "not a plain file"));
-    }
-    if metadata.permissions().mode() & 0o077 != 0 {
-        file.set_permissions(Permissions::from_mode(0o600))?;
-    }
-    let mut text = Vec::new();
-    file.take(4096).read_to_end(&mut text)?;
-    Ok(text)
-}
-
-/// Written beside, synced, then linked into place: a key that is there is never written over.
-fn write_key(folder: &Path, path: &Path, text: &str) -> io::Result<()> {
-    match DirBuilder::new().mode(0o700).create(folder) {
-        Err(e) if e.kind() != ErrorKind::AlreadyExists => return Err(e),
-        _ => {}
-    }
-    let temporary = path.with_extension("new");
-    match fs::remove_file(&temporary) {
-        Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
-        _ => {}
-    }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&temporary)?;
-    file.write_all(text.as_bytes())?;
-    file.write_all(b"\n")?;
-    file.sync_all()?;
-    fs::hard_link(&temporary, path)?;
-    fs::remove_file(&temporary)?;
-    File::open(folder)?.sync_all()?;
-    folder
-        .parent()
-        .map_or(Ok(()), |p| File::open(p)?.sync_all())
 }

@@ -184,7 +184,8 @@ impl Backups for Neo4j {
 
 /// Accounts come back with the passwords of then. A server that lets everybody in, and that nobody
 /// else reaches, sets the privileged one.
-const OPENED: &str = r#"docker run -d --name "$NAME" --network none -v "$NAME:/data" -e NEO4J_AUTH=none "$IMAGE" >/dev/null
+const OPENED: &str = r#"docker run -d --name "$NAME" --network none --hostname localhost \
+  -v "$NAME:/data" -e NEO4J_AUTH=none "$IMAGE" >/dev/null
 tries=0
 until docker exec "$NAME" cypher-shell 'RETURN 1' >/dev/null 2>&1; do
   tries=$((tries + 1))

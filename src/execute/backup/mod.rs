@@ -34,7 +34,7 @@ use crate::engine::backup::{self as recipes, Backups, Command};
 use crate::engine::{ADMIN_SECRET, DAEMON_SECRET, USER_SECRET};
 use crate::model::{
     Backup, BackupState, Change, Clock, ContainerId, ContainerSeen, Database, Mount, Outcome,
-    Secret, Seen, Site, Status, Who,
+    Secret, Seen, Site, Status,
 };
 use crate::record::Metrics;
 use crate::runtime::jobs::{Job, Jobs, Network};
@@ -261,15 +261,14 @@ impl Archive {
             BackupState::Failed | BackupState::Damaged => Outcome::Failed,
             BackupState::Running | BackupState::Stored | BackupState::Verified => Outcome::Done,
         };
-        let entry = NewEntry {
-            who: Who::Daemon,
-            name: Some(backup.id.name.clone()),
+        let entry = NewEntry::of(
+            &backup.id.name,
             outcome,
             message,
-            change: Change::Backup {
+            Change::Backup {
                 backup: Box::new(backup.clone()),
             },
-        };
+        );
         self.ledger.append(entry).await?;
         Ok(())
     }
@@ -288,16 +287,15 @@ impl Archive {
             let sealed = self.vault.seal(db.uid, &file.name, &text)?;
             secrets.insert(file.name.clone(), sealed);
         }
-        let entry = NewEntry {
-            who: Who::Daemon,
-            name: Some(db.name.clone()),
-            outcome: Outcome::Done,
-            message: "its secrets are sealed".to_owned(),
-            change: Change::Sealed {
+        let entry = NewEntry::of(
+            &db.name,
+            Outcome::Done,
+            "its secrets are sealed".to_owned(),
+            Change::Sealed {
                 uid: db.uid,
                 secrets,
             },
-        };
+        );
         self.ledger.append(entry).await?;
         let secrets = self.vault.files(db)?;
         self.dirs.write_secrets(&self.site, db, &secrets).await?;
@@ -372,16 +370,15 @@ impl Archive {
             .layout
             .attempt(&id.name, backup.uid, id.slot, id.attempt);
         objects::remove(store.as_ref(), &prefix).await?;
-        let entry = NewEntry {
-            who: Who::Daemon,
-            name: Some(id.name.clone()),
-            outcome: Outcome::Done,
-            message: format!("{id} was removed: {why}"),
-            change: Change::BackupRemoved {
+        let entry = NewEntry::of(
+            &id.name,
+            Outcome::Done,
+            format!("{id} was removed: {why}"),
+            Change::BackupRemoved {
                 uid: backup.uid,
                 id: id.clone(),
             },
-        };
+        );
         self.ledger.append(entry).await?;
         Ok(())
     }

@@ -174,10 +174,19 @@ impl Docker {
             }),
             ..ContainerCreateBody::default()
         };
+        self.create_unnamed("job", body).await
+    }
+
+    /// Makes a container of no database, with a name of its own.
+    pub(super) async fn create_unnamed(
+        &self,
+        kind: &str,
+        body: ContainerCreateBody,
+    ) -> Result<ContainerId, RuntimeError> {
         // With a dot, which no database's name has.
-        let container = format!("db4sci-job.{}", uuid::Uuid::new_v4().simple());
+        let name = format!("db4sci-{kind}.{}", uuid::Uuid::new_v4().simple());
         let options = CreateContainerOptions {
-            name: Some(container),
+            name: Some(name),
             ..CreateContainerOptions::default()
         };
         let made = self

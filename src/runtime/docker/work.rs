@@ -8,8 +8,8 @@ use bollard::container::{AttachContainerResults, LogOutput};
 use bollard::errors::Error;
 use bollard::models::{ContainerCreateBody, HostConfig, HostConfigLogConfig};
 use bollard::query_parameters::{
-    AttachContainerOptions, CreateContainerOptions, ListContainersOptions, RemoveContainerOptions,
-    StopContainerOptions, WaitContainerOptions,
+    AttachContainerOptions, ListContainersOptions, RemoveContainerOptions, StopContainerOptions,
+    WaitContainerOptions,
 };
 use chrono::DateTime;
 use futures_util::StreamExt;
@@ -71,6 +71,8 @@ impl Docker {
             entrypoint: (!entrypoint.is_empty()).then(|| entrypoint.clone()),
             cmd: Some(command.clone()),
             env: Some(env.iter().map(|(k, v)| format!("{k}={v}")).collect()),
+            // Without a network, no other name of its own can be resolved, and some servers ask.
+            hostname: (*network == Network::None).then(|| "localhost".to_owned()),
             user: user.map(|uid| format!("{uid}:{uid}")),
             labels: Some(HashMap::from([
                 (LABEL_WORK.to_owned(), name.clone()),
@@ -95,18 +97,7 @@ impl Docker {
             }),
             ..ContainerCreateBody::default()
         };
-        // With a dot, which no database's name has.
-        let container = format!("db4sci-work.{}", uuid::Uuid::new_v4().simple());
-        let options = CreateContainerOptions {
-            name: Some(container),
-            ..CreateContainerOptions::default()
-        };
-        let made = self
-            .call("create a job", WORK, |d| {
-                d.create_container(Some(options), body)
-            })
-            .await?;
-        Ok(ContainerId(made.id))
+        self.create_unnamed("work", body).await
     }
 
     async fn start_work(&self, id: &ContainerId) -> Result<(), RuntimeError> {
