@@ -115,7 +115,7 @@ impl Archive {
             )));
         }
         let store: Arc<dyn BackupStore> = self.store(&backup.id.store)?.clone();
-        let mut throwaway = self.throwaway(db, image).await?;
+        let mut throwaway = self.throwaway(db, image, passwords.is_some()).await?;
         let own = throwaway.password.clone();
         let wanted = recipes::Passwords {
             admin: passwords.map_or(&own, |p| &p.admin),

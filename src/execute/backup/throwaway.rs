@@ -11,7 +11,7 @@ use super::{Archive, Server, tool};
 use crate::admin::vault;
 use crate::engine::{self, ADMIN_SECRET, GUARD_TARGET, MARKER_TARGET};
 use crate::model::database::{Account, Volume};
-use crate::model::{ContainerId, Database, Secret, SecretText, Site};
+use crate::model::{ContainerId, Database, Secret, SecretKind, SecretText, Site};
 use crate::runtime::jobs::{Job, Network};
 
 /// Between two questions to a server that is starting.
@@ -126,11 +126,13 @@ fn lay_out(work: &Path, db: &Database, site: &Site) -> std::io::Result<(Database
 }
 
 impl Archive {
-    /// Starts a server on an empty directory, and waits until it answers.
+    /// Starts a server on an empty directory, and waits until it answers. Its data is under a key
+    /// of its own, if it is encrypted, unless it is to stay (be put into the database's place).
     pub(super) async fn throwaway(
         &self,
         db: &Database,
         image: &crate::model::ImageId,
+        to_stay: bool,
     ) -> Result<Throwaway, BackupError> {
         let recipe = engine::recipe(db.engine);
         let seen = self.runtime.image(image.as_str()).await?.ok_or_else(|| {
@@ -144,7 +146,10 @@ impl Archive {
         for file in &wanted.secrets {
             secrets.push(SecretText {
                 name: file.name.clone(),
-                text: vault::password()?,
+                text: match file.kind {
+                    SecretKind::Key { .. } if to_stay => self.vault.secret(db, &file.name)?,
+                    SecretKind::Key { .. } | SecretKind::Password => vault::make(file.kind)?,
+                },
             });
         }
         let admin = secrets.iter().find(|s| s.name == ADMIN_SECRET);
