@@ -312,6 +312,7 @@ impl Recipe for MongoDb {
             env: BTreeMap::new(),
             shell_args: vec!["--shell".to_owned()],
             in_image: false,
+            truststore: false,
             url: format!(
                 "mongodb://{}@{host}:{port}/{}{}",
                 db.account.user,

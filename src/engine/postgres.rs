@@ -288,6 +288,7 @@ impl Recipe for Postgres {
             env,
             shell_args: Vec::new(),
             in_image: false,
+            truststore: false,
             url: format!("postgresql://{user}@{host}:{port}/{database}{query}"),
         }
     }
