@@ -75,6 +75,11 @@ impl Recipe for MariaDb {
         shape::leading_version(tag, 2)
     }
 
+    // Accounts are looked up in `mysql.global_priv`, which came with it; sqlx names no limit of its own.
+    fn oldest(&self) -> &'static str {
+        "10.4"
+    }
+
     fn settings(&self, memory: Memory) -> BTreeMap<String, String> {
         let mib = memory.bytes() >> 20;
         let megabytes = |n: u64| format!("{n}M");

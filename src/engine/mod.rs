@@ -86,6 +86,10 @@ pub trait Recipe: Send + Sync {
     /// series `17`. `None`: the tag names no version.
     fn series(&self, tag: &str) -> Option<String>;
 
+    /// The oldest series that db4sci can serve: what its driver, its statements and its settings
+    /// ask of a server.
+    fn oldest(&self) -> &'static str;
+
     /// Settings that follow from the memory limit.
     fn settings(&self, memory: Memory) -> BTreeMap<String, String>;
 

@@ -81,6 +81,11 @@ impl Recipe for Neo4j {
         }
     }
 
+    // The driver (`neo4rs` 0.9, Bolt 4) takes older ones, but the settings are called otherwise there.
+    fn oldest(&self) -> &'static str {
+        "5"
+    }
+
     fn settings(&self, memory: Memory) -> BTreeMap<String, String> {
         let mib = memory.bytes() >> 20;
         // The machine's own part (code, threads, buffers outside the heap), then heap and page
