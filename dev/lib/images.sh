@@ -35,6 +35,7 @@ standin_packages() {
     # One root and one set of programs for all versions.
     mongo:*) { printf '%s\n' mongo "$(standin_suite "$1")"; cat "$DEV/images/root" "$DEV/images/programs"; } ;;
     neo4j:*) { printf '%s\n' "$1" "$(standin_suite "$1")"; cat "$DEV/images/root" "$DEV/images/programs"; } ;;
+    mariadb:*) { printf '%s\n' "$1" "$(standin_suite "$1")"; cat "$DEV/images/root" "$DEV/images/plugins"; } ;;
     *) { printf '%s\n' "$1" "$(standin_suite "$1")"; cat "$DEV/images/root"; } ;;
   esac | sha256sum | cut -c1-12
 }

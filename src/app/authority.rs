@@ -66,6 +66,11 @@ fn public(settings: &Settings) -> PathBuf {
     given.unwrap_or_else(|| settings.state_dir.join(PUBLIC_FILE))
 }
 
+/// The file with the key of the instance's own authority.
+pub(super) fn key_file(settings: &Settings) -> PathBuf {
+    home::keys(&settings.state_dir).join(KEY_FILE)
+}
+
 /// The authority's certificate without the daemon.
 pub(super) fn certificate(settings: &Settings) -> Result<String, String> {
     let path = public(settings);
@@ -92,10 +97,7 @@ pub(super) fn line(settings: &Settings) -> Result<String, String> {
     let until = opened.authority.until().map_err(|e| e.to_string())?;
     let what = match &settings.tls {
         Some(files) => format!("given, {}", files.certificate.display()),
-        None => format!(
-            "own, {}",
-            home::keys(&settings.state_dir).join(KEY_FILE).display()
-        ),
+        None => format!("own, {}", key_file(settings).display()),
     };
     Ok(format!(
         "servers' certificates: {what} (until {}; for clients: db4sci ca export)",

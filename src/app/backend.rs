@@ -287,6 +287,7 @@ impl Backend for Daemon {
             trust: demanded.then_some(Trust {
                 authority: Connection::AUTHORITY,
                 names: !from_job || self.authority.knows_inside(),
+                store: from_job,
             }),
         };
         Ok(Connection {

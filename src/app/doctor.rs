@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::cli::{Finding, Globals, Health};
 use crate::http::accounts;
-use crate::model::{DbName, Memory};
+use crate::model::{Clock, DbName, Memory, SystemClock};
 use crate::runtime::Runtime;
 use crate::runtime::docker::Docker;
 use crate::settings::Settings;
@@ -13,6 +13,8 @@ use crate::specs::{self, Rules};
 
 use super::program::Program;
 use super::{daemon, images};
+
+mod certificates;
 
 /// Below this, a volume counts as nearly full.
 const LITTLE: u64 = 5 << 30;
@@ -69,6 +71,7 @@ pub(super) async fn look(globals: &Globals) -> Vec<Finding> {
     for volume in &settings.data_volumes {
         all.push(room(&format!("volume {}", volume.label), &volume.path));
     }
+    all.extend(certificates::certificates(&settings, SystemClock.now()));
     all.push(group().await);
     if let Ok(text) = fs::read_to_string(OUTGOING) {
         all.extend(ports(settings.base_port, &text));

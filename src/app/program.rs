@@ -214,9 +214,9 @@ impl Host for Program {
 
     async fn run_job(&self, globals: &Globals, job: JobRequest) -> Result<i32, String> {
         let settings = Program::settings(globals)?;
-        let passfile = private(job.passfile.expose(), 0o600)?;
+        let passfile = private(job.passfile.expose().as_bytes(), 0o600)?;
         // No secret; the client in the image may be somebody else's.
-        let authority = job.authority.as_deref().map(|text| private(text, 0o644));
+        let authority = job.authority.as_deref().map(|bytes| private(bytes, 0o644));
         let authority = authority.transpose()?;
         let mount = |file: &tempfile::NamedTempFile, target: &str| Mount {
             source: file.path().to_owned(),
@@ -250,10 +250,10 @@ impl Host for Program {
 }
 
 /// A file of this process, gone with its use of it.
-fn private(text: &str, mode: u32) -> Result<tempfile::NamedTempFile, String> {
+fn private(bytes: &[u8], mode: u32) -> Result<tempfile::NamedTempFile, String> {
     let told = |e: std::io::Error| format!("a file for the client cannot be written: {e}");
     let mut file = tempfile::NamedTempFile::new().map_err(told)?;
-    file.write_all(text.as_bytes()).map_err(told)?;
+    file.write_all(bytes).map_err(told)?;
     let mode = std::fs::Permissions::from_mode(mode);
     file.as_file().set_permissions(mode).map_err(told)?;
     Ok(file)

@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::context::Context;
 use super::error::{CliError, Exit};
 use super::host::JobRequest;
-use crate::engine::Client;
+use crate::engine::{Client, truststore};
 use crate::http::Connection;
 use crate::model::DbName;
 
@@ -167,13 +167,19 @@ async fn as_job(
              {name}"
         )));
     };
+    let authority = match (connection.authority, client.truststore) {
+        (Some(pem), true) => Some(truststore::of(&pem).ok_or_else(|| {
+            CliError::Said("the daemon gave no certificate to verify the server with".to_owned())
+        })?),
+        (pem, _) => pem.map(String::into_bytes),
+    };
     let job = JobRequest {
         name,
         image,
         container,
         client,
         passfile,
-        authority: connection.authority,
+        authority,
         terminal: context.terminal(),
     };
     let code = context.host.run_job(&context.globals, job).await;
@@ -200,6 +206,7 @@ mod tests {
                 env: [("P".to_owned(), Connection::PASSFILE.to_owned())].into(),
                 shell_args: Vec::new(),
                 in_image: false,
+                truststore: false,
                 url: String::new(),
             },
             passfile: Secret::new("word\n"),

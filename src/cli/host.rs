@@ -209,8 +209,9 @@ pub struct JobRequest {
     pub client: Client,
     /// The password file's text, to be mounted read-only at [`JobRequest::PASSFILE`] with mode 0600.
     pub passfile: Secret,
-    /// The certificate to be mounted read-only at [`JobRequest::AUTHORITY`], where one is needed.
-    pub authority: Option<String>,
+    /// The certificate to be mounted read-only at [`JobRequest::AUTHORITY`], where one is needed, in
+    /// the form that the client reads.
+    pub authority: Option<Vec<u8>>,
     /// Whether both ends are a terminal, so that the job gets one, too.
     pub terminal: bool,
 }

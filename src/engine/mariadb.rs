@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::model::database::{AccountRole, TLS, Tls};
+use crate::model::database::{AccountRole, Encryption, TLS, Tls};
 use crate::model::server::{Protocol, Statement, Target};
 use crate::model::{ContainerSpec, Database, FilesWanted, ImageSeen, Memory, Mount, Secret, Site};
 
@@ -12,6 +12,8 @@ use super::{
     ADMIN_SECRET, AUTHORITY, CERTIFICATE_AND_KEY, Client, Defaults, Reach, Recipe, SECRETS_TARGET,
     USER_SECRET, login, shape,
 };
+
+mod encryption;
 
 /// The account that the image makes at its first start: db4sci's own login.
 pub(super) const SUPERUSER: &str = "root";
@@ -73,6 +75,11 @@ impl Recipe for MariaDb {
         shape::leading_version(tag, 2)
     }
 
+    // Accounts are looked up in `mysql.global_priv`, which came with it; sqlx names no limit of its own.
+    fn oldest(&self) -> &'static str {
+        "10.4"
+    }
+
     fn settings(&self, memory: Memory) -> BTreeMap<String, String> {
         let mib = memory.bytes() >> 20;
         let megabytes = |n: u64| format!("{n}M");
@@ -102,9 +109,16 @@ impl Recipe for MariaDb {
 
     fn check_parameter(&self, name: &str, value: &str) -> Result<(), String> {
         shape::one_line(name, value)?;
-        if KEPT.contains(&name.replace('-', "_").as_str()) {
+        let plain = name.replace('-', "_");
+        if KEPT.contains(&plain.as_str()) {
             return Err(format!(
                 "`{name}` is set by db4sci and cannot be changed; remove it"
+            ));
+        }
+        if encryption::KEPT.contains(&plain.as_str()) {
+            return Err(format!(
+                "`{name}` is set by db4sci; remove it. A new database has all its files encrypted \
+                 with `encryption: Engine`"
             ));
         }
         Ok(())
@@ -154,6 +168,10 @@ impl Recipe for MariaDb {
         )])
     }
 
+    fn encrypts(&self) -> bool {
+        true
+    }
+
     fn check_user(&self, user: &str) -> Result<(), String> {
         shape::plain_user(user, &[SUPERUSER, "mysql", "mariadb", "healthcheck"], 80)
     }
@@ -189,8 +207,16 @@ impl Recipe for MariaDb {
                 u8::from(tls == Tls::Required)
             );
         }
+        let encrypted = db.encryption == Encryption::Engine;
+        if encrypted {
+            text.push_str(&encryption::settings());
+        }
         let person = shape::config_text(db);
-        shape::files(db, [("db4sci.cnf", text), ("user.cnf", person)])
+        let mut files = shape::files(db, [("db4sci.cnf", text), ("user.cnf", person)]);
+        if encrypted {
+            files.secrets.push(encryption::key());
+        }
+        files
     }
 
     fn container(&self, db: &Database, site: &Site, image: &ImageSeen) -> ContainerSpec {
@@ -321,6 +347,7 @@ impl Recipe for MariaDb {
             env: BTreeMap::new(),
             shell_args: Vec::new(),
             in_image: false,
+            truststore: false,
             url: format!("mariadb://{user}@{host}:{port}/{database}{query}"),
         }
     }

@@ -10,6 +10,7 @@ mod neo4j;
 mod parameters;
 mod postgres;
 mod shape;
+pub mod truststore;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,6 +34,9 @@ pub const ADMIN_SECRET: &str = "admin";
 pub const USER_SECRET: &str = "user";
 /// The secret file of `mydb_admin` alone: the password of the daemon's own role there.
 pub const DAEMON_SECRET: &str = "db4sci";
+
+/// The secret file with the key that a server encrypts its files with.
+pub const ENCRYPTION_SECRET: &str = "encryption";
 
 /// The file among the secrets with a server's certificate, its issuers', and its key, in one: both
 /// change at once.
@@ -82,6 +86,10 @@ pub trait Recipe: Send + Sync {
     /// series `17`. `None`: the tag names no version.
     fn series(&self, tag: &str) -> Option<String>;
 
+    /// The oldest series that db4sci can serve: what its driver, its statements and its settings
+    /// ask of a server.
+    fn oldest(&self) -> &'static str;
+
     /// Settings that follow from the memory limit.
     fn settings(&self, memory: Memory) -> BTreeMap<String, String>;
 
@@ -107,6 +115,11 @@ pub trait Recipe: Send + Sync {
 
     /// What makes a running server read its certificate again. `None`: only a restart does.
     fn certificate_statements(&self) -> Option<Vec<Statement>>;
+
+    /// Whether a server can encrypt its own files.
+    fn encrypts(&self) -> bool {
+        false
+    }
 
     /// Whether a login name may be a user's. The error says what is wrong and what to do.
     fn check_user(&self, user: &str) -> Result<(), String>;
@@ -189,6 +202,8 @@ pub struct Trust<'a> {
     /// Whether the certificate stands for the host's name: a given one knows nothing of the inside
     /// of a container.
     pub names: bool,
+    /// Whether what lies there is a [`truststore`], since the client reads no other form.
+    pub store: bool,
 }
 
 /// The host names and addresses that a server's certificate stands for.
@@ -223,6 +238,9 @@ pub struct Client {
     pub shell_args: Vec<String>,
     /// Whether it can only be run from the database's own image, whatever this host has.
     pub in_image: bool,
+    /// Whether, in its image, it reads the authority's certificate from a [`truststore`] only.
+    #[serde(default)]
+    pub truststore: bool,
     /// A URL without password, for other programs.
     pub url: String,
 }

@@ -77,6 +77,11 @@ impl Recipe for MongoDb {
         shape::leading_version(tag, 2)
     }
 
+    // The driver (`mongodb` 3.9) speaks to nothing older.
+    fn oldest(&self) -> &'static str {
+        "4.4"
+    }
+
     fn settings(&self, memory: Memory) -> BTreeMap<String, String> {
         // The server's own rule, half of what is left beside 1 GiB, over the container's memory.
         let mib = memory.bytes() >> 20;
@@ -312,6 +317,7 @@ impl Recipe for MongoDb {
             env: BTreeMap::new(),
             shell_args: vec!["--shell".to_owned()],
             in_image: false,
+            truststore: false,
             url: format!(
                 "mongodb://{}@{host}:{port}/{}{}",
                 db.account.user,

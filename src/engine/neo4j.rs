@@ -81,6 +81,11 @@ impl Recipe for Neo4j {
         }
     }
 
+    // The driver (`neo4rs` 0.9, Bolt 4) takes older ones, but the settings are called otherwise there.
+    fn oldest(&self) -> &'static str {
+        "5"
+    }
+
     fn settings(&self, memory: Memory) -> BTreeMap<String, String> {
         let mib = memory.bytes() >> 20;
         // The machine's own part (code, threads, buffers outside the heap), then heap and page
@@ -300,19 +305,30 @@ impl Recipe for Neo4j {
             env: BTreeMap::new(),
             shell_args: Vec::new(),
             in_image: true,
+            truststore: true,
             url: format!("{scheme}://{host}:{port}"),
         }
     }
 
     fn passfile(&self, db: &Database, at: &Reach<'_>, password: &Secret) -> Secret {
         let Reach { host, port, trust } = *at;
-        // The client runs beside the server, inside its network, and Java reads no authority from
-        // a plain file: encrypted is what it can be there.
-        let scheme = if trust.is_some() { "bolt+ssc" } else { "bolt" };
+        // Java compares the host's name in any case: where the certificate does not stand for it,
+        // encrypted is what it can be. The same goes for a reader who has the certificate as PEM.
+        let (scheme, verify) = match trust {
+            None => ("bolt", String::new()),
+            Some(trust) if trust.names && trust.store => (
+                "bolt+s",
+                format!(
+                    "-Djavax.net.ssl.trustStore={}\n-Djavax.net.ssl.trustStoreType=JKS\n",
+                    trust.authority
+                ),
+            ),
+            Some(_) => ("bolt+ssc", String::new()),
+        };
         // In quotes, the file's own rule for what Java reads.
         let password = password.expose().replace('\\', "\\\\").replace('"', "\\\"");
         Secret::new(format!(
-            "--class-path {SHELL_JAR}\n{SHELL_CLASS}\n--address {scheme}://{host}:{port}\n\
+            "{verify}--class-path {SHELL_JAR}\n{SHELL_CLASS}\n--address {scheme}://{host}:{port}\n\
              --database {}\n--username {}\n--password \"{password}\"\n",
             db.database, db.account.user
         ))

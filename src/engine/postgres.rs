@@ -80,6 +80,11 @@ impl Recipe for Postgres {
         }
     }
 
+    // Passwords that are not told on the way (SCRAM) came with it; sqlx names no limit of its own.
+    fn oldest(&self) -> &'static str {
+        "10"
+    }
+
     fn settings(&self, memory: Memory) -> BTreeMap<String, String> {
         let mib = memory.bytes() >> 20;
         let megabytes = |n: u64| format!("{n}MB");
@@ -288,6 +293,7 @@ impl Recipe for Postgres {
             env,
             shell_args: Vec::new(),
             in_image: false,
+            truststore: false,
             url: format!("postgresql://{user}@{host}:{port}/{database}{query}"),
         }
     }

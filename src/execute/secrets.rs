@@ -46,7 +46,7 @@ async fn seal_missing(
         let text = match (kept, &file.from) {
             (Some(kept), _) => kept,
             (None, Some(from)) => exec.dirs.given_password(from).await?,
-            (None, None) => vault::password()?,
+            (None, None) => vault::make(file.kind)?,
         };
         let sealed = exec.vault.seal(db.uid, &file.name, &text)?;
         secrets.insert(file.name.clone(), sealed);

@@ -246,6 +246,7 @@ impl Connection {
                 .collect(),
             shell_args: self.client.shell_args.clone(),
             in_image: self.client.in_image,
+            truststore: self.client.truststore,
             url: put(&self.client.url),
         }
     }

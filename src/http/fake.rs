@@ -216,6 +216,7 @@ impl Backend for Fake {
                 env: [("PASSFILE".to_owned(), Connection::PASSFILE.to_owned())].into(),
                 shell_args: Vec::new(),
                 in_image: false,
+                truststore: false,
                 url: format!("postgresql://{name}@127.0.0.1:{port}/{name}"),
             },
             passfile: Secret::new(format!("127.0.0.1:{port}:{name}:{name}:{PASSWORD}\n")),

@@ -73,6 +73,9 @@ pub struct Database {
     /// its server has no certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
+    /// Whether the server encrypts what it writes to its files. Chosen at creation, for good.
+    #[serde(default, skip_serializing_if = "Encryption::is_none")]
+    pub encryption: Encryption,
 }
 
 /// A time zone by its IANA name, known to be one.
@@ -229,6 +232,32 @@ impl Tls {
             Tls::Preferred => "Preferred",
             Tls::Required => "Required",
         }
+    }
+}
+
+/// Whether a server encrypts its files.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema,
+)]
+pub enum Encryption {
+    /// It does not.
+    #[default]
+    None,
+    /// By the engine's own means, under a key that db4sci makes and keeps.
+    Engine,
+}
+
+impl Encryption {
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Encryption::None => "None",
+            Encryption::Engine => "Engine",
+        }
+    }
+
+    fn is_none(&self) -> bool {
+        *self == Encryption::None
     }
 }
 

@@ -36,4 +36,10 @@ pub struct SecretFile {
 pub enum SecretKind {
     /// A password: another one may take its place.
     Password,
+    /// 256 random bits in hexadecimal, after these words. What was encrypted under it can be read
+    /// with no other, so it stays for the life of the data.
+    Key {
+        /// What the server expects before it.
+        before: &'static str,
+    },
 }

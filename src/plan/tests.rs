@@ -121,6 +121,7 @@ pub(super) fn database() -> Database {
             uid: 999,
         },
         tls: Some(Tls::Preferred),
+        encryption: Default::default(),
     }
 }
 

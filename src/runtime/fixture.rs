@@ -64,6 +64,7 @@ pub fn database(name: &str, volume: &Path) -> Database {
             uid: rustix::process::geteuid().as_raw(),
         },
         tls: None,
+        encryption: Default::default(),
     }
 }
 

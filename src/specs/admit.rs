@@ -140,7 +140,8 @@ impl<'a> Check<'a> {
         let settings = engine.and_then(|engine| self.settings(engine.recipe, series, memory));
         let time_zone = self.time_zone();
         let maintenance_window = self.maintenance_window();
-        self.protections(volume.as_ref());
+        let encryption = self.encryption(engine);
+        self.protections(volume.as_ref(), encryption);
         let backup = self.backup();
         let (image, layout) = image?;
         Some(Database {
@@ -173,6 +174,7 @@ impl<'a> Check<'a> {
             backup,
             layout,
             tls: self.tls(),
+            encryption,
         })
     }
 

@@ -15,6 +15,18 @@ use crate::model::{EngineKind, ImageRef, Problem};
 use super::document::{self, Guide, Places};
 
 mod raw;
+/// Whether a series comes before another one. What is no number is not compared.
+fn older(series: &str, than: &str) -> bool {
+    let numbers = |text: &str| -> Option<Vec<u32>> {
+        let parts = text.split('.').map(|part| part.parse().ok());
+        parts.collect()
+    };
+    match (numbers(series), numbers(than)) {
+        (Some(series), Some(than)) => series < than,
+        (None, _) | (_, None) => false,
+    }
+}
+
 #[cfg(test)]
 mod tests;
 
@@ -175,7 +187,17 @@ impl Reader {
             );
             self.refuse(&place, message);
         }
-        series.map(|series| (image, series))
+        let series = series?;
+        let oldest = recipe.oldest();
+        if older(&series, oldest) {
+            let message = format!(
+                "`{image}` is of series {series}, and db4sci serves {oldest} and later ones; take \
+                 the row out"
+            );
+            self.refuse(&place, message);
+            return None;
+        }
+        Some((image, series))
     }
 
     /// The data folders of volume rows, the first of which holds the data.

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::database::{AccountRole, OnLost, Tls};
+use crate::model::database::{AccountRole, Encryption, OnLost, Tls};
 use crate::model::{DbName, EngineKind, WantedState};
 
 mod backup;
@@ -120,6 +120,10 @@ pub struct Spec {
     /// Whether connections must be encrypted. Default: Preferred.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
+    /// Whether the server encrypts its files, by means of its own: MariaDB only. Chosen at
+    /// creation. Default: None, then kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<Encryption>,
     /// The data volume, by its label in the settings. Default: the first one that is allowed,
     /// then kept.
     #[serde(skip_serializing_if = "Option::is_none")]

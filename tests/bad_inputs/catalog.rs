@@ -35,6 +35,11 @@ fn images() {
              version that can be compared; write the row as a mapping with `series:`",
         ),
         (
+            "    - [PostgreSQL 9.6, \"postgres:9.6\"]\n",
+            "catalog.yaml:6:24: Postgres.images[0][1]: `postgres:9.6` is of series 9.6, and db4sci \
+             serves 10 and later ones; take the row out",
+        ),
+        (
             "    - [PostgreSQL 17]\n",
             "catalog.yaml:6:7: Postgres.images[0]: has 1 entries; expected 2 entries",
         ),

@@ -1,6 +1,6 @@
 //! Single fields of a spec.
 
-use super::{errors, spec};
+use super::{admit, errors, spec};
 
 #[test]
 fn images_and_engines() {
@@ -278,6 +278,23 @@ fn protections() {
              an encrypted data volume; keep it elsewhere for now"
         ]
     );
+    let mariadb = spec("  phi: true\n  tls: Required\n").replace("Postgres", "MariaDB");
+    assert_eq!(
+        errors(&mariadb),
+        [
+            "9:8: spec.phi: protected health information needs what this database does not have: \
+             an encrypted data volume, or `encryption: Engine`; keep it elsewhere for now"
+        ]
+    );
+    let encrypted = format!("{mariadb}  encryption: Engine\n");
+    admit(&encrypted, None).unwrap();
+    assert_eq!(
+        errors(&spec("  encryption: Engine\n")),
+        [
+            "9:15: spec.encryption: Postgres has no encryption of its own (MariaDB has); remove \
+             this, and take a data volume that is encrypted"
+        ]
+    );
     assert_eq!(
         errors(&spec("  tls: Demanded\n")),
         ["9:8: spec.tls: `Demanded` is not allowed; allowed: Preferred, Required"]
@@ -380,7 +397,7 @@ fn unknown_keys() {
         errors(&spec("  imagee: x\n  bananas: 3\n")),
         [
             "9:3: spec.imagee: unknown field; did you mean `image`?",
-            "10:3: spec.bananas: unknown field; allowed: access, account, application, backup, config, contact, database, description, engine, image, life, maintenanceWindow, onLost, owner, parameters, phi, port, resources, state, support, timeZone, tls, volume",
+            "10:3: spec.bananas: unknown field; allowed: access, account, application, backup, config, contact, database, description, encryption, engine, image, life, maintenanceWindow, onLost, owner, parameters, phi, port, resources, state, support, timeZone, tls, volume",
         ]
     );
 }

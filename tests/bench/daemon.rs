@@ -2,7 +2,8 @@
 //!
 //! `dev/bench` runs it. Figures: a saved spec until the engine begins to create the container; an
 //! engine's event until the plan for it is written; processor time and memory while nothing
-//! happens. `DB4SCI_BENCH_DATABASES` says how many databases run meanwhile (100).
+//! happens; twenty specs saved at once. `DB4SCI_BENCH_DATABASES` says how many databases run
+//! meanwhile (100); with 0, the twenty are all that is measured.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -22,6 +23,15 @@ type Error = Box<dyn std::error::Error + Send + Sync>;
 const IDLE: Duration = Duration::from_secs(120);
 /// How often each latency is measured.
 const ROUNDS: usize = 15;
+/// Specs that are saved at once on an empty host: how many of which engine, with how much memory.
+const BURST: [(&str, usize, &str); 4] = [
+    ("Postgres", 8, "128Mi"),
+    ("MariaDB", 6, "256Mi"),
+    ("MongoDB", 4, "512Mi"),
+    ("Neo4j", 2, "768Mi"),
+];
+/// How often that is done, each time on a host of its own.
+const BURSTS: usize = 3;
 
 struct Host {
     home: tempfile::TempDir,
@@ -74,12 +84,17 @@ impl Host {
         })
     }
 
-    /// Saves a spec as a careful editor does: beside it, then renamed over it.
+    /// Saves a small PostgreSQL's spec.
     fn save(&self, name: &str) -> Result<Timestamp, Error> {
+        self.save_of("Postgres", name, "128Mi")
+    }
+
+    /// Saves a spec as a careful editor does: beside it, then renamed over it.
+    fn save_of(&self, engine: &str, name: &str, memory: &str) -> Result<Timestamp, Error> {
         let text = format!(
             "apiVersion: db4sci/v1\nkind: Database\nmetadata: {{name: {name}}}\nspec:\n  \
-             engine: Postgres\n  owner: bench\n  contact: bench@example.org\n  \
-             resources: {{memory: 128Mi, shm: 64Mi}}\n"
+             engine: {engine}\n  owner: bench\n  contact: bench@example.org\n  \
+             resources: {{memory: {memory}, shm: 64Mi}}\n"
         );
         let folder = self.home.path().join("desired-state");
         let draft = folder.join(format!(".{name}"));
@@ -135,6 +150,20 @@ impl Host {
             .await?)
     }
 
+    /// The most resident memory it ever had, in MiB (proc(5): VmHWM).
+    fn peak(&self) -> Result<f64, Error> {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, line: &str) -> Result<f64, Error> {
+        let path = Path::new("/proc").join(self.daemon.id().to_string());
+        let status = fs::read_to_string(path.join("status"))?;
+        let mut lines = status.lines();
+        let size = lines.find_map(|l| l.strip_prefix(line)).ok_or("status")?;
+        let kib: f64 = size.trim().trim_end_matches("kB").trim().parse()?;
+        Ok(kib / 1024.0)
+    }
+
     /// Processor time used so far and resident memory in MiB (proc(5): fields 14, 15; VmRSS).
     fn cost(&self) -> Result<(Duration, f64), Error> {
         let proc = Path::new("/proc").join(self.daemon.id().to_string());
@@ -146,13 +175,7 @@ impl Host {
             .split_whitespace()
             .collect();
         let ticks: u64 = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
-        let status = fs::read_to_string(proc.join("status"))?;
-        let rss = status
-            .lines()
-            .find_map(|l| l.strip_prefix("VmRSS:"))
-            .ok_or("VmRSS")?;
-        let kib: f64 = rss.trim().trim_end_matches("kB").trim().parse()?;
-        Ok((Duration::from_millis(ticks * 10), kib / 1024.0))
+        Ok((Duration::from_millis(ticks * 10), self.memory("VmRSS:")?))
     }
 }
 
@@ -193,6 +216,30 @@ fn told(what: &str, unit: &str, mut figures: Vec<f64>) {
 
 fn milliseconds(from: Timestamp, to: Timestamp) -> f64 {
     (to - from).num_microseconds().unwrap_or(i64::MAX) as f64 / 1000.0
+}
+
+/// Specs of all engines, saved at once on an empty host.
+async fn at_once() -> Result<(), Error> {
+    let (mut seconds, mut memory) = (Vec::new(), Vec::new());
+    let count: usize = BURST.iter().map(|(_, count, _)| count).sum();
+    for _ in 0..BURSTS {
+        let host = Host::start()?;
+        host.ready(1, Duration::from_secs(120)).await?;
+        let started = Instant::now();
+        for (engine, count, size) in BURST {
+            for number in 0..count {
+                let name = format!("{}{number}", engine.to_lowercase());
+                host.save_of(engine, &name, size)?;
+            }
+        }
+        host.ready(1 + count, Duration::from_secs(900)).await?;
+        seconds.push(started.elapsed().as_secs_f64());
+        memory.push(host.peak()?);
+    }
+    let what = format!("{count} specs of four engines until all are ready");
+    told(&what, "s", seconds);
+    told("  meanwhile, the daemon's memory at most", "MiB", memory);
+    Ok(())
 }
 
 async fn spec_to_create(host: &Host, before: usize) -> Result<(), Error> {
@@ -292,6 +339,10 @@ async fn run() -> Result<(), Error> {
         Some(text) => text.parse()?,
         None => 100,
     };
+    at_once().await?;
+    if databases == 0 {
+        return Ok(());
+    }
     let host = Host::start()?;
     host.ready(1, Duration::from_secs(120)).await?;
     spec_to_create(&host, 1).await?;

@@ -5,13 +5,13 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use db4sci::engine::{self, Recipe};
-use db4sci::model::server::Target;
-use db4sci::model::{Database, EngineKind, Secret};
-use db4sci::runtime::servers::WireServers;
-use db4sci::runtime::{ServerError, Servers};
+use db4sci::model::EngineKind;
+use db4sci::model::database::Tls;
+use db4sci::runtime::ServerError;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::secrets::password_in;
+use super::tls::{By, exported, foreign, login};
 use crate::host::{Host, LONG, MariaDB, MongoDB, Neo4j, Postgres, SOON, Server, eventually};
 
 /// The exit code of the guard for a folder that is in use.
@@ -34,6 +34,8 @@ struct Particulars {
     at_work: Option<&'static str>,
     /// The exit codes of an orderly stop.
     stopped: &'static [i64],
+    /// Whether clients may come without TLS.
+    tls: Tls,
 }
 
 enum InForce {
@@ -56,6 +58,7 @@ fn particulars(server: Server) -> Particulars {
             long: "select pg_sleep(6), 'awake'",
             at_work: None,
             stopped: &[0],
+            tls: Tls::Preferred,
         },
         MariaDB => Particulars {
             engine: "MariaDB",
@@ -68,6 +71,7 @@ fn particulars(server: Server) -> Particulars {
             long: "select sleep(6), 'awake'",
             at_work: None,
             stopped: &[0],
+            tls: Tls::Preferred,
         },
         // The stand-in keeps to `quiet`, and to no setting of a storage that it has not.
         MongoDB => Particulars {
@@ -83,6 +87,8 @@ fn particulars(server: Server) -> Particulars {
             // The stop signal is repeated while a server goes down. FerretDB, which waits for its
             // clients up to 3 s, ends at once at the second one, with 2.
             stopped: &[0, 2],
+            // It cannot speak both on one port.
+            tls: Tls::Required,
         },
         Neo4j => Particulars {
             engine: "Neo4j",
@@ -101,6 +107,7 @@ fn particulars(server: Server) -> Particulars {
             long: "UNWIND range(1, 30000000) AS n WITH max(n) AS m RETURN 'awake' AS said",
             at_work: None,
             stopped: &[0],
+            tls: Tls::Preferred,
         },
     }
 }
@@ -109,37 +116,6 @@ impl Particulars {
     fn recipe(&self) -> &'static dyn Recipe {
         let kind: EngineKind = self.engine.parse().unwrap();
         engine::recipe(kind)
-    }
-}
-
-/// The database as the daemon has it: the file beside its data.
-#[track_caller]
-fn database(host: &Host, name: &str) -> Database {
-    let file = host.path("volume/.db4sci").join(name).join("spec.yaml");
-    serde_yaml::from_str(&fs::read_to_string(file).unwrap()).unwrap()
-}
-
-/// Whether a login with this password works, over the published port.
-fn login(host: &Host, name: &str, kind: &Particulars, password: &str) -> Result<(), ServerError> {
-    let db = database(host, name);
-    let target = Target {
-        host: "127.0.0.1".to_owned(),
-        port: kind.recipe().client_port(&db).1,
-        ..kind
-            .recipe()
-            .user_target(&db, &site(), Secret::new(password))
-    };
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(WireServers::new().login(&target))
-}
-
-fn site() -> db4sci::model::Site {
-    db4sci::model::Site {
-        instance: String::new(),
-        container_prefix: String::new(),
-        state_dir: "/nowhere".into(),
-        publish_ip: [127, 0, 0, 1].into(),
-        container_host: "localhost".to_owned(),
     }
 }
 
@@ -201,7 +177,8 @@ fn keeps_its_promises(server: Server) {
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("ours.conf"), kind.file).unwrap();
     let parameters = format!("parameters: {}", kind.parameter);
-    host.spec("assays", server, &["config: ours.conf", &parameters]);
+    let tls = format!("tls: {}", kind.tls.as_str());
+    host.spec("assays", server, &["config: ours.conf", &parameters, &tls]);
     host.start();
 
     // A fresh start; a row written and read back by the engine's own client.
@@ -227,15 +204,26 @@ fn keeps_its_promises(server: Server) {
     // The right password, a wrong one, none; and nobody else reads the right one.
     let password = fs::read_to_string(host.path("state/secrets/assays/user")).unwrap();
     let admin = fs::read_to_string(host.path("state/secrets/assays/admin")).unwrap();
-    login(&host, "assays", &kind, &password).unwrap();
+    let (ours, foreign) = (exported(&host, "ours.crt"), foreign(&host));
+    let by = match kind.tls {
+        Tls::Preferred => By::Plain,
+        Tls::Required => By::Tls(&ours),
+    };
+    login(&host, "assays", &password, &by).unwrap();
     for wrong in ["wrong-password", ""] {
-        let said = login(&host, "assays", &kind, wrong).unwrap_err();
+        let said = login(&host, "assays", wrong, &by).unwrap_err();
         assert!(matches!(said, ServerError::LoginRefused(_)), "{said:?}");
     }
+
+    // TLS, by a client that verifies the server; another authority vouches for nobody here.
+    login(&host, "assays", &password, &By::Tls(&ours)).unwrap();
+    let said = login(&host, "assays", &password, &By::Tls(&foreign)).unwrap_err();
+    assert!(said.to_string().contains("certificate"), "{said}");
+
     let open = open_to_all(&host, "assays");
     assert!(!open.contains(&password) && !open.contains(&admin));
 
-    rotates(&host, &kind, &password);
+    rotates(&host, &kind, &password, &by);
 
     // Another owner is another row of the books, and nothing to a container.
     let run = host.run_of("assays");
@@ -291,7 +279,7 @@ fn keeps_its_promises(server: Server) {
 
 /// New passwords, while a client is at work: it goes on, and nothing is restarted.
 #[track_caller]
-fn rotates(host: &Host, kind: &Particulars, old: &str) {
+fn rotates(host: &Host, kind: &Particulars, old: &str, by: &By<'_>) {
     let run = host.run_of("assays");
     let new = std::thread::scope(|scope| {
         let idle = host.view("assays").unwrap().connections;
@@ -310,8 +298,8 @@ fn rotates(host: &Host, kind: &Particulars, old: &str) {
         assert!(client.join().unwrap().contains("awake"));
         password_in(&said)
     });
-    login(host, "assays", kind, &new).unwrap();
-    let said = login(host, "assays", kind, old).unwrap_err();
+    login(host, "assays", &new, by).unwrap();
+    let said = login(host, "assays", old, by).unwrap_err();
     assert!(matches!(said, ServerError::LoginRefused(_)), "{said:?}");
     host.ready(&["assays"]);
     assert_eq!(host.run_of("assays"), run);

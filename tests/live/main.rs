@@ -15,6 +15,7 @@ mod control;
 mod crashes;
 mod data;
 mod dockerd;
+mod encryption;
 mod engines;
 mod hands;
 mod images;

@@ -167,6 +167,7 @@ impl Corner {
                 uid: defaults.uid,
             },
             tls: None,
+            encryption: Default::default(),
         }
     }
 }

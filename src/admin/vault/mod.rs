@@ -18,7 +18,7 @@ pub use keys::Keyring;
 use crate::admin::book::{Book, NewEntry};
 use crate::model::{
     Change, Class, Database, DbName, KeptSecret, KeptSecrets, KeyId, Outcome, Sealed, Secret,
-    SecretText, Uid, Who,
+    SecretKind, SecretText, Uid, Who,
 };
 
 /// Length of a password that is made: 190 bits.
@@ -368,6 +368,22 @@ fn missing(ring: &Keyring, folder: &Path, book: &Book) -> Result<(), VaultError>
             folder: folder.display().to_string(),
             names: names.join(", "),
         }),
+    }
+}
+
+/// A new secret of this kind.
+///
+/// # Errors
+/// When the system gives no random numbers.
+pub fn make(kind: SecretKind) -> Result<Secret, VaultError> {
+    match kind {
+        SecretKind::Password => password(),
+        SecretKind::Key { before } => {
+            let mut random = [0_u8; 32];
+            getrandom::fill(&mut random).map_err(|e| VaultError::NoRandom(e.to_string()))?;
+            let digits: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+            Ok(Secret::new(format!("{before}{digits}")))
+        }
     }
 }
 

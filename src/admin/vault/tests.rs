@@ -176,3 +176,13 @@ fn a_password_is_long_and_plain() {
     assert!(made.expose().chars().all(|c| c.is_ascii_alphanumeric()));
     assert_ne!(made, password().unwrap());
 }
+
+#[test]
+fn a_key_is_256_random_bits_after_what_the_server_expects() {
+    let kind = SecretKind::Key { before: "1;" };
+    let made = make(kind).unwrap();
+    let digits = made.expose().strip_prefix("1;").unwrap();
+    assert_eq!(digits.len(), 64);
+    assert!(digits.chars().all(|c| c.is_ascii_hexdigit()), "{digits}");
+    assert_ne!(made, make(kind).unwrap());
+}

@@ -39,4 +39,6 @@ fn what_keeps_data_safe_cannot_be_set() {
     );
     assert!(MariaDb.check_parameter("max_connections", "500").is_ok());
     assert!(MariaDb.check_user("root").is_err());
+    let said = MariaDb.check_parameter("innodb-encrypt-tables", "OFF");
+    assert!(said.unwrap_err().contains("`encryption: Engine`"));
 }

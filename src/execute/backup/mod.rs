@@ -283,7 +283,7 @@ impl Archive {
         let wanted = recipe.files(db);
         let mut secrets = std::collections::BTreeMap::new();
         for file in &wanted.secrets {
-            let text = vault::password()?;
+            let text = vault::make(file.kind)?;
             let sealed = self.vault.seal(db.uid, &file.name, &text)?;
             secrets.insert(file.name.clone(), sealed);
         }

@@ -116,7 +116,7 @@ impl Archive {
             )));
         }
         let store: Arc<dyn BackupStore> = self.store(&backup.id.store)?.clone();
-        let mut throwaway = self.lay_out(db, image).await?;
+        let mut throwaway = self.lay_out(db, image, passwords.is_some()).await?;
         if !recipe.at_rest() {
             self.launch(&mut throwaway).await?;
         }

@@ -11,7 +11,7 @@ use super::{Archive, Server, recipes, tool};
 use crate::admin::vault;
 use crate::engine::{self, ADMIN_SECRET, GUARD_TARGET, MARKER_TARGET};
 use crate::model::database::{Account, Volume};
-use crate::model::{ContainerId, Database, Secret, SecretText, Site};
+use crate::model::{ContainerId, Database, Secret, SecretKind, SecretText, Site};
 use crate::runtime::jobs::{Job, Network};
 
 /// Between two questions to a server that is starting.
@@ -133,11 +133,13 @@ fn folders(work: &Path, db: &Database, site: &Site) -> std::io::Result<(Database
 
 impl Archive {
     /// Lays out an empty directory for a server, its settings and its secrets; the server is not
-    /// started.
+    /// started. Its data will be under a key of its own, if it is encrypted, unless it is to stay (be
+    /// put into the database's place).
     pub(super) async fn lay_out(
         &self,
         db: &Database,
         image: &crate::model::ImageId,
+        to_stay: bool,
     ) -> Result<Throwaway, BackupError> {
         let work = work_folder(db).join(uuid::Uuid::new_v4().simple().to_string());
         let (inner, site) =
@@ -147,7 +149,10 @@ impl Archive {
         for file in &wanted.secrets {
             secrets.push(SecretText {
                 name: file.name.clone(),
-                text: vault::password()?,
+                text: match file.kind {
+                    SecretKind::Key { .. } if to_stay => self.vault.secret(db, &file.name)?,
+                    SecretKind::Key { .. } | SecretKind::Password => vault::make(file.kind)?,
+                },
             });
         }
         let admin = secrets.iter().find(|s| s.name == ADMIN_SECRET);

@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use crate::engine;
 use crate::model::WantedState;
-use crate::model::database::{Tls, Volume};
+use crate::model::database::{Encryption, Tls, Volume};
 
 use super::super::raw::{Life, Support};
-use super::Check;
+use super::{Check, Engine};
 use crate::model::BackupWindow;
 
 impl Check<'_> {
@@ -76,9 +77,40 @@ impl Check<'_> {
         given.or_else(kept).unwrap_or(Some(Tls::default()))
     }
 
+    /// Whether the server encrypts its files. That is settled by its first start.
+    pub(super) fn encryption(&mut self, engine: Option<Engine>) -> Encryption {
+        let earlier = self.before.0.map(|db| db.encryption);
+        let Some(wanted) = self.spec.encryption else {
+            return earlier.unwrap_or_default();
+        };
+        let able = engine.is_none_or(|engine| engine.recipe.encrypts());
+        if let (Some(engine), Encryption::Engine, false) = (engine, wanted, able) {
+            self.refuse(
+                "spec.encryption",
+                format!(
+                    "{} has no encryption of its own (MariaDB has); remove this, and take a data \
+                     volume that is encrypted",
+                    engine.kind
+                ),
+            );
+        }
+        if let Some(earlier) = earlier.filter(|earlier| *earlier != wanted) {
+            self.refuse(
+                "spec.encryption",
+                format!(
+                    "its data was made with `{}`, which stays for its life; set that again. For \
+                     data with `{}`: a new database with it, filled from a dump of this one",
+                    earlier.as_str(),
+                    wanted.as_str()
+                ),
+            );
+        }
+        wanted
+    }
+
     /// What is demanded and cannot be given is refused: a promise that nobody keeps is worse than
     /// none.
-    pub(super) fn protections(&mut self, volume: Option<&Volume>) {
+    pub(super) fn protections(&mut self, volume: Option<&Volume>, encryption: Encryption) {
         let spec = self.spec;
         if spec.state == Some(WantedState::Retired) {
             self.refuse(
@@ -94,6 +126,9 @@ impl Check<'_> {
                 .volumes
                 .iter()
                 .any(|v| Some(v.label.as_str()) == label && v.encrypted);
+            let able = spec
+                .engine
+                .is_some_and(|kind| engine::recipe(kind).encrypts());
             let mut missing = Vec::new();
             if self.tls() != Some(Tls::Required) {
                 missing.push("TLS that is demanded (`tls: Required`)");
@@ -101,8 +136,11 @@ impl Check<'_> {
             if !self.rules.backups_encrypted() {
                 missing.push("encrypted backups");
             }
-            if !encrypted {
-                missing.push("an encrypted data volume");
+            if !encrypted && encryption != Encryption::Engine {
+                missing.push(match able {
+                    true => "an encrypted data volume, or `encryption: Engine`",
+                    false => "an encrypted data volume",
+                });
             }
             if missing.is_empty() {
                 return;

@@ -4,8 +4,8 @@ use std::path::Path;
 use super::super::testing::{admit_text, named, rules, spec, uid};
 use super::*;
 use crate::engine;
-use crate::model::database::{OnLost, Window};
-use crate::model::{Cpus, Memory, WantedState};
+use crate::model::database::{Encryption, OnLost, Window};
+use crate::model::{Cpus, Memory, SecretKind, WantedState};
 
 /// Admits a spec with some lines over an earlier one, and gives the result.
 fn change(earlier: &Database, lines: &str, rules: &Rules) -> Database {
@@ -331,4 +331,51 @@ fn an_example_that_says_everything_is_admitted() {
         admitted += 1;
     }
     assert_eq!(admitted, 2);
+}
+
+#[test]
+fn encryption_is_chosen_at_creation_and_kept() {
+    let mariadb = |lines: &str| spec(lines).replace("Postgres", "MariaDB");
+    let admit = |lines: &str, earlier| admit_text(&mariadb(lines), earlier, &rules());
+    let plain = admit("", None).unwrap();
+    assert_eq!(plain.encryption, Encryption::None);
+    let encrypted = admit("  encryption: Engine\n", None).unwrap();
+    assert_eq!(encrypted.encryption, Encryption::Engine);
+    // A line that is deleted leaves data as it is.
+    let changed = admit("  life: Short\n", Some(&encrypted)).unwrap();
+    assert_eq!(changed.encryption, Encryption::Engine);
+    for (lines, earlier) in [
+        ("  encryption: None\n", &encrypted),
+        ("  encryption: Engine\n", &plain),
+    ] {
+        let problems = admit(lines, Some(earlier)).unwrap_err();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert_eq!(problems[0].field, "spec.encryption");
+        assert!(
+            problems[0].message.contains("a new database"),
+            "{problems:?}"
+        );
+    }
+}
+
+#[test]
+fn a_server_that_encrypts_finds_its_key_in_a_file() {
+    let admit = |lines: &str| {
+        let text = spec(lines).replace("Postgres", "MariaDB");
+        let db = admit_text(&text, None, &rules()).unwrap();
+        engine::recipe(db.engine).files(&db)
+    };
+    let plain = admit("");
+    assert_eq!(plain.secrets.len(), 2);
+    assert!(!plain.config[0].1.contains("encrypt"), "{plain:?}");
+    let files = admit("  encryption: Engine\n");
+    assert_eq!(files.secrets[2].kind, SecretKind::Key { before: "1;" });
+    let text = &files.config[0].1;
+    for line in [
+        "plugin_load_add = file_key_management",
+        "file_key_management_filename = /db4sci/secrets/encryption",
+        "innodb_encrypt_tables = FORCE",
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line}: {text}");
+    }
 }

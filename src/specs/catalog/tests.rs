@@ -78,3 +78,18 @@ fn an_image_may_have_folders_of_its_own() {
         ("base/1", 70)
     );
 }
+
+#[test]
+fn series_are_compared_number_by_number() {
+    for (series, than, is) in [
+        ("9.6", "10", true),
+        ("10", "10", false),
+        ("10.11", "10.4", false),
+        ("10.3", "10.4", true),
+        ("4.2", "4.4", true),
+        ("2025", "5", false),
+        ("nightly", "5", false),
+    ] {
+        assert_eq!(super::older(series, than), is, "{series} {than}");
+    }
+}
