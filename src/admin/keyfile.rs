@@ -12,7 +12,10 @@ const LIMIT: u64 = 1 << 20;
 
 /// What stands in a key file; `None` when there is none. No link is followed, and a mode that lets
 /// others read is put right.
-pub(super) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+///
+/// # Errors
+/// As the file system does, and for what is no plain file.
+pub fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     let opened = OpenOptions::new()
         .read(true)
         .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32)
@@ -36,7 +39,10 @@ pub(super) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
 
 /// Makes a key file, and its folder if need be. Written beside, synced, then linked into place: one
 /// that is there is never written over.
-pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
+///
+/// # Errors
+/// As the file system does.
+pub fn write(path: &Path, text: &str) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     match DirBuilder::new().mode(0o700).create(folder) {
         Err(e) if e.kind() != ErrorKind::AlreadyExists => return Err(e),

@@ -14,7 +14,7 @@ pub mod authority;
 pub mod book;
 pub mod bootstrap;
 pub mod journal;
-mod keyfile;
+pub mod keyfile;
 pub mod ledger;
 pub mod offline;
 pub mod quote;

@@ -1,12 +1,10 @@
 //! Stores and keys: what backups are made with.
 
 use std::fs;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::admin::{Ledger, Vault};
+use crate::admin::{Ledger, Vault, keyfile};
 use crate::execute::backup::Archive;
 use crate::model::{Clock, Secret, Site};
 use crate::record::Metrics;
@@ -154,13 +152,12 @@ pub(super) fn key_file(state_dir: &Path) -> PathBuf {
 /// The instance's key, if there is one.
 pub(super) fn identity_at(state_dir: &Path) -> Result<Option<Identity>, String> {
     let path = key_file(state_dir);
-    match fs::read_to_string(&path) {
-        Ok(text) => Identity::from_file(&text)
-            .map(Some)
-            .map_err(|why| format!("{}: {why}", path.display())),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(format!("{}: {e}", path.display())),
-    }
+    let told = |why: &dyn std::fmt::Display| format!("{}: {why}", path.display());
+    let Some(bytes) = keyfile::read(&path).map_err(|e| told(&e))? else {
+        return Ok(None);
+    };
+    let text = String::from_utf8(bytes).map_err(|e| told(&e))?;
+    Identity::from_file(&text).map(Some).map_err(|e| told(&e))
 }
 
 /// Keys of earlier days, which still read their backups.
@@ -184,30 +181,13 @@ fn others(state_dir: &Path) -> Result<Vec<Identity>, String> {
 /// The instance's key, made where there is none. A key that is there and cannot be read is never
 /// replaced: backups that only it reads would be lost.
 fn identity(state_dir: &Path) -> Result<Identity, String> {
-    let path = key_file(state_dir);
-    let told = |e: std::io::Error| format!("{}: {e}", path.display());
-    match identity_at(state_dir)? {
-        Some(identity) => Ok(identity),
-        None => {
-            home::make_folder(&home::keys(state_dir), 0o700)?;
-            let identity = Identity::generate();
-            let new = path.with_extension("new");
-            // One that a crash left half written.
-            let _ = fs::remove_file(&new);
-            let mut file = fs::OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(&new)
-                .map_err(told)?;
-            file.write_all(identity.to_file().expose().as_bytes())
-                .map_err(told)?;
-            file.sync_all().map_err(told)?;
-            fs::rename(&new, &path).map_err(told)?;
-            fs::File::open(home::keys(state_dir))
-                .and_then(|folder| folder.sync_all())
-                .map_err(told)?;
-            Ok(identity)
-        }
+    if let Some(identity) = identity_at(state_dir)? {
+        return Ok(identity);
     }
+    home::make_folder(&home::keys(state_dir), 0o700)?;
+    let identity = Identity::generate();
+    let path = key_file(state_dir);
+    keyfile::write(&path, identity.to_file().expose())
+        .map_err(|e| format!("{}: {e}", path.display()))?;
+    Ok(identity)
 }

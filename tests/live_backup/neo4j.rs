@@ -37,10 +37,6 @@ fn neo4j_comes_back_whole_and_in_place() {
     assert_eq!(host.rows("graph"), [1]);
     let users = host.sql("graph", "SHOW USERS YIELD user");
     assert!(users.contains("bob"), "{users}");
-
-    host.ok(&["restore", "graph", "--from", &id, "--as", "copy"]);
-    host.holds("copy", Neo4j);
-    assert_eq!(host.rows("copy"), [1]);
     nothing_is_left(&host);
 }
 

@@ -72,6 +72,7 @@ impl Throwaway {
 impl Drop for Throwaway {
     fn drop(&mut self) {
         let (jobs, id, work) = (self.jobs.clone(), self.id.clone(), self.work.clone());
+        let state = self.site.state_dir.clone();
         // Without a runtime this process is about to end; the next daemon clears.
         if let Ok(handle) = tokio::runtime::Handle::try_current() {
             handle.spawn(async move {
@@ -80,7 +81,8 @@ impl Drop for Throwaway {
                 {
                     tracing::warn!(%id, %error, "a throwaway server stays until the next start");
                 }
-                let removed = tokio::task::spawn_blocking(move || remove(&work)).await;
+                let removed =
+                    tokio::task::spawn_blocking(move || remove(&work).and(remove(&state))).await;
                 if let Ok(Err(error)) = removed {
                     tracing::warn!(%error, "a throwaway server's directory stays");
                 }
@@ -97,7 +99,12 @@ fn remove(work: &Path) -> std::io::Result<()> {
 }
 
 /// Makes the folders of a throwaway server; its database and site.
-fn folders(work: &Path, db: &Database, site: &Site) -> std::io::Result<(Database, Site)> {
+fn folders(
+    work: &Path,
+    state: PathBuf,
+    db: &Database,
+    site: &Site,
+) -> std::io::Result<(Database, Site)> {
     let make = |path: &Path| DirBuilder::new().recursive(true).mode(0o700).create(path);
     let db = Database {
         volume: Volume {
@@ -113,7 +120,8 @@ fn folders(work: &Path, db: &Database, site: &Site) -> std::io::Result<(Database
         ..db.clone()
     };
     let site = Site {
-        state_dir: work.join("state"),
+        // Its secrets lie with the daemon's own, never beside the data.
+        state_dir: state,
         ..site.clone()
     };
     make(&site.state_dir)?;
@@ -141,9 +149,10 @@ impl Archive {
         image: &crate::model::ImageId,
         to_stay: bool,
     ) -> Result<Throwaway, BackupError> {
-        let work = work_folder(db).join(uuid::Uuid::new_v4().simple().to_string());
+        let mark = uuid::Uuid::new_v4().simple().to_string();
+        let (work, state) = (work_folder(db).join(&mark), self.job_folders().join(&mark));
         let (inner, site) =
-            folders(&work, db, &self.site).map_err(BackupError::io("make a directory"))?;
+            folders(&work, state, db, &self.site).map_err(BackupError::io("make a directory"))?;
         let wanted = engine::recipe(db.engine).files(&inner);
         let mut secrets = Vec::new();
         for file in &wanted.secrets {
