@@ -15,6 +15,7 @@ use super::program::Program;
 use super::{daemon, images};
 
 mod certificates;
+mod stores;
 
 /// Below this, a volume counts as nearly full.
 const LITTLE: u64 = 5 << 30;
@@ -72,6 +73,7 @@ pub(super) async fn look(globals: &Globals) -> Vec<Finding> {
         all.push(room(&format!("volume {}", volume.label), &volume.path));
     }
     all.extend(certificates::certificates(&settings, SystemClock.now()));
+    all.extend(stores::stores(&settings).await);
     all.push(group().await);
     if let Ok(text) = fs::read_to_string(OUTGOING) {
         all.extend(ports(settings.base_port, &text));

@@ -1,0 +1,179 @@
+//! Whether backups can be written, found, read back and removed where they go; and whether anybody
+//! could read them after the end of this host.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+
+use super::finding;
+use crate::app::{archive, home};
+use crate::cli::{Finding, Health};
+use crate::settings::{Settings, StorePlace, StoreRule};
+use crate::store::manifest::Layout;
+use crate::store::{BackupStore, read_small, write_small};
+
+/// What is written, and must come back.
+const PROBE: &[u8] = b"db4sci doctor wrote this, and removes it at once\n";
+
+/// Looks at every store of the settings, and at who reads what lies there.
+pub(super) async fn stores(settings: &Settings) -> Vec<Finding> {
+    if settings.stores.is_empty() {
+        let next = "name one: stores of the settings";
+        return vec![finding(
+            "stores",
+            Health::Bad,
+            "there is none: nothing is backed up",
+            Some(next),
+        )];
+    }
+    let mut all = join_all(settings.stores.iter().map(|rule| look(settings, rule))).await;
+    all.extend(disk(settings));
+    all.push(readers(&settings.recipients));
+    all
+}
+
+async fn look(settings: &Settings, rule: &StoreRule) -> Finding {
+    let what = format!("store {}", rule.name);
+    let instance = home::instance_of(&settings.state_dir);
+    let made = match &rule.place {
+        StorePlace::Folder { path, own } => !own || path.exists(),
+        StorePlace::Bucket { .. } => true,
+    };
+    let (Ok(instance), true) = (instance, made) else {
+        let message = "it is not there yet; the daemon makes it at its first start";
+        return finding(&what, Health::Warn, message, Some("db4sci init"));
+    };
+    // Below all backups of the instance, and beside every database: no name begins so.
+    let root = Layout::new(settings.mode.as_str(), &instance);
+    let mark = uuid::Uuid::new_v4().simple();
+    let key = format!("{}@doctor/{mark}", root.root());
+    let probed = match archive::store(rule) {
+        Ok(store) => probe(store.as_ref(), &key)
+            .await
+            .map(|took| (store.place(), took)),
+        Err(why) => Err(why),
+    };
+    match probed {
+        Ok((place, took)) => {
+            let message = format!(
+                "{place}: written, found, read and removed in {} ms",
+                took.as_millis()
+            );
+            finding(&what, Health::Ok, message, None)
+        }
+        Err(why) if rustix::process::geteuid().is_root() => {
+            let next = "backups fail until that is mended; see docs/runbooks/restore.md";
+            finding(&what, Health::Bad, why, Some(next))
+        }
+        Err(why) => {
+            let next = "run this as the daemon's user";
+            finding(&what, Health::Warn, why, Some(next))
+        }
+    }
+}
+
+/// Does with a small object all that backups need; how long that took.
+async fn probe(store: &dyn BackupStore, key: &str) -> Result<Duration, String> {
+    let began = Instant::now();
+    write_small(store, key, PROBE)
+        .await
+        .map_err(|e| e.to_string())?;
+    let found = found_and_read(store, key).await;
+    // Whatever came of it, nothing stays.
+    let removed = store.delete(key).await.map_err(|e| e.to_string());
+    found.and(removed)?;
+    let left = store.list(key).await.map_err(|e| e.to_string())?;
+    if !left.is_empty() {
+        return Err(format!(
+            "{}: {key} is there although it was removed",
+            store.place()
+        ));
+    }
+    Ok(began.elapsed())
+}
+
+async fn found_and_read(store: &dyn BackupStore, key: &str) -> Result<(), String> {
+    let place = store.place();
+    let listed = store.list(key).await.map_err(|e| e.to_string())?;
+    if !listed.iter().any(|o| o.key == key) {
+        return Err(format!(
+            "{place}: {key} was written, and is not in the list"
+        ));
+    }
+    let read = read_small(store, key, 1 << 10)
+        .await
+        .map_err(|e| e.to_string())?;
+    if read != PROBE {
+        return Err(format!(
+            "{place}: {} bytes of {key} came back, not the {} that were written",
+            read.len(),
+            PROBE.len()
+        ));
+    }
+    Ok(())
+}
+
+/// Whether every store ends with a disk of the data.
+fn disk(settings: &Settings) -> Option<Finding> {
+    let device = |path: &Path| std::fs::metadata(path).ok().map(|m| m.dev());
+    let volumes: Vec<u64> = settings
+        .data_volumes
+        .iter()
+        .filter_map(|v| device(&v.path))
+        .collect();
+    let shares = |rule: &StoreRule| match &rule.place {
+        StorePlace::Folder { path, .. } => device(path).is_some_and(|d| volumes.contains(&d)),
+        StorePlace::Bucket { .. } => false,
+    };
+    let all = settings.stores.iter().all(shares);
+    all.then(|| {
+        finding(
+            "stores",
+            Health::Warn,
+            "all backups lie on a disk of the data, and end with it",
+            Some("name a store elsewhere: stores of the settings"),
+        )
+    })
+}
+
+/// Whether anybody but this host reads its backups.
+fn readers(recipients: &[String]) -> Finding {
+    let what = "backups' keys";
+    if recipients.is_empty() {
+        let next = "make one with age-keygen on another machine, and name its public half: \
+                    encryption.recipients of the settings";
+        let message = "only a key of this host reads its backups; without a copy of it, they end \
+                       with the host";
+        return finding(what, Health::Warn, message, Some(next));
+    }
+    let message = format!("{} offline recipients beside this host's", recipients.len());
+    finding(what, Health::Ok, message, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::memory::MemoryStore;
+
+    #[tokio::test]
+    async fn a_store_is_well_when_all_that_was_written_comes_back_and_goes() {
+        let store = MemoryStore::default();
+        probe(&store, "test/@doctor/1").await.unwrap();
+        assert!(store.list("").await.unwrap().is_empty());
+        store.set_keeps_half(true);
+        let error = probe(&store, "test/@doctor/2").await.unwrap_err();
+        assert!(error.contains("came back"), "{error}");
+        assert!(store.list("").await.unwrap().is_empty());
+        store.set_down(Some("the cable is out"));
+        let error = probe(&store, "test/@doctor/3").await.unwrap_err();
+        assert!(error.contains("the cable is out"), "{error}");
+    }
+
+    #[test]
+    fn keys_of_this_host_alone_are_warned_of() {
+        assert_eq!(readers(&[]).health, Health::Warn);
+        assert_eq!(readers(&["age1…".to_owned()]).health, Health::Ok);
+    }
+}
