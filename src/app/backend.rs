@@ -239,6 +239,14 @@ impl Backend for Daemon {
         self.wish(who, name, message, Change::Resumed).await
     }
 
+    async fn delete(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal> {
+        self.want(who, name, WantedState::Retired, reason).await
+    }
+
+    async fn undelete(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal> {
+        self.want(who, name, WantedState::Running, reason).await
+    }
+
     async fn restart(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal> {
         let message = format!("{name}: restart asked for{}", because(&reason));
         self.wish(who, name, message, Change::RestartAsked).await

@@ -2,10 +2,12 @@
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use super::acting::Why;
 use super::host::Globals;
 use super::{
-    apply, backup, ca, check, completions, connect, describe, events, export, get, images, key,
-    logs, maintenance, password, plan, restart, restore, resume, retry, rotate, start, stop, wait,
+    apply, backup, ca, check, completions, connect, delete, describe, events, export, get, images,
+    key, logs, maintenance, password, plan, restart, restore, resume, retry, rotate, start, stop,
+    wait,
 };
 
 /// Database servers for research groups, each in a container of its own.
@@ -73,7 +75,7 @@ pub enum Verb {
     Events(events::Args),
     /// What a database's server wrote
     Logs(logs::Args),
-    /// Wait until a database is ready or stopped
+    /// Wait until a database is ready, stopped or retired
     Wait(wait::Args),
     /// Open a database with its own client
     Connect(connect::Args),
@@ -89,6 +91,10 @@ pub enum Verb {
     Resume(resume::Args),
     /// Forget failed attempts, quarantine included, and try again
     Retry(retry::Args),
+    /// Retire a database: a final proven backup, then it is stopped; its data is kept
+    Delete(delete::Args),
+    /// Take a deletion back
+    Undelete(Why),
     /// Take, list, prove, keep and fetch backups
     Backup(backup::Args),
     /// Bring a backup back, in place or as another database

@@ -19,6 +19,7 @@ mod ca;
 mod check;
 mod completions;
 mod connect;
+mod delete;
 mod describe;
 mod doctor;
 mod events;
@@ -118,6 +119,8 @@ async fn dispatch(verb: Option<Verb>, context: &Context) -> Exit {
         Some(Verb::Restart(args)) => restart::run(args, context).await,
         Some(Verb::Maintenance(args)) => maintenance::run(args, context).await,
         Some(Verb::Resume(args)) => resume::run(args, context).await,
+        Some(Verb::Delete(args)) => delete::delete(args, context).await,
+        Some(Verb::Undelete(args)) => delete::undelete(args, context).await,
         Some(Verb::Retry(args)) => retry::run(args, context).await,
         Some(Verb::Backup(args)) => backup::run(args, context).await,
         Some(Verb::Restore(args)) => restore::run(args, context).await,

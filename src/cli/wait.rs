@@ -25,7 +25,7 @@ pub struct Args {
     /// All databases: until each is ready, or stopped or left alone as somebody wants it
     #[arg(long)]
     pub all: bool,
-    /// What to wait for: ready, stopped, or settled (either, as wanted)
+    /// What to wait for: ready, stopped, retired, or settled (any of them, as wanted)
     #[arg(long = "for", value_name = "STATE", default_value_t = WaitFor::Ready)]
     pub what: WaitFor,
     /// How long
@@ -37,7 +37,7 @@ pub struct Args {
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let what = match (args.all, args.what) {
         (true, WaitFor::Ready | WaitFor::Settled) => WaitFor::Settled,
-        (true, WaitFor::Stopped) => {
+        (true, WaitFor::Stopped | WaitFor::Retired) => {
             let why = "--all goes with --for ready: mydb_admin never stops";
             return Err(CliError::Usage(why.to_owned()));
         }

@@ -3,6 +3,7 @@
 //! repaired.
 
 mod asked;
+mod dumps;
 mod restore;
 mod works;
 
@@ -11,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -21,7 +22,7 @@ use crate::admin::{Ledger, NewEntry, Row};
 use crate::execute::backup::{Archive, Order};
 use crate::model::view::{BackupView, ConditionStatus, Phase, WorkView};
 use crate::model::{
-    Backup, BackupKind, BackupState, Change, Clock, Database, DbName, Outcome, Slot, Timestamp,
+    Backup, BackupState, Change, Clock, Database, DbName, Outcome, Timestamp, WantedState,
 };
 use crate::plan::backups::{self, Known, Work};
 use crate::plan::retention::Fate;
@@ -124,6 +125,7 @@ impl Desk {
                 Work::Take { kind, .. } => format!("{} backup", kind.as_str()),
                 Work::Verify(id) => format!("restore test of {id}"),
                 Work::Prune(ids) => format!("removal of {} backups", ids.len()),
+                Work::Retire(_) => "retirement".to_owned(),
             };
             let (this, row) = (self.clone(), row.clone());
             // Whoever was quicker has the turn; what is due now is due at the next beat, too.
@@ -149,6 +151,9 @@ impl Desk {
             backups: &row.backups,
             stores: &stores,
             answers: row.initialised && view.is_some_and(|view| view.phase == Phase::Ready),
+            initialised: row.initialised,
+            retire: (row.wanted() == WantedState::Retired && row.retired.is_none())
+                .then_some(row.admitted_at),
         })
     }
 
@@ -242,6 +247,7 @@ impl Desk {
                 }
                 tested
             }
+            Work::Retire(backup) => self.retire(&row, backup).await,
             Work::Prune(ids) => {
                 let mut removed = 0;
                 for id in ids {
@@ -269,84 +275,6 @@ impl Desk {
         let view = self.board.view(&row.database.name);
         view.and_then(|view| view.version.clone())
             .unwrap_or_else(|| row.database.image.series.clone())
-    }
-
-    /// A backup that stands for now.
-    async fn now(&self, row: &Row, kind: BackupKind, note: String) -> Result<String, String> {
-        let slot = Slot::at(self.clock.now());
-        let earlier = row.backups.keys().filter(|id| id.slot == slot);
-        let order = Order {
-            slot,
-            attempt: earlier.map(|id| id.attempt).max().unwrap_or(0) + 1,
-            kind,
-            stores: self.stores_of(&row.database),
-            note,
-            version: self.version(row),
-        };
-        self.dump(&row.database, &order).await
-    }
-
-    async fn dump(&self, db: &Database, order: &Order) -> Result<String, String> {
-        let _turn = self.dumps.acquire().await.map_err(|e| e.to_string())?;
-        let (taken, down) = if Archive::at_rest(db) {
-            self.take_at_rest(db, order).await?
-        } else {
-            let taken = self.archive.take(db, order, || ()).await;
-            (taken.map_err(|e| e.to_string())?, String::new())
-        };
-        let (good, bad): (Vec<&Backup>, Vec<&Backup>) = taken.iter().partition(|b| b.state.good());
-        let said = |b: &&Backup| b.error.clone().unwrap_or_default();
-        if bad.is_empty() {
-            let ids: Vec<String> = good.iter().map(|b| b.id.to_string()).collect();
-            Ok(format!("stored: {}{down}", ids.join(", ")))
-        } else {
-            let why: Vec<String> = bad.iter().map(said).collect();
-            Err(why.join("; "))
-        }
-    }
-
-    /// Takes a backup of data at rest: its server is stopped, and started again as soon as the data is
-    /// needed no more. Gives how long it was down, for people.
-    async fn take_at_rest(
-        &self,
-        db: &Database,
-        order: &Order,
-    ) -> Result<(Vec<Backup>, String), String> {
-        let name = &db.name;
-        let began = self.clock.now();
-        let serves = |phase| phase == Phase::Ready;
-        let served = self.board.view(name).is_some_and(|v| serves(v.phase));
-        let resting = self.board.rest(name);
-        // After this no lane of an older look is under way.
-        self.queue.look(name).await;
-        let stopped = self.archive.take_down(db).await;
-        let (dumped, woken) = oneshot::channel();
-        let take = async {
-            stopped?;
-            let wake = move || {
-                drop(resting);
-                // Without a receiver nobody waits.
-                let _ = dumped.send(());
-            };
-            self.archive.take(db, order, wake).await
-        };
-        let up = async {
-            // An error is the end of the dump as well.
-            let _ = woken.await;
-            self.queue.look(name).await;
-            if !served {
-                return String::new();
-            }
-            if self.until_ready(name).await {
-                let down = (self.clock.now() - began).num_seconds();
-                format!("; it was down for {down} s")
-            } else {
-                "; its server does not answer since".to_owned()
-            }
-        };
-        let (taken, down) = tokio::join!(take, up);
-        let taken = taken.map_err(|e| format!("{e}{down}"))?;
-        Ok((taken, down))
     }
 
     async fn test(&self, row: &Row, backup: &Backup) -> Result<String, String> {

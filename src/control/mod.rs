@@ -13,7 +13,7 @@ mod view;
 
 pub use board::Board;
 pub use desk::Desk;
-pub use intake::Intake;
+pub use intake::{Admitted, Intake};
 pub use queue::Queue;
 pub use reconciler::Reconciler;
 pub use reconciler::view_of;

@@ -330,6 +330,8 @@ fn fresh(row: &Row, stores: &[String], before: Option<&DatabaseView>, now: Times
         backups: &row.backups,
         stores,
         answers: true,
+        initialised: row.initialised,
+        retire: None,
     };
     let (status, reason, message) = plan::backups::fresh(&known, now);
     let earlier = before.and_then(|view| view.conditions.iter().find(|c| c.kind == KIND));
@@ -358,6 +360,7 @@ fn wanted<'a>(row: &'a Row, standing: Option<&'a FileStanding>, rests: bool) -> 
             Some((from, _)) => Some(Hands::Restore(from)),
             None => rests.then_some(Hands::Dump),
         },
+        retired: row.retired.is_some(),
         rotating: row.secrets.values().any(|kept| kept.next.is_some()),
         orphan: matches!(standing, Some(FileStanding::Orphan)),
         renamed_to: match standing {

@@ -58,6 +58,12 @@ pub trait Backend: Send + Sync + 'static {
     /// Ends an override: the spec's own state is in force again.
     async fn resume(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal>;
 
+    /// Wants it retired: a final verified backup, and then it is stopped. Its data is kept.
+    async fn delete(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal>;
+
+    /// Wants what was deleted running again.
+    async fn undelete(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal>;
+
     /// Restarts the server once.
     async fn restart(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal>;
 

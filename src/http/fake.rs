@@ -177,6 +177,16 @@ impl Backend for Fake {
         self.said(format!("{who} {name} {state:?} until {until}: {reason}"))
     }
 
+    async fn delete(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal> {
+        self.known(name)?;
+        self.said(format!("{who} delete {name}: {reason}"))
+    }
+
+    async fn undelete(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal> {
+        self.known(name)?;
+        self.said(format!("{who} undelete {name}: {reason}"))
+    }
+
     async fn resume(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal> {
         self.known(name)?;
         self.said(format!("{who} resume {name}: {reason}"))

@@ -24,6 +24,8 @@ pub enum WaitFor {
     Ready,
     /// It is down as wanted.
     Stopped,
+    /// It is retired: down, its final backup verified.
+    Retired,
     /// It answers, or is down or left alone as somebody wants it.
     Settled,
 }
@@ -33,6 +35,7 @@ impl fmt::Display for WaitFor {
         f.pad(match self {
             WaitFor::Ready => "ready",
             WaitFor::Stopped => "stopped",
+            WaitFor::Retired => "retired",
             WaitFor::Settled => "settled",
         })
     }
@@ -45,8 +48,9 @@ impl FromStr for WaitFor {
         match s {
             "ready" => Ok(WaitFor::Ready),
             "stopped" => Ok(WaitFor::Stopped),
+            "retired" => Ok(WaitFor::Retired),
             "settled" => Ok(WaitFor::Settled),
-            _ => Err("allowed: ready, stopped, settled".to_owned()),
+            _ => Err("allowed: ready, stopped, retired, settled".to_owned()),
         }
     }
 }
@@ -218,6 +222,7 @@ fn reached(view: &DatabaseView, what: WaitFor, generation: Option<u64>) -> bool 
         && match what {
             WaitFor::Ready => answers,
             WaitFor::Stopped => view.phase == Phase::Stopped,
+            WaitFor::Retired => view.phase == Phase::Retired,
             WaitFor::Settled => answers || at_rest(view.phase),
         }
 }

@@ -237,6 +237,8 @@ pub enum BackupKind {
     BeforeRestore,
     /// In place of one that could not be restored.
     Again,
+    /// Before its database is retired: the last one.
+    Final,
 }
 
 impl BackupKind {
@@ -247,6 +249,7 @@ impl BackupKind {
             BackupKind::Manual => "manual",
             BackupKind::BeforeRestore => "before restore",
             BackupKind::Again => "again",
+            BackupKind::Final => "final",
         }
     }
 }

@@ -196,6 +196,14 @@ pub enum Change {
         /// Whose.
         uid: Uid,
     },
+    /// It is retired from now on, until another state is admitted: its final backup is verified, or
+    /// it never had data.
+    Retired {
+        /// Whose.
+        uid: Uid,
+        /// The final backup; `None`: there was nothing to save.
+        backup: Option<BackupId>,
+    },
     /// Something was done to a database; changes no row but the log's.
     Acted {
         /// The action's kind.
@@ -235,6 +243,7 @@ impl Change {
             Change::BackupRemoved { .. } => "backup_removed",
             Change::RestoreBegan { .. } => "restore_began",
             Change::RestoreEnded { .. } => "restore_ended",
+            Change::Retired { .. } => "retired",
             Change::Acted { action } => action,
             Change::Noted => "noted",
         }

@@ -29,6 +29,10 @@ pub struct Known<'a> {
     pub stores: &'a [String],
     /// Whether its server answers: without it there is no dump.
     pub answers: bool,
+    /// Whether it has data.
+    pub initialised: bool,
+    /// Since when it is to be retired, if that is wanted and not done.
+    pub retire: Option<Timestamp>,
 }
 
 /// One thing to do.
@@ -49,10 +53,15 @@ pub enum Work {
     Verify(BackupId),
     /// Remove these: nothing keeps them.
     Prune(Vec<BackupId>),
+    /// It may be retired: this final backup is verified, or there is nothing to save.
+    Retire(Option<BackupId>),
 }
 
 /// What to do now, the most urgent first; `None`: nothing.
 pub fn due(known: &Known<'_>, now: Timestamp) -> Option<Work> {
+    if let Some(asked) = known.retire {
+        return retire(known, asked, now);
+    }
     take(known, now)
         .or_else(|| verify(known, now))
         .or_else(|| prune(known, now))
@@ -96,17 +105,25 @@ fn take(known: &Known<'_>, now: Timestamp) -> Option<Work> {
             (due > known.since).then_some((Slot::at(due), BackupKind::Scheduled))?
         }
     };
+    // A backup that a person asked for after it was due serves as well.
+    attempt(known, &own, slot, kind, now, |b| b.id.slot >= slot)
+}
+
+/// The next attempt at a slot in the stores that have no backup that serves.
+fn attempt(
+    known: &Known<'_>,
+    own: &[&Backup],
+    slot: Slot,
+    kind: BackupKind,
+    now: Timestamp,
+    serves: impl Fn(&Backup) -> bool,
+) -> Option<Work> {
     let of_slot: Vec<&&Backup> = own.iter().filter(|b| b.id.slot == slot).collect();
-    let missing: Vec<String> = known
-        .stores
-        .iter()
-        .filter(|store| {
-            // A backup that a person asked for after it was due serves as well.
-            !own.iter()
-                .any(|b| b.id.store == **store && b.state.good() && b.id.slot >= slot)
-        })
-        .cloned()
-        .collect();
+    let has = |store: &String| {
+        let mut here = own.iter().filter(|b| b.id.store == *store);
+        here.any(|b| b.state.good() && serves(b))
+    };
+    let missing: Vec<String> = known.stores.iter().filter(|s| !has(s)).cloned().collect();
     if missing.is_empty() {
         return None;
     }
@@ -121,6 +138,30 @@ fn take(known: &Known<'_>, now: Timestamp) -> Option<Work> {
         kind,
         stores: missing,
     })
+}
+
+/// The way out, one step at a time: a final backup in every store, a restore test of one of them,
+/// and then it may be retired. What never had data has nothing to save.
+fn retire(known: &Known<'_>, asked: Timestamp, now: Timestamp) -> Option<Work> {
+    if !known.initialised {
+        return Some(Work::Retire(None));
+    }
+    let own = own(known);
+    if own.iter().any(|b| b.state == BackupState::Running) {
+        return None;
+    }
+    let last = |b: &Backup| b.kind == BackupKind::Final && b.started >= asked;
+    if known.answers {
+        let taken = attempt(known, &own, Slot::at(asked), BackupKind::Final, now, last);
+        if taken.is_some() {
+            return taken;
+        }
+    }
+    let of = |state| own.iter().find(|b| last(b) && b.state == state);
+    if let Some(verified) = of(BackupState::Verified) {
+        return Some(Work::Retire(Some(verified.id.clone())));
+    }
+    of(BackupState::Stored).map(|stored| Work::Verify(stored.id.clone()))
 }
 
 /// How long to wait after so many attempts.

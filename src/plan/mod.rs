@@ -41,6 +41,8 @@ pub struct Wanted<'a> {
     pub refused: Option<&'a [String]>,
     /// When a person last asked for a restart.
     pub restart_asked: Option<Timestamp>,
+    /// Whether its retirement is complete: its final backup is verified.
+    pub retired: bool,
     /// Whose hands are on container and data, if the reconciler's must not be.
     pub hands: Option<Hands<'a>>,
     /// Whether passwords are offered that its server may not know yet.
@@ -67,12 +69,13 @@ impl Wanted<'_> {
             .filter(|o| o.until.is_none_or(|until| now < until))
     }
 
-    /// The state that is wanted now.
+    /// The state that is wanted now. What is retired is stopped, and its data kept.
     pub fn state(&self, now: Timestamp) -> WantedState {
         match self.override_in_force(now).map(|o| o.state) {
             Some(OverrideState::Running) => WantedState::Running,
             Some(OverrideState::Stopped) => WantedState::Stopped,
             Some(OverrideState::Maintenance) => WantedState::Maintenance,
+            None if self.retired => WantedState::Stopped,
             None => self.db.state,
         }
     }
@@ -153,8 +156,8 @@ impl Ask<'_> {
             self.hold(Reason::InvalidSpec, problems.join("; "), None);
         }
         if self.wanted.state(self.now) == WantedState::Retired {
-            let message = "it is not retired: that takes a final verified backup, and this build \
-                           cannot take that step; it goes on running"
+            let message = "it goes on running until a final backup of it is verified; then it is \
+                           stopped, and its data kept"
                 .to_owned();
             self.hold(Reason::RetireNeedsBackup, message, None);
         }

@@ -48,8 +48,12 @@ pub fn phase(
         WantedState::Maintenance => return with(Phase::Maintenance, told("hands off")),
         WantedState::Stopped => {
             let unknown = matches!(seen.containers, Seen::Unknown(_));
-            return if unknown || container.is_some_and(|c| up(c.status)) {
+            let down = !unknown && !container.is_some_and(|c| up(c.status));
+            return if !down {
                 with(Phase::Degraded, told("it is being stopped"))
+            } else if wanted.retired {
+                let kept = "it is retired and its data kept; `db4sci undelete` brings it back";
+                (Phase::Retired, None, kept.to_owned())
             } else {
                 with(Phase::Stopped, told("stopped as wanted"))
             };

@@ -300,10 +300,10 @@ fn protections() {
         ["9:8: spec.tls: `Demanded` is not allowed; allowed: Preferred, Required"]
     );
     assert_eq!(
-        errors(&spec("  state: Retired\n")),
+        errors(&spec("  state: Deleted\n")),
         [
-            "9:10: spec.state: `Retired` takes a final verified backup first, and this version of \
-             db4sci cannot take that step yet; write Stopped, and take a backup: db4sci backup now"
+            "9:10: spec.state: `Deleted` is not allowed; allowed: Running, Stopped, Maintenance, \
+             Retired"
         ]
     );
 }

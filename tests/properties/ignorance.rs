@@ -316,6 +316,7 @@ impl Situation {
             orphan: false,
             renamed_to: None,
             hands: None,
+            retired: false,
         }
     }
 

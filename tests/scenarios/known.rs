@@ -258,6 +258,7 @@ impl Known {
             orphan: self.orphan,
             renamed_to: None,
             hands: None,
+            retired: false,
         }
     }
 

@@ -20,7 +20,8 @@ impl Book {
             | Change::Initialised { uid }
             | Change::Inspected { uid, .. }
             | Change::RestoreBegan { uid, .. }
-            | Change::RestoreEnded { uid } => self.check_uid(new, *uid),
+            | Change::RestoreEnded { uid }
+            | Change::Retired { uid, .. } => self.check_uid(new, *uid),
             // Backups outlive their database: those of an earlier uid are removed, too.
             Change::Backup { backup } => self.check_backup(new, &backup.id.name),
             Change::BackupRemoved { id, .. } => self.check_backup(new, &id.name),

@@ -66,6 +66,8 @@ pub struct Row {
     /// The restore in place that is under way: what is restored, and where the data that was there
     /// is kept.
     pub restoring: Option<(BackupId, PathBuf)>,
+    /// Since when it is retired, and with which final backup. Ended by another wanted state.
+    pub retired: Option<(Timestamp, Option<BackupId>)>,
     /// A person's override in force. Ended by `Resumed`, never by the clock alone.
     pub over: Option<Override>,
     /// Since when and why it is left alone. Ended by `RetryAsked`.
@@ -99,6 +101,7 @@ impl Row {
             initialised_at: None,
             backups: BTreeMap::new(),
             restoring: None,
+            retired: None,
             over: None,
             quarantined: None,
             refused: None,
@@ -247,6 +250,9 @@ impl Book {
                 self.change(entry)?.restoring = Some((from.clone(), aside.clone()));
             }
             Change::RestoreEnded { uid: _ } => self.change(entry)?.restoring = None,
+            Change::Retired { uid: _, backup } => {
+                self.change(entry)?.retired = Some((at, backup.clone()));
+            }
             Change::Overridden { by } => self.change(entry)?.over = Some(by.clone()),
             Change::Resumed => self.change(entry)?.over = None,
             Change::RestartAsked => self.change(entry)?.restart_asked = Some(at),
@@ -310,6 +316,9 @@ impl Book {
                 }
                 row.admitted_at = at;
                 row.refused = None;
+                if database.state != WantedState::Retired {
+                    row.retired = None;
+                }
             }
             None => {
                 let row = Row::new(database.clone(), at);

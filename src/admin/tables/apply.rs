@@ -146,6 +146,7 @@ fn touches(records: &[Record]) -> BTreeMap<DbName, Touch> {
             | Change::BackupRemoved { .. }
             | Change::RestoreBegan { .. }
             | Change::RestoreEnded { .. }
+            | Change::Retired { .. }
             | Change::Acted { .. }
             | Change::Noted => {}
         }

@@ -28,6 +28,7 @@ pub(super) async fn write(conn: &mut PgConnection, entry: &Entry) -> Result<(), 
         | Change::Intended { .. }
         | Change::RestoreBegan { .. }
         | Change::RestoreEnded { .. }
+        | Change::Retired { .. }
         | Change::Acted { .. }
         | Change::Noted => return Ok(()),
     };

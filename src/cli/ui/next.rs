@@ -76,12 +76,12 @@ pub fn remedy(reason: Reason, name: &DbName) -> String {
         | Reason::Incompatible
         | Reason::Renamed
         | Reason::AnonymousVolume
-        | Reason::NeedsSpecChange
-        | Reason::RetireNeedsBackup => {
+        | Reason::NeedsSpecChange => {
             format!(
                 "change its spec, then: db4sci plan {name}; or try as it is: db4sci retry {name}"
             )
         }
+        Reason::RetireNeedsBackup => format!("see how far it is: db4sci backup list {name}"),
         Reason::Orphan => format!("put its file back: db4sci export {name}"),
         Reason::ImagePullFailed | Reason::Backoff => {
             format!("it is tried again by itself; at once: db4sci retry {name}")

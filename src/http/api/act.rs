@@ -74,6 +74,26 @@ pub async fn resume(
     accepted(api.backend.resume(who, &name, request.reason).await?)
 }
 
+/// `POST /databases/{name}/delete`
+pub async fn delete(
+    State(api): State<Api>,
+    Extension(who): Extension<Who>,
+    Name(name): Name,
+    Json(request): Json<ActRequest>,
+) -> Answer {
+    accepted(api.backend.delete(who, &name, request.reason).await?)
+}
+
+/// `POST /databases/{name}/undelete`
+pub async fn undelete(
+    State(api): State<Api>,
+    Extension(who): Extension<Who>,
+    Name(name): Name,
+    Json(request): Json<ActRequest>,
+) -> Answer {
+    accepted(api.backend.undelete(who, &name, request.reason).await?)
+}
+
 /// `POST /databases/{name}/restart`
 pub async fn restart(
     State(api): State<Api>,

@@ -56,6 +56,8 @@ pub fn router(backend: Arc<dyn Backend>, door: Door, stop: CancellationToken) ->
         .route("/keys/renew", post(secrets::renew_keys))
         .route("/databases/{name}/override", post(act::set_override))
         .route("/databases/{name}/resume", post(act::resume))
+        .route("/databases/{name}/delete", post(act::delete))
+        .route("/databases/{name}/undelete", post(act::undelete))
         .route("/databases/{name}/restart", post(act::restart))
         .route("/databases/{name}/retry", post(act::retry))
         .route("/databases/{name}/backups", get(backups::list))

@@ -49,6 +49,8 @@ fn asked(db: &Database, backups: &[Backup], now: &str) -> Option<Work> {
         backups: &backups,
         stores: &stores,
         answers: true,
+        initialised: true,
+        retire: None,
     };
     due(&known, at(now))
 }
@@ -56,7 +58,7 @@ fn asked(db: &Database, backups: &[Backup], now: &str) -> Option<Work> {
 fn slot_of(work: Option<Work>) -> Option<(String, u32)> {
     match work {
         Some(Work::Take { slot, attempt, .. }) => Some((slot.to_string(), attempt)),
-        Some(Work::Verify(_) | Work::Prune(_)) | None => None,
+        Some(Work::Verify(_) | Work::Prune(_) | Work::Retire(_)) | None => None,
     }
 }
 
@@ -175,6 +177,8 @@ fn freshness_is_counted_from_the_dumps_beginning_and_from_the_first_data() {
         backups: &none,
         stores: &stores,
         answers: true,
+        initialised: true,
+        retire: None,
     };
     assert_eq!(
         fresh(&known, at("2026-03-02T12:00:00Z")).0,
@@ -198,4 +202,53 @@ fn freshness_is_counted_from_the_dumps_beginning_and_from_the_first_data() {
     );
     let (status, reason, _) = fresh(&known, at("2026-03-03T05:00:00Z"));
     assert_eq!((status, reason), (ConditionStatus::False, "Overdue"));
+}
+
+#[test]
+fn what_is_retired_has_a_final_verified_backup_or_never_had_data() {
+    let db = db();
+    let asked = at("2026-03-05T10:00:00Z");
+    let step = |backups: &[Backup], initialised, answers| {
+        let backups = backups.iter().map(|b| (b.id.clone(), b.clone())).collect();
+        let stores = ["local".to_owned()];
+        let known = Known {
+            db: &db,
+            since: at("2026-03-01T12:00:00Z"),
+            backups: &backups,
+            stores: &stores,
+            answers,
+            initialised,
+            retire: Some(asked),
+        };
+        due(&known, at("2026-03-05T10:30:00Z"))
+    };
+    assert_eq!(step(&[], false, false), Some(Work::Retire(None)));
+    // Whatever was verified before, the last writes are not in it.
+    let earlier = backup(&db, "2026-03-05T02:00:00Z", 1, BackupState::Verified);
+    let wanted = step(std::slice::from_ref(&earlier), true, true);
+    assert!(
+        matches!(&wanted, Some(Work::Take { kind: BackupKind::Final, slot, .. }) if *slot == Slot::at(asked)),
+        "{wanted:?}"
+    );
+    // Without a server there is no dump, and no retirement.
+    assert_eq!(step(std::slice::from_ref(&earlier), true, false), None);
+    let mut last = backup(&db, "2026-03-05T10:00:00Z", 1, BackupState::Stored);
+    last.kind = BackupKind::Final;
+    let all = |last: &Backup| [earlier.clone(), last.clone()];
+    assert_eq!(
+        step(&all(&last), true, true),
+        Some(Work::Verify(last.id.clone()))
+    );
+    last.state = BackupState::Verified;
+    assert_eq!(
+        step(&all(&last), true, false),
+        Some(Work::Retire(Some(last.id.clone())))
+    );
+    // One that could not be restored is no final backup.
+    last.state = BackupState::Damaged;
+    let again = step(&all(&last), true, true);
+    assert!(
+        matches!(again, Some(Work::Take { attempt: 2, .. })),
+        "{again:?}"
+    );
 }

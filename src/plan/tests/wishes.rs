@@ -162,3 +162,16 @@ fn a_retirement_without_a_backup_changes_nothing_and_begins_nothing() {
     never.db.state = WantedState::Retired;
     never.is_left_alone_for(Reason::RetireNeedsBackup);
 }
+
+#[test]
+fn a_retirement_with_its_backup_stops_the_server_and_keeps_the_container() {
+    let mut case = Case::ready();
+    case.db.state = WantedState::Retired;
+    case.retired = true;
+    assert_eq!(case.steps(), ["set_policy", "stop"]);
+    case.down(Status::Exited, 0);
+    assert_eq!(case.phase(), (Phase::Retired, None));
+    // A person's word comes before it, as always.
+    case.overridden(OverrideState::Running, None);
+    assert!(case.steps().contains(&"start"));
+}

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use crate::engine;
-use crate::model::WantedState;
 use crate::model::database::{Encryption, Tls, Volume};
 
 use super::super::raw::{Life, Support};
@@ -112,13 +111,6 @@ impl Check<'_> {
     /// none.
     pub(super) fn protections(&mut self, volume: Option<&Volume>, encryption: Encryption) {
         let spec = self.spec;
-        if spec.state == Some(WantedState::Retired) {
-            self.refuse(
-                "spec.state",
-                "`Retired` takes a final verified backup first, and this version of db4sci cannot \
-                 take that step yet; write Stopped, and take a backup: db4sci backup now",
-            );
-        }
         if spec.phi == Some(true) {
             let label = volume.map(|v| v.label.as_str());
             let encrypted = self

@@ -1,0 +1,76 @@
+//! `delete` and `undelete`: another wanted state, for what no file describes.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::control::Admitted;
+use crate::http::refusal::{Refusal, RefusalKind};
+use crate::model::database::Source;
+use crate::model::{Change, DbName, WantedState, Who};
+use crate::specs;
+
+use super::backend::{Daemon, unavailable};
+
+impl Daemon {
+    /// Wants a database retired, or running again.
+    pub(super) async fn want(
+        &self,
+        who: Who,
+        name: &DbName,
+        state: WantedState,
+        reason: String,
+    ) -> Result<String, Refusal> {
+        let conflict = |message: String| Refusal::new(RefusalKind::Conflict, message);
+        let row = self.row(name)?;
+        let db = &row.database;
+        if name.is_mydb_admin() {
+            let message = "mydb_admin is DB4Sci's own memory and is not deleted";
+            return Err(conflict(message.to_owned()));
+        }
+        let retired = db.state == WantedState::Retired;
+        if retired == (state == WantedState::Retired) {
+            let message = if retired {
+                format!("{name} is being retired already; see: db4sci describe {name}")
+            } else {
+                format!("{name} is not deleted; nothing was changed")
+            };
+            return Err(conflict(message));
+        }
+        if let Source::File(path) = &db.source {
+            let word = if retired { "Running" } else { "Retired" };
+            return Err(conflict(format!(
+                "`{name}` is described by {}, and files win; write `state: {word}` there, nothing \
+                 was changed",
+                path.display()
+            )));
+        }
+        let mut spec = specs::export(db);
+        spec["spec"]["state"] = json!(state);
+        let told = |problems: Vec<crate::model::Problem>| {
+            let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            conflict(lines.join("; "))
+        };
+        let origin = Path::new("the spec in force");
+        let parsed = specs::parse(&spec.to_string(), origin).map_err(told)?;
+        let admitted = self.intake.api(who.clone(), &parsed, false).await;
+        if let Admitted::Refused(problems) = admitted.map_err(unavailable)? {
+            return Err(told(problems));
+        }
+        let why = if reason.is_empty() {
+            String::new()
+        } else {
+            format!(" ({reason})")
+        };
+        let message = if retired {
+            format!("{name} is wanted again{why}; its data was kept")
+        } else {
+            format!(
+                "{name} is to be retired{why}: a final backup is taken and restored to prove it, \
+                 then it is stopped; its data is kept"
+            )
+        };
+        // Whatever a person wanted of it before, this came later.
+        self.wish(who, name, message, Change::Resumed).await
+    }
+}

@@ -1,0 +1,112 @@
+//! Dumps, and what follows from the last one.
+
+use tokio::sync::oneshot;
+
+use super::Desk;
+use crate::admin::Row;
+use crate::execute::backup::{Archive, Order};
+use crate::model::view::Phase;
+use crate::model::{Backup, BackupId, BackupKind, Change, Database, Outcome, Slot};
+
+impl Desk {
+    /// A backup that stands for now.
+    pub(super) async fn now(
+        &self,
+        row: &Row,
+        kind: BackupKind,
+        note: String,
+    ) -> Result<String, String> {
+        let slot = Slot::at(self.clock.now());
+        let earlier = row.backups.keys().filter(|id| id.slot == slot);
+        let order = Order {
+            slot,
+            attempt: earlier.map(|id| id.attempt).max().unwrap_or(0) + 1,
+            kind,
+            stores: self.stores_of(&row.database),
+            note,
+            version: self.version(row),
+        };
+        self.dump(&row.database, &order).await
+    }
+
+    pub(super) async fn dump(&self, db: &Database, order: &Order) -> Result<String, String> {
+        let _turn = self.dumps.acquire().await.map_err(|e| e.to_string())?;
+        let (taken, down) = if Archive::at_rest(db) {
+            self.take_at_rest(db, order).await?
+        } else {
+            let taken = self.archive.take(db, order, || ()).await;
+            (taken.map_err(|e| e.to_string())?, String::new())
+        };
+        let (good, bad): (Vec<&Backup>, Vec<&Backup>) = taken.iter().partition(|b| b.state.good());
+        let said = |b: &&Backup| b.error.clone().unwrap_or_default();
+        if bad.is_empty() {
+            let ids: Vec<String> = good.iter().map(|b| b.id.to_string()).collect();
+            Ok(format!("stored: {}{down}", ids.join(", ")))
+        } else {
+            let why: Vec<String> = bad.iter().map(said).collect();
+            Err(why.join("; "))
+        }
+    }
+
+    /// Takes a backup of data at rest: its server is stopped, and started again as soon as the data is
+    /// needed no more. Gives how long it was down, for people.
+    async fn take_at_rest(
+        &self,
+        db: &Database,
+        order: &Order,
+    ) -> Result<(Vec<Backup>, String), String> {
+        let name = &db.name;
+        let began = self.clock.now();
+        let serves = |phase| phase == Phase::Ready;
+        let served = self.board.view(name).is_some_and(|v| serves(v.phase));
+        let resting = self.board.rest(name);
+        // After this no lane of an older look is under way.
+        self.queue.look(name).await;
+        let stopped = self.archive.take_down(db).await;
+        let (dumped, woken) = oneshot::channel();
+        let take = async {
+            stopped?;
+            let wake = move || {
+                drop(resting);
+                // Without a receiver nobody waits.
+                let _ = dumped.send(());
+            };
+            self.archive.take(db, order, wake).await
+        };
+        let up = async {
+            // An error is the end of the dump as well.
+            let _ = woken.await;
+            self.queue.look(name).await;
+            if !served {
+                return String::new();
+            }
+            if self.until_ready(name).await {
+                let down = (self.clock.now() - began).num_seconds();
+                format!("; it was down for {down} s")
+            } else {
+                "; its server does not answer since".to_owned()
+            }
+        };
+        let (taken, down) = tokio::join!(take, up);
+        let taken = taken.map_err(|e| format!("{e}{down}"))?;
+        Ok((taken, down))
+    }
+
+    /// Writes that a database is retired; the reconciler stops it.
+    pub(super) async fn retire(
+        &self,
+        row: &Row,
+        backup: Option<BackupId>,
+    ) -> Result<String, String> {
+        let db = &row.database;
+        let message = match &backup {
+            Some(id) => format!("{} is retired: {id} is its final backup", db.name),
+            None => format!("{} is retired: it never had data", db.name),
+        };
+        let uid = db.uid;
+        let change = Change::Retired { uid, backup };
+        self.note(&db.name, Outcome::Done, message.clone(), change)
+            .await?;
+        Ok(message)
+    }
+}
