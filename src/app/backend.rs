@@ -148,7 +148,7 @@ pub(super) fn unavailable(error: LedgerError) -> Refusal {
     Refusal::new(kind, format!("{error}; nothing was changed"))
 }
 
-fn because(reason: &str) -> String {
+pub(super) fn because(reason: &str) -> String {
     if reason.is_empty() {
         String::new()
     } else {

@@ -10,7 +10,7 @@ use crate::model::database::Source;
 use crate::model::{Change, DbName, WantedState, Who};
 use crate::specs;
 
-use super::backend::{Daemon, unavailable};
+use super::backend::{Daemon, because, unavailable};
 
 impl Daemon {
     /// Wants a database retired, or running again.
@@ -30,7 +30,11 @@ impl Daemon {
         }
         let retired = db.state == WantedState::Retired;
         if retired == (state == WantedState::Retired) {
-            let message = if retired {
+            let message = if retired && row.over.is_some() {
+                format!(
+                    "{name} is to be retired already, and an override is in force; end it: db4sci resume {name}"
+                )
+            } else if retired {
                 format!("{name} is being retired already; see: db4sci describe {name}")
             } else {
                 format!("{name} is not deleted; nothing was changed")
@@ -57,19 +61,13 @@ impl Daemon {
         if let Admitted::Refused(problems) = admitted.map_err(unavailable)? {
             return Err(told(problems));
         }
-        let why = if reason.is_empty() {
-            String::new()
+        let what = if retired {
+            "is wanted again; its data was kept"
         } else {
-            format!(" ({reason})")
+            "is to be retired: a final backup is taken and restored to prove it, then it is stopped; \
+             its data is kept"
         };
-        let message = if retired {
-            format!("{name} is wanted again{why}; its data was kept")
-        } else {
-            format!(
-                "{name} is to be retired{why}: a final backup is taken and restored to prove it, \
-                 then it is stopped; its data is kept"
-            )
-        };
+        let message = format!("{name} {what}{}", because(&reason));
         // Whatever a person wanted of it before, this came later.
         self.wish(who, name, message, Change::Resumed).await
     }

@@ -110,7 +110,11 @@ pub async fn ask(
 ) -> Result<Exit, CliError> {
     let path = format!("/databases/{name}/work");
     let begun: WorkView = context.client.post(&path, &ask).await?;
-    context.warn(&format!("{name}: {} begun", begun.what));
+    let begins = match &begun.waits_for {
+        Some(before) => format!("waits for: {before}"),
+        None => "begun".to_owned(),
+    };
+    context.warn(&format!("{name}: {} {begins}", begun.what));
     if !wait {
         return Ok(Exit::OK);
     }

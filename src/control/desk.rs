@@ -20,11 +20,11 @@ use self::works::Works;
 use super::{Board, Intake, Queue};
 use crate::admin::{Ledger, NewEntry, Row};
 use crate::execute::backup::{Archive, Order};
-use crate::model::view::{BackupView, ConditionStatus, Phase, WorkView};
+use crate::model::view::{BackupView, Phase, WorkView};
 use crate::model::{
     Backup, BackupState, Change, Clock, Database, DbName, Outcome, Timestamp, WantedState,
 };
-use crate::plan::backups::{self, Known, Work};
+use crate::plan::backups::{self, Known, Retirement, Work};
 use crate::plan::retention::Fate;
 
 /// How often it is asked what is due.
@@ -114,7 +114,7 @@ impl Desk {
         let book = self.ledger.book();
         let now = self.clock.now();
         for (name, row) in book.rows() {
-            let busy = self.works.running(name).is_some();
+            let busy = self.works.busy(name);
             let Some(work) = (!busy && row.restoring.is_none())
                 .then(|| self.ask(row, now))
                 .flatten()
@@ -129,7 +129,12 @@ impl Desk {
             };
             let (this, row) = (self.clone(), row.clone());
             // Whoever was quicker has the turn; what is due now is due at the next beat, too.
-            let _ = self.spawn(name, what, async move { this.carry_out(row, work).await });
+            if let Some((begun, turn)) = self.works.begin(name, what, now) {
+                self.spawn(name, begun.id, async move {
+                    let _turn = turn;
+                    this.carry_out(row, work).await
+                });
+            }
         }
     }
 
@@ -152,8 +157,7 @@ impl Desk {
             stores: &stores,
             answers: row.initialised && view.is_some_and(|view| view.phase == Phase::Ready),
             initialised: row.initialised,
-            retire: (row.wanted() == WantedState::Retired && row.retired.is_none())
-                .then_some(row.admitted_at),
+            retirement: retirement(row),
         })
     }
 
@@ -162,11 +166,6 @@ impl Desk {
         let again = self.again.lock().unwrap_or_else(PoisonError::into_inner);
         let waits = again.get(&row.database.name).is_some_and(|at| now < *at);
         (!waits || matches!(work, Work::Take { .. })).then_some(work)
-    }
-
-    /// Whether a database's backups are fresh enough.
-    pub fn fresh(&self, row: &Row, now: Timestamp) -> (ConditionStatus, &'static str, String) {
-        self.known(row, |known| backups::fresh(known, now))
     }
 
     /// The backups of a database, newest first, with what keeps them.
@@ -193,15 +192,13 @@ impl Desk {
         self.works.find(name, id)
     }
 
-    /// Begins a work, unless another one has the turn: then that one is returned.
+    /// Begins a work, or lets it wait for its turn, and notes how it ends.
     fn spawn(
         self: &Arc<Self>,
         name: &DbName,
-        what: String,
+        id: u64,
         work: impl Future<Output = Result<String, String>> + Send + 'static,
-    ) -> Result<WorkView, WorkView> {
-        let begun = self.works.begin(name, what, self.clock.now())?;
-        let id = begun.id;
+    ) {
         let (this, name) = (self.clone(), name.clone());
         self.tracker.spawn(async move {
             // Cancel-safe: jobs go with their futures, and what is half done is cleared at the next
@@ -216,7 +213,6 @@ impl Desk {
             this.works.end(&name, id, ended);
             this.queue.add(&name);
         });
-        Ok(begun)
     }
 
     async fn carry_out(&self, row: Row, work: Work) -> Result<String, String> {
@@ -315,5 +311,14 @@ impl Desk {
             }
         };
         tokio::time::timeout(UNTIL_READY, ready).await.is_ok()
+    }
+}
+
+/// How far a database's retirement is.
+pub(super) fn retirement(row: &Row) -> Retirement {
+    match row.wanted() {
+        WantedState::Retired if row.retired.is_some() => Retirement::Done,
+        WantedState::Retired => Retirement::Asked(row.admitted_at),
+        WantedState::Running | WantedState::Stopped | WantedState::Maintenance => Retirement::None,
     }
 }

@@ -331,7 +331,7 @@ fn fresh(row: &Row, stores: &[String], before: Option<&DatabaseView>, now: Times
         stores,
         answers: true,
         initialised: row.initialised,
-        retire: None,
+        retirement: super::desk::retirement(row),
     };
     let (status, reason, message) = plan::backups::fresh(&known, now);
     let earlier = before.and_then(|view| view.conditions.iter().find(|c| c.kind == KIND));

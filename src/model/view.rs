@@ -271,9 +271,12 @@ pub struct WorkView {
     pub id: u64,
     /// What it is.
     pub what: String,
-    /// Since when.
+    /// Since when; of one that stands in line, since it was asked for.
     pub since: Timestamp,
-    /// Whether it goes on.
+    /// What goes before it, while it stands in line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<String>,
+    /// Whether it goes on, or is still to begin.
     pub running: bool,
     /// How it ended.
     pub ok: Option<bool>,

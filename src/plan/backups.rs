@@ -31,8 +31,19 @@ pub struct Known<'a> {
     pub answers: bool,
     /// Whether it has data.
     pub initialised: bool,
-    /// Since when it is to be retired, if that is wanted and not done.
-    pub retire: Option<Timestamp>,
+    /// How far its retirement is.
+    pub retirement: Retirement,
+}
+
+/// How far a database's retirement is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retirement {
+    /// It is not wanted.
+    None,
+    /// It is wanted since then, and not done.
+    Asked(Timestamp),
+    /// It is retired: nothing is written any more, so there is nothing to take.
+    Done,
 }
 
 /// One thing to do.
@@ -59,10 +70,12 @@ pub enum Work {
 
 /// What to do now, the most urgent first; `None`: nothing.
 pub fn due(known: &Known<'_>, now: Timestamp) -> Option<Work> {
-    if let Some(asked) = known.retire {
-        return retire(known, asked, now);
-    }
-    take(known, now)
+    let taken = match known.retirement {
+        Retirement::None => take(known, now),
+        Retirement::Asked(asked) => return retire(known, asked, now),
+        Retirement::Done => None,
+    };
+    taken
         .or_else(|| verify(known, now))
         .or_else(|| prune(known, now))
 }
@@ -141,7 +154,8 @@ fn attempt(
 }
 
 /// The way out, one step at a time: a final backup in every store, a restore test of one of them,
-/// and then it may be retired. What never had data has nothing to save.
+/// and then it may be retired: not while a store waits for its next attempt, or had the last one. What
+/// never had data has nothing to save.
 fn retire(known: &Known<'_>, asked: Timestamp, now: Timestamp) -> Option<Work> {
     if !known.initialised {
         return Some(Work::Retire(None));
@@ -156,6 +170,13 @@ fn retire(known: &Known<'_>, asked: Timestamp, now: Timestamp) -> Option<Work> {
         if taken.is_some() {
             return taken;
         }
+    }
+    let has = |store: &String| {
+        let mut here = own.iter().filter(|b| b.id.store == *store);
+        here.any(|b| b.state.good() && last(b))
+    };
+    if known.stores.is_empty() || !known.stores.iter().all(has) {
+        return None;
     }
     let of = |state| own.iter().find(|b| last(b) && b.state == state);
     if let Some(verified) = of(BackupState::Verified) {
@@ -241,6 +262,10 @@ pub fn wake_at(known: &Known<'_>, now: Timestamp) -> Option<Timestamp> {
 /// Whether the backups are as new as the spec's rpo demands, in every store; reason and message.
 pub fn fresh(known: &Known<'_>, now: Timestamp) -> (ConditionStatus, &'static str, String) {
     let db = known.db;
+    if known.retirement == Retirement::Done {
+        let message = "it is retired; what it held is in its final backup".to_owned();
+        return (ConditionStatus::Unknown, "Retired", message);
+    }
     if db.backup.schedule == crate::model::Schedule::Never {
         let message = "its spec wants no backups".to_owned();
         return (ConditionStatus::Unknown, "NotWanted", message);

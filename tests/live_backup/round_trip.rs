@@ -153,14 +153,18 @@ fn a_bundle_comes_back_without_the_daemon() {
         let manifest = std::fs::read_to_string(to.join("manifest.json")).unwrap();
         let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
         let container = host.name(&format!("{name}-restored"));
-        let mut script = Command::new("sh");
-        script
-            .arg("restore.sh")
-            .current_dir(&to)
-            .env("KEY", keys.join("backup.agekey"))
-            .env("IMAGE", manifest["imageId"].as_str().unwrap())
-            .env("NAME", &container);
-        let said = run(script, std::time::Duration::from_secs(180));
+        let restore = || {
+            let mut script = Command::new("sh");
+            script
+                .arg("restore.sh")
+                .current_dir(&to)
+                .env("KEY", keys.join("backup.agekey"))
+                .env("IMAGE", manifest["imageId"].as_str().unwrap())
+                .env("NAME", &container);
+            run(script, std::time::Duration::from_secs(180))
+        };
+        let said = restore();
+        let again = restore();
         let password = std::fs::read_to_string(to.join(format!("{container}.password")));
         let asked = password.map(|password| {
             let client = match server {
@@ -186,6 +190,12 @@ fn a_bundle_comes_back_without_the_daemon() {
         host.try_docker(&["rm", "-f", "-v", &container]);
         host.try_docker(&["volume", "rm", &container]);
         assert_eq!(said.code, 0, "{}", said.all());
+        // What exists is not touched, its password's file least of all.
+        assert!(
+            again.code == 1 && again.err.contains("already"),
+            "{}",
+            again.all()
+        );
         let asked = asked.unwrap();
         assert_eq!(asked.out.trim(), "7", "{}", asked.all());
     }

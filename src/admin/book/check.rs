@@ -20,8 +20,18 @@ impl Book {
             | Change::Initialised { uid }
             | Change::Inspected { uid, .. }
             | Change::RestoreBegan { uid, .. }
-            | Change::RestoreEnded { uid }
-            | Change::Retired { uid, .. } => self.check_uid(new, *uid),
+            | Change::RestoreEnded { uid } => self.check_uid(new, *uid),
+            Change::Retired { uid, .. } => {
+                self.check_uid(new, *uid)?;
+                let row = self.check_row(new)?;
+                // Wanted again while its final backup was proven: it goes on.
+                match row.database.state {
+                    WantedState::Retired => Ok(()),
+                    WantedState::Running | WantedState::Stopped | WantedState::Maintenance => Err(
+                        format!("`{}` is not to be retired any more", row.database.name),
+                    ),
+                }
+            }
             // Backups outlive their database: those of an earlier uid are removed, too.
             Change::Backup { backup } => self.check_backup(new, &backup.id.name),
             Change::BackupRemoved { id, .. } => self.check_backup(new, &id.name),

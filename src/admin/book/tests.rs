@@ -286,6 +286,28 @@ fn what_breaks_a_rule_is_refused_by_name() {
 }
 
 #[test]
+fn what_is_wanted_again_is_not_retired_by_a_proof_that_came_late() {
+    let state = |generation, state| {
+        let mut database = database("genomics", 32011);
+        (database.generation, database.state) = (generation, state);
+        admitted(database)
+    };
+    let late = || {
+        let backup = None;
+        new("genomics", Change::Retired { uid: uid(), backup })
+    };
+    let mut book = genomics();
+    assert!(book.check(&late()).is_err());
+    book.apply(&entry(2, state(2, WantedState::Retired)))
+        .unwrap();
+    book.check(&late()).unwrap();
+    book.apply(&entry(3, state(3, WantedState::Running)))
+        .unwrap();
+    let why = book.check(&late()).unwrap_err();
+    assert!(why.contains("not to be retired any more"), "{why}");
+}
+
+#[test]
 fn a_retired_database_holds_no_port() {
     let retired = {
         let mut database = database("genomics", 32011);

@@ -2,61 +2,80 @@
 
 use std::sync::Arc;
 
+use super::works::Asked;
 use super::{Desk, Refused};
 use crate::admin::Row;
 use crate::model::view::{WorkAsk, WorkView};
-use crate::model::{Backup, BackupId, BackupKind, BackupState};
+use crate::model::{Backup, BackupId, BackupKind, BackupState, DbName};
 
 impl Desk {
-    /// Takes on what a person asks for.
+    /// Takes on what a person asks for: at once, or after what goes before it. What is done already is
+    /// not done twice.
     ///
     /// # Errors
     /// Why not; nothing was changed.
-    pub fn take_on(self: &Arc<Self>, row: &Row, ask: WorkAsk) -> Result<WorkView, Refused> {
+    pub fn take_on(self: &Arc<Self>, row: &Row, mut ask: WorkAsk) -> Result<WorkView, Refused> {
         let name = row.database.name.clone();
-        let what = match &ask {
-            WorkAsk::Backup { .. } => "backup".to_owned(),
+        let (what, join) = match &mut ask {
+            // One that began before this ask does not hold what was written since.
+            WorkAsk::Backup { .. } => ("backup".to_owned(), false),
             WorkAsk::Verify { id } => {
-                let backup = self.chosen(row, id.as_ref())?;
-                format!("restore test of {}", backup.id)
+                // The newest of now, whatever is newest when its turn comes.
+                let chosen = self.chosen(row, id.as_ref())?.id;
+                (format!("restore test of {}", id.insert(chosen)), true)
             }
             WorkAsk::Restore { from, copy } => {
                 let backup = self.chosen(row, Some(from))?;
-                if let Some(copy) = copy
-                    && self.ledger.book().row(copy).is_some()
-                {
-                    return Err(format!(
-                        "there is a database `{copy}` already; choose another name, nothing was \
-                         changed"
-                    ));
-                }
-                format!("restore of {}", backup.id)
+                self.free(copy.as_ref())?;
+                let place = copy
+                    .as_ref()
+                    .map_or(String::new(), |copy| format!(" as {copy}"));
+                (format!("restore of {}{place}", backup.id), true)
             }
         };
-        let (this, row) = (self.clone(), row.clone());
-        let begun = self.spawn(&name, what, async move {
-            match ask {
-                WorkAsk::Backup { note } => this.now(&row, BackupKind::Manual, note).await,
-                WorkAsk::Verify { id } => {
-                    let backup = this.chosen(&row, id.as_ref())?;
-                    this.test(&row, &backup).await
-                }
-                WorkAsk::Restore { from, copy } => {
-                    let backup = this.chosen(&row, Some(&from))?;
-                    match copy {
-                        None => this.restore(&row, &backup).await,
-                        Some(copy) => this.copy(&row, &backup, copy).await,
-                    }
+        let (work, line) = match self.works.stand(&name, what, join, self.clock.now())? {
+            Asked::Same(work) => return Ok(work),
+            Asked::InLine(work, line) => (work, line),
+        };
+        let (this, id) = (self.clone(), work.id);
+        self.spawn(&name.clone(), id, async move {
+            let _turn = line.lock_owned().await;
+            this.works.begun(&name, id);
+            // As it is now, not as it was when it was asked for.
+            let book = this.ledger.book();
+            let row = book.row(&name);
+            let row = row.ok_or_else(|| format!("there is no database `{name}` any more"))?;
+            this.do_asked(row, ask).await
+        });
+        Ok(work)
+    }
+
+    async fn do_asked(&self, row: &Row, ask: WorkAsk) -> Result<String, String> {
+        match ask {
+            WorkAsk::Backup { note } => self.now(row, BackupKind::Manual, note).await,
+            WorkAsk::Verify { id } => {
+                let backup = self.chosen(row, id.as_ref())?;
+                self.test(row, &backup).await
+            }
+            WorkAsk::Restore { from, copy } => {
+                let backup = self.chosen(row, Some(&from))?;
+                self.free(copy.as_ref())?;
+                match copy {
+                    None => self.restore(row, &backup).await,
+                    Some(copy) => self.copy(row, &backup, copy).await,
                 }
             }
-        });
-        begun.map_err(|work| {
-            format!(
-                "{name}: {} is under way since {}; try again when it is over",
-                work.what,
-                work.since.format("%T UTC")
-            )
-        })
+        }
+    }
+
+    /// No database has the name of a copy.
+    fn free(&self, copy: Option<&DbName>) -> Result<(), Refused> {
+        match copy.filter(|copy| self.ledger.book().row(copy).is_some()) {
+            None => Ok(()),
+            Some(copy) => Err(format!(
+                "there is a database `{copy}` already; choose another name, nothing was changed"
+            )),
+        }
     }
 
     /// The backup that is meant: by id, or the newest one that is good.

@@ -161,8 +161,9 @@ pub trait Backups: Send + Sync {
     }
 
     /// The body of `restore.sh`: shell lines that start a server of `$IMAGE` in the new container
-    /// `$NAME`, whose privileged password is to be `$PASSWORD`, and load the files into it; the
-    /// function `plain FILE` writes a file's own text.
+    /// `$NAME`, whose privileged password is to be `$PASSWORD`, and load the files into it. The
+    /// function `plain FILE` writes a file's own text; `until_in COMMAND…` waits until the command
+    /// succeeds in the container.
     fn restore_script(&self, db: &Database, files: &[(String, String, Option<String>)]) -> String;
 }
 
@@ -178,12 +179,7 @@ fn fresh_server(arguments: &str, variable: &str, ready: &str) -> String {
 const FRESH_SERVER: &str = r#"export {variable}="$PASSWORD"
 docker run -d --name "$NAME" {arguments}-e {variable} "$IMAGE" >/dev/null
 unset {variable}
-tries=0
-until docker exec "$NAME" {ready} >/dev/null 2>&1; do
-  tries=$((tries + 1))
-  [ "$tries" -lt 300 ] || { echo "restore.sh: the server does not come up; see: docker logs $NAME" >&2; exit 1; }
-  sleep 1
-done
+until_in {ready}
 
 "#;
 

@@ -186,12 +186,7 @@ impl Backups for Neo4j {
 /// else reaches, sets the privileged one.
 const OPENED: &str = r#"docker run -d --name "$NAME" --network none --hostname localhost \
   -v "$NAME:/data" -e NEO4J_AUTH=none "$IMAGE" >/dev/null
-tries=0
-until docker exec "$NAME" cypher-shell 'RETURN 1' >/dev/null 2>&1; do
-  tries=$((tries + 1))
-  [ "$tries" -lt 300 ] || { echo "restore.sh: the server does not come up; see: docker logs $NAME" >&2; exit 1; }
-  sleep 1
-done
+until_in cypher-shell 'RETURN 1'
 printf "ALTER USER {user} SET PLAINTEXT PASSWORD '%s' CHANGE NOT REQUIRED;\n" "$PASSWORD" |
   docker exec -i "$NAME" cypher-shell --database system
 docker stop --time 120 "$NAME" >/dev/null

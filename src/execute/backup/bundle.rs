@@ -66,6 +66,12 @@ for tool in docker age zstd sha256sum; do
   command -v "$tool" >/dev/null || { echo "restore.sh: $tool is not installed" >&2; exit 1; }
 done
 [ -r "$KEY" ] || { echo "restore.sh: there is no key $KEY; set KEY=" >&2; exit 1; }
+for kind in container volume; do
+  if docker "$kind" inspect "$NAME" >/dev/null 2>&1; then
+    echo "restore.sh: there is a $kind $NAME already; set NAME= to another name" >&2
+    exit 1
+  fi
+done
 if [ -n "${PASSWORD_FILE:-}" ]; then
   PASSWORD=$(cat "$PASSWORD_FILE")
 else
@@ -80,6 +86,14 @@ sha256sum --quiet -c - <<'SUMS'
 SUMS
 
 plain() { age -d -i "$KEY" "$1" | zstd -d -c -q; }
+until_in() {
+  tries=0
+  until docker exec "$NAME" "$@" >/dev/null 2>&1; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 300 ] || { echo "restore.sh: the server does not come up; see: docker logs $NAME" >&2; exit 1; }
+    sleep 1
+  done
+}
 
 "#;
 

@@ -50,7 +50,7 @@ fn asked(db: &Database, backups: &[Backup], now: &str) -> Option<Work> {
         stores: &stores,
         answers: true,
         initialised: true,
-        retire: None,
+        retirement: Retirement::None,
     };
     due(&known, at(now))
 }
@@ -178,7 +178,7 @@ fn freshness_is_counted_from_the_dumps_beginning_and_from_the_first_data() {
         stores: &stores,
         answers: true,
         initialised: true,
-        retire: None,
+        retirement: Retirement::None,
     };
     assert_eq!(
         fresh(&known, at("2026-03-02T12:00:00Z")).0,
@@ -202,6 +202,13 @@ fn freshness_is_counted_from_the_dumps_beginning_and_from_the_first_data() {
     );
     let (status, reason, _) = fresh(&known, at("2026-03-03T05:00:00Z"));
     assert_eq!((status, reason), (ConditionStatus::False, "Overdue"));
+    // Of what is retired nothing new is due.
+    let retired = Known {
+        retirement: Retirement::Done,
+        ..known
+    };
+    let (status, reason, _) = fresh(&retired, at("2026-03-03T05:00:00Z"));
+    assert_eq!((status, reason), (ConditionStatus::Unknown, "Retired"));
 }
 
 #[test]
@@ -218,7 +225,7 @@ fn what_is_retired_has_a_final_verified_backup_or_never_had_data() {
             stores: &stores,
             answers,
             initialised,
-            retire: Some(asked),
+            retirement: Retirement::Asked(asked),
         };
         due(&known, at("2026-03-05T10:30:00Z"))
     };
@@ -251,4 +258,51 @@ fn what_is_retired_has_a_final_verified_backup_or_never_had_data() {
         matches!(again, Some(Work::Take { attempt: 2, .. })),
         "{again:?}"
     );
+}
+
+#[test]
+fn nothing_is_retired_before_every_store_has_its_final_backup() {
+    use BackupState::{Failed, Stored, Verified};
+    let db = db();
+    let asked = at("2026-03-05T10:00:00Z");
+    let stores = ["local".to_owned(), "s3".to_owned()];
+    let step = |local: &[(u32, BackupState)], s3: &[(u32, BackupState)], now: &str| {
+        let all = [("local", local), ("s3", s3)];
+        let backups = all.iter().flat_map(|(store, tried)| {
+            tried.iter().map(|(attempt, state)| {
+                let mut last = backup(&db, "2026-03-05T10:00:00Z", *attempt, *state);
+                last.kind = BackupKind::Final;
+                (*store).clone_into(&mut last.id.store);
+                (last.id.clone(), last)
+            })
+        });
+        let known = Known {
+            db: &db,
+            since: at("2026-03-01T12:00:00Z"),
+            backups: &backups.collect(),
+            stores: &stores,
+            answers: true,
+            initialised: true,
+            retirement: Retirement::Asked(asked),
+        };
+        due(&known, at(now))
+    };
+    let failed = |attempts: u32| (1..=attempts).map(|n| (n, Failed)).collect::<Vec<_>>();
+    // The second store's next attempt is awaited, made, and given up: it stays.
+    assert_eq!(
+        step(&[(1, Verified)], &failed(1), "2026-03-05T10:02:00Z"),
+        None
+    );
+    let again = step(&[(1, Verified)], &failed(1), "2026-03-05T10:30:00Z");
+    assert!(
+        matches!(&again, Some(Work::Take { attempt: 2, stores, .. }) if *stores == ["s3"]),
+        "{again:?}"
+    );
+    assert_eq!(
+        step(&[(1, Verified)], &failed(6), "2026-03-06T10:30:00Z"),
+        None
+    );
+    // One that was restored is enough to trust the copy of it.
+    let both = step(&[(1, Verified)], &[(2, Stored)], "2026-03-05T10:30:00Z");
+    assert!(matches!(both, Some(Work::Retire(Some(_)))), "{both:?}");
 }
