@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use bollard::models::{
-    ContainerCreateBody, ContainerSummaryStateEnum, HostConfig, HostConfigLogConfig,
+    ContainerCreateBody, ContainerSummary, ContainerSummaryStateEnum, HostConfig,
+    HostConfigLogConfig,
 };
 use bollard::query_parameters::{
     CreateContainerOptions, ListContainersOptions, RemoveContainerOptions,
@@ -84,19 +85,8 @@ impl Docker {
     /// Removes the jobs that ended, or never began, and that nobody removed; gives their number.
     /// Jobs that run are left alone: a person may be working in one.
     pub async fn sweep_jobs(&self, instance: &str, now: Timestamp) -> Result<u32, RuntimeError> {
-        let options = ListContainersOptions {
-            all: true,
-            filters: Some(HashMap::from([(
-                "label".to_owned(),
-                vec![format!("{LABEL_JOB_INSTANCE}={instance}")],
-            )])),
-            ..ListContainersOptions::default()
-        };
-        let jobs = self
-            .call("list jobs", CALL, |d| d.list_containers(Some(options)))
-            .await?;
         let mut removed = 0;
-        for job in jobs {
+        for job in self.jobs(LABEL_JOB_INSTANCE, instance).await? {
             let created = job.created.and_then(|at| DateTime::from_timestamp(at, 0));
             let stale = created.is_some_and(|at| now - at > STALE);
             let over = match job.state {
@@ -118,6 +108,24 @@ impl Docker {
             }
         }
         Ok(removed)
+    }
+
+    /// The jobs with a label of this value, those that ended included.
+    pub(super) async fn jobs(
+        &self,
+        label: &str,
+        value: &str,
+    ) -> Result<Vec<ContainerSummary>, RuntimeError> {
+        let options = ListContainersOptions {
+            all: true,
+            filters: Some(HashMap::from([(
+                "label".to_owned(),
+                vec![format!("{label}={value}")],
+            )])),
+            ..ListContainersOptions::default()
+        };
+        self.call("list jobs", CALL, |d| d.list_containers(Some(options)))
+            .await
     }
 
     async fn create_job(&self, job: &JobSpec) -> Result<ContainerId, RuntimeError> {

@@ -8,8 +8,7 @@ use bollard::container::{AttachContainerResults, LogOutput};
 use bollard::errors::Error;
 use bollard::models::{ContainerCreateBody, HostConfig, HostConfigLogConfig};
 use bollard::query_parameters::{
-    AttachContainerOptions, ListContainersOptions, RemoveContainerOptions, StopContainerOptions,
-    WaitContainerOptions,
+    AttachContainerOptions, RemoveContainerOptions, StopContainerOptions, WaitContainerOptions,
 };
 use chrono::DateTime;
 use futures_util::StreamExt;
@@ -258,19 +257,8 @@ impl Jobs for Docker {
     }
 
     async fn clear(&self, instance: &str, before: Timestamp) -> Result<u32, RuntimeError> {
-        let options = ListContainersOptions {
-            all: true,
-            filters: Some(HashMap::from([(
-                "label".to_owned(),
-                vec![format!("{LABEL_WORK_INSTANCE}={instance}")],
-            )])),
-            ..ListContainersOptions::default()
-        };
-        let jobs = self
-            .call("list jobs", CALL, |d| d.list_containers(Some(options)))
-            .await?;
         let mut cleared = 0;
-        for job in jobs {
+        for job in self.jobs(LABEL_WORK_INSTANCE, instance).await? {
             let created = job.created.and_then(|at| DateTime::from_timestamp(at, 0));
             if let Some(id) = job.id.filter(|_| created.is_none_or(|at| at <= before)) {
                 self.discard(&ContainerId(id)).await?;
