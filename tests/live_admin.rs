@@ -3,8 +3,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "live_admin/harm.rs"]
+mod harm;
 mod support_admin;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use db4sci::admin::applier::Doing;
@@ -14,7 +17,7 @@ use db4sci::admin::{
 };
 use db4sci::model::database::Source;
 use db4sci::model::view::Phase;
-use db4sci::model::{Change, Class, Reason, Secret, Who};
+use db4sci::model::{Change, Class, Reason, Secret, SystemClock, Who};
 use serde_json::json;
 use support_admin::{
     Server, admitted, apply, database, entry, ledger, name, one, refusal, run, sql, stopped,
@@ -701,7 +704,7 @@ async fn tables_of_a_newer_program_are_refused_and_left_alone() {
     let mut root = server.session("postgres").await;
     run(&mut root, "insert into db4sci.steps (version, description, success, checksum, execution_time) values (9000, 'future', true, '', 0)").await.unwrap();
     let access = server.access.clone();
-    let error = MydbAdmin::new(move || Some(access.clone()))
+    let error = MydbAdmin::new(Arc::new(SystemClock), move || Some(access.clone()))
         .tables()
         .await
         .unwrap_err();
@@ -766,7 +769,9 @@ async fn what_was_done_to_the_tables_behind_our_back_is_harm() {
     .await
     .unwrap();
     let access = server.access.clone();
-    let error = MydbAdmin::new(move || Some(access.clone())).tables().await;
+    let error = MydbAdmin::new(Arc::new(SystemClock), move || Some(access.clone()))
+        .tables()
+        .await;
     assert!(matches!(error, Err(TablesError::Harm(_))), "{error:?}");
     run(
         &mut root,
@@ -794,7 +799,10 @@ async fn entries_wait_for_a_server_that_is_away_and_none_is_lost() {
     let server = Server::start("postgres:17").await;
     let ledger = ledger().await;
     let access: Access = server.access.clone();
-    let applier = Applier::spawn(ledger.clone(), MydbAdmin::new(move || Some(access.clone())));
+    let applier = Applier::spawn(
+        ledger.clone(),
+        MydbAdmin::new(Arc::new(SystemClock), move || Some(access.clone())),
+    );
     let mut status = applier.watch();
     let mut until = async |what: &dyn Fn(&db4sci::admin::ApplierStatus) -> bool| {
         let found =

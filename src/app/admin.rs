@@ -11,7 +11,7 @@ use crate::admin::{Ledger, Vault, bootstrap};
 use crate::control::{Board, Intake};
 use crate::engine::{self, ADMIN_SECRET, DAEMON_SECRET};
 use crate::model::view::Phase;
-use crate::model::{Database, DbName, Secret, Site};
+use crate::model::{Clock, Database, DbName, Secret, Site};
 
 /// Edits are looked for this often even without a hint.
 const BEAT: Duration = Duration::from_secs(10);
@@ -24,6 +24,7 @@ pub(super) struct Admin {
     pub(super) board: Arc<Board>,
     pub(super) intake: Arc<Intake>,
     pub(super) logins: Logins,
+    pub(super) clock: Arc<dyn Clock>,
     pub(super) stop: CancellationToken,
 }
 
@@ -75,7 +76,8 @@ impl Admin {
             return;
         }
         let logins = self.logins.clone();
-        let applier = Applier::spawn(self.ledger.clone(), MydbAdmin::new(move || logins.access()));
+        let reach = MydbAdmin::new(self.clock.clone(), move || logins.access());
+        let applier = Applier::spawn(self.ledger.clone(), reach);
         let board = self.board.clone();
         let mut status = applier.watch();
         let follow_status = async move {

@@ -309,6 +309,7 @@ impl Parts {
                 vault: vault.clone(),
                 site: site.clone(),
             },
+            clock: clock.clone(),
             stop: stop.clone(),
         };
         let backend = Arc::new(Daemon {

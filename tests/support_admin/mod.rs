@@ -151,7 +151,7 @@ impl Server {
     /// Tables that are made, by the same way as the daemon.
     pub async fn tables(&self) -> Tables {
         let access = self.access.clone();
-        MydbAdmin::new(move || Some(access.clone()))
+        MydbAdmin::new(Arc::new(SystemClock), move || Some(access.clone()))
             .tables()
             .await
             .unwrap()

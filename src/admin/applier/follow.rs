@@ -9,16 +9,25 @@ use tokio::time::Instant;
 
 use super::reach::{Reach, Shelf};
 use super::{ApplierStatus, Doing};
-use crate::admin::book::Book;
-use crate::admin::journal::Head;
+use crate::admin::book::{Book, NewEntry};
+use crate::admin::journal::{Head, verify};
 use crate::admin::ledger::{Ledger, LedgerError};
 use crate::admin::tables::{TablesError, TablesHarm};
+use crate::model::{Change, DbName, Outcome};
 
 /// Entries brought in with one transaction at most.
 const BATCH: usize = 256;
 
-/// Without new entries, how often the tables are asked whether they are still what they were.
-const BEAT: Duration = Duration::from_secs(30);
+/// How often the tables are asked whether they are still what they were.
+const BEAT: Duration = Duration::from_secs(5);
+
+/// A proof of all rows may take one part in so many of the server's time, unless something hints that
+/// there is something to see.
+const SHARE: u32 = 50;
+
+/// Tables are made again so often within an hour; after that somebody has to look.
+const MENDS: usize = 3;
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// First and longest wait after a failure.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
@@ -51,6 +60,24 @@ impl From<LedgerError> for Ended {
     }
 }
 
+/// A proof that the tables are as they were written.
+struct Proven {
+    /// What the server said of changes before it: what comes after it shows.
+    stamp: String,
+    /// When another one is due in any case.
+    again: Instant,
+}
+
+impl Proven {
+    async fn now(shelf: &mut dyn Shelf) -> Result<Self, TablesError> {
+        let stamp = shelf.stamp().await?;
+        let begun = Instant::now();
+        shelf.prove().await?;
+        let again = begun + BEAT.max(begun.elapsed() * SHARE);
+        Ok(Proven { stamp, again })
+    }
+}
+
 /// Why a rest ended.
 enum Rested {
     /// Its time is over, or somebody asked to look.
@@ -68,6 +95,7 @@ pub(super) struct Follower {
     publish: watch::Sender<ApplierStatus>,
     wake: Arc<Notify>,
     failures: u32,
+    mends: Vec<Instant>,
 }
 
 impl Follower {
@@ -85,6 +113,7 @@ impl Follower {
             publish,
             wake,
             failures: 0,
+            mends: Vec::new(),
         }
     }
 
@@ -92,10 +121,14 @@ impl Follower {
         loop {
             let (doing, until) = match self.session().await {
                 Ended::Closed => return,
-                Ended::Tables(TablesError::Harm(harm)) => {
-                    tracing::error!(%harm, "mydb_admin's tables are left alone");
-                    (Doing::Harmed(harm), None)
-                }
+                Ended::Tables(TablesError::Harm(harm)) => match self.mend(&harm).await {
+                    Ok(true) => continue,
+                    Ok(false) => {
+                        tracing::error!(%harm, "mydb_admin's tables are left alone");
+                        (Doing::Harmed(harm), None)
+                    }
+                    Err(error) => self.waiting(&error),
+                },
                 Ended::Tables(error) => self.waiting(&error),
                 Ended::Ledger(error) => self.waiting(&error),
             };
@@ -108,6 +141,31 @@ impl Follower {
                 }
             }
         }
+    }
+
+    /// Moves harmed tables out of the way: new ones are made from the ledger. `false`: that is no way
+    /// out, or it was gone too often.
+    async fn mend(&mut self, harm: &TablesHarm) -> Result<bool, TablesError> {
+        let now = Instant::now();
+        self.mends.retain(|at| now - *at < HOUR);
+        if !harm.is_mendable() || self.mends.len() >= MENDS {
+            return Ok(false);
+        }
+        let schema = self.reach.set_aside().await?;
+        self.mends.push(now);
+        let message = format!(
+            "{harm}; the tables are made again from the ledger, and what was there is kept in the \
+             schema {schema}"
+        );
+        tracing::warn!(message);
+        let change = Change::Acted {
+            action: "mend_tables".to_owned(),
+        };
+        let entry = NewEntry::of(&DbName::mydb_admin(), Outcome::Done, message, change);
+        if let Err(error) = self.ledger.append(entry).await {
+            tracing::error!(%error, "the repair of mydb_admin's tables could not be recorded");
+        }
+        Ok(true)
     }
 
     fn waiting(&mut self, error: &dyn std::error::Error) -> (Doing, Option<Instant>) {
@@ -131,20 +189,33 @@ impl Follower {
     async fn follow(&mut self) -> Result<std::convert::Infallible, Ended> {
         let mut shelf = self.reach.reach().await?;
         let mut applied = shelf.applied().await?;
-        self.compare(applied).await?;
+        self.compare(shelf.as_mut(), applied).await?;
+        let mut proven = Proven::now(shelf.as_mut()).await?;
+        applied = self.catch_up(shelf.as_mut(), applied).await?;
+        let carried = shelf.carry_over().await?;
+        if carried > 0 {
+            tracing::info!(carried, "edits of harmed tables are to be answered");
+        }
+        let mut look_at = Instant::now() + BEAT;
         loop {
             applied = self.catch_up(shelf.as_mut(), applied).await?;
             self.failures = 0;
             self.show(Some(applied.seq), Some(Doing::Following));
-            match self.rest(Some(Instant::now() + BEAT)).await {
+            match self.rest(Some(look_at)).await {
                 Rested::Book => {}
                 Rested::Closed => return Err(Ended::Closed),
                 Rested::Look => {
                     let found = shelf.applied().await?;
                     if found != applied {
-                        self.compare(found).await?;
+                        self.compare(shelf.as_mut(), found).await?;
                         applied = found;
                     }
+                    // The server tells of changes late, and of some never.
+                    let stirred = shelf.stamp().await? != proven.stamp;
+                    if stirred || Instant::now() >= proven.again {
+                        proven = Proven::now(shelf.as_mut()).await?;
+                    }
+                    look_at = Instant::now() + BEAT;
                 }
             }
         }
@@ -159,10 +230,16 @@ impl Follower {
             }
             let mut records = self.ledger.records(applied.seq, BATCH).await?;
             records.retain(|r| r.entry.seq <= book.head().seq);
-            let now = shelf.apply(&records, &book).await?;
+            let now = match shelf.apply(&records, &book).await {
+                // The next session finds out whose they are.
+                Err(TablesError::Harm(TablesHarm::WrongChain { .. })) => {
+                    return Err(TablesError::Replaced.into());
+                }
+                applied => applied?,
+            };
             if now.seq <= applied.seq {
                 // Somebody put older tables there meanwhile. The next session begins with them.
-                self.compare(now).await?;
+                self.compare(shelf, now).await?;
                 return Err(TablesError::Replaced.into());
             }
             applied = now;
@@ -171,26 +248,37 @@ impl Follower {
     }
 
     /// Whether the tables were made from this ledger.
-    async fn compare(&self, applied: Head) -> Result<(), Ended> {
+    async fn compare(&self, shelf: &mut dyn Shelf, applied: Head) -> Result<(), Ended> {
         let head = self.ledger.book().head();
-        if applied.seq > head.seq {
-            return Err(TablesHarm::Ahead {
+        let wrong = if applied.seq > head.seq {
+            TablesHarm::Ahead {
                 tables: applied.seq,
                 journal: head.seq,
             }
-            .into());
-        }
-        let ours = match applied.seq.checked_sub(1) {
-            None => Head::GENESIS,
-            Some(before) => {
-                let records = self.ledger.records(before, 1).await?;
-                records.first().map_or(Head::GENESIS, |r| r.head())
+        } else {
+            let ours = match applied.seq.checked_sub(1) {
+                None => Head::GENESIS,
+                Some(before) => {
+                    let records = self.ledger.records(before, 1).await?;
+                    records.first().map_or(Head::GENESIS, |r| r.head())
+                }
+            };
+            if ours == applied {
+                return Ok(());
             }
+            TablesHarm::WrongChain { seq: applied.seq }
         };
-        if ours != applied {
-            return Err(TablesHarm::WrongChain { seq: applied.seq }.into());
+        // Another ledger's tables can prove it; a number that somebody changed cannot.
+        let witness = shelf.record(applied.seq).await?;
+        let proven = witness.and_then(|line| verify(line.as_bytes()));
+        if proven == Some(applied.hash) {
+            return Err(wrong.into());
         }
-        Ok(())
+        let what = format!(
+            "db4sci.applied is at {}, and no record proves it",
+            applied.seq
+        );
+        Err(TablesHarm::Altered(what).into())
     }
 
     /// Waits for a new book, a call, or an instant. Safe to cancel: all three are only looked at.

@@ -1,11 +1,14 @@
 //! Getting at the tables.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use crate::admin::book::Book;
 use crate::admin::bootstrap::bootstrap;
 use crate::admin::journal::{Head, Record};
-use crate::admin::tables::{Access, Tables, TablesError};
+use crate::admin::tables::{self, Access, Tables, TablesError};
+use crate::model::Clock;
 
 /// A connection to tables that entries can be brought into.
 #[async_trait]
@@ -15,6 +18,18 @@ pub trait Shelf: Send {
 
     /// See [`Tables::apply`].
     async fn apply(&mut self, records: &[Record], book: &Book) -> Result<Head, TablesError>;
+
+    /// See [`Tables::prove`].
+    async fn prove(&mut self) -> Result<(), TablesError>;
+
+    /// See [`Tables::stamp`].
+    async fn stamp(&mut self) -> Result<String, TablesError>;
+
+    /// See [`Tables::record`].
+    async fn record(&mut self, seq: u64) -> Result<Option<String>, TablesError>;
+
+    /// See [`Tables::carry_over`].
+    async fn carry_over(&mut self) -> Result<u64, TablesError>;
 }
 
 /// Makes connections to the tables, with everything in place for entries.
@@ -25,6 +40,13 @@ pub trait Reach: Send + Sync + 'static {
     /// # Errors
     /// See [`TablesError`].
     async fn reach(&self) -> Result<Box<dyn Shelf>, TablesError>;
+
+    /// Moves harmed tables out of the way, and says where they lie now: the next connection makes
+    /// new ones.
+    ///
+    /// # Errors
+    /// See [`TablesError`]; nothing was moved then.
+    async fn set_aside(&self) -> Result<String, TablesError>;
 }
 
 #[async_trait]
@@ -36,19 +58,40 @@ impl Shelf for Tables {
     async fn apply(&mut self, records: &[Record], book: &Book) -> Result<Head, TablesError> {
         Tables::apply(self, records, book).await
     }
+
+    async fn prove(&mut self) -> Result<(), TablesError> {
+        Tables::prove(self).await
+    }
+
+    async fn stamp(&mut self) -> Result<String, TablesError> {
+        Tables::stamp(self).await
+    }
+
+    async fn record(&mut self, seq: u64) -> Result<Option<String>, TablesError> {
+        Tables::record(self, seq).await
+    }
+
+    async fn carry_over(&mut self) -> Result<u64, TablesError> {
+        Tables::carry_over(self).await
+    }
 }
 
 /// The real `mydb_admin`. Where its login is refused, as on a server that was just made, roles and
 /// database are made first.
 pub struct MydbAdmin {
     access: Box<dyn Fn() -> Option<Access> + Send + Sync>,
+    clock: Arc<dyn Clock>,
 }
 
 impl MydbAdmin {
     /// Asks, at every try, where `mydb_admin` is; `None`: it is not there yet.
-    pub fn new(access: impl Fn() -> Option<Access> + Send + Sync + 'static) -> Self {
+    pub fn new(
+        clock: Arc<dyn Clock>,
+        access: impl Fn() -> Option<Access> + Send + Sync + 'static,
+    ) -> Self {
         MydbAdmin {
             access: Box::new(access),
+            clock,
         }
     }
 
@@ -74,5 +117,10 @@ impl MydbAdmin {
 impl Reach for MydbAdmin {
     async fn reach(&self) -> Result<Box<dyn Shelf>, TablesError> {
         Ok(Box::new(self.tables().await?))
+    }
+
+    async fn set_aside(&self) -> Result<String, TablesError> {
+        let access = (self.access)().ok_or(TablesError::Absent)?;
+        tables::set_aside(&access, self.clock.now()).await
     }
 }

@@ -20,6 +20,11 @@ struct State {
     down: bool,
     tries: u32,
     lose_answers: bool,
+    changes: u32,
+    altered: bool,
+    always_altered: bool,
+    aside: u32,
+    carried: u32,
 }
 
 impl Fake {
@@ -50,6 +55,15 @@ impl Reach for Fake {
         self.down()?;
         Ok(Box::new(self.clone()))
     }
+
+    async fn set_aside(&self) -> Result<String, TablesError> {
+        self.down()?;
+        self.set(|s| {
+            s.aside += 1;
+            (s.altered, s.records) = (s.always_altered, Vec::new());
+        });
+        Ok("harmed_now".to_owned())
+    }
 }
 
 #[async_trait]
@@ -74,6 +88,32 @@ impl Shelf for Fake {
         }
         self.down()?;
         Ok(self.head())
+    }
+
+    async fn prove(&mut self) -> Result<(), TablesError> {
+        self.down()?;
+        if self.0.lock().unwrap().altered {
+            return Err(TablesHarm::Altered("log 2".to_owned()).into());
+        }
+        Ok(())
+    }
+
+    async fn stamp(&mut self) -> Result<String, TablesError> {
+        self.down()?;
+        let state = self.0.lock().unwrap();
+        Ok(format!("{} {}", state.changes, state.records.len()))
+    }
+
+    async fn record(&mut self, seq: u64) -> Result<Option<String>, TablesError> {
+        self.down()?;
+        let state = self.0.lock().unwrap();
+        let found = state.records.iter().find(|r| r.entry.seq == seq);
+        Ok(found.map(|r| r.line.clone()))
+    }
+
+    async fn carry_over(&mut self) -> Result<u64, TablesError> {
+        self.set(|s| s.carried += 1);
+        Ok(0)
     }
 }
 
@@ -210,4 +250,29 @@ async fn another_instances_tables_are_harm() {
         s.doing == Doing::Harmed(TablesHarm::WrongChain { seq: 2 })
     })
     .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn altered_rows_are_noticed_within_seconds_and_made_again() {
+    let ledger = ledger(&MemoryStorage::new(), 300).await;
+    let fake = Fake::default();
+    let applier = Applier::spawn(ledger.clone(), fake.clone());
+    until(&applier, following).await;
+    fake.set(|s| (s.altered, s.changes) = (true, 1));
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    until(&applier, following).await;
+    // What was done about it is the newest entry.
+    assert_eq!(fake.head().seq, 301);
+    let state = fake.0.lock().unwrap();
+    assert_eq!((state.aside, state.carried), (1, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn tables_that_are_harmed_again_and_again_are_left_to_a_person() {
+    let ledger = ledger(&MemoryStorage::new(), 3).await;
+    let fake = Fake::default();
+    fake.set(|s| (s.altered, s.always_altered) = (true, true));
+    let applier = Applier::spawn(ledger.clone(), fake.clone());
+    until(&applier, |s| matches!(s.doing, Doing::Harmed(_))).await;
+    assert_eq!(fake.0.lock().unwrap().aside, 3);
 }

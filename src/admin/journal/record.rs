@@ -117,6 +117,8 @@ pub struct Record {
     pub rest: u32,
     /// What it says.
     pub entry: Entry,
+    /// Its line as it lies on the disk, without the end of line.
+    pub line: String,
 }
 
 impl Record {
@@ -188,9 +190,11 @@ pub fn encode(
     line.extend_from_slice(hash.to_string().as_bytes());
     line.extend_from_slice(b"\",");
     line.extend_from_slice(sealed);
+    let text = String::from_utf8(line.clone()).map_err(|e| e.to_string())?;
     line.push(b'\n');
     let Body { entry, .. } = body;
     let record = Record {
+        line: text,
         hash,
         prev,
         synced,
@@ -243,6 +247,8 @@ pub fn decode(line: &[u8]) -> Decoded {
             synced,
             rest,
             entry,
+            // JSON that was read is text.
+            line: String::from_utf8_lossy(line).into_owned(),
         })),
         Err(error) => Decoded::Unreadable(error.to_string()),
     }

@@ -13,9 +13,9 @@ use std::collections::BTreeMap;
 use sqlx::Connection;
 use sqlx::postgres::PgConnection;
 
-use super::backups;
 use super::clean::{instant, json, number, text};
 use super::{Tables, TablesError, TablesHarm, head_of, in_time};
+use super::{backups, proof};
 use crate::admin::book::{Book, Row};
 use crate::admin::journal::{Head, Record};
 use crate::model::database::Source;
@@ -62,18 +62,21 @@ impl Tables {
             for record in new {
                 backups::write(&mut tx, &record.entry).await.map_err(sql)?;
             }
-            for (name, touch) in touches(new) {
-                if let Some(row) = book.row(&name) {
-                    write_container(&mut tx, row, &touch).await.map_err(sql)?;
-                    write_state(&mut tx, row, &touch).await.map_err(sql)?;
+            let touches = touches(new);
+            for (name, touch) in &touches {
+                if let Some(row) = book.row(name) {
+                    write_container(&mut tx, row, touch).await.map_err(sql)?;
+                    write_state(&mut tx, row, touch).await.map_err(sql)?;
                 } else {
-                    let problems = book.unborn().find(|(unborn, _)| **unborn == name);
+                    let problems = book.unborn().find(|(unborn, _)| *unborn == name);
                     let problems = problems.map(|(_, problems)| problems);
-                    write_unborn(&mut tx, &name, problems, &touch)
+                    write_unborn(&mut tx, name, problems, touch)
                         .await
                         .map_err(sql)?;
                 }
             }
+            let names: Vec<&DbName> = touches.keys().collect();
+            proof::keep(&mut tx, new, &names).await.map_err(sql)?;
             sqlx::query("update db4sci.applied set seq = $1, hash = $2")
                 .bind(number(last.entry.seq))
                 .bind(last.hash.to_string())

@@ -5,8 +5,8 @@ use sqlx::migrate::MigrateError;
 use crate::admin::quote::QuoteError;
 use crate::model::Class;
 
-/// The tables are not what the ledger made them. Nothing is applied to them until somebody has
-/// looked or they were rebuilt.
+/// The tables are not what the ledger made them. Nothing is applied to them until they were made
+/// again, or somebody has looked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TablesHarm {
     /// A table, column or the row that counts is gone.
@@ -31,9 +31,23 @@ pub enum TablesHarm {
         /// The last entry in the tables.
         seq: u64,
     },
+    /// Rows are not as they were written.
+    #[error("mydb_admin: somebody else changed what only db4sci writes: {0}")]
+    Altered(String),
     /// A row has the number of an entry that was not applied yet.
     #[error("mydb_admin: somebody else wrote rows that only db4sci writes: {0}")]
     Foreign(String),
+}
+
+impl TablesHarm {
+    /// Whether tables made again from the ledger end it. Where the two disagree about what was
+    /// accepted, the ledger may be the one that is harmed.
+    pub fn is_mendable(&self) -> bool {
+        match self {
+            TablesHarm::Missing(_) | TablesHarm::Altered(_) | TablesHarm::Foreign(_) => true,
+            TablesHarm::Ahead { .. } | TablesHarm::WrongChain { .. } => false,
+        }
+    }
 }
 
 /// Why the tables could not be read or written.
@@ -117,6 +131,14 @@ impl TablesError {
         }
     }
 
+    /// Whether the server went away: a later try may tell more.
+    pub(super) fn is_lost(&self) -> bool {
+        matches!(
+            self,
+            TablesError::Unreachable { .. } | TablesError::TimedOut { .. }
+        )
+    }
+
     /// Sorts what sqlx says by what can be done about it.
     pub(in crate::admin) fn sql(what: &'static str, error: sqlx::Error) -> Self {
         match &error {
@@ -141,8 +163,10 @@ impl TablesError {
                 what,
                 source: Box::new(error),
             },
-            // No such schema, table, column, function.
-            "3F000" | "42P01" | "42703" | "42883" => TablesHarm::Missing(said(&error)).into(),
+            // No such schema, table, column, function; or no right to what is the daemon's own.
+            "3F000" | "42P01" | "42703" | "42883" | "42501" => {
+                TablesHarm::Missing(said(&error)).into()
+            }
             "23505" => TablesHarm::Foreign(said(&error)).into(),
             _ => TablesError::Sql {
                 what,

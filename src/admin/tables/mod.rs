@@ -3,6 +3,8 @@
 //! - `access`: where the server is, and logins;
 //! - here: connecting, making the tables, and how much of the ledger is in them;
 //! - `apply`: bringing entries in, by number, each once;
+//! - `proof`: whether they are as they were written;
+//! - `mend`: harmed ones out of the way;
 //! - `edits`: what people wrote and nobody has answered;
 //! - `feed`: the hint that there is something to look at.
 //!
@@ -15,6 +17,8 @@ mod clean;
 mod edits;
 mod error;
 mod feed;
+mod mend;
+mod proof;
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -30,6 +34,7 @@ pub use access::{Access, DAEMON_ROLE, PEOPLE_ROLE};
 pub use edits::Edit;
 pub use error::{TablesError, TablesHarm};
 pub use feed::{Feed, Hint};
+pub use mend::set_aside;
 
 /// Longest wait for an answer.
 const ANSWER: Duration = Duration::from_secs(35);

@@ -1,0 +1,187 @@
+//! Harm done to the tables of a real server, by its superuser: noticed, and mended from the ledger.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use db4sci::admin::applier::Doing;
+use db4sci::admin::{Applier, MydbAdmin};
+use db4sci::model::{Change, SystemClock, Who};
+use sqlx::postgres::PgConnection;
+
+use crate::support_admin::{Server, admitted, database, entry, ledger, one, run, stopped};
+
+/// What the superuser does, from the plain to the devious.
+const HARMS: &[(&str, &str)] = &[
+    ("a table dropped", "drop table state cascade"),
+    (
+        "all tables dropped",
+        "drop table container, state, log, backup_log cascade",
+    ),
+    ("the technical schema dropped", "drop schema db4sci cascade"),
+    ("rows of log removed", "delete from log where id = 2"),
+    (
+        "a row of log altered",
+        "update log set message = 'nothing happened' where id = 3",
+    ),
+    (
+        "a row of log swapped",
+        "update log set id = -id where id in (3, 4); update log set id = 7 + id where id < 0",
+    ),
+    (
+        "a row of log made up",
+        "insert into log values (999, now(), 'x', null, 'x', 'x', 'x', 'x')",
+    ),
+    ("log emptied", "truncate log"),
+    (
+        "a row of state removed",
+        "delete from state where name = 'genomics'",
+    ),
+    (
+        "what is observed altered",
+        "update state set observed = 'Stopped' where name = 'genomics'",
+    ),
+    (
+        "a spec altered without an edit",
+        "update state set spec = '{}' where name = 'genomics'",
+    ),
+    ("a secret altered", "update container set secrets = '{}'"),
+    (
+        "a container's row made up",
+        "insert into container (id, uid, name, engine, image, ts) values (77, gen_random_uuid(), 'x', 'x', 'x', now())",
+    ),
+    (
+        "a backup made up",
+        "insert into backup_log (id, ts, name, uid, slot, attempt, kind, store, state) values (5, now(), 'x', gen_random_uuid(), '', '', '', '', 'Verified')",
+    ),
+    ("a column added", "alter table log add column extra text"),
+    (
+        "a column renamed",
+        "alter table state rename note to remark",
+    ),
+    ("its number moved", "update db4sci.applied set seq = 4000"),
+    (
+        "its number moved back",
+        "update db4sci.applied set seq = 1, hash = repeat('a', 64)",
+    ),
+    (
+        "the guard switched off",
+        "alter table state disable trigger guard_state",
+    ),
+    ("the guard removed", "drop trigger guard_rows on log"),
+    (
+        "the daemon's rights taken",
+        "revoke all on log from db4sci; alter table log owner to postgres",
+    ),
+];
+
+/// Everything that only the daemon writes, without what is written about the repairs.
+async fn digest(root: &mut PgConnection, last: u64) -> serde_json::Value {
+    let sql = format!(
+        "select (select md5(string_agg(l::text, '|' order by id)) from log l where id <= {last}) as log,
+                (select count(*) from log where id <= {last}) as rows,
+                (select string_agg(row(name, spec, state, note, c_id, source, observed, generation,
+                    observed_generation)::text, '|' order by name) from state
+                 where source <> 'row' or c_id is not null) as state,
+                (select string_agg(row(id, uid, name, engine, image, data, secrets)::text, '|'
+                    order by id) from container) as container,
+                (select count(*) from backup_log) as backups"
+    );
+    one(root, Box::leak(sql.into_boxed_str())).await
+}
+
+/// Waits until the tables are proven, with everything up to a number in them.
+async fn until(applier: &Applier, what: &str, seq: u64) {
+    let mut status = applier.watch();
+    let found = status.wait_for(|s| s.applied >= seq && s.doing == Doing::Following);
+    let found = tokio::time::timeout(Duration::from_secs(60), found).await;
+    assert!(found.is_ok(), "{what}: {:?}", applier.status());
+}
+
+#[tokio::test]
+async fn whatever_a_superuser_does_to_the_tables_is_noticed_and_mended() {
+    let server = Server::start("postgres:17").await;
+    let ledger = ledger().await;
+    let access = server.access.clone();
+    let reach = MydbAdmin::new(Arc::new(SystemClock), move || Some(access.clone()));
+    let applier = Applier::spawn(ledger.clone(), reach);
+    for new in [
+        admitted(Who::Daemon, database("genomics", 32012, 1)),
+        entry(Who::Daemon, "genomics", Change::Noted),
+        entry(Who::Daemon, "genomics", stopped(&Who::Daemon)),
+        admitted(Who::Daemon, database("assays", 32013, 1)),
+        entry(Who::Daemon, "assays", Change::Noted),
+    ] {
+        ledger.append(new).await.unwrap();
+    }
+    until(&applier, "the first entries", 5).await;
+    drop(applier);
+    let mut root = server.session("postgres").await;
+    let before = digest(&mut root, 5).await;
+    assert_eq!(before["rows"], 5);
+
+    for (what, harm) in HARMS {
+        // A new one each time: of one applier that mends again and again, a person is wanted.
+        let access = server.access.clone();
+        let reach = MydbAdmin::new(Arc::new(SystemClock), move || Some(access.clone()));
+        let applier = Applier::spawn(ledger.clone(), reach);
+        let head = ledger.book().head().seq;
+        until(&applier, what, head).await;
+
+        run(&mut root, "set session_replication_role = replica")
+            .await
+            .unwrap();
+        run(&mut root, harm).await.unwrap();
+        run(&mut root, "set session_replication_role = origin")
+            .await
+            .unwrap();
+        let begun = std::time::Instant::now();
+        // Its own entry about the repair is in the tables, too.
+        until(&applier, what, head + 1).await;
+        let took = begun.elapsed();
+        assert!(took < Duration::from_secs(15), "{what}: {took:?}");
+        assert_eq!(digest(&mut root, 5).await, before, "{what}");
+        drop(applier);
+    }
+    let kept = "select count(*) from pg_namespace where starts_with(nspname, 'harmed_')";
+    let kept = one(&mut root, kept).await;
+    assert_eq!(kept["count"], HARMS.len());
+}
+
+#[tokio::test]
+async fn edits_that_waited_in_harmed_tables_wait_in_the_new_ones() {
+    let server = Server::start("postgres:15").await;
+    let ledger = ledger().await;
+    ledger
+        .append(admitted(Who::Daemon, database("genomics", 32012, 1)))
+        .await
+        .unwrap();
+    let access = server.access.clone();
+    let reach = || {
+        let access = access.clone();
+        MydbAdmin::new(Arc::new(SystemClock), move || Some(access.clone()))
+    };
+    let applier = Applier::spawn(ledger.clone(), reach());
+    until(&applier, "the first entry", 1).await;
+    let mut person = server.person("anna").await;
+    run(&mut person, crate::INSERT).await.unwrap();
+    let stop = "update state set state = 'Stopped', note = 'INC-812' where name = 'genomics'";
+    run(&mut person, stop).await.unwrap();
+    let mut root = server.session("postgres").await;
+    run(&mut root, "drop table log cascade").await.unwrap();
+    until(&applier, "the repair", 2).await;
+
+    let mut tables = server.tables().await;
+    let edits = tables.edits().await.unwrap();
+    let edits: Vec<(&str, &str, &str)> = edits
+        .iter()
+        .map(|e| (e.name.as_str(), e.state.as_str(), e.changed_by.as_str()))
+        .collect();
+    assert_eq!(
+        edits,
+        [
+            ("genomics", "Stopped", "anna"),
+            ("proteomics", "Running", "anna")
+        ]
+    );
+    tables.prove().await.unwrap();
+}
