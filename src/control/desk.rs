@@ -4,6 +4,7 @@
 
 mod asked;
 mod dumps;
+mod recover;
 mod restore;
 mod works;
 
@@ -25,6 +26,7 @@ use crate::model::{
     Backup, BackupState, Change, Clock, Database, DbName, Outcome, Timestamp, WantedState,
 };
 use crate::plan::backups::{self, Known, Retirement, Work};
+use crate::plan::recovery::Recovery;
 use crate::plan::retention::Fate;
 
 /// How often it is asked what is due.
@@ -37,6 +39,8 @@ const UNTIL_READY: Duration = Duration::from_secs(900);
 const PAUSE: Duration = Duration::from_millis(500);
 /// Until a restore test that could not be made is tried again.
 const TEST_AGAIN: TimeDelta = TimeDelta::minutes(30);
+/// Until a restore of lost data that failed is tried again, perhaps from an older backup.
+const RECOVER_AGAIN: TimeDelta = TimeDelta::seconds(30);
 
 /// What it needs, and what is under way.
 pub struct Desk {
@@ -56,6 +60,33 @@ pub struct Desk {
 
 /// Why something is not begun; nothing was changed then.
 pub type Refused = String;
+
+/// What is due by itself.
+enum Due {
+    Recovery(Recovery),
+    Backup(Work),
+}
+
+impl Due {
+    fn what(&self) -> String {
+        match self {
+            Due::Recovery(Recovery::Restore(id)) => format!("recovery from {id}"),
+            Due::Recovery(Recovery::StartOver) => "recovery from the ledger".to_owned(),
+            Due::Backup(Work::Take { kind, .. }) => format!("{} backup", kind.as_str()),
+            Due::Backup(Work::Verify(id)) => format!("restore test of {id}"),
+            Due::Backup(Work::Prune(ids)) => format!("removal of {} backups", ids.len()),
+            Due::Backup(Work::Retire(_)) => "retirement".to_owned(),
+        }
+    }
+
+    /// Whether something is less afterwards.
+    fn removes(&self) -> bool {
+        match self {
+            Due::Recovery(_) | Due::Backup(Work::Take { .. } | Work::Verify(_)) => false,
+            Due::Backup(Work::Prune(_) | Work::Retire(_)) => true,
+        }
+    }
+}
 
 impl Desk {
     /// A desk that lets so many works go on at once.
@@ -113,26 +144,30 @@ impl Desk {
     fn begin_due(self: &Arc<Self>) {
         let book = self.ledger.book();
         let now = self.clock.now();
+        let frozen = self.frozen();
         for (name, row) in book.rows() {
-            let busy = self.works.busy(name);
-            let Some(work) = (!busy && row.restoring.is_none())
-                .then(|| self.ask(row, now))
-                .flatten()
-            else {
+            if self.works.busy(name) || row.restoring.is_some() {
                 continue;
+            }
+            let due = match self.lost(row, now) {
+                Some(recovery) => Some(Due::Recovery(recovery)),
+                None => self.ask(row, now).map(Due::Backup),
             };
-            let what = match &work {
-                Work::Take { kind, .. } => format!("{} backup", kind.as_str()),
-                Work::Verify(id) => format!("restore test of {id}"),
-                Work::Prune(ids) => format!("removal of {} backups", ids.len()),
-                Work::Retire(_) => "retirement".to_owned(),
+            let Some(due) = due.filter(|due| !(frozen && due.removes())) else {
+                continue;
             };
             let (this, row) = (self.clone(), row.clone());
             // Whoever was quicker has the turn; what is due now is due at the next beat, too.
-            if let Some((begun, turn)) = self.works.begin(name, what, now) {
+            if let Some((begun, turn)) = self.works.begin(name, due.what(), now) {
                 self.spawn(name, begun.id, async move {
                     let _turn = turn;
-                    this.carry_out(row, work).await
+                    match due {
+                        Due::Recovery(recovery) => {
+                            let done = this.recover(&row, recovery).await;
+                            this.put_off(&row, RECOVER_AGAIN, done)
+                        }
+                        Due::Backup(work) => this.carry_out(row, work).await,
+                    }
                 });
             }
         }
@@ -163,9 +198,24 @@ impl Desk {
 
     fn ask(&self, row: &Row, now: Timestamp) -> Option<Work> {
         let work = self.known(row, |known| backups::due(known, now))?;
-        let again = self.again.lock().unwrap_or_else(PoisonError::into_inner);
-        let waits = again.get(&row.database.name).is_some_and(|at| now < *at);
+        let waits = self.waits(&row.database.name, now);
         (!waits || matches!(work, Work::Take { .. })).then_some(work)
+    }
+
+    /// Whether what failed is not to be tried again yet.
+    fn waits(&self, name: &DbName, now: Timestamp) -> bool {
+        let again = self.again.lock().unwrap_or_else(PoisonError::into_inner);
+        again.get(name).is_some_and(|at| now < *at)
+    }
+
+    /// Lets what failed wait before it is tried again.
+    fn put_off<T>(&self, row: &Row, wait: TimeDelta, done: Result<T, String>) -> Result<T, String> {
+        if done.is_err() {
+            let at = self.clock.now() + wait;
+            let mut again = self.again.lock().unwrap_or_else(PoisonError::into_inner);
+            again.insert(row.database.name.clone(), at);
+        }
+        done
     }
 
     /// The backups of a database, newest first, with what keeps them.
@@ -236,29 +286,16 @@ impl Desk {
             Work::Verify(id) => {
                 let backup = self.chosen(&row, Some(&id))?;
                 let tested = self.test(&row, &backup).await;
-                if tested.is_err() {
-                    let at = self.clock.now() + TEST_AGAIN;
-                    let mut again = self.again.lock().unwrap_or_else(PoisonError::into_inner);
-                    again.insert(row.database.name.clone(), at);
-                }
-                tested
+                self.put_off(&row, TEST_AGAIN, tested)
             }
             Work::Retire(backup) => self.retire(&row, backup).await,
             Work::Prune(ids) => {
                 let mut removed = 0;
                 for id in ids {
                     if let Some(backup) = row.backups.get(&id) {
-                        let done = self
-                            .archive
-                            .remove(backup, "nothing keeps it any more")
-                            .await;
-                        if let Err(error) = done {
-                            let at = self.clock.now() + TEST_AGAIN;
-                            let mut again =
-                                self.again.lock().unwrap_or_else(PoisonError::into_inner);
-                            again.insert(row.database.name.clone(), at);
-                            return Err(error.to_string());
-                        }
+                        let why = "nothing keeps it any more";
+                        let done = self.archive.remove(backup, why).await;
+                        self.put_off(&row, TEST_AGAIN, done.map_err(|e| e.to_string()))?;
                         removed += 1;
                     }
                 }

@@ -204,6 +204,12 @@ pub enum Change {
         /// The final backup; `None`: there was nothing to save.
         backup: Option<BackupId>,
     },
+    /// Its data is beyond use and was moved aside; it begins anew, empty. Only `mydb_admin`: all that it
+    /// showed is in the ledger.
+    StartedOver {
+        /// Whose.
+        uid: Uid,
+    },
     /// Something was done to a database; changes no row but the log's.
     Acted {
         /// The action's kind.
@@ -244,6 +250,7 @@ impl Change {
             Change::RestoreBegan { .. } => "restore_began",
             Change::RestoreEnded { .. } => "restore_ended",
             Change::Retired { .. } => "retired",
+            Change::StartedOver { .. } => "started_over",
             Change::Acted { action } => action,
             Change::Noted => "noted",
         }

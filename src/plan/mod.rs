@@ -13,6 +13,7 @@ mod down;
 mod drift;
 mod lifecycle;
 pub mod phase;
+pub mod recovery;
 pub mod render;
 mod replace;
 pub mod retention;

@@ -227,6 +227,10 @@ pub trait DataDirs: Send + Sync + 'static {
     async fn set_aside_half_made(&self, db: &Database, now: Timestamp)
     -> Result<PathBuf, DirError>;
 
+    /// Moves `mydb_admin`'s data aside, if any is left, and marks its place for a first start: what it
+    /// held is in the ledger. Gives where it is kept then. Refuses any other database.
+    async fn give_up(&self, db: &Database, now: Timestamp) -> Result<PathBuf, DirError>;
+
     /// Writes guard and configuration.
     async fn write_files(
         &self,

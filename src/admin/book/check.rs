@@ -21,6 +21,16 @@ impl Book {
             | Change::Inspected { uid, .. }
             | Change::RestoreBegan { uid, .. }
             | Change::RestoreEnded { uid } => self.check_uid(new, *uid),
+            Change::StartedOver { uid } => {
+                self.check_uid(new, *uid)?;
+                match &new.name {
+                    Some(name) if name.is_mydb_admin() => Ok(()),
+                    _ => Err(
+                        "only mydb_admin may begin anew: what others held is nowhere else"
+                            .to_owned(),
+                    ),
+                }
+            }
             Change::Retired { uid, .. } => {
                 self.check_uid(new, *uid)?;
                 let row = self.check_row(new)?;

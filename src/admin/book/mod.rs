@@ -253,6 +253,11 @@ impl Book {
             Change::Retired { uid: _, backup } => {
                 self.change(entry)?.retired = Some((at, backup.clone()));
             }
+            Change::StartedOver { uid: _ } => {
+                let row = self.change(entry)?;
+                (row.initialised, row.initialised_at) = (false, None);
+                row.quarantined = None;
+            }
             Change::Overridden { by } => self.change(entry)?.over = Some(by.clone()),
             Change::Resumed => self.change(entry)?.over = None,
             Change::RestartAsked => self.change(entry)?.restart_asked = Some(at),

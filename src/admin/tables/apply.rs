@@ -150,6 +150,7 @@ fn touches(records: &[Record]) -> BTreeMap<DbName, Touch> {
             | Change::RestoreBegan { .. }
             | Change::RestoreEnded { .. }
             | Change::Retired { .. }
+            | Change::StartedOver { .. }
             | Change::Acted { .. }
             | Change::Noted => {}
         }

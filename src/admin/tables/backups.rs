@@ -29,6 +29,7 @@ pub(super) async fn write(conn: &mut PgConnection, entry: &Entry) -> Result<(), 
         | Change::RestoreBegan { .. }
         | Change::RestoreEnded { .. }
         | Change::Retired { .. }
+        | Change::StartedOver { .. }
         | Change::Acted { .. }
         | Change::Noted => return Ok(()),
     };

@@ -72,8 +72,15 @@ impl Desk {
                 })?;
         }
         let image = image_of(db)?;
-        let built = self.archive.build(db, &image, backup).await;
-        let built = built.map_err(|e| format!("{e}; nothing was changed"))?;
+        let built = match self.archive.build(db, &image, backup).await {
+            Ok(built) => built,
+            Err(error) => {
+                if error.is_damage() {
+                    self.archive.damaged(backup, &error).await.map_err(told)?;
+                }
+                return Err(format!("{error}; nothing was changed"));
+            }
+        };
         let aside = self.archive.aside(db, &backup.id);
         let begun = Change::RestoreBegan {
             uid: db.uid,

@@ -30,24 +30,39 @@ impl Archive {
                     built.manifest.contents.counts.len()
                 )
             }
-            Err(error) if error.is_damage() => {
-                let why = error.to_string();
-                backup.state = BackupState::Damaged;
-                backup.finished = Some(now);
-                backup.error = Some(why.clone());
-                self.metrics
-                    .backup_failed(&backup.id.name, &backup.id.store, "drill");
-                format!(
-                    "{} cannot be restored: {why}; another one is taken",
-                    backup.id
-                )
-            }
+            Err(error) if error.is_damage() => return self.damaged(&backup, &error).await,
             Err(error) => {
                 self.metrics
                     .backup_failed(&backup.id.name, &backup.id.store, error.word());
                 return Err(error);
             }
         };
+        self.note(&backup, message).await?;
+        Ok(backup)
+    }
+
+    /// Writes that a backup was found damaged; gives it as it is known from now on.
+    ///
+    /// # Errors
+    /// When the ledger does not take it.
+    pub async fn damaged(
+        &self,
+        backup: &Backup,
+        error: &BackupError,
+    ) -> Result<Backup, BackupError> {
+        let why = error.to_string();
+        let backup = Backup {
+            state: BackupState::Damaged,
+            finished: Some(self.clock.now()),
+            error: Some(why.clone()),
+            ..backup.clone()
+        };
+        self.metrics
+            .backup_failed(&backup.id.name, &backup.id.store, "drill");
+        let message = format!(
+            "{} cannot be restored: {why}; another one is taken",
+            backup.id
+        );
         self.note(&backup, message).await?;
         Ok(backup)
     }

@@ -90,6 +90,11 @@ impl DataDirs for HostDirs {
         blocking(move || place::set_aside(&this.state_dir, this.root, &db, now)).await
     }
 
+    async fn give_up(&self, db: &Database, now: Timestamp) -> Result<PathBuf, DirError> {
+        let (this, db) = (self.clone(), db.clone());
+        blocking(move || place::give_up(&this.state_dir, this.root, &db, now)).await
+    }
+
     async fn write_files(
         &self,
         site: &Site,

@@ -240,6 +240,36 @@ pub(super) fn set_aside(
         ));
     }
     let _held = hold(db)?;
+    move_aside(root, db, now)
+}
+
+/// Moves data that is beyond use aside, if any is left, and marks its place for a first start. Gives
+/// where it is kept then.
+pub(super) fn give_up(
+    state_dir: &Path,
+    root: u32,
+    db: &Database,
+    now: Timestamp,
+) -> Result<PathBuf, DirError> {
+    if !db.name.is_mydb_admin() {
+        return refused(format!(
+            "what {} held is nowhere else, and is not given up; {UNTOUCHED}",
+            db.name
+        ));
+    }
+    let marked = match seen(state_dir, db)?.and_then(|seen| seen.marker) {
+        Some(marker) => own(db, &marker).map(|_| true)?,
+        None => false,
+    };
+    let _held = marked.then(|| hold(db)).transpose()?;
+    let kept = move_aside(root, db, now)?;
+    remember(state_dir, &db.volume.path, root)?;
+    mark_place(root, db)?;
+    Ok(kept)
+}
+
+fn move_aside(root: u32, db: &Database, now: Timestamp) -> Result<PathBuf, DirError> {
+    let from = db.data_dir();
     let aside = db.volume.path.join(MARKERS).join(".aside");
     folder(&aside, 0o700, root)?;
     let to = aside.join(format!("{}-{}", db.name, now.format("%Y%m%dT%H%M%S%.3fZ")));

@@ -65,6 +65,11 @@ impl DataDirs for World {
             .await
     }
 
+    async fn give_up(&self, db: &Database, now: Timestamp) -> Answer<PathBuf> {
+        self.act(Part::Disk, "give up", |state| state.give_up(db, now))
+            .await
+    }
+
     async fn write_files(&self, site: &Site, db: &Database, wanted: &FilesWanted) -> Answer<()> {
         self.act(Part::Disk, "write files", |state| {
             state.writable(db)?;
@@ -261,27 +266,49 @@ impl State {
         if seen.inner_uid.is_some() {
             return refused("its first start had ended well".to_owned());
         }
-        let lock = self.disk.markers.get(&db.marker_dir()).map(|m| m.inode);
-        if self
-            .containers
-            .values()
-            .any(|c| c.server().is_some_and(|s| s.lock == lock))
+        self.unlocked(db)?;
+        if let Some(inode) = self.disk.dirs.get(&db.data_dir())
+            && self.disk.data.get(inode).is_some_and(|d| d.rows > 0)
         {
+            self.violation(format!("data of {} with rows was set aside", db.name));
+        }
+        Ok(self.move_aside(db, now))
+    }
+
+    fn give_up(&mut self, db: &Database, now: Timestamp) -> Answer<PathBuf> {
+        if !db.name.is_mydb_admin() {
+            return refused("what it held is nowhere else".to_owned());
+        }
+        let seen = self.known(db)?.unwrap_or_default();
+        if seen.marker.is_some_and(|marker| marker.uid != db.uid) {
+            return refused("marked as the place of another database".to_owned());
+        }
+        self.unlocked(db)?;
+        self.mark_place(db);
+        Ok(self.move_aside(db, now))
+    }
+
+    /// No server runs on the data.
+    fn unlocked(&self, db: &Database) -> Answer<()> {
+        let lock = self.disk.markers.get(&db.marker_dir()).map(|m| m.inode);
+        let mut servers = self.containers.values().filter_map(|c| c.server());
+        if lock.is_some() && servers.any(|s| s.lock == lock) {
             return refused("a server runs on it".to_owned());
         }
+        Ok(())
+    }
+
+    fn move_aside(&mut self, db: &Database, now: Timestamp) -> PathBuf {
         let to = db.volume.path.join(".db4sci/.aside").join(format!(
             "{}-{}",
             db.name,
             now.format("%Y%m%dT%H%M%S%.3fZ")
         ));
         if let Some(inode) = self.disk.dirs.remove(&db.data_dir()) {
-            if self.disk.data.get(&inode).is_some_and(|d| d.rows > 0) {
-                self.violation(format!("data of {} with rows was set aside", db.name));
-            }
             self.disk.aside.push((to.clone(), inode));
             self.journal.push(format!("set_aside {}", db.name));
         }
-        Ok(to)
+        to
     }
 
     fn mark_initialised(&mut self, db: &Database) -> Answer<()> {

@@ -1,0 +1,76 @@
+//! What comes back by itself: data that is lost.
+
+use super::Desk;
+use crate::admin::Row;
+use crate::model::view::Phase;
+use crate::model::{Change, DbName, Outcome, Reason, Timestamp};
+use crate::plan::recovery::{self, Recovery};
+
+impl Desk {
+    /// What is to be done by itself about lost data, if it was not tried a moment ago.
+    pub(super) fn lost(&self, row: &Row, now: Timestamp) -> Option<Recovery> {
+        let db = &row.database;
+        let view = self.board.view(&db.name)?;
+        let down: Vec<Reason> = view.held.iter().map(|held| held.reason).collect();
+        let recovery = recovery::recovery(db, &down, &row.backups)?;
+        (!self.waits(&db.name, now)).then_some(recovery)
+    }
+
+    /// Brings a database back.
+    pub(super) async fn recover(&self, row: &Row, how: Recovery) -> Result<String, String> {
+        let db = &row.database;
+        let name = &db.name;
+        match how {
+            Recovery::Restore(id) => {
+                let backup = self.chosen(row, Some(&id))?;
+                let done = self.restore(row, &backup).await?;
+                if row.quarantined.is_some() {
+                    let message = format!("{name} has other data now: it is tried again");
+                    self.note(name, Outcome::Done, message, Change::RetryAsked)
+                        .await?;
+                    self.queue.look(name).await;
+                }
+                let gone = if name.is_mydb_admin() {
+                    "what was accepted since is brought in from the ledger".to_owned()
+                } else {
+                    format!(
+                        "what was written since {} is lost",
+                        backup.started.format("%F %H:%M UTC")
+                    )
+                };
+                let message = format!("{name} had lost its data: {done}; {gone}");
+                let change = Change::Acted {
+                    action: "recovered".to_owned(),
+                };
+                self.note(name, Outcome::Done, message.clone(), change)
+                    .await?;
+                Ok(message)
+            }
+            Recovery::StartOver => {
+                self.archive
+                    .take_down(db)
+                    .await
+                    .map_err(|e| e.to_string())?;
+                let kept = self.archive.dirs.give_up(db, self.clock.now()).await;
+                let kept = kept.map_err(|e| e.to_string())?;
+                let message = format!(
+                    "{name} had lost its data, and there is no backup of it: it begins anew, and is \
+                     filled from the ledger; what was left is kept in {}",
+                    kept.display()
+                );
+                let change = Change::StartedOver { uid: db.uid };
+                self.note(name, Outcome::Done, message.clone(), change)
+                    .await?;
+                self.queue.look(name).await;
+                Ok(message)
+            }
+        }
+    }
+
+    /// Whether nothing may be removed or retired anywhere: while `mydb_admin` does not answer, nobody
+    /// can look at what would be.
+    pub(super) fn frozen(&self) -> bool {
+        let admin = self.board.view(&DbName::mydb_admin());
+        admin.is_none_or(|view| view.phase != Phase::Ready)
+    }
+}

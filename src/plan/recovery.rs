@@ -1,0 +1,136 @@
+//! What to do about data that is lost: the question that decides between a restore by itself, a new
+//! beginning, and a person.
+
+use std::collections::BTreeMap;
+
+use crate::model::database::OnLost;
+use crate::model::{Backup, BackupId, BackupState, Database, Reason};
+
+/// How a database comes back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recovery {
+    /// From this backup.
+    Restore(BackupId),
+    /// Empty; only `mydb_admin`, which is filled from the ledger.
+    StartOver,
+}
+
+/// What to do by itself, given why the database is down. A restore discards what was written since
+/// its backup, so without `onLost: Restore` a person decides; `mydb_admin` loses nothing by it.
+pub fn recovery(
+    db: &Database,
+    down: &[Reason],
+    backups: &BTreeMap<BackupId, Backup>,
+) -> Option<Recovery> {
+    let admin = db.name.is_mydb_admin();
+    let lost = down.contains(&Reason::DataLost);
+    // Data that no server starts on is as good as lost, where nothing is lost by that.
+    let beyond_use = admin && down.contains(&Reason::Quarantined);
+    let alone = admin || db.on_lost == OnLost::Restore;
+    if !alone || !(lost || beyond_use) {
+        return None;
+    }
+    let newest = |state: BackupState| {
+        let own = backups.values().filter(|b| b.uid == db.uid);
+        own.filter(|b| b.state == state)
+            .max_by_key(|b| (b.id.slot, b.id.attempt))
+    };
+    // One that was never proven is proven by the restore itself, before anything is replaced.
+    let backup = newest(BackupState::Verified).or_else(|| newest(BackupState::Stored));
+    match backup {
+        Some(backup) => Some(Recovery::Restore(backup.id.clone())),
+        None => admin.then_some(Recovery::StartOver),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{BackupKind, Slot, Timestamp};
+    use crate::plan::tests::database;
+
+    fn backup(db: &Database, day: u32, state: BackupState) -> Backup {
+        let started: Timestamp = format!("2026-03-{day:02}T02:00:00Z").parse().unwrap();
+        Backup {
+            id: BackupId {
+                name: db.name.clone(),
+                slot: Slot::at(started),
+                attempt: 1,
+                store: "local".to_owned(),
+            },
+            uid: db.uid,
+            kind: BackupKind::Scheduled,
+            state,
+            started,
+            finished: Some(started),
+            verified: None,
+            bytes: 1,
+            sha256: None,
+            url: String::new(),
+            error: None,
+            keep_until: None,
+            note: String::new(),
+        }
+    }
+
+    #[test]
+    fn who_comes_back_by_itself_and_from_what() {
+        use BackupState::{Damaged, Stored, Verified};
+        let named = |name: &str, on_lost| Database {
+            name: name.parse().unwrap(),
+            on_lost,
+            ..database()
+        };
+        let admin = named("mydb_admin", OnLost::Hold);
+        let hold = named("genomics", OnLost::Hold);
+        let restore = named("genomics", OnLost::Restore);
+        let (lost, crashes) = (Reason::DataLost, Reason::Quarantined);
+        let of = |db: &Database, down: Reason, states: &[BackupState]| {
+            let backups = states
+                .iter()
+                .zip(1..)
+                .map(|(state, day)| backup(db, day, *state))
+                .map(|b| (b.id.clone(), b))
+                .collect();
+            match recovery(db, &[down], &backups)? {
+                Recovery::Restore(id) => Some(id.slot.to_string()[6..8].to_owned()),
+                Recovery::StartOver => Some("over".to_owned()),
+            }
+        };
+        for (db, down, backups, expected) in [
+            (&hold, lost, &[Verified] as &[_], None),
+            (&restore, lost, &[Verified, Verified, Stored], Some("02")),
+            (&restore, lost, &[Stored, Damaged], Some("01")),
+            (&restore, lost, &[Damaged], None),
+            // A person may know better why it crashes.
+            (&restore, crashes, &[Verified], None),
+            (&restore, Reason::DataForeign, &[Verified], None),
+            (&admin, lost, &[Verified, Damaged], Some("01")),
+            (&admin, crashes, &[Verified], Some("01")),
+            (&admin, lost, &[Damaged], Some("over")),
+            (&admin, Reason::DataUnmounted, &[Verified], None),
+            (&admin, Reason::Stopped, &[Verified], None),
+        ] {
+            let found = of(db, down, backups);
+            assert_eq!(
+                found.as_deref(),
+                expected,
+                "{} {down:?} {backups:?}",
+                db.name
+            );
+        }
+        // Of an earlier database of the same name nothing is restored.
+        let earlier = backup(
+            &Database {
+                uid: admin.uid,
+                ..restore.clone()
+            },
+            1,
+            Verified,
+        );
+        let mut other = earlier.clone();
+        other.uid = crate::model::Uid(uuid::Uuid::from_u128(7));
+        let backups = [(other.id.clone(), other)].into();
+        assert_eq!(recovery(&restore, &[lost], &backups), None);
+    }
+}
