@@ -182,18 +182,19 @@ impl Recipe for MariaDb {
     }
 
     fn files(&self, db: &Database) -> FilesWanted {
-        let mut text = String::from(
-            "# Written by db4sci; a change is lost. Set `parameters:` or `config:` in the spec.\n\
-             [mariadbd]\n",
-        );
+        let head = "# Written by db4sci; a change is lost. Set `parameters:` or `config:` in the \
+                    spec.\n[mariadbd]\n";
+        let mut person = head.to_owned();
         for (name, value) in &db.settings {
             // Writing to a String cannot fail.
             let _ = writeln!(
-                text,
+                person,
                 "{name} = \"{}\"",
                 value.replace('\\', "\\\\").replace('"', "\\\"")
             );
         }
+        person.push_str(&shape::config_text(db));
+        let mut text = head.to_owned();
         let _ = writeln!(
             text,
             "innodb_flush_log_at_trx_commit = 1\ninnodb_doublewrite = 1"
@@ -211,7 +212,6 @@ impl Recipe for MariaDb {
         if encrypted {
             text.push_str(&encryption::settings());
         }
-        let person = shape::config_text(db);
         let mut files = shape::files(db, [("db4sci.cnf", text), ("user.cnf", person)]);
         if encrypted {
             files.secrets.push(encryption::key());
@@ -222,7 +222,7 @@ impl Recipe for MariaDb {
     fn container(&self, db: &Database, site: &Site, image: &ImageSeen) -> ContainerSpec {
         let mut spec = shape::container(db, site, image, &self.defaults());
         // Single files: a folder mounted here would hide what the image keeps in it. The person's
-        // file is read first, so that what db4sci promises stands last.
+        // file is read after the settings and before what db4sci promises, which stands last.
         for (file, target) in [("user.cnf", "98-user.cnf"), ("db4sci.cnf", "99-db4sci.cnf")] {
             spec.mounts.push(Mount {
                 source: site.config_dir(&db.name).join(file),
