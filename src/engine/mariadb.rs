@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use crate::model::action::Settings;
 use crate::model::database::{AccountRole, Encryption, TLS, Tls};
 use crate::model::server::{Protocol, Statement, Target};
 use crate::model::{ContainerSpec, Database, FilesWanted, ImageSeen, Memory, Mount, Secret, Site};
@@ -13,7 +14,9 @@ use super::{
     USER_SECRET, login, shape,
 };
 
+mod conf;
 mod encryption;
+mod reload;
 
 /// The account that the image makes at its first start: db4sci's own login.
 pub(super) const SUPERUSER: &str = "root";
@@ -133,32 +136,16 @@ impl Recipe for MariaDb {
         PARAMETERS.check(series, &name, value)
     }
 
-    fn reloads(&self, setting: &str) -> bool {
-        setting == TLS || PARAMETERS.reloads(&setting.replace('-', "_"))
+    fn reloads(&self, setting: &str, value: Option<&str>) -> bool {
+        setting == TLS || reload::possible(&setting.replace('-', "_"), value)
     }
 
-    fn reload_statements(&self, changed: &BTreeMap<String, Option<String>>) -> Vec<Statement> {
-        let each = changed.iter().map(|(name, value)| {
-            if name == TLS {
-                let demanded = value.as_deref() == Some(Tls::Required.as_str());
-                return statement(
-                    "demand TLS, or not",
-                    format!(
-                        "SET GLOBAL require_secure_transport = {}",
-                        u8::from(demanded)
-                    ),
-                );
-            }
-            let name = name.replace('-', "_");
-            let value = value
-                .as_ref()
-                .map_or("DEFAULT".to_owned(), |value| global(&name, value));
-            statement(
-                "set a variable",
-                format!("SET GLOBAL {} = {value}", identifier(&name)),
-            )
-        });
-        each.collect()
+    fn config_settings(&self, text: &str) -> BTreeMap<String, String> {
+        conf::settings(text)
+    }
+
+    fn reload_statements(&self, settings: &Settings) -> Vec<Statement> {
+        reload::statements(settings)
     }
 
     fn certificate_statements(&self) -> Option<Vec<Statement>> {
@@ -357,27 +344,6 @@ impl Recipe for MariaDb {
             "[client]\npassword=\"{}\"\n",
             password.expose().replace('\\', "\\\\").replace('"', "\\\"")
         ))
-    }
-}
-
-/// A value as SET GLOBAL takes it: a file may say `64M`, a statement may not.
-fn global(name: &str, value: &str) -> String {
-    if PARAMETERS.kind(name) != Some("number") {
-        return literal(value);
-    }
-    let factor = match value.chars().last().map(|c| c.to_ascii_uppercase()) {
-        Some('K') => 1 << 10,
-        Some('M') => 1 << 20,
-        Some('G') => 1 << 30,
-        Some('T') => 1_u64 << 40,
-        Some(_) | None => 1,
-    };
-    let digits = value.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    match digits.parse::<u64>() {
-        Ok(n) => n.saturating_mul(factor).to_string(),
-        Err(_) => digits
-            .parse::<f64>()
-            .map_or_else(|_| literal(value), |n| n.to_string()),
     }
 }
 
