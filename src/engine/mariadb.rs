@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use crate::model::action::Settings;
 use crate::model::database::{AccountRole, Encryption, TLS, Tls};
 use crate::model::server::{Protocol, Statement, Target};
 use crate::model::{ContainerSpec, Database, FilesWanted, ImageSeen, Memory, Mount, Secret, Site};
@@ -13,7 +14,9 @@ use super::{
     USER_SECRET, login, shape,
 };
 
+mod conf;
 mod encryption;
+mod reload;
 
 /// The account that the image makes at its first start: db4sci's own login.
 pub(super) const SUPERUSER: &str = "root";
@@ -133,32 +136,16 @@ impl Recipe for MariaDb {
         PARAMETERS.check(series, &name, value)
     }
 
-    fn reloads(&self, setting: &str) -> bool {
-        setting == TLS || PARAMETERS.reloads(&setting.replace('-', "_"))
+    fn reloads(&self, setting: &str, value: Option<&str>) -> bool {
+        setting == TLS || reload::possible(&setting.replace('-', "_"), value)
     }
 
-    fn reload_statements(&self, changed: &BTreeMap<String, Option<String>>) -> Vec<Statement> {
-        let each = changed.iter().map(|(name, value)| {
-            if name == TLS {
-                let demanded = value.as_deref() == Some(Tls::Required.as_str());
-                return statement(
-                    "demand TLS, or not",
-                    format!(
-                        "SET GLOBAL require_secure_transport = {}",
-                        u8::from(demanded)
-                    ),
-                );
-            }
-            let name = name.replace('-', "_");
-            let value = value
-                .as_ref()
-                .map_or("DEFAULT".to_owned(), |value| global(&name, value));
-            statement(
-                "set a variable",
-                format!("SET GLOBAL {} = {value}", identifier(&name)),
-            )
-        });
-        each.collect()
+    fn config_settings(&self, text: &str) -> BTreeMap<String, String> {
+        conf::settings(text)
+    }
+
+    fn reload_statements(&self, settings: &Settings) -> Vec<Statement> {
+        reload::statements(settings)
     }
 
     fn certificate_statements(&self) -> Option<Vec<Statement>> {
@@ -182,18 +169,19 @@ impl Recipe for MariaDb {
     }
 
     fn files(&self, db: &Database) -> FilesWanted {
-        let mut text = String::from(
-            "# Written by db4sci; a change is lost. Set `parameters:` or `config:` in the spec.\n\
-             [mariadbd]\n",
-        );
+        let head = "# Written by db4sci; a change is lost. Set `parameters:` or `config:` in the \
+                    spec.\n[mariadbd]\n";
+        let mut person = head.to_owned();
         for (name, value) in &db.settings {
             // Writing to a String cannot fail.
             let _ = writeln!(
-                text,
+                person,
                 "{name} = \"{}\"",
                 value.replace('\\', "\\\\").replace('"', "\\\"")
             );
         }
+        person.push_str(&shape::config_text(db));
+        let mut text = head.to_owned();
         let _ = writeln!(
             text,
             "innodb_flush_log_at_trx_commit = 1\ninnodb_doublewrite = 1"
@@ -211,7 +199,6 @@ impl Recipe for MariaDb {
         if encrypted {
             text.push_str(&encryption::settings());
         }
-        let person = shape::config_text(db);
         let mut files = shape::files(db, [("db4sci.cnf", text), ("user.cnf", person)]);
         if encrypted {
             files.secrets.push(encryption::key());
@@ -222,7 +209,7 @@ impl Recipe for MariaDb {
     fn container(&self, db: &Database, site: &Site, image: &ImageSeen) -> ContainerSpec {
         let mut spec = shape::container(db, site, image, &self.defaults());
         // Single files: a folder mounted here would hide what the image keeps in it. The person's
-        // file is read first, so that what db4sci promises stands last.
+        // file is read after the settings and before what db4sci promises, which stands last.
         for (file, target) in [("user.cnf", "98-user.cnf"), ("db4sci.cnf", "99-db4sci.cnf")] {
             spec.mounts.push(Mount {
                 source: site.config_dir(&db.name).join(file),
@@ -357,27 +344,6 @@ impl Recipe for MariaDb {
             "[client]\npassword=\"{}\"\n",
             password.expose().replace('\\', "\\\\").replace('"', "\\\"")
         ))
-    }
-}
-
-/// A value as SET GLOBAL takes it: a file may say `64M`, a statement may not.
-fn global(name: &str, value: &str) -> String {
-    if PARAMETERS.kind(name) != Some("number") {
-        return literal(value);
-    }
-    let factor = match value.chars().last().map(|c| c.to_ascii_uppercase()) {
-        Some('K') => 1 << 10,
-        Some('M') => 1 << 20,
-        Some('G') => 1 << 30,
-        Some('T') => 1_u64 << 40,
-        Some(_) | None => 1,
-    };
-    let digits = value.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    match digits.parse::<u64>() {
-        Ok(n) => n.saturating_mul(factor).to_string(),
-        Err(_) => digits
-            .parse::<f64>()
-            .map_or_else(|_| literal(value), |n| n.to_string()),
     }
 }
 

@@ -4,6 +4,7 @@
 //! to anything: it says which files, which container, which statements.
 
 pub mod backup;
+mod config;
 mod mariadb;
 mod mongodb;
 mod neo4j;
@@ -14,6 +15,9 @@ pub mod truststore;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use config::{ConfigChange, config_change};
+
+use crate::model::action::Settings;
 use crate::model::database::{AccountRole, Tls};
 use crate::model::server::{Protocol, Statement, Target};
 use crate::model::{
@@ -102,14 +106,18 @@ pub trait Recipe: Send + Sync {
         Ok(())
     }
 
-    /// Whether a server takes another value of a setting while it runs.
-    fn reloads(&self, _setting: &str) -> bool {
+    /// Whether a server takes another value of a setting (`None`: its default again) while it runs.
+    fn reloads(&self, _setting: &str, _value: Option<&str>) -> bool {
         false
     }
 
-    /// What brings changed settings (`None`: the server's default again) into a running server,
-    /// once its files say so. Only those that [`Recipe::reloads`] are given.
-    fn reload_statements(&self, _changed: &BTreeMap<String, Option<String>>) -> Vec<Statement> {
+    /// What a person's configuration file sets: names as [`Recipe::reloads`] knows them, values to
+    /// be compared. What cannot be told stands under a name that no setting has.
+    fn config_settings(&self, text: &str) -> BTreeMap<String, String>;
+
+    /// What brings changed settings and another configuration file into a running server, once its
+    /// files say so; nothing where nothing changes. Only what [`Recipe::reloads`] is given.
+    fn reload_statements(&self, _settings: &Settings) -> Vec<Statement> {
         Vec::new()
     }
 

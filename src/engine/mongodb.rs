@@ -11,6 +11,7 @@ use crate::model::server::{Protocol, Statement, Target};
 use crate::model::{ContainerSpec, Database, FilesWanted, ImageSeen, Memory, Mount, Secret, Site};
 
 use self::conf::{options, put, render};
+use super::config::unsure;
 use super::{
     ADMIN_SECRET, AUTHORITY, CERTIFICATE_AND_KEY, CONFIG_TARGET, Client, Defaults, Reach, Recipe,
     SECRETS_TARGET, USER_SECRET, login, shape,
@@ -133,6 +134,10 @@ impl Recipe for MongoDb {
             self.check_parameter(&name, &value)?;
         }
         Ok(())
+    }
+
+    fn config_settings(&self, text: &str) -> BTreeMap<String, String> {
+        options(text).unwrap_or_else(|why| unsure(&why, text))
     }
 
     fn certificate_statements(&self) -> Option<Vec<Statement>> {

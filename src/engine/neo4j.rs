@@ -7,6 +7,7 @@ use crate::model::database::{AccountRole, Tls};
 use crate::model::server::{Protocol, Statement, Target};
 use crate::model::{ContainerSpec, Database, FilesWanted, ImageSeen, Memory, Mount, Secret, Site};
 
+use super::config::unsure;
 use super::{
     ADMIN_SECRET, CERTIFICATE, CERTIFICATE_KEY, CONFIG_TARGET, Client, Defaults, Reach, Recipe,
     SECRETS_TARGET, USER_SECRET, login, shape,
@@ -132,6 +133,16 @@ impl Recipe for Neo4j {
             self.check_parameter(name, value)?;
         }
         Ok(())
+    }
+
+    fn config_settings(&self, text: &str) -> BTreeMap<String, String> {
+        match lines(text) {
+            Ok(all) => all
+                .iter()
+                .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
+                .collect(),
+            Err(why) => unsure(&why, text),
+        }
     }
 
     fn certificate_statements(&self) -> Option<Vec<Statement>> {

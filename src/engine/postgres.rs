@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use crate::model::action::Settings;
 use crate::model::database::{TLS, Tls};
 use crate::model::server::{Protocol, Statement, Target};
 use crate::model::{ContainerSpec, Database, FilesWanted, ImageSeen, Memory, Secret, Site};
@@ -13,6 +14,7 @@ use super::{
 };
 
 mod accounts;
+mod conf;
 
 use super::parameters::Table;
 
@@ -47,6 +49,8 @@ const KEPT: [&str; 20] = [
     "password_encryption",
 ];
 
+/// The person's file.
+const PERSONS: &str = "user.conf";
 /// The file that says who may come in.
 const HBA: &str = "pg_hba.conf";
 
@@ -130,21 +134,27 @@ impl Recipe for Postgres {
         PARAMETERS.check(series, name, value)
     }
 
-    fn reloads(&self, setting: &str) -> bool {
+    fn reloads(&self, setting: &str, _: Option<&str>) -> bool {
         setting == TLS || PARAMETERS.reloads(setting)
     }
 
-    fn reload_statements(&self, _: &BTreeMap<String, Option<String>>) -> Vec<Statement> {
-        vec![Statement {
-            purpose: "read the configuration again",
-            database: "postgres".to_owned(),
-            text: Secret::new("select pg_reload_conf()"),
-            done_code: None,
-        }]
+    fn config_settings(&self, text: &str) -> BTreeMap<String, String> {
+        conf::settings(text)
+    }
+
+    fn reload_statements(&self, settings: &Settings) -> Vec<Statement> {
+        let new = settings.new_config.as_ref();
+        let by_file = new.filter(|new| !new.changed.is_empty());
+        let mut all = Vec::new();
+        all.extend(by_file.map(|new| conf::check(&new.changed)));
+        if by_file.is_some() || !settings.changed.is_empty() {
+            all.push(read_again());
+        }
+        all
     }
 
     fn certificate_statements(&self) -> Option<Vec<Statement>> {
-        Some(self.reload_statements(&BTreeMap::new()))
+        Some(vec![read_again()])
     }
 
     fn check_user(&self, user: &str) -> Result<(), String> {
@@ -176,7 +186,7 @@ impl Recipe for Postgres {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "{name} = '{}'", value.replace('\'', "''"));
         }
-        let _ = writeln!(text, "include '{CONFIG_TARGET}/user.conf'");
+        let _ = writeln!(text, "include '{CONFIG_TARGET}/{PERSONS}'");
         // What no file of a person may undo stands last.
         let _ = writeln!(text, "fsync = on\nfull_page_writes = on");
         if db.tls.is_some() {
@@ -189,7 +199,7 @@ impl Recipe for Postgres {
         }
         let person = shape::config_text(db);
         let hba = hba(db.tls.unwrap_or_default());
-        let files = [("postgresql.conf", text), ("user.conf", person), (HBA, hba)];
+        let files = [("postgresql.conf", text), (PERSONS, person), (HBA, hba)];
         shape::files(db, files)
     }
 
@@ -306,6 +316,15 @@ impl Recipe for Postgres {
             db.account.user,
             password.expose().replace('\\', "\\\\").replace(':', "\\:")
         ))
+    }
+}
+
+fn read_again() -> Statement {
+    Statement {
+        purpose: "read the configuration again",
+        database: "postgres".to_owned(),
+        text: Secret::new("select pg_reload_conf()"),
+        done_code: None,
     }
 }
 

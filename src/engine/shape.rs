@@ -134,6 +134,7 @@ pub(super) fn files<const N: usize>(db: &Database, config: [(&str, String); N]) 
         config,
         settings: db.all_settings(),
         config_text: db.config.as_ref().map(|c| c.text.clone()),
+        config_tried: None,
         certificate: None,
         owner: db.layout.uid,
     }

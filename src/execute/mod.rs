@@ -7,6 +7,7 @@
 pub mod backup;
 mod certificates;
 pub mod failpoint;
+mod reload;
 mod secrets;
 mod steps;
 

@@ -4,17 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::admin::NewEntry;
 use crate::engine::{self, ADMIN_SECRET, USER_SECRET};
-use crate::model::action::{Renewal, Settings};
 use crate::model::container::LABEL_UID;
-use crate::model::database::ConfigFile;
 use crate::model::{Action, Change, ContainerSpec, Database, ImageRef, Lane, Outcome, Seen};
 use crate::runtime::{RuntimeError, ServerError};
 
-use super::failpoint::failpoint;
-use super::{Executor, StepError, certificates, secrets};
-
-/// Stands for a setting's value between file and server.
-const UNDONE: &str = "(being changed)";
+use super::{Executor, StepError, certificates, reload, secrets};
 
 /// Log lines kept as evidence of a quarantine.
 const EVIDENCE_LINES: u32 = 500;
@@ -57,7 +51,7 @@ pub(super) async fn carry_out(
             exec.dirs.write_files(&exec.site, db, &files).await?
         }
         Action::WriteSecrets => secrets::write(exec, db, recipe).await?,
-        Action::Reload(settings) => reload(exec, db, lane, settings).await?,
+        Action::Reload(settings) => reload::reload(exec, db, lane, settings).await?,
         Action::Create(spec) => create(exec, db, spec).await?,
         Action::Start(id) => exec.runtime.start(id).await?,
         Action::Unpause(id) => exec.runtime.unpause(id).await?,
@@ -109,7 +103,7 @@ pub(super) async fn carry_out(
 
 /// The database as its server is reached now: another port, or another `tls`, may wait for its
 /// window. `settings` are those in force, where they are known already.
-async fn as_reached(
+pub(super) async fn as_reached(
     exec: &Executor,
     db: &Database,
     lane: &Lane,
@@ -140,56 +134,6 @@ pub(super) async fn note(
     exec.ledger
         .append(NewEntry::of(&db.name, Outcome::Done, message, change))
         .await?;
-    Ok(())
-}
-
-/// Brings settings into a running server. Its files say so first, and count as in force last: after
-/// a crash in between, all of it is done again.
-async fn reload(
-    exec: &Executor,
-    db: &Database,
-    lane: &Lane,
-    settings: &Settings,
-) -> Result<(), StepError> {
-    let recipe = engine::recipe(db.engine);
-    let mut as_reloaded = db.with_settings(&settings.all);
-    // Another file waits for a restart.
-    as_reloaded.config = settings.config.as_ref().map(|text| ConfigFile {
-        file: String::new(),
-        text: text.clone(),
-    });
-    let mut files = recipe.files(&as_reloaded);
-    let after = files.settings.clone();
-    for name in settings.changed.keys() {
-        // No value that anybody could wish for: this one is still to be brought in.
-        files.settings.insert(name.clone(), UNDONE.to_owned());
-    }
-    // As it is before anything is brought in.
-    let before = exec.dirs.files(&exec.site, db, &files, &[]).await;
-    let before = before.present().map(|seen| seen.settings.clone());
-    let mark = match settings.certificate {
-        Some(Renewal::Issue) => Some(certificates::issue(exec, db).await?),
-        Some(Renewal::Load) => Some(certificates::mark(exec, db).await?),
-        None => None,
-    };
-    // One that the server has not read yet is not in use.
-    files.certificate = settings.in_use.clone().filter(|_| mark.is_none());
-    exec.dirs.write_files(&exec.site, db, &files).await?;
-    failpoint("reload.written");
-    let reached = as_reached(exec, db, lane, before.as_ref()).await?;
-    let admin = exec.vault.secret(db, ADMIN_SECRET)?;
-    let target = recipe.target(&reached, &exec.site, admin);
-    let mut statements = Vec::new();
-    if !settings.changed.is_empty() {
-        statements.extend(recipe.reload_statements(&settings.changed));
-    }
-    if mark.is_some() {
-        statements.extend(recipe.certificate_statements().unwrap_or_default());
-    }
-    exec.servers.run(&target, &statements).await?;
-    files.settings = after;
-    files.certificate = mark.or_else(|| settings.in_use.clone());
-    exec.dirs.write_files(&exec.site, db, &files).await?;
     Ok(())
 }
 

@@ -14,6 +14,8 @@ pub struct FilesWanted {
     pub settings: BTreeMap<String, String>,
     /// What `FilesSeen::config` will say once this is written.
     pub config_text: Option<String>,
+    /// What `FilesSeen::config_tried` will say once this is written.
+    pub config_tried: Option<String>,
     /// What `FilesSeen::in_use` will say once this is written.
     pub certificate: Option<String>,
     /// Numeric owner of all these files.

@@ -81,8 +81,11 @@ pub struct FilesSeen {
     pub secrets: bool,
     /// The settings that the server was last started with.
     pub settings: BTreeMap<String, String>,
-    /// The configuration file's text that it was last started with.
+    /// The configuration file's text that it was last started with, or that it took since.
     pub config: Option<String>,
+    /// Another text that was being brought in, and was not to its end: of that one, too, the server
+    /// may have something.
+    pub config_tried: Option<String>,
     /// The certificate that lies among its files.
     pub certificate: Option<CertificateSeen>,
     /// The mark of the one that the server has read.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::{self, Recipe};
-use crate::model::action::{Limits, Renewal, Settings};
+use crate::model::action::{Limits, NewConfig, Renewal, Settings};
 use crate::model::database::TLS;
 use crate::model::{
     ContainerSeen, Cost, Database, FilesSeen, FilesWanted, ImageId, Memory, RestartPolicy, Seen,
@@ -111,11 +111,8 @@ pub(super) fn drift(
     limits(db, c, &mut drift);
     if let Seen::Present(files) = files {
         settings(recipe, wanted, files, &mut drift);
+        config(recipe, db, wanted, files, &mut drift);
         certificate(recipe, db, site, files, now, &mut drift);
-        if files.config != wanted.config_text {
-            let file = db.config.as_ref().map_or("none", |c| c.file.as_str());
-            drift.restart.push(format!("config -> {file}"));
-        }
     }
     let name = site.container_name(&db.name);
     if c.name != name {
@@ -143,7 +140,7 @@ fn settings(recipe: &dyn Recipe, wanted: &FilesWanted, files: &FilesSeen, drift:
         };
         // A server that has no certificate gets one with its files.
         let first = name == TLS && (old.is_none() || new.is_none());
-        if first || !recipe.reloads(name) {
+        if first || !recipe.reloads(name, new.map(String::as_str)) {
             drift.restart.push(why);
             continue;
         }
@@ -157,12 +154,53 @@ fn settings(recipe: &dyn Recipe, wanted: &FilesWanted, files: &FilesSeen, drift:
     drift.reload = (!reload.changed.is_empty()).then_some(reload);
 }
 
+/// The configuration file has another text: all of it is taken by the running server, or all of it
+/// waits for a restart.
+fn config(
+    recipe: &dyn Recipe,
+    db: &Database,
+    wanted: &FilesWanted,
+    files: &FilesSeen,
+    drift: &mut Drift,
+) {
+    if files.config == wanted.config_text && files.config_tried.is_none() {
+        return;
+    }
+    let before: Vec<&str> = std::iter::once(files.config.as_deref().unwrap_or_default())
+        .chain(files.config_tried.as_deref())
+        .collect();
+    let after = wanted.config_text.as_deref().unwrap_or_default();
+    let beside = drift.reload.as_ref().map_or(&files.settings, |r| &r.all);
+    let change = engine::config_change(recipe, &before, after, beside);
+    let file = db.config.as_ref().map_or("none", |c| c.file.as_str());
+    let why = |names: &BTreeSet<String>| {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        format!("config -> {file} ({})", names.join(", "))
+    };
+    if !change.restart.is_empty() {
+        drift.restart.push(why(&change.restart));
+        return;
+    }
+    drift.reload_why.push(if change.reload.is_empty() {
+        format!("config -> {file} (no setting)")
+    } else {
+        why(&change.reload)
+    });
+    let reload = drift.reload.get_or_insert_with(|| unchanged(files));
+    reload.new_config = Some(NewConfig {
+        text: wanted.config_text.clone(),
+        changed: change.reload,
+    });
+}
+
 /// What is in force, all of it.
 fn unchanged(files: &FilesSeen) -> Settings {
     Settings {
         all: files.settings.clone(),
         changed: BTreeMap::new(),
         config: files.config.clone(),
+        config_tried: files.config_tried.clone(),
+        new_config: None,
         in_use: files.in_use.clone(),
         certificate: None,
     }

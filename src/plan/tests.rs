@@ -1,6 +1,7 @@
 //! What the planner says, as tables of sentences.
 
 mod attempts;
+mod config;
 mod data;
 mod drift;
 mod identity;
@@ -191,6 +192,7 @@ impl Case {
             secrets: true,
             settings: wanted.settings,
             config: wanted.config_text,
+            config_tried: None,
             certificate: Some(CertificateSeen {
                 mark: "3f9c2a1b".to_owned(),
                 from: noon() - seconds(86400),

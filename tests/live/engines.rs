@@ -225,7 +225,9 @@ fn keeps_its_promises(server: Server) {
 
     rotates(&host, &kind, &password, &by);
 
-    // Another owner is another row of the books, and nothing to a container.
+    // A comment in its file, and another owner, are other rows of the books, and nothing to a
+    // container.
+    fs::write(folder.join("ours.conf"), format!("{}\n# ours\n", kind.file)).unwrap();
     let run = host.run_of("assays");
     let before = host.view("assays").unwrap().generation;
     let file = host.path("desired-state/assays.yaml");
@@ -233,6 +235,13 @@ fn keeps_its_promises(server: Server) {
     host.spec_text("assays", &text.replace("assays-lab", "proteomics-lab"));
     host.shows("assays", SOON, "the new owner", |view| {
         view.generation > before && view.owner == "proteomics-lab" && view.ready
+    });
+    eventually(LONG, "the comment is among its files", || {
+        let known = fs::read_to_string(host.path("state/config/assays/applied.json")).unwrap();
+        known.contains("# ours").then_some(()).ok_or(known)
+    });
+    host.shows("assays", SOON, "nothing waits", |view| {
+        view.held.is_empty() && view.lane.is_none()
     });
     assert_eq!(host.run_of("assays"), run);
 

@@ -11,6 +11,7 @@ mod host;
 mod support;
 
 mod commands;
+mod config;
 mod control;
 mod crashes;
 mod data;

@@ -9,7 +9,7 @@ use db4sci::model::{Clock, Reason, SystemClock};
 use crate::host::{Host, LONG, MariaDB, Postgres, SOON, eventually};
 
 /// A window that does not open for days, whatever day and hour it is.
-fn far_away() -> String {
+pub fn far_away() -> String {
     let day = SystemClock.now() + TimeDelta::days(3);
     format!("maintenanceWindow: \"{} 01:00-02:00\"", day.format("%a"))
 }

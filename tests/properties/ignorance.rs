@@ -254,6 +254,7 @@ impl Draw {
                     Default::default()
                 },
                 config: None,
+                config_tried: d.maybe(20, |_| "jit = off".to_owned()),
                 certificate: d.maybe(80, |d| d.certificate(&db)),
                 in_use: d.maybe(80, |_| "3f9c2a1b".to_owned()),
             }),

@@ -59,6 +59,7 @@ impl Known {
                     secrets: true,
                     settings: wanted.settings,
                     config: wanted.config_text,
+                    config_tried: None,
                     certificate: Some(CertificateSeen {
                         mark: "3f9c2a1b".to_owned(),
                         from: now - TimeDelta::days(1),
@@ -137,8 +138,10 @@ impl Known {
         let recipe = engine::recipe(self.db.engine);
         let wanted = recipe.files(&self.db).settings;
         if let Seen::Present(files) = &mut self.seen.files {
-            files.settings.retain(|name, _| !recipe.reloads(name));
-            let taken = wanted.into_iter().filter(|(name, _)| recipe.reloads(name));
+            let taken = |name: &str, value: &str| recipe.reloads(name, Some(value));
+            files.settings.retain(|name, value| !taken(name, value));
+            let wanted = wanted.into_iter();
+            let taken = wanted.filter(|(name, value)| taken(name, value));
             files.settings.extend(taken);
         }
     }

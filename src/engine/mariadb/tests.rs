@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::action::NewConfig;
 
 #[test]
 fn the_series_is_two_numbers() {
@@ -16,18 +17,80 @@ fn names_and_passwords_cannot_leave_their_quotes() {
 }
 
 #[test]
-fn sizes_are_numbers_in_a_statement() {
+fn a_value_is_said_as_a_statement_takes_it() {
     for (name, value, said) in [
         ("max_allowed_packet", "64M", "67108864"),
         ("max_connections", "200", "200"),
         ("long_query_time", "0.5", "0.5"),
         ("sql_mode", "ANSI", "'ANSI'"),
+        ("local_infile", "true", "ON"),
+        ("local_infile", "0", "OFF"),
+        ("local_infile", "maybe", "'maybe'"),
+        ("binlog_format", "row", "'row'"),
+        ("binlog_format", "2", "2"),
     ] {
-        assert_eq!(global(name, value), said, "{name}");
+        assert_eq!(reload::global(name, value), said, "{name}");
     }
-    let changed = [("wait_timeout".to_owned(), None)].into();
-    let all = MariaDb.reload_statements(&changed);
-    assert_eq!(all[0].text.expose(), "SET GLOBAL `wait_timeout` = DEFAULT");
+}
+
+/// The statements of a reload, without `SET GLOBAL`.
+fn set(settings: &Settings) -> Vec<String> {
+    let all = MariaDb.reload_statements(settings);
+    all.iter()
+        .map(|s| s.text.expose().replace("SET GLOBAL ", ""))
+        .collect()
+}
+
+#[test]
+fn a_variable_is_set_to_what_the_files_say_afterwards() {
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let mut settings = Settings {
+        all: [pair("max-connections", "200"), pair("tls", "Required")].into(),
+        changed: [
+            ("tls".to_owned(), Some("Required".to_owned())),
+            ("max-connections".to_owned(), Some("200".to_owned())),
+            ("wait_timeout".to_owned(), None),
+        ]
+        .into(),
+        ..Settings::default()
+    };
+    assert_eq!(
+        set(&settings),
+        [
+            "`max_connections` = 200",
+            "require_secure_transport = 1",
+            "`wait_timeout` = DEFAULT",
+        ]
+    );
+    // The person's file wins over both.
+    settings.config = Some("[mysqld]\nmax_connections=300\nwait_timeout=60".to_owned());
+    settings.changed.remove("tls");
+    assert_eq!(
+        set(&settings),
+        ["`max_connections` = 300", "`wait_timeout` = 60"]
+    );
+    // Another text of it: what it sets, and what it leaves to the settings, or to nobody.
+    settings.changed.clear();
+    settings.new_config = Some(NewConfig {
+        text: Some("[mysqld]\nlocal-infile=1".to_owned()),
+        changed: ["local_infile", "max_connections", "wait_timeout"]
+            .map(str::to_owned)
+            .into(),
+    });
+    assert_eq!(
+        set(&settings),
+        [
+            "`local_infile` = ON",
+            "`max_connections` = 200",
+            "`wait_timeout` = DEFAULT",
+        ]
+    );
+    // Comments only.
+    settings.new_config = Some(NewConfig {
+        text: settings.config.clone(),
+        changed: Default::default(),
+    });
+    assert_eq!(set(&settings), [""; 0]);
 }
 
 #[test]

@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::action::NewConfig;
 
 #[test]
 fn the_series_is_the_major_version() {
@@ -32,4 +33,29 @@ fn what_keeps_data_safe_cannot_be_set() {
     for user in ["postgres", "x\"; drop", "pg_monitor", "", "Ünal"] {
         assert!(Postgres.check_user(user).is_err(), "{user}");
     }
+}
+
+#[test]
+fn another_file_is_checked_before_the_server_reads_it() {
+    let purposes = |settings: &Settings| -> Vec<&str> {
+        let all = Postgres.reload_statements(settings);
+        all.iter().map(|s| s.purpose).collect()
+    };
+    let mut settings = Settings::default();
+    assert_eq!(purposes(&settings), [""; 0]);
+    let new = |changed: &[&str]| NewConfig {
+        text: Some("jit = on".to_owned()),
+        changed: changed.iter().map(|name| (*name).to_owned()).collect(),
+    };
+    settings.new_config = Some(new(&[]));
+    assert_eq!(purposes(&settings), [""; 0], "comments");
+    settings.new_config = Some(new(&["jit"]));
+    let (check, read) = (
+        "check the configuration file",
+        "read the configuration again",
+    );
+    assert_eq!(purposes(&settings), [check, read]);
+    settings.new_config = None;
+    settings.changed.insert("work_mem".to_owned(), None);
+    assert_eq!(purposes(&settings), [read]);
 }

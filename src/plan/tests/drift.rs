@@ -1,17 +1,13 @@
 //! Differences between container and spec: in place, by a restart, by another container.
 
+use super::config::config;
 use super::*;
 use crate::model::action::Renewal;
-use crate::model::database::{ConfigFile, TLS};
+use crate::model::database::TLS;
 use crate::model::{Cpus, PortBinding};
 
 fn window() -> Timestamp {
     noon() + seconds(10 * 3600)
-}
-
-/// What its files say when nothing is to be done.
-fn in_force(c: &Case) -> FilesSeen {
-    c.seen.files.present().cloned().unwrap()
 }
 
 /// A change to a database that is ready, with a name for messages.
@@ -99,34 +95,14 @@ fn settings_and_configuration_wait_for_a_restart_in_the_window() {
             c.db.settings.remove("shared_buffers");
         }),
         ("a configuration file", |c| {
-            c.db.config = Some(ConfigFile {
-                file: "my.conf".to_owned(),
-                text: "work_mem = 1MB".to_owned(),
-            });
+            config(c, None, Some("shared_buffers = 99MB"));
         }),
         ("another text of it", |c| {
-            c.db.config = Some(ConfigFile {
-                file: "my.conf".to_owned(),
-                text: "work_mem = 2MB".to_owned(),
-            });
-            let files = FilesSeen {
-                complete: true,
-                secrets: true,
-                settings: c.db.all_settings(),
-                config: Some("work_mem = 1MB".to_owned()),
-                ..in_force(c)
-            };
-            c.seen.files = Seen::Present(files);
+            let old = "max_connections = 7\nwork_mem = 1MB";
+            config(c, Some(old), Some("work_mem = 2MB\nmax_connections = 8"));
         }),
         ("no configuration file any more", |c| {
-            let files = FilesSeen {
-                complete: true,
-                secrets: true,
-                settings: c.db.all_settings(),
-                config: Some("work_mem = 1MB".to_owned()),
-                ..in_force(c)
-            };
-            c.seen.files = Seen::Present(files);
+            config(c, Some("max_connections = 7"), None);
         }),
     ];
     for change in &cases {

@@ -20,10 +20,12 @@ const APPLIED: &str = "applied.json";
 /// The current spec, in the marker folder.
 const SPEC: &str = "spec.yaml";
 
-#[derive(Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 struct Applied {
     settings: BTreeMap<String, String>,
     config: Option<String>,
+    #[serde(default)]
+    config_tried: Option<String>,
     #[serde(default)]
     certificate: Option<String>,
 }
@@ -55,16 +57,16 @@ pub(super) fn look(
         ),
     };
     let complete = complete && applied.is_some();
-    let (settings, config, in_use) =
-        applied.map_or_else(Default::default, |a| (a.settings, a.config, a.certificate));
+    let applied = applied.unwrap_or_default();
     Ok(FilesSeen {
         complete,
         secrets: super::secrets::agree(site, db, wanted, sealed)?,
-        settings,
-        config,
+        settings: applied.settings,
+        config: applied.config,
+        config_tried: applied.config_tried,
         // Whoever knows the authority looks at it.
         certificate: None,
-        in_use,
+        in_use: applied.certificate,
     })
 }
 
@@ -80,6 +82,7 @@ pub(super) fn write_all(
         config,
         settings,
         config_text,
+        config_tried,
         certificate,
         owner,
     } = wanted;
@@ -99,19 +102,25 @@ pub(super) fn write_all(
         parent(&config_dir, root)?;
     }
     folder(&config_dir, 0o755, root)?;
+    let applied = Applied {
+        settings: settings.clone(),
+        config: config_text.clone(),
+        config_tried: config_tried.clone(),
+        certificate: certificate.clone(),
+    };
+    let path = config_dir.join(APPLIED);
+    let text = serde_json::to_vec_pretty(&applied).map_err(|e| unwritable(&path, &e))?;
+    let say = || write(&path, &text, 0o600, root);
+    // A text is said to be tried before any file has it; cut off after that, it is tried again.
+    if config_tried.is_some() {
+        say()?;
+    }
     for (name, text) in config {
         write(&config_dir.join(name), text.as_bytes(), 0o644, *owner)?;
     }
     write_spec(root, db)?;
     // Last: it says that the others are what they should be.
-    let applied = Applied {
-        settings: settings.clone(),
-        config: config_text.clone(),
-        certificate: certificate.clone(),
-    };
-    let path = config_dir.join(APPLIED);
-    let text = serde_json::to_vec_pretty(&applied).map_err(|e| unwritable(&path, &e))?;
-    write(&path, &text, 0o600, root)
+    say()
 }
 
 /// The spec beside the data, for a person who has nothing else; it holds no secret.

@@ -308,6 +308,7 @@ async fn files_are_written_and_secrets_are_kept() {
         config: vec![("my.conf".to_owned(), "a = 1\n".to_owned())],
         settings: [("a".to_owned(), "1".to_owned())].into(),
         config_text: Some("a = 1\n".to_owned()),
+        config_tried: Some("a = 2\n".to_owned()),
         certificate: Some("3f9c2a1b".to_owned()),
         owner: place.db.layout.uid,
     };
@@ -335,6 +336,7 @@ async fn files_are_written_and_secrets_are_kept() {
             secrets: true,
             settings: wanted.settings.clone(),
             config: wanted.config_text.clone(),
+            config_tried: wanted.config_tried.clone(),
             certificate: None,
             in_use: wanted.certificate.clone(),
         }

@@ -90,6 +90,7 @@ impl DataDirs for World {
                     secrets: false,
                     settings: wanted.settings.clone(),
                     config: wanted.config_text.clone(),
+                    config_tried: wanted.config_tried.clone(),
                     certificate: None,
                     in_use: wanted.certificate.clone(),
                 },

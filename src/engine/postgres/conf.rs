@@ -1,0 +1,171 @@
+//! `postgresql.conf`, by the grammar of the server's own reader (`guc-file.l`).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{PERSONS, literal};
+use crate::engine::CONFIG_TARGET;
+use crate::engine::config::unsure;
+use crate::model::Secret;
+use crate::model::server::Statement;
+
+/// Fails if the running server would not take these settings, or cannot read the person's file, as
+/// it lies there now: it tries each line without effect, and says the same of a value that it does
+/// not know and of one that waits for a restart. Of the others, one may wait for a restart since a
+/// person's `ALTER SYSTEM`.
+pub(super) fn check(changed: &BTreeSet<String>) -> Statement {
+    let names: Vec<String> = changed.iter().map(|name| literal(name)).collect();
+    Statement {
+        purpose: "check the configuration file",
+        database: "postgres".to_owned(),
+        text: Secret::new(format!(
+            "do $$ declare said text; begin \
+             select string_agg(format('line %s: %s', sourceline, \
+             concat_ws(': ', name, error)), '; ' order by sourceline) into said \
+             from pg_file_settings \
+             where sourcefile = '{CONFIG_TARGET}/{PERSONS}' and error is not null \
+             and (name is null or lower(name) in ({})); \
+             if said is not null then raise exception '%', said; end if; end $$",
+            names.join(", ")
+        )),
+        done_code: None,
+    }
+}
+
+/// What a file sets: names in lower case, the last value of each. What a line includes is not
+/// known here, so a file with such a line stands for itself as a whole.
+pub(super) fn settings(text: &str) -> BTreeMap<String, String> {
+    let mut lines: Vec<(String, String)> = Vec::new();
+    for (i, line) in text.lines().enumerate() {
+        match setting(line) {
+            Ok(found) => lines.extend(found),
+            Err(()) => return unsure(&format!("line {}", i + 1), text),
+        }
+    }
+    let includes = |(name, _): &(String, String)| {
+        ["include", "include_if_exists", "include_dir"].contains(&name.as_str())
+    };
+    if lines.iter().any(includes) {
+        return unsure("include", &format!("{lines:?}"));
+    }
+    lines.into_iter().collect()
+}
+
+/// `name = value` or `name value`; `None` where there is only a comment. An error is what the
+/// server would call a syntax error.
+fn setting(line: &str) -> Result<Option<(String, String)>, ()> {
+    let line = line.trim_start();
+    if is_over(line) {
+        return Ok(None);
+    }
+    let (name, rest) = run(line, in_name);
+    if !name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || !c.is_ascii()) {
+        return Err(());
+    }
+    let rest = rest.trim_start();
+    let rest = rest.strip_prefix('=').unwrap_or(rest).trim_start();
+    let (value, rest) = match rest.strip_prefix('\'') {
+        Some(rest) => quoted(rest)?,
+        None => match run(rest, in_value) {
+            ("", _) => return Err(()),
+            (value, rest) => (value.to_owned(), rest),
+        },
+    };
+    if is_over(rest.trim_start()) {
+        Ok(Some((name.to_ascii_lowercase(), value)))
+    } else {
+        Err(())
+    }
+}
+
+/// Whether nothing but a comment follows.
+fn is_over(rest: &str) -> bool {
+    rest.is_empty() || rest.starts_with('#')
+}
+
+/// The longest beginning of such letters, and what follows.
+fn run(text: &str, of: fn(char) -> bool) -> (&str, &str) {
+    text.split_at(text.find(|c| !of(c)).unwrap_or(text.len()))
+}
+
+fn in_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "_$.".contains(c) || !c.is_ascii()
+}
+
+fn in_value(c: char) -> bool {
+    in_name(c) || "-+:/".contains(c)
+}
+
+/// A value up to its closing quote, and what follows. Two quotes are one; what stands after a
+/// backslash is kept as it is written, since values are only compared.
+fn quoted(text: &str) -> Result<(String, &str), ()> {
+    let mut value = String::new();
+    let mut rest = text;
+    loop {
+        let end = rest.find(['\'', '\\']).ok_or(())?;
+        value.push_str(&rest[..end]);
+        rest = &rest[end..];
+        if let Some(after) = rest.strip_prefix("''") {
+            value.push('\'');
+            rest = after;
+        } else if let Some(after) = rest.strip_prefix('\'') {
+            return Ok((value, after));
+        } else {
+            // A backslash, and the letter that it is for.
+            let pair: String = rest.chars().take(2).collect();
+            value.push_str(&pair);
+            rest = &rest[pair.len()..];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_read_as_the_server_reads_them() {
+        for (line, expected) in [
+            ("", None),
+            ("  # work_mem = 1MB", None),
+            ("work_mem = 64MB", Some(("work_mem", "64MB"))),
+            ("work_mem=64MB# at once", Some(("work_mem", "64MB"))),
+            ("  Work_Mem '64MB' # ours", Some(("work_mem", "64MB"))),
+            ("a = 'b#c, ''d'''", Some(("a", "b#c, 'd'"))),
+            ("a = 'b\\'c' # d", Some(("a", "b\\'c"))),
+            ("a = -1.5e+3", Some(("a", "-1.5e+3"))),
+            ("log_directory = ''", Some(("log_directory", ""))),
+            ("x.format = json", Some(("x.format", "json"))),
+        ] {
+            let found = expected.map(|(n, v): (&str, &str)| (n.to_owned(), v.to_owned()));
+            assert_eq!(setting(line), Ok(found), "{line}");
+        }
+        for line in [
+            "work_mem",
+            "work_mem =",
+            "work_mem = # nothing",
+            "= 64MB",
+            "work_mem = 64 MB",
+            "work_mem = '64MB",
+            "work_mem = 'a' 'b'",
+            "search_path = a,b",
+            "work_mem == 1",
+            "[mysqld]",
+        ] {
+            assert_eq!(setting(line), Err(()), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_last_value_counts_and_a_file_with_more_files_stands_for_itself() {
+        let names = |text: &str| settings(text).into_keys().collect::<Vec<_>>();
+        assert_eq!(
+            settings("work_mem = 1MB\nWORK_MEM = 2MB\n")["work_mem"],
+            "2MB"
+        );
+        let text = "include 'x.conf' # ours\njit = on";
+        assert_eq!(names(text), ["(include)"]);
+        assert_eq!(settings(text), settings("INCLUDE = 'x.conf'\n\n jit on"));
+        assert_ne!(settings(text), settings("jit = on\ninclude 'x.conf'"));
+        assert_eq!(names("jit = on\nnonsense"), ["(line 2)"]);
+    }
+}
