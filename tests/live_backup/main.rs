@@ -16,6 +16,7 @@ mod support;
 mod damage;
 mod mongodb;
 mod neo4j;
+mod recovery;
 mod retire;
 mod round_trip;
 

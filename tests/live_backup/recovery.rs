@@ -1,0 +1,183 @@
+//! Data that is lost comes back by itself: `mydb_admin`'s always, a database's where its spec says so.
+
+use std::fs;
+
+use db4sci::model::view::Phase;
+use db4sci::model::{BackupState, Reason};
+
+use crate::host::{Host, LONG, Postgres, SOON, eventually};
+use crate::{backups, nothing_is_left, place, take, verify};
+
+const ADMIN: &str = "mydb_admin";
+
+/// A statement in `mydb_admin`, as a person.
+fn asked(host: &Host, sql: &str) -> Result<String, String> {
+    host.try_sql(ADMIN, sql)
+}
+
+/// Waits until the tables hold as many entries as the ledger had when this was called; gives the sum
+/// of the rows of `log` up to `last`, and how many there are.
+#[track_caller]
+fn log_up_to(host: &Host, last: u64) -> String {
+    let sql = format!(
+        "select count(*) || ' ' || md5(string_agg(l::text, '|' order by id)) from log l where id <= {last}"
+    );
+    let all = format!("select count(*) from log where id <= {last}");
+    eventually(LONG, "the log is there", || {
+        let count = asked(host, &all)?;
+        (count == last.to_string()).then_some(()).ok_or(count)
+    });
+    asked(host, &sql).unwrap()
+}
+
+/// The number of the newest row of `log`, once the tables have settled.
+#[track_caller]
+fn newest(host: &Host) -> u64 {
+    let newest = eventually(LONG, "the tables answer", || {
+        asked(host, "select max(id) from log")
+    });
+    newest.parse().unwrap()
+}
+
+/// Removes its container and all of its data, as a careless hand would.
+#[track_caller]
+fn destroy(host: &Host, name: &str) {
+    host.docker(&["rm", "-f", "-v", &host.name(name)]);
+    fs::remove_dir_all(host.data(name)).unwrap();
+}
+
+#[test]
+fn mydb_admin_comes_back_whatever_is_left_of_it() {
+    let mut host = Host::new();
+    host.spec("genomics", Postgres, &[]);
+    host.start();
+    host.ready(&["genomics", ADMIN]);
+    host.write("genomics", 1);
+    let run = host.run_of("genomics");
+
+    // Before there is any backup: from the ledger alone.
+    let last = newest(&host);
+    let log = log_up_to(&host, last);
+    destroy(&host, ADMIN);
+    eventually(LONG, "it begins anew", || {
+        let told = host.told_events(ADMIN);
+        told.contains("begins anew").then_some(()).ok_or(told)
+    });
+    host.ready(&[ADMIN]);
+    assert_eq!(log_up_to(&host, last), log);
+
+    // From a backup, and the ledger from there on.
+    let backup = take(&host, ADMIN);
+    verify(&host, &backup).unwrap();
+    host.ok(&["stop", "genomics", "--for", "1h", "--reason", "INC-812"]);
+    host.ok(&["wait", "genomics", "--for", "stopped"]);
+    host.ok(&["resume", "genomics"]);
+    host.ready(&["genomics"]);
+    let stopped = host.run_of("genomics");
+    assert_ne!(run, stopped);
+    let last = newest(&host);
+    let log = log_up_to(&host, last);
+    destroy(&host, ADMIN);
+    eventually(LONG, "it is recovered", || {
+        let told = host.told_events(ADMIN);
+        let words = format!("had lost its data: {} was restored", backup.id);
+        told.contains(&words).then_some(()).ok_or(told)
+    });
+    host.ready(&[ADMIN]);
+    assert_eq!(log_up_to(&host, last), log);
+    let state = "select state || ' ' || observed from state where name = 'genomics'";
+    assert_eq!(asked(&host, state).unwrap(), "Running Ready");
+
+    // Its newest backup is damaged: from an older one.
+    let second = take(&host, ADMIN);
+    verify(&host, &second).unwrap();
+    let objects = fs::read_dir(place(&second)).unwrap().flatten();
+    for object in objects.filter(|o| o.file_name().to_string_lossy().contains(".age")) {
+        let bytes = fs::read(object.path()).unwrap();
+        fs::write(object.path(), &bytes[..bytes.len() / 2]).unwrap();
+    }
+    let last = newest(&host);
+    let log = log_up_to(&host, last);
+    destroy(&host, ADMIN);
+    eventually(LONG, "it is recovered from the older one", || {
+        let told = host.told_events(ADMIN);
+        let words = format!("had lost its data: {} was restored", backup.id);
+        (told.matches(&words).count() == 2)
+            .then_some(())
+            .ok_or(told)
+    });
+    host.ready(&[ADMIN]);
+    let damaged = backups(&host, ADMIN)
+        .into_iter()
+        .find(|b| b.id == second.id);
+    assert_eq!(damaged.unwrap().state, BackupState::Damaged);
+    assert_eq!(log_up_to(&host, last), log);
+
+    // And the tables alone, while everything runs.
+    let last = newest(&host);
+    let log = log_up_to(&host, last);
+    let admin = host.run_of(ADMIN);
+    let drop = "drop table state cascade; delete from log where id = 3";
+    let psql = [
+        "exec",
+        &host.name(ADMIN),
+        "psql",
+        "-q",
+        "-U",
+        "postgres",
+        ADMIN,
+        "-c",
+    ];
+    let mut harm = psql.to_vec();
+    let quiet = format!("set session_replication_role = replica; {drop}");
+    harm.push(&quiet);
+    host.docker(&harm);
+    eventually(SOON, "it is noticed and mended", || {
+        let told = host.told_events(ADMIN);
+        told.contains("made again from the ledger")
+            .then_some(())
+            .ok_or(told)
+    });
+    assert_eq!(log_up_to(&host, last), log);
+    eventually(SOON, "state is back", || {
+        let row = asked(&host, state)?;
+        (row == "Running Ready").then_some(()).ok_or(row)
+    });
+    assert_eq!(host.run_of(ADMIN), admin);
+    // All the while, nobody touched what is the users'.
+    assert_eq!(host.run_of("genomics"), stopped);
+    assert_eq!(host.rows("genomics"), [1]);
+    nothing_is_left(&host);
+}
+
+#[test]
+fn a_database_whose_spec_says_so_comes_back_from_its_newest_backup() {
+    let mut host = Host::new();
+    host.spec("genomics", Postgres, &["onLost: Restore"]);
+    host.spec("assays", Postgres, &[]);
+    host.start();
+    host.ready(&["genomics", "assays"]);
+    for name in ["genomics", "assays"] {
+        host.write(name, 1);
+        let backup = take(&host, name);
+        verify(&host, &backup).unwrap();
+        host.write(name, 2);
+        destroy(&host, name);
+    }
+    eventually(LONG, "it says what is lost", || {
+        let told = host.told_events("genomics");
+        told.contains("what was written since")
+            .then_some(())
+            .ok_or(told)
+    });
+    host.ready(&["genomics"]);
+    assert_eq!(host.rows("genomics"), [1]);
+    // Of the other one a person decides.
+    host.told("assays", Reason::DataLost, LONG);
+    let id = backups(&host, "assays").remove(0).id.to_string();
+    assert_eq!(host.view("assays").unwrap().phase, Phase::Held);
+    host.ok(&["restore", "assays", "--from", &id, "--yes"]);
+    host.ready(&["assays"]);
+    assert_eq!(host.rows("assays"), [1]);
+    nothing_is_left(&host);
+}
