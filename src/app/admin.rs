@@ -83,10 +83,11 @@ impl Admin {
         let follow_status = async move {
             loop {
                 let now = status.borrow_and_update().clone();
-                board.tables_behind(now.behind);
-                if let Doing::Harmed(harm) = &now.doing {
-                    tracing::error!(%harm, "mydb_admin is harmed; its tables are not written");
-                }
+                let harm = match &now.doing {
+                    Doing::Harmed(harm) => Some(harm.to_string()),
+                    Doing::Starting | Doing::Following | Doing::Waiting { .. } => None,
+                };
+                board.tables(now.behind, harm);
                 if status.changed().await.is_err() {
                     return;
                 }

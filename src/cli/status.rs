@@ -104,7 +104,12 @@ fn items(context: &Context, snapshot: &Snapshot) -> Vec<Item> {
         let what = "the first pass over all databases is not done".to_owned();
         items.push(wrong("db4sci", what, "db4sci wait --all"));
     }
-    if snapshot.tables_behind > 0 {
+    if let Some(harm) = &snapshot.tables_harm {
+        let what = format!(
+            "its tables are left alone: {harm}; all that was accepted is safe in the journal"
+        );
+        items.push(wrong("mydb_admin", what, "db4sci events mydb_admin"));
+    } else if snapshot.tables_behind > 0 {
         let what = format!(
             "{} accepted changes are not yet in its tables; they are safe in the journal",
             snapshot.tables_behind

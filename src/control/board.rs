@@ -120,9 +120,9 @@ impl Board {
         self.change(|rest| rest.first_pass_done = true);
     }
 
-    /// Shows how far the tables are behind the ledger.
-    pub fn tables_behind(&self, entries: u64) {
-        self.change(|rest| rest.tables_behind = entries);
+    /// Shows how far the tables are behind the ledger, and why they are left alone, if they are.
+    pub fn tables(&self, behind: u64, harm: Option<String>) {
+        self.change(|rest| (rest.tables_behind, rest.tables_harm) = (behind, harm));
     }
 
     fn change(&self, change: impl FnOnce(&mut Snapshot)) {

@@ -168,6 +168,9 @@ pub struct Snapshot {
     pub first_pass_done: bool,
     /// Entries of the ledger not yet in the tables.
     pub tables_behind: u64,
+    /// Why the tables are left alone, if they are: a person is wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tables_harm: Option<String>,
     /// The mode: `prod`, `dev`, `test`, `demo`.
     pub mode: String,
     /// The instance's id.

@@ -125,6 +125,16 @@ mydb_admin: running until 22:00 (in 2 h), by jane(1000): INC-812
 ");
     assert_eq!(world.run("status").await, expected);
     assert_eq!(world.run("").await, expected, "bare is status");
+
+    world.daemon.change(|snapshot| {
+        snapshot.tables_harm = Some("the journal has lost its end".to_owned());
+    });
+    let said = world.run("status").await.out;
+    let told = "mydb_admin: its tables are left alone: the journal has lost its end; all that was";
+    assert!(
+        said.contains(told) && !said.contains("3 accepted"),
+        "{said}"
+    );
 }
 
 #[tokio::test]

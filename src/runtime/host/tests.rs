@@ -265,6 +265,36 @@ async fn initialised_data_is_never_moved_aside() {
 }
 
 #[tokio::test]
+async fn only_mydb_admin_is_given_up_and_what_was_left_is_kept() {
+    let place = Place::initialised().await;
+    refusal(place.dirs.give_up(&place.db, now()).await.unwrap_err());
+    assert!(place.data().join("PG_VERSION").exists());
+
+    let admin = Database {
+        name: "mydb_admin".parse().unwrap(),
+        ..place.db.clone()
+    };
+    place.dirs.prepare(&admin).await.unwrap();
+    let (data, _) = admin.data_mounts().next().unwrap();
+    fs::write(data.join("PG_VERSION"), "17\n").unwrap();
+    place.dirs.mark_initialised(&admin).await.unwrap();
+    fs::remove_file(data.join("PG_VERSION")).unwrap();
+    fs::write(data.join("left"), "evidence").unwrap();
+    let kept = place.dirs.give_up(&admin, now()).await.unwrap();
+    assert!(kept.join("data/left").exists());
+    // Killed after it, it is done once more; then a first start may be prepared.
+    place.dirs.give_up(&admin, now()).await.unwrap();
+    place.dirs.prepare(&admin).await.unwrap();
+    assert!(data.exists() && !data.join("PG_VERSION").exists());
+    // What belongs to another database is not touched.
+    let other = Database {
+        uid: crate::model::Uid(uuid::Uuid::from_u128(99)),
+        ..admin
+    };
+    refusal(place.dirs.give_up(&other, now()).await.unwrap_err());
+}
+
+#[tokio::test]
 async fn data_under_a_running_server_is_not_moved_aside() {
     let place = Place::new();
     place.dirs.prepare(&place.db).await.unwrap();
