@@ -160,6 +160,15 @@ pub(super) fn identity_at(state_dir: &Path) -> Result<Option<Identity>, String> 
     Identity::from_file(&text).map(Some).map_err(|e| told(&e))
 }
 
+/// All keys of this host that read backups; none is made.
+pub(super) fn identities(state_dir: &Path) -> Result<Vec<Identity>, String> {
+    let mut all: Vec<Identity> = identity_at(state_dir)?.into_iter().collect();
+    if home::keys(state_dir).is_dir() {
+        all.extend(others(state_dir)?);
+    }
+    Ok(all)
+}
+
 /// Keys of earlier days, which still read their backups.
 fn others(state_dir: &Path) -> Result<Vec<Identity>, String> {
     let folder = home::keys(state_dir);

@@ -28,7 +28,7 @@ use crate::specs::{Catalog, HostSize, Rules, yaml};
 use super::admin::{Admin, Logins};
 use super::authority::{self, Opened};
 use super::backend::Daemon;
-use super::{follow, home, lock};
+use super::{follow, home, lock, recover};
 
 /// The group whose members may use the socket.
 const GROUP: &str = "db4sci";
@@ -49,6 +49,9 @@ pub(super) async fn run(settings: Settings) -> Result<(), String> {
     let site = settings.site(home::instance(&settings.state_dir)?);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ledger = open_ledger(&settings.state_dir, clock.clone()).await?;
+    if ledger.book().head().seq == 0 {
+        recover::refuse_history(&settings).await?;
+    }
     let vault = Arc::new(open_vault(&settings.state_dir, &ledger)?);
     let opened = authority::open(&settings, &site.instance, clock.now())?;
     if let Some(made) = &opened.made {

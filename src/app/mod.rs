@@ -15,6 +15,7 @@ mod keys;
 mod lock;
 mod offline;
 mod program;
+mod recover;
 mod retire;
 mod secrets;
 mod works;

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 
 use crate::admin::read_offline;
-use crate::cli::{Checked, Finding, Globals, Host, ImageInfo, JobRequest, KeyInfo};
+use crate::cli::{
+    Checked, Finding, Globals, Host, ImageInfo, JobRequest, KeyInfo, RecoverArgs, Recovered,
+};
 use crate::model::view::{BackupView, Snapshot};
 use crate::model::{BackupId, ContainerId, DbName, Entry, ImageId, Memory, Mount, SystemClock};
 use crate::record::tracing::{self as log, LogFormat};
@@ -17,7 +19,7 @@ use crate::runtime::docker::{Docker, JobSpec};
 use crate::settings::{Mode, Settings};
 use crate::specs;
 
-use super::{authority, bundles, daemon, doctor, home, images, init, keys, offline};
+use super::{authority, bundles, daemon, doctor, home, images, init, keys, offline, recover};
 
 /// Where the socket is when no settings say otherwise.
 const SOCKET: &str = "/run/db4sci/db4sci.sock";
@@ -68,12 +70,21 @@ impl Host for Program {
         daemon::run(settings).await
     }
 
-    async fn init(&self, globals: &Globals) -> Result<Vec<String>, String> {
+    async fn init(&self, globals: &Globals, fresh: bool) -> Result<Vec<String>, String> {
         let env = Program::env(globals);
         let mode = Mode::from_env(&env).map_err(|problem| problem.to_string())?;
         let home = Program::home(globals);
         init::write_files(&home, mode)?;
-        init::make_folders(&home, &Program::settings(globals)?)
+        let settings = Program::settings(globals)?;
+        let mut done = init::make_folders(&home, &settings)?;
+        if fresh {
+            done.push(recover::begin_fresh(&settings.state_dir)?);
+        }
+        Ok(done)
+    }
+
+    async fn recover(&self, globals: &Globals, args: RecoverArgs) -> Result<Recovered, String> {
+        recover::recover(&Program::settings(globals)?, args).await
     }
 
     async fn check(&self, globals: &Globals, paths: &[PathBuf]) -> Result<Checked, String> {

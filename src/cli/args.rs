@@ -6,8 +6,8 @@ use super::acting::Why;
 use super::host::Globals;
 use super::{
     apply, backup, ca, check, completions, connect, delete, describe, events, export, get, images,
-    key, logs, maintenance, password, plan, restart, restore, resume, retry, rotate, start, stop,
-    wait,
+    init, key, logs, maintenance, password, plan, recover, restart, restore, resume, retry, rotate,
+    start, stop, wait,
 };
 
 /// Database servers for research groups, each in a container of its own.
@@ -58,7 +58,7 @@ pub enum Verb {
     /// What is wrong, and the next command for each (also without a command)
     Status,
     /// Write commented settings, the keys and the folders
-    Init,
+    Init(init::Args),
     /// Run the daemon
     Run,
     /// Check specs and settings without a daemon
@@ -99,6 +99,8 @@ pub enum Verb {
     Backup(backup::Args),
     /// Bring a backup back, in place or as another database
     Restore(restore::Args),
+    /// Bring a lost host's databases back from the stores
+    Recover(recover::Args),
     /// Show the password of a database's account, once
     Password(password::Args),
     /// Make new passwords for a database; open connections go on

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use serde::Serialize;
 
+use super::recover::{Args as RecoverArgs, Recovered};
 use crate::engine::Client;
 use crate::model::view::{BackupView, Snapshot};
 use crate::model::{BackupId, DbName, Entry, Problem, Secret};
@@ -42,8 +43,11 @@ pub trait Host: Send + Sync + 'static {
     async fn run_daemon(&self, globals: &Globals) -> Result<(), String>;
 
     /// Writes commented settings, the keys and the folders; what exists is left alone. Gives what
-    /// was done, one line each.
-    async fn init(&self, globals: &Globals) -> Result<Vec<String>, String>;
+    /// was done, one line each. `fresh`: the next start may begin beside the history of another host.
+    async fn init(&self, globals: &Globals, fresh: bool) -> Result<Vec<String>, String>;
+
+    /// Brings the memory of a lost host back from the stores, or says what would come back.
+    async fn recover(&self, globals: &Globals, args: RecoverArgs) -> Result<Recovered, String>;
 
     /// Checks specs and settings: these files and folders, or (none given) all of the home folder.
     async fn check(&self, globals: &Globals, paths: &[PathBuf]) -> Result<Checked, String>;

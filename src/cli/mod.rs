@@ -32,6 +32,7 @@ mod logs;
 mod maintenance;
 mod password;
 mod plan;
+mod recover;
 mod restart;
 mod restore;
 mod resume;
@@ -60,6 +61,7 @@ pub use self::error::Exit;
 pub use self::host::{
     Checked, Finding, Globals, Health, Host, ImageInfo, JobRequest, KeyInfo, KeyKind,
 };
+pub use self::recover::{Args as RecoverArgs, Found, Recovered};
 use crate::model::SystemClock;
 
 /// Runs this process' command line.
@@ -103,7 +105,7 @@ pub async fn run(args: impl IntoIterator<Item = OsString>, host: Arc<dyn Host>, 
 async fn dispatch(verb: Option<Verb>, context: &Context) -> Exit {
     let done = match verb {
         None | Some(Verb::Status) => status::run(context).await,
-        Some(Verb::Init) => init::run(context).await,
+        Some(Verb::Init(args)) => init::run(args, context).await,
         Some(Verb::Run) => run::run(context).await,
         Some(Verb::Check(args)) => check::run(args, context).await,
         Some(Verb::Plan(args)) => plan::run(args, context).await,
@@ -124,6 +126,7 @@ async fn dispatch(verb: Option<Verb>, context: &Context) -> Exit {
         Some(Verb::Retry(args)) => retry::run(args, context).await,
         Some(Verb::Backup(args)) => backup::run(args, context).await,
         Some(Verb::Restore(args)) => restore::run(args, context).await,
+        Some(Verb::Recover(args)) => recover::run(args, context).await,
         Some(Verb::Password(args)) => password::run(args, context).await,
         Some(Verb::Rotate(args)) => rotate::run(args, context).await,
         Some(Verb::Ca(args)) => ca::run(args, context).await,

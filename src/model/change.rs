@@ -204,6 +204,12 @@ pub enum Change {
         /// The final backup; `None`: there was nothing to save.
         backup: Option<BackupId>,
     },
+    /// Its data is to come back from its newest backup when it is lost, whatever its spec says: a
+    /// person brings a whole host back. Ended by a restore.
+    RecoverAsked {
+        /// Whose.
+        uid: Uid,
+    },
     /// Its data is beyond use and was moved aside; it begins anew, empty. Only `mydb_admin`: all that it
     /// showed is in the ledger.
     StartedOver {
@@ -251,6 +257,7 @@ impl Change {
             Change::RestoreEnded { .. } => "restore_ended",
             Change::Retired { .. } => "retired",
             Change::StartedOver { .. } => "started_over",
+            Change::RecoverAsked { .. } => "recover_asked",
             Change::Acted { action } => action,
             Change::Noted => "noted",
         }

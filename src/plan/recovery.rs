@@ -15,18 +15,20 @@ pub enum Recovery {
     StartOver,
 }
 
-/// What to do by itself, given why the database is down. A restore discards what was written since
+/// What to do by itself, given why the database is down, and whether a person brings a whole host
+/// back. A restore discards what was written since
 /// its backup, so without `onLost: Restore` a person decides; `mydb_admin` loses nothing by it.
 pub fn recovery(
     db: &Database,
     down: &[Reason],
     backups: &BTreeMap<BackupId, Backup>,
+    asked: bool,
 ) -> Option<Recovery> {
     let admin = db.name.is_mydb_admin();
     let lost = down.contains(&Reason::DataLost);
     // Data that no server starts on is as good as lost, where nothing is lost by that.
     let beyond_use = admin && down.contains(&Reason::Quarantined);
-    let alone = admin || db.on_lost == OnLost::Restore;
+    let alone = admin || asked || db.on_lost == OnLost::Restore;
     if !alone || !(lost || beyond_use) {
         return None;
     }
@@ -92,7 +94,7 @@ mod tests {
                 .map(|(state, day)| backup(db, day, *state))
                 .map(|b| (b.id.clone(), b))
                 .collect();
-            match recovery(db, &[down], &backups)? {
+            match recovery(db, &[down], &backups, false)? {
                 Recovery::Restore(id) => Some(id.slot.to_string()[6..8].to_owned()),
                 Recovery::StartOver => Some("over".to_owned()),
             }
@@ -131,6 +133,11 @@ mod tests {
         let mut other = earlier.clone();
         other.uid = crate::model::Uid(uuid::Uuid::from_u128(7));
         let backups = [(other.id.clone(), other)].into();
-        assert_eq!(recovery(&restore, &[lost], &backups), None);
+        assert_eq!(recovery(&restore, &[lost], &backups, false), None);
+        // Whoever brings a whole host back has decided.
+        let own = backup(&hold, 1, Verified);
+        let backups = [(own.id.clone(), own)].into();
+        let asked = |down| recovery(&hold, &[down], &backups, true).is_some();
+        assert!(asked(lost) && !asked(crashes) && !asked(Reason::Stopped));
     }
 }

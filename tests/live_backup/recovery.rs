@@ -5,7 +5,7 @@ use std::fs;
 use db4sci::model::view::Phase;
 use db4sci::model::{BackupState, Reason};
 
-use crate::host::{Host, LONG, Postgres, SOON, eventually};
+use crate::host::{Host, LONG, MariaDB, Postgres, SOON, eventually};
 use crate::{backups, nothing_is_left, place, take, verify};
 
 const ADMIN: &str = "mydb_admin";
@@ -179,5 +179,82 @@ fn a_database_whose_spec_says_so_comes_back_from_its_newest_backup() {
     host.ok(&["restore", "assays", "--from", &id, "--yes"]);
     host.ready(&["assays"]);
     assert_eq!(host.rows("assays"), [1]);
+    nothing_is_left(&host);
+}
+
+#[test]
+fn a_lost_host_comes_back_from_its_store_and_its_keys() {
+    let mut host = Host::new();
+    host.spec("genomics", Postgres, &[]);
+    host.spec("shop", MariaDB, &[]);
+    host.spec("unsaved", Postgres, &[]);
+    host.start();
+    let names = ["genomics", "shop", "unsaved", ADMIN];
+    host.ready(&names);
+    for name in ["genomics", "shop"] {
+        host.write(name, 1);
+        take(&host, name);
+    }
+    take(&host, ADMIN);
+    // Newer than what the ledger beside mydb_admin's backup knows: found by its manifest.
+    host.write("shop", 2);
+    let newer = take(&host, "shop");
+    host.write("shop", 3);
+    let last = newest(&host).min(20);
+    let log = log_up_to(&host, last);
+    let keys = host.path("keys-copied");
+    host.ok(&["key", "export", &keys.display().to_string()]);
+
+    // Containers, data and state are gone; the store is left, and the keys in their safe.
+    host.kill();
+    for container in host.containers() {
+        host.docker(&["rm", "-f", "-v", &container.id()]);
+    }
+    let (state, store) = (host.path("state"), host.path("store-copied"));
+    fs::rename(state.join("backups"), &store).unwrap();
+    for gone in [&state, &host.path("volume")] {
+        fs::remove_dir_all(gone).unwrap();
+        fs::create_dir(gone).unwrap();
+    }
+    fs::rename(&store, state.join("backups")).unwrap();
+
+    let refused = host.db4sci(&["run"]);
+    assert!(
+        refused.code == 1 && refused.err.contains("StoreHasHistory"),
+        "{}",
+        refused.all()
+    );
+    assert!(host.containers().is_empty());
+    let refused = host.db4sci(&["recover", "--plan"]);
+    assert!(
+        refused.code == 1 && refused.err.contains("key export"),
+        "{}",
+        refused.all()
+    );
+    fs::rename(&keys, state.join("keys")).unwrap();
+    let plan = host.ok(&["recover", "--plan", "-o", "json"]);
+    let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
+    assert_eq!(
+        plan["databases"]["shop"]["backup"],
+        newer.id.to_string(),
+        "{plan:#}"
+    );
+    assert_eq!(
+        plan["databases"]["unsaved"]["what"],
+        "is lost: there is no backup"
+    );
+    assert!(host.db4sci(&["run"]).err.contains("StoreHasHistory"));
+    let told = host.ok(&["recover"]);
+    assert!(told.contains("genomics"), "{told}");
+    assert_eq!(host.db4sci(&["recover"]).code, 1, "it has its memory");
+
+    host.start();
+    host.ready(&["genomics", "shop", ADMIN]);
+    assert_eq!(host.rows("genomics"), [1]);
+    assert_eq!(host.rows("shop"), [1, 2]);
+    assert_eq!(log_up_to(&host, last), log);
+    host.told("unsaved", Reason::DataLost, LONG);
+    // It goes on as before: backups, and passwords of then.
+    take(&host, "genomics");
     nothing_is_left(&host);
 }

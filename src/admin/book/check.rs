@@ -20,7 +20,8 @@ impl Book {
             | Change::Initialised { uid }
             | Change::Inspected { uid, .. }
             | Change::RestoreBegan { uid, .. }
-            | Change::RestoreEnded { uid } => self.check_uid(new, *uid),
+            | Change::RestoreEnded { uid }
+            | Change::RecoverAsked { uid } => self.check_uid(new, *uid),
             Change::StartedOver { uid } => {
                 self.check_uid(new, *uid)?;
                 match &new.name {

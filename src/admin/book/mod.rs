@@ -66,6 +66,8 @@ pub struct Row {
     /// The restore in place that is under way: what is restored, and where the data that was there
     /// is kept.
     pub restoring: Option<(BackupId, PathBuf)>,
+    /// Whether lost data is to come back by itself, whatever the spec says.
+    pub recover: bool,
     /// Since when it is retired, and with which final backup. Ended by another wanted state.
     pub retired: Option<(Timestamp, Option<BackupId>)>,
     /// A person's override in force. Ended by `Resumed`, never by the clock alone.
@@ -101,6 +103,7 @@ impl Row {
             initialised_at: None,
             backups: BTreeMap::new(),
             restoring: None,
+            recover: false,
             retired: None,
             over: None,
             quarantined: None,
@@ -249,7 +252,12 @@ impl Book {
             } => {
                 self.change(entry)?.restoring = Some((from.clone(), aside.clone()));
             }
-            Change::RestoreEnded { uid: _ } => self.change(entry)?.restoring = None,
+            Change::RestoreEnded { uid: _ } => {
+                let row = self.change(entry)?;
+                row.restoring = None;
+                row.recover &= entry.outcome != Outcome::Done;
+            }
+            Change::RecoverAsked { uid: _ } => self.change(entry)?.recover = true,
             Change::Retired { uid: _, backup } => {
                 self.change(entry)?.retired = Some((at, backup.clone()));
             }

@@ -62,6 +62,22 @@ impl Ledger {
         found.await
     }
 
+    /// Writes all records up to now as they lie on the disk, a line each. Blocks.
+    ///
+    /// # Errors
+    /// When the journal cannot be read, or what it is written to takes no more; for a person.
+    pub fn copy_to(&self, to: &mut dyn std::io::Write) -> Result<(), String> {
+        let mut written = Ok(());
+        let read = self.shown.reader.after(0, &mut |record| {
+            written = to
+                .write_all(record.line.as_bytes())
+                .and_then(|()| to.write_all(b"\n"));
+            written.is_ok()
+        });
+        read.map_err(|e| e.to_string())?;
+        written.map_err(|e| e.to_string())
+    }
+
     /// The answer from memory, if it surely is the whole one.
     fn recent(&self, query: &Query) -> Option<Vec<Entry>> {
         let ring = self.shown.ring();

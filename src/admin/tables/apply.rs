@@ -151,6 +151,7 @@ fn touches(records: &[Record]) -> BTreeMap<DbName, Touch> {
             | Change::RestoreEnded { .. }
             | Change::Retired { .. }
             | Change::StartedOver { .. }
+            | Change::RecoverAsked { .. }
             | Change::Acted { .. }
             | Change::Noted => {}
         }

@@ -30,6 +30,7 @@ pub(super) async fn write(conn: &mut PgConnection, entry: &Entry) -> Result<(), 
         | Change::RestoreEnded { .. }
         | Change::Retired { .. }
         | Change::StartedOver { .. }
+        | Change::RecoverAsked { .. }
         | Change::Acted { .. }
         | Change::Noted => return Ok(()),
     };

@@ -117,7 +117,7 @@ impl Vault {
         book: impl Fn() -> Arc<Book> + Send + Sync + 'static,
     ) -> Result<Self, VaultError> {
         let mut ring = Keyring::read(folder)?;
-        missing(&ring, folder, &book())?;
+        ring.opens(folder, &book())?;
         if ring.current().is_none() {
             ring.add(folder)?;
         }
@@ -348,26 +348,31 @@ impl Vault {
     }
 }
 
-/// Refuses a keyring that lacks a key which something is sealed under.
-fn missing(ring: &Keyring, folder: &Path, book: &Book) -> Result<(), VaultError> {
-    let mut needed: BTreeMap<&KeyId, Vec<&str>> = BTreeMap::new();
-    for (name, row) in book.rows() {
-        for kept in row.secrets.values() {
-            for sealed in std::iter::once(&kept.sealed).chain(&kept.next) {
-                let names = needed.entry(&sealed.key).or_default();
-                if names.last() != Some(&name.as_str()) {
-                    names.push(name.as_str());
+impl Keyring {
+    /// Whether it opens all that is sealed in a book; `folder` is where it was read.
+    ///
+    /// # Errors
+    /// The first key that is missing, and what is sealed under it.
+    pub fn opens(&self, folder: &Path, book: &Book) -> Result<(), VaultError> {
+        let mut needed: BTreeMap<&KeyId, Vec<&str>> = BTreeMap::new();
+        for (name, row) in book.rows() {
+            for kept in row.secrets.values() {
+                for sealed in std::iter::once(&kept.sealed).chain(&kept.next) {
+                    let names = needed.entry(&sealed.key).or_default();
+                    if names.last() != Some(&name.as_str()) {
+                        names.push(name.as_str());
+                    }
                 }
             }
         }
-    }
-    match needed.into_iter().find(|(id, _)| ring.key(id).is_none()) {
-        None => Ok(()),
-        Some((id, names)) => Err(VaultError::KeyLost {
-            key: id.clone(),
-            folder: folder.display().to_string(),
-            names: names.join(", "),
-        }),
+        match needed.into_iter().find(|(id, _)| self.key(id).is_none()) {
+            None => Ok(()),
+            Some((id, names)) => Err(VaultError::KeyLost {
+                key: id.clone(),
+                folder: folder.display().to_string(),
+                names: names.join(", "),
+            }),
+        }
     }
 }
 

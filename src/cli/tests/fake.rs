@@ -11,8 +11,8 @@ use tokio::task::JoinHandle;
 use crate::cli::args::Cli;
 use crate::cli::context::{Context, Io};
 use crate::cli::{
-    Checked, Exit, Finding, Globals, Health, Host, ImageInfo, JobRequest, KeyInfo, KeyKind,
-    dispatch,
+    Checked, Exit, Finding, Found, Globals, Health, Host, ImageInfo, JobRequest, KeyInfo, KeyKind,
+    RecoverArgs, Recovered, dispatch,
 };
 use crate::http::fake::{Fake, Served, serve};
 use crate::model::view::{BackupView, DatabaseView, Snapshot};
@@ -51,8 +51,37 @@ impl Host for FakeHost {
         Err("DB4SCI_MODE is not set; write prod, dev, test or demo".to_owned())
     }
 
-    async fn init(&self, _: &Globals) -> Result<Vec<String>, String> {
+    async fn init(&self, _: &Globals, _: bool) -> Result<Vec<String>, String> {
         Ok(vec!["prod/config.yaml written".to_owned()])
+    }
+
+    async fn recover(&self, _: &Globals, args: RecoverArgs) -> Result<Recovered, String> {
+        let found = |backup: Option<&str>, what: &str| Found {
+            engine: "Postgres 17".to_owned(),
+            backup: backup.map(ToOwned::to_owned),
+            as_of: backup.map(|_| sample::now()),
+            bytes: 5 << 20,
+            what: what.to_owned(),
+        };
+        if args.instance.is_some() {
+            return Err("there is no instance `x`".to_owned());
+        }
+        let genomics = found(Some("genomics-20261122T021500Z-1@local"), "comes back");
+        Ok(Recovered {
+            instance: "4711".to_owned(),
+            ledger: "mydb_admin-20261122T021500Z-1@local".to_owned(),
+            entries: 42,
+            as_of: sample::now(),
+            problems: vec!["s3: one manifest cannot be read".to_owned()],
+            databases: [
+                ("genomics".parse().unwrap(), genomics),
+                (
+                    "notes".parse().unwrap(),
+                    found(None, "is lost: there is no backup"),
+                ),
+            ]
+            .into(),
+        })
     }
 
     async fn check(&self, _: &Globals, paths: &[PathBuf]) -> Result<Checked, String> {

@@ -145,6 +145,31 @@ async fn status_says_that_all_is_well() {
 }
 
 #[tokio::test]
+async fn recover_says_what_comes_back_and_to_which_moment() {
+    let world = world(three()).await;
+    let said = world.run("recover --plan").await;
+    assert_eq!(said.exit, 0);
+    assert_eq!(
+        said.out,
+        "\
+instance 4711: 42 entries, up to 2026-11-22 20:00:00, from mydb_admin-20261122T021500Z-1@local
+NAME      ENGINE       AS OF                SIZE  FROM                               WHAT
+genomics  Postgres 17  2026-11-22 20:00:00  5Mi   genomics-20261122T021500Z-1@local  comes back
+notes     Postgres 17  -                    5Mi   -                                  is lost: there is no backup
+"
+    );
+    assert!(
+        said.err.contains("one manifest cannot be read"),
+        "{}",
+        said.err
+    );
+    assert!(said.err.contains("nothing was changed"), "{}", said.err);
+    let said = world.run("recover").await;
+    assert!(said.err.contains("db4sci run"), "{}", said.err);
+    assert_eq!(world.run("recover --instance x").await.exit, 1);
+}
+
+#[tokio::test]
 async fn describe_answers_why_nothing_happens() {
     let world = world(three()).await;
     world

@@ -11,6 +11,7 @@ mod drill;
 mod ended;
 mod error;
 mod folder;
+mod ledger;
 mod objects;
 mod part;
 mod restore;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use error::BackupError;
+pub use ledger::fetch_ledger;
 pub use restore::{Built, Passwords};
 pub use take::Order;
 

@@ -218,6 +218,9 @@ impl Archive {
             let found = self.count(&server, &contents).await?;
             contents.counts.extend(found);
         }
+        if db.name.is_mydb_admin() {
+            files.push(self.ledger_file(&mut taking).await?);
+        }
         if contents.total() == 0 {
             return Err(tool("dump", "there is nothing in it, not even an account"));
         }

@@ -1,0 +1,415 @@
+//! A host that lost its memory gets it back: the ledger from the newest readable backup of
+//! `mydb_admin`, and a word for each database that the daemon is to bring back.
+//!
+//! Only manifests are believed: what lies in a store without one is no backup.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::admin::journal::FILE_NAME;
+use crate::admin::{Book, Keyring, Ledger, NewEntry, Row, read_offline};
+use crate::cli::{Found, RecoverArgs, Recovered};
+use crate::execute::backup::fetch_ledger;
+use crate::model::{Backup, BackupState, Change, DbName, Outcome, SystemClock, Uid, WantedState};
+use crate::settings::Settings;
+use crate::store::manifest::{MANIFEST, MANIFEST_LIMIT, Manifest};
+use crate::store::{BackupStore, Stores, read_small};
+
+use super::{archive, daemon, home, lock};
+
+/// Stands in the state directory of a host that is to begin beside the history of another one.
+const FRESH: &str = "fresh";
+/// The folder of a ledger on its way.
+const COMING: &str = "journal.coming";
+
+/// A manifest's place in a store: nothing of it was read yet.
+#[derive(Debug, Clone)]
+struct Place {
+    store: String,
+    instance: String,
+    name: DbName,
+    uid: Uid,
+    slot: String,
+    attempt: u32,
+    prefix: String,
+}
+
+/// Lets an instance begin although the stores hold the history of another one.
+pub(super) fn begin_fresh(state_dir: &Path) -> Result<String, String> {
+    let path = state_dir.join(FRESH);
+    fs::write(&path, "begin beside what the stores hold\n")
+        .map_err(|e| format!("{}: {e}", path.display()))?;
+    Ok("it begins anew at the next start, beside what the stores hold".to_owned())
+}
+
+/// Refuses a first start where the stores hold the history of this mode: whoever lost a host would get
+/// empty databases under the names of full ones.
+///
+/// # Errors
+/// What is there, or what cannot be known; nothing was created then.
+pub(super) async fn refuse_history(settings: &Settings) -> Result<(), String> {
+    if settings.state_dir.join(FRESH).exists() {
+        return Ok(());
+    }
+    let stores = archive::stores(settings)?;
+    let mode = settings.mode.as_str();
+    let found = places(&stores, mode).await.map_err(|why| {
+        format!("{why}; whether this host has a history cannot be known; {NOTHING}")
+    })?;
+    let Some(first) = found.first() else {
+        return Ok(());
+    };
+    let names: BTreeSet<&str> = found.iter().map(|place| place.name.as_str()).collect();
+    Err(format!(
+        "StoreHasHistory: this host has no memory, and the store {} holds backups of this mode ({}); \
+         {NOTHING}. To bring them back: db4sci recover --plan; to begin anew beside them: db4sci init \
+         --fresh",
+        first.store,
+        names.into_iter().collect::<Vec<_>>().join(", ")
+    ))
+}
+
+const NOTHING: &str = "nothing was created";
+
+/// Brings the ledger back, or (with `plan`) says what would come back.
+pub(super) async fn recover(settings: &Settings, args: RecoverArgs) -> Result<Recovered, String> {
+    let state_dir = &settings.state_dir;
+    home::make_folder(state_dir, 0o700)?;
+    let _lock = lock::take(state_dir, "db4sci recover")?;
+    let folder = state_dir.join("journal");
+    if let Ok((book, _)) = read_offline(&folder, 0)
+        && book.head().seq > 0
+    {
+        return Err(format!(
+            "this host has its memory ({} entries in {}); nothing was changed. To bring one database \
+             back: db4sci restore NAME --from ID",
+            book.head().seq,
+            folder.display()
+        ));
+    }
+    let stores = archive::stores(settings)?;
+    let mut all = places(&stores, settings.mode.as_str()).await?;
+    let instance = chosen(&all, args.instance.as_deref())?;
+    all.retain(|place| place.instance == instance);
+    let coming = state_dir.join(COMING);
+    home::make_folder(&coming, 0o700)?;
+    let done = bring(settings, &args, &stores, &all, &coming).await;
+    let _ = fs::remove_dir_all(&coming);
+    done
+}
+
+async fn bring(
+    settings: &Settings,
+    args: &RecoverArgs,
+    stores: &Stores,
+    all: &[Place],
+    coming: &Path,
+) -> Result<Recovered, String> {
+    let state_dir = &settings.state_dir;
+    let (mut recovered, book) = ledger(settings, stores, all, coming).await?;
+    let ring = Keyring::read(&home::keys(state_dir)).map_err(|e| e.to_string())?;
+    ring.opens(&home::keys(state_dir), &book)
+        .map_err(|e| format!("{e}; nothing was changed"))?;
+    let mut backups = Vec::new();
+    for (name, row) in book.rows() {
+        let (found, newer) = of_database(stores, all, row, &args.only).await;
+        backups.extend(newer);
+        recovered.databases.insert(name.clone(), found);
+    }
+    let unknown: BTreeSet<&DbName> = all
+        .iter()
+        .filter(|place| book.row(&place.name).is_none())
+        .map(|place| &place.name)
+        .collect();
+    for name in unknown {
+        recovered.problems.push(format!(
+            "{name}: the store has backups of it, and the ledger is older than it: bring it back with \
+             the restore.sh of its backup, or apply the spec.yaml there"
+        ));
+    }
+    if args.plan {
+        return Ok(recovered);
+    }
+    put_in_place(settings, &recovered.instance, coming)?;
+    let ledger = daemon::open_ledger(state_dir, Arc::new(SystemClock)).await?;
+    note(&ledger, &recovered, &book, backups, &args.only).await?;
+    Ok(recovered)
+}
+
+/// Whose history it is.
+fn chosen(all: &[Place], wanted: Option<&str>) -> Result<String, String> {
+    let admins = all.iter().filter(|place| place.name.is_mydb_admin());
+    let mut newest: BTreeMap<&str, &str> = BTreeMap::new();
+    for place in admins {
+        let slot = newest.entry(&place.instance).or_default();
+        *slot = (*slot).max(&place.slot);
+    }
+    let shown = || {
+        let all = newest
+            .iter()
+            .map(|(id, slot)| format!("{id} (up to {slot})"));
+        all.collect::<Vec<_>>().join(", ")
+    };
+    match (wanted, newest.len()) {
+        (_, 0) => Err(
+            "no store holds a backup of mydb_admin of this mode, so there is nothing to recover from; \
+             nothing was changed. Single databases come back with the restore.sh of their backups"
+                .to_owned(),
+        ),
+        (Some(wanted), _) if newest.contains_key(wanted) => Ok(wanted.to_owned()),
+        (Some(wanted), _) => Err(format!(
+            "there is no instance `{wanted}`; there are: {}; nothing was changed",
+            shown()
+        )),
+        (None, 1) => Ok(newest.keys().map(ToString::to_string).collect()),
+        (None, _) => Err(format!(
+            "the stores hold the history of several hosts: {}; say which with --instance; nothing was \
+             changed",
+            shown()
+        )),
+    }
+}
+
+/// The places of all manifests of a mode.
+async fn places(stores: &Stores, mode: &str) -> Result<Vec<Place>, String> {
+    let mut found = Vec::new();
+    for (name, store) in stores {
+        let objects = store.list(&format!("{mode}/")).await;
+        for object in objects.map_err(|e| format!("store {name}: {e}"))? {
+            let Some(prefix) = object.key.strip_suffix(MANIFEST) else {
+                continue;
+            };
+            found.extend(place(name, prefix));
+        }
+    }
+    Ok(found)
+}
+
+/// `<mode>/<instance>/<name>/<uid>/<slot>/<attempt>/`
+fn place(store: &str, prefix: &str) -> Option<Place> {
+    let parts: Vec<&str> = prefix.trim_end_matches('/').split('/').collect();
+    let [_, instance, name, uid, slot, attempt] = parts[..] else {
+        return None;
+    };
+    Some(Place {
+        store: store.to_owned(),
+        instance: instance.to_owned(),
+        name: name.parse().ok()?,
+        uid: uid.parse().ok().map(Uid)?,
+        slot: slot.to_owned(),
+        attempt: attempt.parse().ok()?,
+        prefix: prefix.to_owned(),
+    })
+}
+
+async fn manifest(stores: &Stores, place: &Place) -> Result<Manifest, String> {
+    let store = &stores[&place.store];
+    let key = format!("{}{MANIFEST}", place.prefix);
+    let bytes = read_small(store.as_ref(), &key, MANIFEST_LIMIT).await;
+    Manifest::read(&bytes.map_err(|e| e.to_string())?)
+        .map_err(|why| format!("{}: {key}: {why}", store.place()))
+}
+
+/// Fetches the newest ledger that can be read, and folds it.
+async fn ledger(
+    settings: &Settings,
+    stores: &Stores,
+    all: &[Place],
+    coming: &Path,
+) -> Result<(Recovered, Book), String> {
+    let identities = archive::identities(&settings.state_dir)?;
+    let mut admins: Vec<&Place> = all.iter().filter(|p| p.name.is_mydb_admin()).collect();
+    admins.sort_by_key(|p| std::cmp::Reverse((&p.slot, p.attempt)));
+    let mut problems = Vec::new();
+    for place in admins {
+        let read = async {
+            let manifest = manifest(stores, place).await?;
+            let file = fs::OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(coming.join(FILE_NAME))
+                .map_err(|e| format!("{}: {e}", coming.display()))?;
+            let store: &Arc<dyn BackupStore> = &stores[&place.store];
+            let fetched = fetch_ledger(store, &place.prefix, &manifest, identities.clone(), file);
+            fetched.await.map_err(|e| e.to_string())?;
+            let (book, _) = read_offline(coming, 0).map_err(|e| daemon::chain(&e))?;
+            Ok::<_, String>((manifest, book))
+        };
+        match read.await {
+            Ok((manifest, book)) => {
+                let recovered = Recovered {
+                    instance: place.instance.clone(),
+                    ledger: manifest.id(&place.store).to_string(),
+                    entries: book.head().seq,
+                    as_of: manifest.started,
+                    problems,
+                    databases: BTreeMap::new(),
+                };
+                return Ok((recovered, book));
+            }
+            Err(why) => problems.push(format!(
+                "the backup {} of mydb_admin cannot be used: {why}",
+                place.slot
+            )),
+        }
+    }
+    Err(format!(
+        "{}; nothing was changed. The keys of the lost host are needed in {}: copy there what db4sci \
+         key export wrote",
+        problems.join("; "),
+        home::keys(&settings.state_dir).display()
+    ))
+}
+
+/// What there is of a database, and backups that the ledger does not know.
+async fn of_database(
+    stores: &Stores,
+    all: &[Place],
+    row: &Row,
+    only: &[DbName],
+) -> (Found, Vec<Backup>) {
+    let db = &row.database;
+    let mut own: Vec<&Place> = all
+        .iter()
+        .filter(|p| p.name == db.name && p.uid == db.uid)
+        .collect();
+    own.sort_by_key(|p| std::cmp::Reverse((&p.slot, p.attempt)));
+    let (mut newer, mut newest, mut unreadable) = (Vec::new(), None, 0);
+    for place in own {
+        let Ok(manifest) = manifest(stores, place).await else {
+            unreadable += 1;
+            continue;
+        };
+        let id = manifest.id(&place.store);
+        let backup = Backup {
+            id: id.clone(),
+            uid: manifest.uid,
+            kind: manifest.kind,
+            state: BackupState::Stored,
+            started: manifest.started,
+            finished: Some(manifest.finished),
+            verified: None,
+            bytes: manifest.bytes(),
+            sha256: None,
+            url: format!(
+                "{} {}",
+                stores[&place.store].place(),
+                place.prefix.trim_end_matches('/')
+            ),
+            error: None,
+            keep_until: None,
+            note: String::new(),
+        };
+        let known = row.backups.get(&id).is_some_and(|b| b.state.good());
+        let damaged = row
+            .backups
+            .get(&id)
+            .is_some_and(|b| b.state == BackupState::Damaged);
+        if !damaged {
+            newest.get_or_insert(backup.clone());
+            if !known {
+                newer.push(backup);
+            }
+        }
+    }
+    let wanted = only.is_empty() || only.contains(&db.name);
+    let mut what = match (&newest, db.state) {
+        _ if db.name.is_mydb_admin() => "comes back, and is filled from the ledger".to_owned(),
+        (_, WantedState::Retired) if row.retired.is_some() => "is retired, and stays so".to_owned(),
+        _ if !row.initialised => "never had data; is made".to_owned(),
+        (Some(_), _) if wanted => "comes back".to_owned(),
+        (Some(_), _) => "waits: db4sci restore".to_owned(),
+        (None, _) => "is lost: there is no backup".to_owned(),
+    };
+    if unreadable > 0 {
+        what.push_str(&format!(" ({unreadable} manifests cannot be read)"));
+    }
+    let found = Found {
+        engine: format!("{} {}", db.engine, db.image.series),
+        backup: newest.as_ref().map(|b| b.id.to_string()),
+        as_of: newest.as_ref().map(|b| b.started),
+        bytes: newest.as_ref().map_or(0, |b| b.bytes),
+        what,
+    };
+    (found, newer)
+}
+
+/// The ledger becomes this host's own, and its instance.
+fn put_in_place(settings: &Settings, instance: &str, coming: &Path) -> Result<(), String> {
+    let told = |path: &Path| {
+        let path = path.display().to_string();
+        move |e: std::io::Error| format!("{path}: {e}")
+    };
+    let id = settings.state_dir.join("instance");
+    let new = id.with_extension("new");
+    fs::write(&new, format!("{instance}\n")).map_err(told(&new))?;
+    fs::rename(&new, &id).map_err(told(&id))?;
+    let coming = coming.join(FILE_NAME);
+    fs::File::open(&coming)
+        .and_then(|file| file.sync_all())
+        .map_err(told(&coming))?;
+    let folder = settings.state_dir.join("journal");
+    home::make_folder(&folder, 0o700)?;
+    let journal = folder.join(FILE_NAME);
+    fs::rename(&coming, &journal).map_err(told(&journal))?;
+    for changed in [&folder, &settings.state_dir] {
+        fs::File::open(changed)
+            .and_then(|file| file.sync_all())
+            .map_err(told(changed))?;
+    }
+    Ok(())
+}
+
+/// Writes what is known beyond the ledger, and what is to come back.
+async fn note(
+    ledger: &Ledger,
+    recovered: &Recovered,
+    book: &Book,
+    backups: Vec<Backup>,
+    only: &[DbName],
+) -> Result<(), String> {
+    let mut entries = vec![NewEntry::of(
+        &DbName::mydb_admin(),
+        Outcome::Done,
+        format!(
+            "this host's memory comes from {}: {} entries, up to {}; what was accepted after that is \
+             lost",
+            recovered.ledger,
+            recovered.entries,
+            recovered.as_of.format("%F %T UTC")
+        ),
+        Change::Noted,
+    )];
+    for backup in backups {
+        entries.push(NewEntry::of(
+            &backup.id.name.clone(),
+            Outcome::Done,
+            format!("{} was found in its store", backup.id),
+            Change::Backup {
+                backup: Box::new(backup),
+            },
+        ));
+    }
+    for (name, row) in book.rows() {
+        let comes = !name.is_mydb_admin() && row.database.state != WantedState::Retired;
+        if row.initialised && comes && (only.is_empty() || only.contains(name)) {
+            entries.push(NewEntry::of(
+                name,
+                Outcome::Done,
+                format!("{name} comes back from its newest backup, if its data is lost"),
+                Change::RecoverAsked {
+                    uid: row.database.uid,
+                },
+            ));
+        }
+    }
+    for entry in entries {
+        ledger.append(entry).await.map_err(|e| e.to_string())?;
+    }
+    Ok(())
+}

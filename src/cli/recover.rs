@@ -1,0 +1,112 @@
+//! `db4sci recover`
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::args::Format;
+use super::context::Context;
+use super::error::{CliError, Exit};
+use super::ui::table::{Cell, Table};
+use super::ui::{documents, times};
+use crate::model::{DbName, Memory, Timestamp};
+
+/// What it takes.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Args {
+    /// Say what would come back, and change nothing
+    #[arg(long)]
+    pub plan: bool,
+    /// Only these databases come back by themselves; the others wait for a person
+    #[arg(long, value_name = "NAME")]
+    pub only: Vec<DbName>,
+    /// Whose backups, where a store holds those of several hosts
+    #[arg(long, value_name = "ID")]
+    pub instance: Option<String>,
+}
+
+/// What was found, and what is to become of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Recovered {
+    /// The instance that comes back.
+    pub instance: String,
+    /// The backup of `mydb_admin` that the ledger was read from.
+    pub ledger: String,
+    /// Entries in it.
+    pub entries: u64,
+    /// Up to when it knows.
+    pub as_of: Timestamp,
+    /// What cannot be read or is missing, one line each.
+    pub problems: Vec<String>,
+    /// The databases, by name.
+    pub databases: BTreeMap<DbName, Found>,
+}
+
+/// What there is of one database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Found {
+    /// Its engine.
+    pub engine: String,
+    /// The newest backup.
+    pub backup: Option<String>,
+    /// What it holds was written before then.
+    pub as_of: Option<Timestamp>,
+    /// Bytes in the store.
+    pub bytes: u64,
+    /// What becomes of it.
+    pub what: String,
+}
+
+/// Runs it.
+pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
+    let plan = args.plan;
+    let done = context.host.recover(&context.globals, args).await;
+    let done = done.map_err(CliError::Said)?;
+    match context.format {
+        Format::Json => documents::json(context, &done)?,
+        Format::Yaml => documents::yaml(context, &done)?,
+        Format::Name => {
+            for name in done.databases.keys() {
+                context.line(name.as_str())?;
+            }
+        }
+        Format::Table | Format::Wide => {
+            context.line(&format!(
+                "instance {}: {} entries, up to {}, from {}",
+                done.instance,
+                done.entries,
+                times::full(context, done.as_of),
+                done.ledger
+            ))?;
+            context.print(&table(context, &done).text(context.paint()))?;
+        }
+    }
+    for problem in &done.problems {
+        context.warn(problem);
+    }
+    context.warn(if plan {
+        "nothing was changed; to bring it back: db4sci recover"
+    } else {
+        "its memory is back; the databases come back when the daemon runs: db4sci run; see: db4sci get"
+    });
+    Ok(Exit::OK)
+}
+
+fn table(context: &Context, done: &Recovered) -> Table {
+    let mut table = Table::new(&["NAME", "ENGINE", "AS OF", "SIZE", "FROM", "WHAT"]);
+    for (name, found) in &done.databases {
+        let as_of = found.as_of.map(|at| times::full(context, at));
+        let cells: Vec<Cell> = vec![
+            name.as_str().into(),
+            found.engine.clone().into(),
+            as_of.unwrap_or_default().into(),
+            Memory::from_bytes(found.bytes).to_string().into(),
+            found.backup.clone().unwrap_or_default().into(),
+            found.what.clone().into(),
+        ];
+        table.row(cells);
+    }
+    table
+}
