@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::{FileStorage, Ledger, NewEntry, Vault};
+use crate::admin::{FileStorage, Ledger, NewEntry, OpenReport, Vault};
 use crate::control::{Board, Desk, Intake, Queue, Reconciler, Triggers};
 use crate::execute::Executor;
 use crate::http::serve::{self, Options};
@@ -28,7 +28,7 @@ use crate::specs::{Catalog, HostSize, Rules, yaml};
 use super::admin::{Admin, Logins};
 use super::authority::{self, Opened};
 use super::backend::Daemon;
-use super::{follow, home, lock, recover};
+use super::{follow, home, lock, recover, witness};
 
 /// The group whose members may use the socket.
 const GROUP: &str = "db4sci";
@@ -48,7 +48,7 @@ pub(super) async fn run(settings: Settings) -> Result<(), String> {
     let _lock = lock::take(&settings.state_dir, &holder)?;
     let site = settings.site(home::instance(&settings.state_dir)?);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let ledger = open_ledger(&settings.state_dir, clock.clone()).await?;
+    let ledger = witness::open(&settings, &site, clock.clone()).await?;
     if ledger.book().head().seq == 0 {
         recover::refuse_history(&settings).await?;
     }
@@ -132,13 +132,17 @@ pub(super) async fn open_ledger(state_dir: &Path, clock: Arc<dyn Clock>) -> Resu
     let storage = FileStorage::open(&state_dir.join("journal"))
         .map_err(|e| format!("{}: {e}", state_dir.join("journal").display()))?;
     let (ledger, report) = Ledger::open(storage, clock).await.map_err(|e| chain(&e))?;
-    if let Some(torn) = report.torn {
+    tell_torn(&report);
+    Ok(ledger)
+}
+
+pub(super) fn tell_torn(report: &OpenReport) {
+    if let Some(torn) = &report.torn {
         tracing::warn!(
             ?torn,
             "the journal ended in an entry that was never acknowledged"
         );
     }
-    Ok(ledger)
 }
 
 /// Opens what is sealed; a key that is lost ends the start here, before anything is done.

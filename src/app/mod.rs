@@ -18,6 +18,7 @@ mod program;
 mod recover;
 mod retire;
 mod secrets;
+mod witness;
 mod works;
 
 pub use program::Program;

@@ -258,3 +258,61 @@ fn a_lost_host_comes_back_from_its_store_and_its_keys() {
     take(&host, "genomics");
     nothing_is_left(&host);
 }
+
+#[test]
+fn a_journal_that_lost_some_of_itself_is_made_whole_from_the_tables() {
+    let mut host = Host::new();
+    host.spec("genomics", Postgres, &[]);
+    host.start();
+    host.ready(&["genomics", ADMIN]);
+    host.write("genomics", 1);
+    let run = host.run_of("genomics");
+    let journal = host.path("state/journal/ledger.v1.jsonl");
+    let harms: [(&str, fn(&mut Vec<u8>)); 4] = [
+        ("cut in half", |bytes| {
+            let middle = bytes.len() / 2;
+            let end = bytes[middle..].iter().position(|b| *b == b'\n').unwrap();
+            bytes.truncate(middle + end + 1);
+        }),
+        ("a bit flipped", |bytes| {
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+        }),
+        ("emptied", Vec::clear),
+        ("overwritten", |bytes| bytes.fill(0)),
+    ];
+    for (what, harm) in harms {
+        let last = newest(&host);
+        let log = log_up_to(&host, last);
+        host.kill();
+        let mut bytes = fs::read(&journal).unwrap();
+        harm(&mut bytes);
+        fs::write(&journal, bytes).unwrap();
+        if what == "a bit flipped" {
+            // Without the tables nothing is believed, and nothing done.
+            host.docker(&["stop", &host.name(ADMIN)]);
+            let refused = host.db4sci(&["run"]);
+            assert!(
+                refused.code == 1 && refused.err.contains("start its container"),
+                "{}",
+                refused.all()
+            );
+            host.docker(&["start", &host.name(ADMIN)]);
+            let ready = ["exec", &host.name(ADMIN), "pg_isready", "-h", "127.0.0.1"];
+            eventually(SOON, "it answers", || {
+                let said = host.try_docker(&ready);
+                (said.code == 0).then_some(()).ok_or(said.all())
+            });
+        }
+        host.start();
+        host.ready(&["genomics", ADMIN]);
+        let told = host.told_events(ADMIN);
+        assert!(told.contains("was made whole"), "{what}: {told}");
+        assert_eq!(log_up_to(&host, last), log, "{what}");
+        assert_eq!(host.run_of("genomics"), run, "{what}");
+    }
+    let kept = fs::read_dir(journal.parent().unwrap()).unwrap().flatten();
+    let kept = kept.filter(|f| f.file_name().to_string_lossy().contains("harmed"));
+    assert!(kept.count() >= 3, "two in one second share a name");
+    assert_eq!(host.rows("genomics"), [1]);
+}

@@ -254,6 +254,17 @@ pub fn decode(line: &[u8]) -> Decoded {
     }
 }
 
+/// The head after a line, if that is the record that follows a head.
+pub fn follow(head: Head, line: &[u8]) -> Option<Head> {
+    match decode(line) {
+        Decoded::Good(record) => {
+            let next = record.prev == head.hash && record.entry.seq == head.seq + 1;
+            next.then(|| record.head())
+        }
+        Decoded::Unreadable(_) | Decoded::Damaged => None,
+    }
+}
+
 /// The checksum of a line, if what follows it agrees with it.
 pub fn verify(line: &[u8]) -> Option<ChainHash> {
     let rest = line.strip_prefix(HEAD)?;

@@ -5,6 +5,7 @@
 //! - `apply`: bringing entries in, by number, each once;
 //! - `proof`: whether they are as they were written;
 //! - `mend`: harmed ones out of the way;
+//! - `witness`: what they prove of the ledger;
 //! - `edits`: what people wrote and nobody has answered;
 //! - `feed`: the hint that there is something to look at.
 //!
@@ -19,6 +20,7 @@ mod error;
 mod feed;
 mod mend;
 mod proof;
+mod witness;
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -35,6 +37,7 @@ pub use edits::Edit;
 pub use error::{TablesError, TablesHarm};
 pub use feed::{Feed, Hint};
 pub use mend::set_aside;
+pub use witness::{last_record, records_from};
 
 /// Longest wait for an answer.
 const ANSWER: Duration = Duration::from_secs(35);

@@ -1,0 +1,57 @@
+//! What the tables prove of the ledger: the records that they keep. For a journal that lost some.
+
+use futures_util::TryStreamExt;
+use sqlx::Connection;
+
+use super::{Access, TablesError, in_time};
+use crate::admin::journal::{Head, follow};
+use crate::model::names::MYDB_ADMIN;
+
+const WHAT: &str = "read the ledger's records";
+
+/// The number of the last record that the tables keep; 0: none.
+///
+/// # Errors
+/// See [`TablesError`].
+pub async fn last_record(access: &Access) -> Result<u64, TablesError> {
+    in_time(WHAT, async {
+        let sql = |e| TablesError::sql(WHAT, e);
+        let mut root = access.as_superuser(MYDB_ADMIN).await?;
+        let last = "select coalesce(max(seq), 0) from db4sci.records";
+        let last: i64 = sqlx::query_scalar(last)
+            .fetch_one(&mut root)
+            .await
+            .map_err(sql)?;
+        let _ = root.close().await;
+        Ok(u64::try_from(last).unwrap_or(0))
+    })
+    .await
+}
+
+/// Gives the records that follow a head, as lines, each checked and chained to the one before it; the
+/// first that is not ends it. Returns the new head.
+///
+/// # Errors
+/// See [`TablesError`]; also when `each` fails.
+pub async fn records_from(
+    access: &Access,
+    mut head: Head,
+    each: &mut (dyn FnMut(&str) -> std::io::Result<()> + Send),
+) -> Result<Head, TablesError> {
+    let sql = |e| TablesError::sql(WHAT, e);
+    let mut root = access.as_superuser(MYDB_ADMIN).await?;
+    let query = "select line from db4sci.records where seq > $1 order by seq";
+    let mut lines = sqlx::query_scalar::<_, String>(query)
+        .bind(super::clean::number(head.seq))
+        .fetch(&mut root);
+    while let Some(line) = lines.try_next().await.map_err(sql)? {
+        let Some(next) = follow(head, line.as_bytes()) else {
+            break;
+        };
+        each(&line).map_err(|e| sql(sqlx::Error::Io(e)))?;
+        head = next;
+    }
+    drop(lines);
+    let _ = root.close().await;
+    Ok(head)
+}

@@ -1,0 +1,163 @@
+//! The ledger at the daemon's start: where the journal is harmed, or shorter than what the tables of
+//! `mydb_admin` prove, it is made whole from them before anything is added to it.
+
+use std::fs;
+use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::admin::journal::{FILE_NAME, FileStorage, MAX_LINE, follow};
+use crate::admin::tables::{Access, last_record, records_from};
+use crate::admin::{Head, JournalError, Ledger, NewEntry, TablesError};
+use crate::engine::{self, ADMIN_SECRET};
+use crate::model::{Change, Clock, DbName, Outcome, Secret, Site, Uid};
+use crate::runtime::DataDirs;
+use crate::runtime::host::HostDirs;
+use crate::settings::Settings;
+use crate::specs;
+
+use super::daemon;
+
+/// Longest wait for an answer: without one the journal is believed.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// Opens the ledger of an instance.
+///
+/// # Errors
+/// When the journal is harmed and cannot be made whole; nothing was changed then.
+pub(super) async fn open(
+    settings: &Settings,
+    site: &Site,
+    clock: Arc<dyn Clock>,
+) -> Result<Ledger, String> {
+    let folder = settings.state_dir.join("journal");
+    let storage = FileStorage::open(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    let access = access(settings, site).await;
+    let why = match Ledger::open(storage, clock.clone()).await {
+        Ok((ledger, report)) => {
+            daemon::tell_torn(&report);
+            let proven = match &access {
+                Some(access) => tokio::time::timeout(ANSWER, last_record(access)).await,
+                None => return Ok(ledger),
+            };
+            match proven {
+                Ok(Ok(last)) if last > report.head.seq => format!(
+                    "it ends at entry {}, and mydb_admin's tables hold {last}",
+                    report.head.seq
+                ),
+                // What does not answer proves nothing.
+                Ok(Ok(_) | Err(_)) | Err(_) => return Ok(ledger),
+            }
+        }
+        Err(JournalError::Harm(harm)) => harm.to_string(),
+        Err(error) => return Err(daemon::chain(&error)),
+    };
+    let whole = match access {
+        Some(access) => mend(&folder, &access, clock.as_ref()).await,
+        None => Err("its password is not on this host".to_owned()),
+    };
+    let (kept, head) = whole.map_err(|e| {
+        format!(
+            "{why}. What it lost may be in mydb_admin's tables: {e}. If that is down, start its \
+             container, and then db4sci run again; see docs/runbooks/lost-memory.md"
+        )
+    })?;
+    let ledger = daemon::open_ledger(&settings.state_dir, clock).await?;
+    let message = format!(
+        "the journal was harmed ({why}); it was made whole from mydb_admin's tables up to entry {}; the \
+         harmed one is kept as {}",
+        head.seq,
+        kept.display()
+    );
+    tracing::warn!(message);
+    let entry = NewEntry::of(&DbName::mydb_admin(), Outcome::Done, message, Change::Noted);
+    ledger.append(entry).await.map_err(|e| e.to_string())?;
+    Ok(ledger)
+}
+
+/// How to reach `mydb_admin` without the ledger; `None`: there is none, or it never was made here.
+async fn access(settings: &Settings, site: &Site) -> Option<Access> {
+    let rules = daemon::rules(settings, None).ok()?;
+    let db = specs::mydb_admin(&rules, None, Uid(uuid::Uuid::nil())).ok()?;
+    let dirs = HostDirs::new(&settings.state_dir);
+    let password = dirs.secret_file(site, &db, ADMIN_SECRET).await.ok()??;
+    let target = engine::recipe(db.engine).target(&db, site, password);
+    Some(Access {
+        host: target.host,
+        port: target.port,
+        superuser: target.user,
+        superuser_password: target.password,
+        password: Secret::new(""),
+    })
+}
+
+/// Joins what is good in the journal with what the tables keep, and puts it into the journal's place.
+/// Gives where the harmed one is kept, and the new head.
+async fn mend(
+    folder: &Path,
+    access: &Access,
+    clock: &dyn Clock,
+) -> Result<(PathBuf, Head), String> {
+    let journal = folder.join(FILE_NAME);
+    let coming = folder.join("coming");
+    let told = |path: &Path| {
+        let path = path.display().to_string();
+        move |e: std::io::Error| format!("{path}: {e}")
+    };
+    let file = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&coming)
+        .map_err(told(&coming))?;
+    let mut to = BufWriter::new(file);
+    let good = good_lines(&journal, Head::GENESIS, &mut to).map_err(told(&journal))?;
+    let mut each = |line: &str| {
+        to.write_all(line.as_bytes())?;
+        to.write_all(b"\n")
+    };
+    let from_tables = records_from(access, good, &mut each).await;
+    let from_tables = from_tables.map_err(|e: TablesError| daemon::chain(&e))?;
+    // Behind the harm there may be entries that never came into the tables.
+    let head = good_lines(&journal, from_tables, &mut to).map_err(told(&journal))?;
+    if head == good {
+        let _ = fs::remove_file(&coming);
+        return Err(format!(
+            "mydb_admin's tables do not hold what follows entry {}",
+            good.seq
+        ));
+    }
+    let file = to.into_inner().map_err(|e| e.to_string())?;
+    file.sync_all().map_err(told(&coming))?;
+    let now = clock.now().format("%Y%m%dT%H%M%SZ");
+    let kept = folder.join(format!("{FILE_NAME}.harmed-{now}"));
+    fs::hard_link(&journal, &kept).map_err(told(&kept))?;
+    fs::rename(&coming, &journal).map_err(told(&journal))?;
+    fs::File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(told(folder))?;
+    Ok((kept, head))
+}
+
+/// Writes the lines of a journal that follow a head one after the other; gives the new head.
+fn good_lines(journal: &Path, mut head: Head, to: &mut dyn Write) -> std::io::Result<Head> {
+    let mut reader = BufReader::new(fs::File::open(journal)?);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read = std::io::Read::take(&mut reader, MAX_LINE as u64 + 1024)
+            .read_until(b'\n', &mut line)?;
+        if read == 0 {
+            return Ok(head);
+        }
+        let text = line.strip_suffix(b"\n").unwrap_or(&line);
+        if let Some(next) = follow(head, text) {
+            to.write_all(text)?;
+            to.write_all(b"\n")?;
+            head = next;
+        }
+    }
+}
