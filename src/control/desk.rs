@@ -145,7 +145,10 @@ impl Desk {
         let book = self.ledger.book();
         let now = self.clock.now();
         let frozen = self.frozen();
-        for (name, row) in book.rows() {
+        // When a host comes back, its memory comes first.
+        let mut rows: Vec<_> = book.rows().collect();
+        rows.sort_by_key(|(name, _)| !name.is_mydb_admin());
+        for (name, row) in rows {
             if self.works.busy(name) || row.restoring.is_some() {
                 continue;
             }
@@ -193,7 +196,21 @@ impl Desk {
             answers: row.initialised && view.is_some_and(|view| view.phase == Phase::Ready),
             initialised: row.initialised,
             retirement: retirement(row),
+            unsaved: self.unsaved(row),
         })
+    }
+
+    /// Entries of the ledger since the last backup of `mydb_admin` was begun.
+    fn unsaved(&self, row: &Row) -> u64 {
+        if row.database.name.is_mydb_admin() {
+            self.ledger
+                .book()
+                .head()
+                .seq
+                .saturating_sub(row.backup_begun)
+        } else {
+            0
+        }
     }
 
     fn ask(&self, row: &Row, now: Timestamp) -> Option<Work> {

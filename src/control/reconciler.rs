@@ -332,6 +332,7 @@ fn fresh(row: &Row, stores: &[String], before: Option<&DatabaseView>, now: Times
         answers: true,
         initialised: row.initialised,
         retirement: super::desk::retirement(row),
+        unsaved: 0,
     };
     let (status, reason, message) = plan::backups::fresh(&known, now);
     let earlier = before.and_then(|view| view.conditions.iter().find(|c| c.kind == KIND));

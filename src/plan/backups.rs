@@ -16,6 +16,12 @@ const FIRST_WAIT: TimeDelta = TimeDelta::minutes(5);
 /// No wait is longer.
 const LONGEST_WAIT: TimeDelta = TimeDelta::hours(2);
 
+/// Entries of the ledger after which it is saved whatever the schedule says: a lost host forgets what
+/// came after the last backup of `mydb_admin`.
+const CHANGES: u64 = 256;
+/// Between two backups that many changes ask for.
+const APART: TimeDelta = TimeDelta::minutes(15);
+
 /// What is known of a database, as far as its backups go.
 #[derive(Debug, Clone, Copy)]
 pub struct Known<'a> {
@@ -33,6 +39,8 @@ pub struct Known<'a> {
     pub initialised: bool,
     /// How far its retirement is.
     pub retirement: Retirement,
+    /// Of `mydb_admin`: entries of the ledger that came since its last backup was begun. 0 of others.
+    pub unsaved: u64,
 }
 
 /// How far a database's retirement is.
@@ -99,6 +107,16 @@ fn take(known: &Known<'_>, now: Timestamp) -> Option<Work> {
     let own = own(known);
     if own.iter().any(|b| b.state == BackupState::Running) {
         return None;
+    }
+    let begun = own.iter().map(|b| b.started).max();
+    let apart = now >= begun.unwrap_or(known.since).max(known.since) + APART;
+    if known.unsaved >= CHANGES && apart {
+        return Some(Work::Take {
+            slot: Slot::at(now),
+            attempt: 1,
+            kind: BackupKind::Scheduled,
+            stores: known.stores.to_vec(),
+        });
     }
     // One that could not be restored is replaced at once, whatever the schedule says.
     let damaged = own.iter().find(|b| b.state == BackupState::Damaged);

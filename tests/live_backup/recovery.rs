@@ -268,7 +268,8 @@ fn a_journal_that_lost_some_of_itself_is_made_whole_from_the_tables() {
     host.write("genomics", 1);
     let run = host.run_of("genomics");
     let journal = host.path("state/journal/ledger.v1.jsonl");
-    let harms: [(&str, fn(&mut Vec<u8>)); 4] = [
+    type Harm = fn(&mut Vec<u8>);
+    let harms: [(&str, Harm); 4] = [
         ("cut in half", |bytes| {
             let middle = bytes.len() / 2;
             let end = bytes[middle..].iter().position(|b| *b == b'\n').unwrap();

@@ -66,6 +66,8 @@ pub struct Row {
     /// The restore in place that is under way: what is restored, and where the data that was there
     /// is kept.
     pub restoring: Option<(BackupId, PathBuf)>,
+    /// The entry that its last backup was begun with; 0: none was.
+    pub backup_begun: u64,
     /// Whether lost data is to come back by itself, whatever the spec says.
     pub recover: bool,
     /// Since when it is retired, and with which final backup. Ended by another wanted state.
@@ -103,6 +105,7 @@ impl Row {
             initialised_at: None,
             backups: BTreeMap::new(),
             restoring: None,
+            backup_begun: 0,
             recover: false,
             retired: None,
             over: None,
@@ -239,6 +242,9 @@ impl Book {
             }
             Change::Backup { backup } => {
                 let row = self.change(entry)?;
+                if backup.state == BackupState::Running {
+                    row.backup_begun = entry.seq;
+                }
                 row.backups.insert(backup.id.clone(), (**backup).clone());
                 forget_failures(&mut row.backups);
             }

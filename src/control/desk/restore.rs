@@ -72,7 +72,10 @@ impl Desk {
                 })?;
         }
         let image = image_of(db)?;
-        let built = match self.archive.build(db, &image, backup).await {
+        let turn = self.dumps.acquire().await.map_err(|e| e.to_string())?;
+        let built = self.archive.build(db, &image, backup).await;
+        drop(turn);
+        let built = match built {
             Ok(built) => built,
             Err(error) => {
                 if error.is_damage() {
@@ -172,7 +175,9 @@ impl Desk {
         let made = async {
             archive.dirs.prepare(&db).await?;
             archive.make_secrets(&db).await?;
+            let turn = self.dumps.acquire().await;
             let built = archive.build(&db, &image, backup).await?;
+            drop(turn);
             let aside = archive.aside(&db, &backup.id);
             archive.put_in_place(&built, &db, aside).await?;
             archive.dirs.mark_initialised(&db).await?;

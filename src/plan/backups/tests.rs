@@ -51,6 +51,7 @@ fn asked(db: &Database, backups: &[Backup], now: &str) -> Option<Work> {
         answers: true,
         initialised: true,
         retirement: Retirement::None,
+        unsaved: 0,
     };
     due(&known, at(now))
 }
@@ -179,6 +180,7 @@ fn freshness_is_counted_from_the_dumps_beginning_and_from_the_first_data() {
         answers: true,
         initialised: true,
         retirement: Retirement::None,
+        unsaved: 0,
     };
     assert_eq!(
         fresh(&known, at("2026-03-02T12:00:00Z")).0,
@@ -226,6 +228,7 @@ fn what_is_retired_has_a_final_verified_backup_or_never_had_data() {
             answers,
             initialised,
             retirement: Retirement::Asked(asked),
+            unsaved: 0,
         };
         due(&known, at("2026-03-05T10:30:00Z"))
     };
@@ -284,6 +287,7 @@ fn nothing_is_retired_before_every_store_has_its_final_backup() {
             answers: true,
             initialised: true,
             retirement: Retirement::Asked(asked),
+            unsaved: 0,
         };
         due(&known, at(now))
     };
@@ -305,4 +309,29 @@ fn nothing_is_retired_before_every_store_has_its_final_backup() {
     // One that was restored is enough to trust the copy of it.
     let both = step(&[(1, Verified)], &[(2, Stored)], "2026-03-05T10:30:00Z");
     assert!(matches!(both, Some(Work::Retire(Some(_)))), "{both:?}");
+}
+
+#[test]
+fn a_ledger_that_grew_is_saved_before_its_schedule_but_not_all_the_time() {
+    let db = db();
+    let before = backup(&db, "2026-03-02T02:00:00Z", 1, BackupState::Verified);
+    let backups = [(before.id.clone(), before)].into();
+    let stores = ["local".to_owned()];
+    let step = |unsaved, now: &str| {
+        let known = Known {
+            db: &db,
+            since: at("2026-03-01T12:00:00Z"),
+            backups: &backups,
+            stores: &stores,
+            answers: true,
+            initialised: true,
+            retirement: Retirement::None,
+            unsaved,
+        };
+        slot_of(due(&known, at(now)))
+    };
+    assert_eq!(step(255, "2026-03-02T09:00:00Z"), None);
+    let slot = Some(("20260302T090000Z".to_owned(), 1));
+    assert_eq!(step(256, "2026-03-02T09:00:00Z"), slot);
+    assert_eq!(step(10_000, "2026-03-02T02:10:00Z"), None);
 }
