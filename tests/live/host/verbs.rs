@@ -9,6 +9,8 @@ use super::{Host, LONG, MariaDB, MongoDB, Neo4j, Postgres, Said, Server, eventua
 
 /// No verb takes longer, `wait` aside.
 const VERB: Duration = Duration::from_secs(60);
+/// Nor does a work that a verb waits for: a restore is a backup, a load and several starts of a server.
+const WORK: Duration = Duration::from_secs(900);
 
 impl Host {
     /// Runs a verb to its end.
@@ -16,7 +18,12 @@ impl Host {
     pub fn db4sci(&self, args: &[&str]) -> Said {
         let mut command = self.program();
         command.args(args);
-        run(command, VERB + LONG)
+        let works = ["backup", "restore", "delete"];
+        let deadline = match args.first() {
+            Some(verb) if works.contains(verb) => WORK,
+            Some(_) | None => VERB + LONG,
+        };
+        run(command, deadline)
     }
 
     /// Runs a verb that must go well, and gives what it printed.
