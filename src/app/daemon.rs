@@ -93,6 +93,7 @@ pub(super) async fn run(settings: Settings) -> Result<(), String> {
     )?;
     let started = format!("started, version {}", env!("CARGO_PKG_VERSION"));
     note(&parts.ledger, &started).await;
+    recover::has_begun(&parts.settings.state_dir);
     parts.intake.mydb_admin().await?;
     let mut tasks = JoinSet::new();
     parts.spawn(&mut tasks);

@@ -45,6 +45,17 @@ pub(super) fn begin_fresh(state_dir: &Path) -> Result<String, String> {
     Ok("it begins anew at the next start, beside what the stores hold".to_owned())
 }
 
+/// Ends that: from now on this host has a history of its own.
+pub(super) fn has_begun(state_dir: &Path) {
+    let path = state_dir.join(FRESH);
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            tracing::warn!(path = %path.display(), %error, "it stays, and should go");
+        }
+        _ => {}
+    }
+}
+
 /// Refuses a first start where the stores hold the history of this mode: whoever lost a host would get
 /// empty databases under the names of full ones.
 ///

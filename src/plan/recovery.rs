@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::database::OnLost;
+use crate::model::view::Phase;
 use crate::model::{Backup, BackupId, BackupState, Database, Reason};
 
 /// How a database comes back.
@@ -18,8 +19,11 @@ pub enum Recovery {
 /// What to do by itself, given why the database is down, and whether a person brings a whole host
 /// back. A restore discards what was written since
 /// its backup, so without `onLost: Restore` a person decides; `mydb_admin` loses nothing by it.
+/// A server that runs is left alone whatever became of its files: what it has in memory and open may be
+/// all that is left.
 pub fn recovery(
     db: &Database,
+    phase: Phase,
     down: &[Reason],
     backups: &BTreeMap<BackupId, Backup>,
     asked: bool,
@@ -29,7 +33,7 @@ pub fn recovery(
     // Data that no server starts on is as good as lost, where nothing is lost by that.
     let beyond_use = admin && down.contains(&Reason::Quarantined);
     let alone = admin || asked || db.on_lost == OnLost::Restore;
-    if !alone || !(lost || beyond_use) {
+    if !alone || phase != Phase::Held || !(lost || beyond_use) {
         return None;
     }
     let newest = |state: BackupState| {
@@ -94,7 +98,7 @@ mod tests {
                 .map(|(state, day)| backup(db, day, *state))
                 .map(|b| (b.id.clone(), b))
                 .collect();
-            match recovery(db, &[down], &backups, false)? {
+            match recovery(db, Phase::Held, &[down], &backups, false)? {
                 Recovery::Restore(id) => Some(id.slot.to_string()[6..8].to_owned()),
                 Recovery::StartOver => Some("over".to_owned()),
             }
@@ -133,11 +137,17 @@ mod tests {
         let mut other = earlier.clone();
         other.uid = crate::model::Uid(uuid::Uuid::from_u128(7));
         let backups = [(other.id.clone(), other)].into();
-        assert_eq!(recovery(&restore, &[lost], &backups, false), None);
+        assert_eq!(
+            recovery(&restore, Phase::Held, &[lost], &backups, false),
+            None
+        );
         // Whoever brings a whole host back has decided.
         let own = backup(&hold, 1, Verified);
         let backups = [(own.id.clone(), own)].into();
-        let asked = |down| recovery(&hold, &[down], &backups, true).is_some();
-        assert!(asked(lost) && !asked(crashes) && !asked(Reason::Stopped));
+        let asked = |phase, down| recovery(&hold, phase, &[down], &backups, true).is_some();
+        let held = Phase::Held;
+        assert!(asked(held, lost) && !asked(held, crashes) && !asked(held, Reason::Stopped));
+        // Its path vanished under a server that runs.
+        assert!(!asked(Phase::Ready, lost) && !asked(Phase::Degraded, lost));
     }
 }

@@ -182,6 +182,21 @@ fn a_database_whose_spec_says_so_comes_back_from_its_newest_backup() {
     nothing_is_left(&host);
 }
 
+/// Containers, data and state are gone; the store is left.
+fn lose(host: &mut Host) {
+    host.kill();
+    for container in host.containers() {
+        host.docker(&["rm", "-f", "-v", &container.id()]);
+    }
+    let (state, store) = (host.path("state"), host.path("store-copied"));
+    fs::rename(state.join("backups"), &store).unwrap();
+    for gone in [&state, &host.path("volume")] {
+        fs::remove_dir_all(gone).unwrap();
+        fs::create_dir(gone).unwrap();
+    }
+    fs::rename(&store, state.join("backups")).unwrap();
+}
+
 #[test]
 fn a_lost_host_comes_back_from_its_store_and_its_keys() {
     let mut host = Host::new();
@@ -205,18 +220,8 @@ fn a_lost_host_comes_back_from_its_store_and_its_keys() {
     let keys = host.path("keys-copied");
     host.ok(&["key", "export", &keys.display().to_string()]);
 
-    // Containers, data and state are gone; the store is left, and the keys in their safe.
-    host.kill();
-    for container in host.containers() {
-        host.docker(&["rm", "-f", "-v", &container.id()]);
-    }
-    let (state, store) = (host.path("state"), host.path("store-copied"));
-    fs::rename(state.join("backups"), &store).unwrap();
-    for gone in [&state, &host.path("volume")] {
-        fs::remove_dir_all(gone).unwrap();
-        fs::create_dir(gone).unwrap();
-    }
-    fs::rename(&store, state.join("backups")).unwrap();
+    lose(&mut host);
+    let state = host.path("state");
 
     let refused = host.db4sci(&["run"]);
     assert!(
@@ -257,6 +262,15 @@ fn a_lost_host_comes_back_from_its_store_and_its_keys() {
     // It goes on as before: backups, and passwords of then.
     take(&host, "genomics");
     nothing_is_left(&host);
+
+    // Whoever wants to begin anew beside all that says so.
+    lose(&mut host);
+    assert!(host.db4sci(&["run"]).err.contains("StoreHasHistory"));
+    host.ok(&["init", "--fresh"]);
+    host.start();
+    host.ready(&["genomics", ADMIN]);
+    assert!(host.try_sql("genomics", "select n from kept").is_err());
+    assert!(!state.join("fresh").exists(), "it has a history now");
 }
 
 #[test]

@@ -12,7 +12,7 @@ impl Desk {
         let db = &row.database;
         let view = self.board.view(&db.name)?;
         let down: Vec<Reason> = view.held.iter().map(|held| held.reason).collect();
-        let recovery = recovery::recovery(db, &down, &row.backups, row.recover)?;
+        let recovery = recovery::recovery(db, view.phase, &down, &row.backups, row.recover)?;
         (!self.waits(&db.name, now)).then_some(recovery)
     }
 
