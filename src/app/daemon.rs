@@ -28,7 +28,7 @@ use crate::specs::{Catalog, HostSize, Rules, yaml};
 use super::admin::{Admin, Logins};
 use super::authority::{self, Opened};
 use super::backend::Daemon;
-use super::{follow, home, lock, recover, witness};
+use super::{follow, history, home, lock, witness};
 
 /// The group whose members may use the socket.
 const GROUP: &str = "db4sci";
@@ -50,7 +50,7 @@ pub(super) async fn run(settings: Settings) -> Result<(), String> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ledger = witness::open(&settings, &site, clock.clone()).await?;
     if ledger.book().head().seq == 0 {
-        recover::refuse_history(&settings).await?;
+        history::refuse_history(&settings).await?;
     }
     let vault = Arc::new(open_vault(&settings.state_dir, &ledger)?);
     let opened = authority::open(&settings, &site.instance, clock.now())?;
@@ -93,7 +93,7 @@ pub(super) async fn run(settings: Settings) -> Result<(), String> {
     )?;
     let started = format!("started, version {}", env!("CARGO_PKG_VERSION"));
     note(&parts.ledger, &started).await;
-    recover::has_begun(&parts.settings.state_dir);
+    history::has_begun(&parts.settings.state_dir);
     parts.intake.mydb_admin().await?;
     let mut tasks = JoinSet::new();
     parts.spawn(&mut tasks);

@@ -8,6 +8,7 @@ mod bundles;
 mod daemon;
 mod doctor;
 mod follow;
+mod history;
 mod home;
 mod images;
 mod init;

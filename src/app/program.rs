@@ -19,7 +19,9 @@ use crate::runtime::docker::{Docker, JobSpec};
 use crate::settings::{Mode, Settings};
 use crate::specs;
 
-use super::{authority, bundles, daemon, doctor, home, images, init, keys, offline, recover};
+use super::{
+    authority, bundles, daemon, doctor, history, home, images, init, keys, offline, recover,
+};
 
 /// Where the socket is when no settings say otherwise.
 const SOCKET: &str = "/run/db4sci/db4sci.sock";
@@ -78,7 +80,7 @@ impl Host for Program {
         let settings = Program::settings(globals)?;
         let mut done = init::make_folders(&home, &settings)?;
         if fresh {
-            done.push(recover::begin_fresh(&settings.state_dir)?);
+            done.push(history::begin_fresh(&settings.state_dir)?);
         }
         Ok(done)
     }

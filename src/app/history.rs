@@ -1,0 +1,117 @@
+//! What the stores know of this mode's hosts, and whether a host may begin without it.
+//!
+//! Only manifests are believed: what lies in a store without one is no backup.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use crate::model::{DbName, Uid};
+use crate::settings::Settings;
+use crate::store::manifest::{MANIFEST, MANIFEST_LIMIT, Manifest};
+use crate::store::{Stores, read_small};
+
+use super::archive;
+
+/// Stands in the state directory of a host that is to begin beside the history of another one.
+const FRESH: &str = "fresh";
+const NOTHING: &str = "nothing was created";
+
+/// A manifest's place in a store: nothing of it was read yet.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub(super) store: String,
+    pub(super) instance: String,
+    pub(super) name: DbName,
+    pub(super) uid: Uid,
+    pub(super) slot: String,
+    pub(super) attempt: u32,
+    pub(super) prefix: String,
+}
+
+/// Lets an instance begin although the stores hold the history of another one.
+pub(super) fn begin_fresh(state_dir: &Path) -> Result<String, String> {
+    let path = state_dir.join(FRESH);
+    fs::write(&path, "begin beside what the stores hold\n")
+        .map_err(|e| format!("{}: {e}", path.display()))?;
+    Ok("it begins anew at the next start, beside what the stores hold".to_owned())
+}
+
+/// Ends that: from now on this host has a history of its own.
+pub(super) fn has_begun(state_dir: &Path) {
+    let path = state_dir.join(FRESH);
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            tracing::warn!(path = %path.display(), %error, "it stays, and should go");
+        }
+        _ => {}
+    }
+}
+
+/// Refuses a first start where the stores hold the history of this mode: whoever lost a host would get
+/// empty databases under the names of full ones.
+///
+/// # Errors
+/// What is there, or what cannot be known; nothing was created then.
+pub(super) async fn refuse_history(settings: &Settings) -> Result<(), String> {
+    if settings.state_dir.join(FRESH).exists() {
+        return Ok(());
+    }
+    let stores = archive::stores(settings)?;
+    let mode = settings.mode.as_str();
+    let found = places(&stores, mode).await.map_err(|why| {
+        format!("{why}; whether this host has a history cannot be known; {NOTHING}")
+    })?;
+    let Some(first) = found.first() else {
+        return Ok(());
+    };
+    let names: BTreeSet<&str> = found.iter().map(|place| place.name.as_str()).collect();
+    Err(format!(
+        "StoreHasHistory: this host has no memory, and the store {} holds backups of this mode ({}); \
+         {NOTHING}. To bring them back: db4sci recover --plan; to begin anew beside them: db4sci init \
+         --fresh",
+        first.store,
+        names.into_iter().collect::<Vec<_>>().join(", ")
+    ))
+}
+
+/// The places of all manifests of a mode.
+pub(super) async fn places(stores: &Stores, mode: &str) -> Result<Vec<Place>, String> {
+    let mut found = Vec::new();
+    for (name, store) in stores {
+        let objects = store.list(&format!("{mode}/")).await;
+        for object in objects.map_err(|e| format!("store {name}: {e}"))? {
+            let Some(prefix) = object.key.strip_suffix(MANIFEST) else {
+                continue;
+            };
+            found.extend(place(name, prefix));
+        }
+    }
+    Ok(found)
+}
+
+/// `<mode>/<instance>/<name>/<uid>/<slot>/<attempt>/`
+fn place(store: &str, prefix: &str) -> Option<Place> {
+    let parts: Vec<&str> = prefix.trim_end_matches('/').split('/').collect();
+    let [_, instance, name, uid, slot, attempt] = parts[..] else {
+        return None;
+    };
+    Some(Place {
+        store: store.to_owned(),
+        instance: instance.to_owned(),
+        name: name.parse().ok()?,
+        uid: uid.parse().ok().map(Uid)?,
+        slot: slot.to_owned(),
+        attempt: attempt.parse().ok()?,
+        prefix: prefix.to_owned(),
+    })
+}
+
+/// A manifest, read.
+pub(super) async fn manifest(stores: &Stores, place: &Place) -> Result<Manifest, String> {
+    let store = &stores[&place.store];
+    let key = format!("{}{MANIFEST}", place.prefix);
+    let bytes = read_small(store.as_ref(), &key, MANIFEST_LIMIT).await;
+    Manifest::read(&bytes.map_err(|e| e.to_string())?)
+        .map_err(|why| format!("{}: {key}: {why}", store.place()))
+}
