@@ -57,17 +57,14 @@ async fn keeps_its_promises(store: &dyn BackupStore) {
         store.sweep("", begun - TimeDelta::hours(1)).await.unwrap(),
         0
     );
-    store
-        .sweep("", SystemClock.now() + TimeDelta::hours(1))
-        .await
-        .unwrap();
-    assert_eq!(
-        store
-            .sweep("", SystemClock.now() + TimeDelta::hours(1))
-            .await
-            .unwrap(),
-        0
-    );
+    // A part that was on its way when its upload was dropped may arrive after a sweep: another one
+    // takes it.
+    let old = SystemClock.now() + TimeDelta::hours(1);
+    let mut sweeps = 0;
+    while store.sweep("", old).await.unwrap() > 0 {
+        sweeps += 1;
+        assert!(sweeps < 100, "it never ends");
+    }
     assert_eq!(keys(store, "unfinished/").await, ["unfinished/finish"]);
 
     // Removed is gone, twice is no error.
