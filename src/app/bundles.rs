@@ -10,12 +10,12 @@ use futures_util::StreamExt;
 use sha2::{Digest, Sha256};
 
 use crate::model::view::BackupView;
-use crate::model::{Backup, BackupId, BackupState, DbName};
+use crate::model::{BackupId, DbName};
 use crate::settings::Settings;
-use crate::store::manifest::{Layout, MANIFEST, MANIFEST_LIMIT, Manifest};
-use crate::store::{BackupStore, read_small};
+use crate::store::BackupStore;
+use crate::store::manifest::{Layout, MANIFEST, Manifest};
 
-use super::{archive, home};
+use super::{archive, history, home};
 
 /// All backups of a name that have a manifest, newest first. Whether one was verified, only the
 /// ledger knows.
@@ -25,25 +25,8 @@ pub(super) async fn list(settings: &Settings, name: &DbName) -> Result<Vec<Backu
     let mut found = Vec::new();
     for (store_name, store) in archive::stores(settings)? {
         for (prefix, manifest) in manifests(&store, &layout, name).await? {
-            let bytes = manifest.bytes();
-            found.push(BackupView::of(
-                &Backup {
-                    id: manifest.id(&store_name),
-                    uid: manifest.uid,
-                    kind: manifest.kind,
-                    state: BackupState::Stored,
-                    started: manifest.started,
-                    finished: Some(manifest.finished),
-                    verified: None,
-                    bytes,
-                    sha256: None,
-                    url: format!("{} {}", store.place(), prefix.trim_end_matches('/')),
-                    error: None,
-                    keep_until: None,
-                    note: String::new(),
-                },
-                Vec::new(),
-            ));
+            let backup = manifest.backup(&store_name, &store.place(), &prefix);
+            found.push(BackupView::of(&backup, Vec::new()));
         }
     }
     found.sort_by_key(|b| std::cmp::Reverse((b.slot, b.attempt)));
@@ -62,9 +45,7 @@ async fn manifests(
         let Some(prefix) = object.key.strip_suffix(MANIFEST) else {
             continue;
         };
-        let bytes = read_small(store.as_ref(), &object.key, MANIFEST_LIMIT).await;
-        let manifest = Manifest::read(&bytes.map_err(told)?)
-            .map_err(|why| format!("{}: {}: {why}", store.place(), object.key))?;
+        let manifest = history::manifest(store, prefix).await?;
         found.push((prefix.to_owned(), manifest));
     }
     Ok(found)

@@ -129,9 +129,9 @@ async fn until_told_to_stop(tasks: &mut JoinSet<()>) -> Result<(), String> {
     }
 }
 
-pub(super) async fn open_ledger(state_dir: &Path, clock: Arc<dyn Clock>) -> Result<Ledger, String> {
-    let storage = FileStorage::open(&state_dir.join("journal"))
-        .map_err(|e| format!("{}: {e}", state_dir.join("journal").display()))?;
+/// Opens the ledger of a folder.
+pub(super) async fn open_ledger(folder: &Path, clock: Arc<dyn Clock>) -> Result<Ledger, String> {
+    let storage = FileStorage::open(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     let (ledger, report) = Ledger::open(storage, clock).await.map_err(|e| chain(&e))?;
     tell_torn(&report);
     Ok(ledger)

@@ -5,11 +5,12 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::model::{DbName, Uid};
 use crate::settings::Settings;
 use crate::store::manifest::{MANIFEST, MANIFEST_LIMIT, Manifest};
-use crate::store::{Stores, read_small};
+use crate::store::{BackupStore, Stores, read_small};
 
 use super::archive;
 
@@ -107,10 +108,12 @@ fn place(store: &str, prefix: &str) -> Option<Place> {
     })
 }
 
-/// A manifest, read.
-pub(super) async fn manifest(stores: &Stores, place: &Place) -> Result<Manifest, String> {
-    let store = &stores[&place.store];
-    let key = format!("{}{MANIFEST}", place.prefix);
+/// The manifest of the backup below a prefix.
+pub(super) async fn manifest(
+    store: &Arc<dyn BackupStore>,
+    prefix: &str,
+) -> Result<Manifest, String> {
+    let key = format!("{prefix}{MANIFEST}");
     let bytes = read_small(store.as_ref(), &key, MANIFEST_LIMIT).await;
     Manifest::read(&bytes.map_err(|e| e.to_string())?)
         .map_err(|why| format!("{}: {key}: {why}", store.place()))

@@ -99,7 +99,7 @@ pub(super) async fn renew(settings: &Settings) -> Result<String, String> {
     let _lock = lock::take(&settings.state_dir, &holder)?;
     let site = settings.site(home::instance_of(&settings.state_dir)?);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let ledger = daemon::open_ledger(&settings.state_dir, clock).await?;
+    let ledger = daemon::open_ledger(&settings.state_dir.join("journal"), clock).await?;
     let books = ledger.clone();
     let folder = home::keys(&settings.state_dir);
     let vault = Vault::read_only(&folder, move || books.book()).map_err(|e| e.to_string())?;

@@ -12,6 +12,7 @@ use crate::admin::{Book, Keyring, Ledger, NewEntry, Row, read_offline};
 use crate::cli::{Found, RecoverArgs, Recovered};
 use crate::execute::backup::fetch_ledger;
 use crate::model::{Backup, BackupState, Change, DbName, Outcome, SystemClock, WantedState};
+use crate::plan::recovery;
 use crate::settings::Settings;
 use crate::store::{BackupStore, Stores};
 
@@ -80,9 +81,10 @@ async fn bring(
     if args.plan {
         return Ok(recovered);
     }
-    put_in_place(settings, &recovered.instance, coming)?;
-    let ledger = daemon::open_ledger(state_dir, Arc::new(SystemClock)).await?;
+    // All of it is in the ledger before that is this host's: killed in between, nothing was done.
+    let ledger = daemon::open_ledger(coming, Arc::new(SystemClock)).await?;
     note(&ledger, &recovered, &book, backups, &args.only).await?;
+    put_in_place(settings, &recovered.instance, coming)?;
     Ok(recovered)
 }
 
@@ -133,7 +135,7 @@ async fn ledger(
     let mut problems = Vec::new();
     for place in admins {
         let read = async {
-            let manifest = manifest(stores, place).await?;
+            let manifest = manifest(&stores[&place.store], &place.prefix).await?;
             let file = fs::OpenOptions::new()
                 .write(true)
                 .create(true)
@@ -181,51 +183,27 @@ async fn of_database(
     only: &[DbName],
 ) -> (Found, Vec<Backup>) {
     let db = &row.database;
-    let mut own: Vec<&Place> = all
-        .iter()
-        .filter(|p| p.name == db.name && p.uid == db.uid)
-        .collect();
-    own.sort_by_key(|p| std::cmp::Reverse((&p.slot, p.attempt)));
-    let (mut newer, mut newest, mut unreadable) = (Vec::new(), None, 0);
+    let own = all.iter().filter(|p| p.name == db.name && p.uid == db.uid);
+    let (mut newer, mut there, mut unreadable) = (Vec::new(), BTreeMap::new(), 0);
     for place in own {
-        let Ok(manifest) = manifest(stores, place).await else {
+        let store = &stores[&place.store];
+        let Ok(manifest) = manifest(store, &place.prefix).await else {
             unreadable += 1;
             continue;
         };
-        let id = manifest.id(&place.store);
-        let backup = Backup {
-            id: id.clone(),
-            uid: manifest.uid,
-            kind: manifest.kind,
-            state: BackupState::Stored,
-            started: manifest.started,
-            finished: Some(manifest.finished),
-            verified: None,
-            bytes: manifest.bytes(),
-            sha256: None,
-            url: format!(
-                "{} {}",
-                stores[&place.store].place(),
-                place.prefix.trim_end_matches('/')
-            ),
-            error: None,
-            keep_until: None,
-            note: String::new(),
-        };
-        let known = row.backups.get(&id).is_some_and(|b| b.state.good());
-        let damaged = row
-            .backups
-            .get(&id)
-            .is_some_and(|b| b.state == BackupState::Damaged);
-        if !damaged {
-            newest.get_or_insert(backup.clone());
-            if !known {
-                newer.push(backup);
+        let found = manifest.backup(&place.store, &store.place(), &place.prefix);
+        let known = row.backups.get(&found.id);
+        match known.filter(|b| b.state.good() || b.state == BackupState::Damaged) {
+            Some(known) => there.insert(known.id.clone(), known.clone()),
+            None => {
+                newer.push(found.clone());
+                there.insert(found.id.clone(), found)
             }
-        }
+        };
     }
+    let newest = recovery::source(db, &there, true);
     let wanted = only.is_empty() || only.contains(&db.name);
-    let mut what = match (&newest, db.state) {
+    let mut what = match (newest, db.state) {
         _ if db.name.is_mydb_admin() => "comes back, and is filled from the ledger".to_owned(),
         (_, WantedState::Retired) if row.retired.is_some() => "is retired, and stays so".to_owned(),
         _ if !row.initialised => "never had data; is made".to_owned(),
@@ -238,9 +216,9 @@ async fn of_database(
     }
     let found = Found {
         engine: format!("{} {}", db.engine, db.image.series),
-        backup: newest.as_ref().map(|b| b.id.to_string()),
-        as_of: newest.as_ref().map(|b| b.started),
-        bytes: newest.as_ref().map_or(0, |b| b.bytes),
+        backup: newest.map(|b| b.id.to_string()),
+        as_of: newest.map(|b| b.started),
+        bytes: newest.map_or(0, |b| b.bytes),
         what,
     };
     (found, newer)

@@ -26,7 +26,8 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// Opens the ledger of an instance.
 ///
 /// # Errors
-/// When the journal is harmed and cannot be made whole; nothing was changed then.
+/// When the journal is harmed and cannot be made whole; nothing was changed then. One that can be read
+/// and is only too short is used as it is.
 pub(super) async fn open(
     settings: &Settings,
     site: &Site,
@@ -35,7 +36,7 @@ pub(super) async fn open(
     let folder = settings.state_dir.join("journal");
     let storage = FileStorage::open(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     let access = access(settings, site).await;
-    let why = match Ledger::open(storage, clock.clone()).await {
+    let (why, readable) = match Ledger::open(storage, clock.clone()).await {
         Ok((ledger, report)) => {
             daemon::tell_torn(&report);
             let proven = match &access {
@@ -43,28 +44,39 @@ pub(super) async fn open(
                 None => return Ok(ledger),
             };
             match proven {
-                Ok(Ok(last)) if last > report.head.seq => format!(
-                    "it ends at entry {}, and mydb_admin's tables hold {last}",
-                    report.head.seq
-                ),
+                Ok(Ok(last)) if last > report.head.seq => {
+                    let ends = report.head.seq;
+                    let why =
+                        format!("it ends at entry {ends}, and mydb_admin's tables hold {last}");
+                    (why, true)
+                }
                 // What does not answer proves nothing.
                 Ok(Ok(_) | Err(_)) | Err(_) => return Ok(ledger),
             }
         }
-        Err(JournalError::Harm(harm)) => harm.to_string(),
+        Err(JournalError::Harm(harm)) => (harm.to_string(), false),
         Err(error) => return Err(daemon::chain(&error)),
     };
     let whole = match access {
         Some(access) => mend(&folder, &access, clock.as_ref()).await,
         None => Err("its password is not on this host".to_owned()),
     };
+    if let (Err(error), true) = (&whole, readable) {
+        // Two histories: a person decides, and databases are healed meanwhile. The applier tells.
+        tracing::error!(
+            why,
+            error,
+            "the journal is shorter than mydb_admin's tables"
+        );
+        return daemon::open_ledger(&folder, clock).await;
+    }
     let (kept, head) = whole.map_err(|e| {
         format!(
             "{why}. What it lost may be in mydb_admin's tables: {e}. If that is down, start its \
              container, and then db4sci run again; see docs/runbooks/lost-memory.md"
         )
     })?;
-    let ledger = daemon::open_ledger(&settings.state_dir, clock).await?;
+    let ledger = daemon::open_ledger(&folder, clock).await?;
     let message = format!(
         "the journal was harmed ({why}); it was made whole from mydb_admin's tables up to entry {}; the \
          harmed one is kept as {}",

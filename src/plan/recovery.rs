@@ -36,17 +36,27 @@ pub fn recovery(
     if !alone || phase != Phase::Held || !(lost || beyond_use) {
         return None;
     }
-    let newest = |state: BackupState| {
-        let own = backups.values().filter(|b| b.uid == db.uid);
-        own.filter(|b| b.state == state)
-            .max_by_key(|b| (b.id.slot, b.id.attempt))
-    };
-    // One that was never proven is proven by the restore itself, before anything is replaced.
-    let backup = newest(BackupState::Verified).or_else(|| newest(BackupState::Stored));
-    match backup {
+    match source(db, backups, asked) {
         Some(backup) => Some(Recovery::Restore(backup.id.clone())),
         None => admin.then_some(Recovery::StartOver),
     }
+}
+
+/// The backup that a database comes back from: the newest verified one, and without one the newest that
+/// is stored: a restore proves it before anything is replaced. A person who brings a host back wants the
+/// least loss: the newest of both.
+pub fn source<'a>(
+    db: &Database,
+    backups: &'a BTreeMap<BackupId, Backup>,
+    asked: bool,
+) -> Option<&'a Backup> {
+    let own = backups
+        .values()
+        .filter(|b| b.uid == db.uid && b.state.good());
+    own.max_by_key(|b| {
+        let proven = !asked && b.state == BackupState::Verified;
+        (proven, b.id.slot, b.id.attempt)
+    })
 }
 
 #[cfg(test)]
@@ -143,10 +153,15 @@ mod tests {
         );
         // Whoever brings a whole host back has decided.
         let own = backup(&hold, 1, Verified);
-        let backups = [(own.id.clone(), own)].into();
+        let backups = [(own.id.clone(), own.clone())].into();
         let asked = |phase, down| recovery(&hold, phase, &[down], &backups, true).is_some();
         let held = Phase::Held;
         assert!(asked(held, lost) && !asked(held, crashes) && !asked(held, Reason::Stopped));
+        // From the newest, which nobody had the time to prove.
+        let newest = backup(&hold, 2, Stored);
+        let both = [own, newest.clone()].map(|b| (b.id.clone(), b)).into();
+        assert_eq!(source(&hold, &both, true), Some(&newest));
+        assert_ne!(source(&hold, &both, false), Some(&newest));
         // Its path vanished under a server that runs.
         assert!(!asked(Phase::Ready, lost) && !asked(Phase::Degraded, lost));
     }

@@ -8,7 +8,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{BackupId, BackupKind, Contents, DbName, EngineKind, Slot, Timestamp, Uid};
+use crate::model::{
+    Backup, BackupId, BackupKind, BackupState, Contents, DbName, EngineKind, Slot, Timestamp, Uid,
+};
 
 /// The file that makes a backup one.
 pub const MANIFEST: &str = "manifest.json";
@@ -107,6 +109,26 @@ impl Manifest {
     /// Bytes of all files in the store.
     pub fn bytes(&self) -> u64 {
         self.files.iter().map(|f| f.bytes).sum()
+    }
+
+    /// The backup, as far as a manifest tells: stored, and not known to be proven. `place` is where its
+    /// store is, `prefix` where it lies there.
+    pub fn backup(&self, store: &str, place: &str, prefix: &str) -> Backup {
+        Backup {
+            id: self.id(store),
+            uid: self.uid,
+            kind: self.kind,
+            state: BackupState::Stored,
+            started: self.started,
+            finished: Some(self.finished),
+            verified: None,
+            bytes: self.bytes(),
+            sha256: None,
+            url: format!("{place} {}", prefix.trim_end_matches('/')),
+            error: None,
+            keep_until: None,
+            note: String::new(),
+        }
     }
 
     /// The id of this backup in a store.
