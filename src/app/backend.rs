@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use crate::admin::{Authority, Ledger, LedgerError, Query, Row, Vault};
 use crate::control::intake::{Admitted, Intake};
 use crate::control::{Board, Desk, Queue, Reconciler};
-use crate::engine::{self, Reach, Trust, USER_SECRET};
+use crate::engine::{self, Reach, Trust};
 use crate::http::backend::{
     Applied, AppliedOutcome, Backend, Connection, Password, Rotate, Rotated,
 };
@@ -266,10 +266,7 @@ impl Backend for Daemon {
         let db = self.database(name)?;
         self.may_use(caller, &db).await?;
         let recipe = engine::recipe(db.engine);
-        let password = self
-            .vault
-            .secret(&db, USER_SECRET)
-            .map_err(|error| Refusal::new(RefusalKind::Unavailable, error.to_string()))?;
+        let password = self.user_password(&db).await?;
         let view = self.board.view(name);
         // Where it is now: a changed port may wait for its window.
         let now = view.as_ref().and_then(|view| view.port.try_into().ok());

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::admin::NewEntry;
+use crate::admin::{Book, NewEntry};
 use crate::admin::vault::{self, VaultError};
 use crate::engine::{self, USER_SECRET};
 use crate::http::backend::{Password, Rotate, Rotated};
@@ -58,14 +58,14 @@ impl Daemon {
                 "{name} has no account yet; wait for it: db4sci wait {name} --for ready"
             ));
         }
-        if let Some((at, who)) = &row.password_shown {
+        let password = self.user_password(db).await?;
+        if let Some((at, who)) = &self.row(name)?.password_shown {
             return conflict(format!(
                 "the password of {name} was shown to {who} at {}, and is shown once only; a new \
                  one: db4sci rotate {name} --user",
                 at.format("%F %T UTC")
             ));
         }
-        let password = self.vault.secret(db, USER_SECRET).map_err(sealed)?;
         // Written first: shown at most once.
         let change = Change::PasswordShown { uid: db.uid };
         let message = format!("the password of account {} was shown", db.account.user);
@@ -74,6 +74,25 @@ impl Daemon {
             user: db.account.user.clone(),
             password,
         })
+    }
+
+    /// The password of the database's account. While another one is on its way, the server may
+    /// know either of the two: the change is waited for.
+    pub(super) async fn user_password(&self, db: &Database) -> Result<Secret, Refusal> {
+        let changes = |book: &Book| {
+            let row = book.row(&db.name).filter(|row| row.database.uid == db.uid);
+            let kept = row.and_then(|row| row.secrets.get(USER_SECRET));
+            kept.is_some_and(|kept| kept.next.is_some())
+        };
+        if !self.comes(|book| !changes(book)).await {
+            let name = &db.name;
+            let message = format!(
+                "the password of {name} is being changed, and its server does not take the new one \
+                 yet; see: db4sci describe {name}"
+            );
+            return Err(Refusal::new(RefusalKind::Conflict, message));
+        }
+        self.vault.secret(db, USER_SECRET).map_err(sealed)
     }
 
     pub(super) async fn new_passwords(
@@ -133,7 +152,11 @@ impl Daemon {
         };
         self.write(caller, name, message, change).await?;
         self.queue.add(name);
-        if !self.taken(name).await {
+        let taken = |book: &Book| {
+            let row = book.row(name);
+            row.is_none_or(|row| row.secrets.values().all(|kept| kept.next.is_none()))
+        };
+        if !self.comes(taken).await {
             return Ok(Rotated {
                 message: format!(
                     "{name}: new passwords are made, and come into force as soon as its server \
@@ -173,13 +196,10 @@ impl Daemon {
         Ok(text)
     }
 
-    /// Whether the server knows what was offered, within a while.
-    async fn taken(&self, name: &DbName) -> bool {
+    /// Whether the book says so within a while.
+    async fn comes(&self, said: impl Fn(&Book) -> bool) -> bool {
         let mut books = self.ledger.watch();
-        let done = books.wait_for(|book| {
-            let row = book.row(name);
-            row.is_none_or(|row| row.secrets.values().all(|kept| kept.next.is_none()))
-        });
+        let done = books.wait_for(|book| said(book));
         matches!(tokio::time::timeout(WAIT, done).await, Ok(Ok(_)))
     }
 
