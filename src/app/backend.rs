@@ -243,6 +243,10 @@ impl Backend for Daemon {
         self.want(who, name, WantedState::Retired, reason).await
     }
 
+    async fn forget(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal> {
+        self.let_go(who, name, reason).await
+    }
+
     async fn undelete(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal> {
         self.want(who, name, WantedState::Running, reason).await
     }

@@ -305,6 +305,7 @@ impl Parts {
             queue.clone(),
             intake.clone(),
             settings.limits.dumps,
+            settings.retired,
             stop.clone(),
         ));
         let (head, heads) = watch::channel(ledger.book().head().seq);

@@ -19,6 +19,7 @@ mod program;
 mod recover;
 mod retire;
 mod secrets;
+mod tombstones;
 mod witness;
 mod works;
 

@@ -17,8 +17,11 @@ use crate::settings::Settings;
 use crate::store::{BackupStore, Stores};
 
 use super::history::{Place, manifest, places};
+use super::tombstones::{retired_again, tombstones};
 use super::{archive, daemon, home, lock};
 
+/// What becomes of what was retired.
+const RETIRED: &str = "is retired, and stays so";
 /// The folder of a ledger on its way.
 const COMING: &str = "journal.coming";
 
@@ -62,8 +65,14 @@ async fn bring(
     ring.opens(&home::keys(state_dir), &book)
         .map_err(|e| format!("{e}; nothing was changed"))?;
     let mut backups = Vec::new();
+    let mode = settings.mode.as_str();
+    let (tombstones, unread) = tombstones(stores, mode, &recovered.instance).await?;
+    recovered.problems.extend(unread);
     for (name, row) in book.rows() {
-        let (found, newer) = of_database(stores, all, row, &args.only).await;
+        let (mut found, newer) = of_database(stores, all, row, &args.only).await;
+        if tombstones.contains_key(&row.database.uid) {
+            found.what = RETIRED.to_owned();
+        }
         backups.extend(newer);
         recovered.databases.insert(name.clone(), found);
     }
@@ -83,7 +92,8 @@ async fn bring(
     }
     // All of it is in the ledger before that is this host's: killed in between, nothing was done.
     let ledger = daemon::open_ledger(coming, Arc::new(SystemClock)).await?;
-    note(&ledger, &recovered, &book, backups, &args.only).await?;
+    let retired = retired_again(&book, &tombstones);
+    note(&ledger, &recovered, &book, backups, retired, &args.only).await?;
     put_in_place(settings, &recovered.instance, coming)?;
     Ok(recovered)
 }
@@ -205,7 +215,7 @@ async fn of_database(
     let wanted = only.is_empty() || only.contains(&db.name);
     let mut what = match (newest, db.state) {
         _ if db.name.is_mydb_admin() => "comes back, and is filled from the ledger".to_owned(),
-        (_, WantedState::Retired) if row.retired.is_some() => "is retired, and stays so".to_owned(),
+        (_, WantedState::Retired) if row.retired.is_some() => RETIRED.to_owned(),
         _ if !row.initialised => "never had data; is made".to_owned(),
         (Some(_), _) if wanted => "comes back".to_owned(),
         (Some(_), _) => "waits: db4sci restore".to_owned(),
@@ -256,6 +266,7 @@ async fn note(
     recovered: &Recovered,
     book: &Book,
     backups: Vec<Backup>,
+    retired: Vec<NewEntry>,
     only: &[DbName],
 ) -> Result<(), String> {
     let mut entries = vec![NewEntry::of(
@@ -280,8 +291,12 @@ async fn note(
             },
         ));
     }
+    let again: BTreeSet<DbName> = retired.iter().filter_map(|e| e.name.clone()).collect();
+    entries.extend(retired);
     for (name, row) in book.rows() {
-        let comes = !name.is_mydb_admin() && row.database.state != WantedState::Retired;
+        let comes = !name.is_mydb_admin()
+            && !again.contains(name)
+            && row.database.state != WantedState::Retired;
         if row.initialised && comes && (only.is_empty() || only.contains(name)) {
             entries.push(NewEntry::of(
                 name,

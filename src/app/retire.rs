@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::control::Admitted;
 use crate::http::refusal::{Refusal, RefusalKind};
 use crate::model::database::Source;
-use crate::model::{Change, DbName, WantedState, Who};
+use crate::model::{Change, DbName, End, WantedState, Who};
 use crate::specs;
 
 use super::backend::{Daemon, because, unavailable};
@@ -27,6 +27,9 @@ impl Daemon {
         if name.is_mydb_admin() {
             let message = "mydb_admin is DB4Sci's own memory and is not deleted";
             return Err(conflict(message.to_owned()));
+        }
+        if let Some(why) = row.gone() {
+            return Err(conflict(format!("{why}; nothing was changed")));
         }
         let retired = db.state == WantedState::Retired;
         if retired == (state == WantedState::Retired) {
@@ -70,5 +73,37 @@ impl Daemon {
         let message = format!("{name} {what}{}", because(&reason));
         // Whatever a person wanted of it before, this came later.
         self.wish(who, name, message, Change::Resumed).await
+    }
+
+    /// Lets another database have the name of one whose data was removed.
+    pub(super) async fn let_go(
+        &self,
+        who: Who,
+        name: &DbName,
+        reason: String,
+    ) -> Result<String, Refusal> {
+        let conflict = |message: String| Err(Refusal::new(RefusalKind::Conflict, message));
+        let row = self.row(name)?;
+        let db = &row.database;
+        if !matches!(row.end, Some(End::Removed(_))) {
+            return conflict(format!(
+                "{name} has data here, so its name is not free; nothing was changed"
+            ));
+        }
+        if let Source::File(path) = &db.source
+            && self.intake.file(path).exists()
+        {
+            return conflict(format!(
+                "{} describes {name}, and would make it anew, empty; remove that file first, nothing \
+                 was changed",
+                path.display()
+            ));
+        }
+        let message = format!(
+            "{name}: another database may have its name; its backups stay in the stores{}",
+            because(&reason)
+        );
+        let change = Change::Forgotten { uid: db.uid };
+        self.wish(who, name, message, change).await
     }
 }

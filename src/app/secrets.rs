@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::admin::{Book, NewEntry};
 use crate::admin::vault::{self, VaultError};
+use crate::admin::{Book, NewEntry};
 use crate::engine::{self, USER_SECRET};
 use crate::http::backend::{Password, Rotate, Rotated};
 use crate::http::peer::Caller;

@@ -3,9 +3,9 @@
 use super::args::Format;
 use super::context::Context;
 use super::error::{CliError, Exit};
-use super::ui::{documents, duration};
+use super::ui::documents;
 use crate::http::api::act::{Accepted, ActRequest, OverrideRequest};
-use crate::model::{DbName, OverrideState};
+use crate::model::{DbName, OverrideState, span};
 
 /// Which database, and why.
 #[derive(Debug, Clone, clap::Args)]
@@ -21,7 +21,7 @@ pub struct Why {
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct Until {
     /// For how long (`2h`, `1h30m`); without it, until `db4sci resume`
-    #[arg(long = "for", value_name = "SPAN", value_parser = duration::parse)]
+    #[arg(long = "for", value_name = "SPAN", value_parser = span::parse)]
     pub span: Option<std::time::Duration>,
 }
 

@@ -7,12 +7,13 @@ use std::time::Duration;
 use super::args::Format;
 use super::context::Context;
 use super::error::{CliError, Exit};
-use super::ui::{documents, duration};
+use super::ui::documents;
 use super::{password, wait};
 use crate::http::api::apply::ApplyRequest;
 use crate::http::client::ClientError;
 use crate::http::wait::{Target, WaitFor};
 use crate::http::{Applied, AppliedOutcome, Document, document};
+use crate::model::span;
 
 /// What it takes.
 #[derive(Debug, clap::Args)]
@@ -27,7 +28,7 @@ pub struct Args {
     #[arg(long, conflicts_with = "dry_run")]
     pub wait: bool,
     /// How long to wait
-    #[arg(long, value_name = "SPAN", value_parser = duration::parse, default_value = "5m")]
+    #[arg(long, value_name = "SPAN", value_parser = span::parse, default_value = "5m")]
     pub timeout: Duration,
 }
 

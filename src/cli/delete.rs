@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::acting::{Why, act};
 use super::context::Context;
 use super::error::{CliError, Exit};
-use super::ui::duration;
 use super::wait;
 use crate::http::wait::{Target, WaitFor};
+use crate::model::span;
 
 /// What `delete` takes.
 #[derive(Debug, clap::Args)]
@@ -18,13 +18,19 @@ pub struct Args {
     /// Wait until it is retired: its final backup restored to prove it, and its server stopped
     #[arg(long)]
     pub wait: bool,
+    /// Let another database have the name, once its data was removed; its backups stay
+    #[arg(long, conflicts_with = "wait")]
+    pub forget: bool,
     /// How long to wait
-    #[arg(long, value_name = "SPAN", value_parser = duration::parse, default_value = "1h", requires = "wait")]
+    #[arg(long, value_name = "SPAN", value_parser = span::parse, default_value = "1h", requires = "wait")]
     pub timeout: Duration,
 }
 
 /// Retires a database.
 pub async fn delete(args: Args, context: &Context) -> Result<Exit, CliError> {
+    if args.forget {
+        return act(context, "forget", args.why).await;
+    }
     let target = Target {
         name: args.why.name.clone(),
         generation: None,

@@ -6,9 +6,9 @@ use super::daemon;
 use super::error::{CliError, Exit};
 use super::ui::paint::Colour;
 use super::ui::table::{Cell, Table};
-use super::ui::{documents, duration, times};
+use super::ui::{documents, times};
 use crate::http::api::read::MOST_EVENTS;
-use crate::model::{DbName, Entry, Outcome};
+use crate::model::{DbName, Entry, Outcome, span};
 
 /// How many are shown without `--since`.
 const SOME: usize = 50;
@@ -21,7 +21,7 @@ pub struct Args {
     /// Only this database
     pub name: Option<DbName>,
     /// Only what happened in this span (`2h`); without it, the last fifty
-    #[arg(long, value_name = "SPAN", value_parser = duration::parse)]
+    #[arg(long, value_name = "SPAN", value_parser = span::parse)]
     pub since: Option<std::time::Duration>,
     /// Go on with what happens from now on
     #[arg(long)]

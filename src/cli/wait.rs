@@ -8,10 +8,11 @@ use tokio::time::Instant;
 use super::args::Format;
 use super::context::Context;
 use super::error::{CliError, Exit};
-use super::ui::{documents, duration};
+use super::ui::documents;
 use crate::http::client::ClientError;
 use crate::http::wait::{LONGEST, Target, WaitAnswer, WaitFor, WaitRequest, WaitState};
 use crate::model::DbName;
+use crate::model::span;
 
 /// How soon to knock again at a daemon that is not there yet: no event tells of it.
 const KNOCK: Duration = Duration::from_millis(200);
@@ -29,7 +30,7 @@ pub struct Args {
     #[arg(long = "for", value_name = "STATE", default_value_t = WaitFor::Ready)]
     pub what: WaitFor,
     /// How long
-    #[arg(long, value_name = "SPAN", value_parser = duration::parse, default_value = "60s")]
+    #[arg(long, value_name = "SPAN", value_parser = span::parse, default_value = "60s")]
     pub timeout: Duration,
 }
 
@@ -112,7 +113,7 @@ fn show(
         }
         return Ok(());
     }
-    let span = duration::show(timeout);
+    let span = span::show(timeout);
     for state in answer.databases.iter().filter(|state| !state.reached) {
         context.warn(&late(state, what, &span));
     }

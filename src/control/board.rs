@@ -105,6 +105,14 @@ impl Board {
         self.publish(&mut state);
     }
 
+    /// Shows a database no more: its name is free.
+    pub fn hide(&self, name: &DbName) {
+        let mut state = self.state();
+        if state.views.remove(name).is_some() {
+            self.publish(&mut state);
+        }
+    }
+
     /// Shows what is wrong with specs and files.
     pub fn problems(&self, problems: Vec<Problem>) {
         self.change(|rest| rest.problems = problems);

@@ -2,14 +2,16 @@
 //! database at a time. It runs beside the reconciler: a dump of hours keeps nobody from being
 //! repaired.
 
+mod again;
 mod asked;
 mod dumps;
 mod recover;
 mod restore;
+mod retired;
 mod works;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -17,13 +19,15 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::again::Again;
 use self::works::Works;
 use super::{Board, Intake, Queue};
 use crate::admin::{Ledger, NewEntry, Row};
 use crate::execute::backup::{Archive, Order};
 use crate::model::view::{BackupView, Phase, WorkView};
 use crate::model::{
-    Backup, BackupState, Change, Clock, Database, DbName, Outcome, Timestamp, WantedState,
+    Backup, BackupState, Change, Clock, Database, DbName, KeepRetired, Outcome, Timestamp,
+    WantedState,
 };
 use crate::plan::backups::{self, Known, Retirement, Work};
 use crate::plan::recovery::Recovery;
@@ -39,6 +43,8 @@ const UNTIL_READY: Duration = Duration::from_secs(900);
 const PAUSE: Duration = Duration::from_millis(500);
 /// Until a restore test that could not be made is tried again.
 const TEST_AGAIN: TimeDelta = TimeDelta::minutes(30);
+/// Until a store, or what is left of a retired database, is tried again.
+const STORE_AGAIN: TimeDelta = TimeDelta::minutes(1);
 /// Until a restore of lost data that failed is tried again, perhaps from an older backup.
 const RECOVER_AGAIN: TimeDelta = TimeDelta::seconds(30);
 
@@ -52,8 +58,9 @@ pub struct Desk {
     clock: Arc<dyn Clock>,
     dumps: Semaphore,
     stores: Vec<String>,
+    keep: KeepRetired,
     works: Works,
-    again: Mutex<BTreeMap<DbName, Timestamp>>,
+    again: Mutex<BTreeMap<DbName, Again>>,
     tracker: TaskTracker,
     stop: CancellationToken,
 }
@@ -76,14 +83,19 @@ impl Due {
             Due::Backup(Work::Verify(id)) => format!("restore test of {id}"),
             Due::Backup(Work::Prune(ids)) => format!("removal of {} backups", ids.len()),
             Due::Backup(Work::Retire(_)) => "retirement".to_owned(),
+            Due::Backup(Work::SetTombstone | Work::TakeTombstone) => "tombstone".to_owned(),
+            Due::Backup(Work::Remove(_)) => "removal of its data".to_owned(),
         }
     }
 
     /// Whether something is less afterwards.
     fn removes(&self) -> bool {
         match self {
-            Due::Recovery(_) | Due::Backup(Work::Take { .. } | Work::Verify(_)) => false,
-            Due::Backup(Work::Prune(_) | Work::Retire(_)) => true,
+            Due::Recovery(_)
+            | Due::Backup(
+                Work::Take { .. } | Work::Verify(_) | Work::SetTombstone | Work::TakeTombstone,
+            ) => false,
+            Due::Backup(Work::Prune(_) | Work::Retire(_) | Work::Remove(_)) => true,
         }
     }
 }
@@ -96,6 +108,7 @@ impl Desk {
         queue: Arc<Queue>,
         intake: Arc<Intake>,
         dumps: usize,
+        keep: KeepRetired,
         stop: CancellationToken,
     ) -> Self {
         let works = Works::new(archive.clock.now());
@@ -108,6 +121,7 @@ impl Desk {
             queue,
             intake,
             dumps: Semaphore::new(dumps),
+            keep,
             works,
             again: Mutex::default(),
             tracker: TaskTracker::new(),
@@ -167,7 +181,7 @@ impl Desk {
                     match due {
                         Due::Recovery(recovery) => {
                             let done = this.recover(&row, recovery).await;
-                            this.put_off(&row, RECOVER_AGAIN, done)
+                            this.put_off(&row, RECOVER_AGAIN, done).await
                         }
                         Due::Backup(work) => this.carry_out(row, work).await,
                     }
@@ -196,6 +210,8 @@ impl Desk {
             answers: row.initialised && view.is_some_and(|view| view.phase == Phase::Ready),
             initialised: row.initialised,
             retirement: retirement(row),
+            tombstone: row.tombstone,
+            keep: self.keep,
             unsaved: self.unsaved(row),
         })
     }
@@ -217,22 +233,6 @@ impl Desk {
         let work = self.known(row, |known| backups::due(known, now))?;
         let waits = self.waits(&row.database.name, now);
         (!waits || matches!(work, Work::Take { .. })).then_some(work)
-    }
-
-    /// Whether what failed is not to be tried again yet.
-    fn waits(&self, name: &DbName, now: Timestamp) -> bool {
-        let again = self.again.lock().unwrap_or_else(PoisonError::into_inner);
-        again.get(name).is_some_and(|at| now < *at)
-    }
-
-    /// Lets what failed wait before it is tried again.
-    fn put_off<T>(&self, row: &Row, wait: TimeDelta, done: Result<T, String>) -> Result<T, String> {
-        if done.is_err() {
-            let at = self.clock.now() + wait;
-            let mut again = self.again.lock().unwrap_or_else(PoisonError::into_inner);
-            again.insert(row.database.name.clone(), at);
-        }
-        done
     }
 
     /// The backups of a database, newest first, with what keeps them.
@@ -283,7 +283,7 @@ impl Desk {
     }
 
     async fn carry_out(&self, row: Row, work: Work) -> Result<String, String> {
-        match work {
+        let (wait, done) = match work {
             Work::Take {
                 slot,
                 attempt,
@@ -298,27 +298,20 @@ impl Desk {
                     note: String::new(),
                     version: self.version(&row),
                 };
-                self.dump(&row.database, &order).await
+                // When it is due again is the plan's to say.
+                return self.dump(&row.database, &order).await;
             }
             Work::Verify(id) => {
                 let backup = self.chosen(&row, Some(&id))?;
-                let tested = self.test(&row, &backup).await;
-                self.put_off(&row, TEST_AGAIN, tested)
+                (TEST_AGAIN, self.test(&row, &backup).await)
             }
-            Work::Retire(backup) => self.retire(&row, backup).await,
-            Work::Prune(ids) => {
-                let mut removed = 0;
-                for id in ids {
-                    if let Some(backup) = row.backups.get(&id) {
-                        let why = "nothing keeps it any more";
-                        let done = self.archive.remove(backup, why).await;
-                        self.put_off(&row, TEST_AGAIN, done.map_err(|e| e.to_string()))?;
-                        removed += 1;
-                    }
-                }
-                Ok(format!("{removed} backups were removed"))
-            }
-        }
+            Work::Prune(ids) => (TEST_AGAIN, self.prune(&row, ids).await),
+            Work::Retire(backup) => (STORE_AGAIN, self.retire(&row, backup).await),
+            Work::SetTombstone => (STORE_AGAIN, self.set_tombstone(&row).await),
+            Work::TakeTombstone => (STORE_AGAIN, self.take_tombstone(&row).await),
+            Work::Remove(last) => (STORE_AGAIN, self.remove(&row, &last).await),
+        };
+        self.put_off(&row, wait, done).await
     }
 
     fn version(&self, row: &Row) -> String {
@@ -370,9 +363,12 @@ impl Desk {
 
 /// How far a database's retirement is.
 pub(super) fn retirement(row: &Row) -> Retirement {
+    if let Some(end) = row.end {
+        return Retirement::Ended(end);
+    }
+    let since = row.retired.as_ref().map(|(at, _)| *at);
     match row.wanted() {
-        WantedState::Retired if row.retired.is_some() => Retirement::Done,
-        WantedState::Retired => Retirement::Asked(row.admitted_at),
+        WantedState::Retired => since.map_or(Retirement::Asked(row.admitted_at), Retirement::Done),
         WantedState::Running | WantedState::Stopped | WantedState::Maintenance => Retirement::None,
     }
 }

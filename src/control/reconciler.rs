@@ -11,8 +11,8 @@ use crate::admin::{Ledger, NewEntry};
 use crate::execute::{Executor, LaneEnd};
 use crate::model::view::{Condition, DatabaseView, Phase};
 use crate::model::{
-    Action, Attempts, Change, Clock, ContainerSeen, Cost, Database, DbName, ImageId, Lane, Outcome,
-    SeenDatabase, Site, Timestamp,
+    Action, Attempts, Change, Clock, ContainerSeen, Cost, Database, DbName, ImageId, KeepRetired,
+    Lane, Outcome, SeenDatabase, Site, Timestamp,
 };
 use crate::observe::Observer;
 use crate::plan::{self, Hands, Wanted, phase};
@@ -126,6 +126,7 @@ impl Reconciler {
     /// one look a name may be under way: the queue sees to that.
     pub async fn look(&self, name: &DbName) -> Again {
         let Some(mut row) = self.ledger.book().row(name).cloned() else {
+            self.board.hide(name);
             return Again::OnEvent;
         };
         if self.end_override(&row).await {
@@ -332,6 +333,8 @@ fn fresh(row: &Row, stores: &[String], before: Option<&DatabaseView>, now: Times
         answers: true,
         initialised: row.initialised,
         retirement: super::desk::retirement(row),
+        tombstone: row.tombstone,
+        keep: KeepRetired::default(),
         unsaved: 0,
     };
     let (status, reason, message) = plan::backups::fresh(&known, now);
@@ -362,6 +365,7 @@ fn wanted<'a>(row: &'a Row, standing: Option<&'a FileStanding>, rests: bool) -> 
             None => rests.then_some(Hands::Dump),
         },
         retired: row.retired.is_some(),
+        end: row.end,
         rotating: row.secrets.values().any(|kept| kept.next.is_some()),
         orphan: matches!(standing, Some(FileStanding::Orphan)),
         renamed_to: match standing {

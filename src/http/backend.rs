@@ -61,6 +61,9 @@ pub trait Backend: Send + Sync + 'static {
     /// Wants it retired: a final verified backup, and then it is stopped. Its data is kept.
     async fn delete(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal>;
 
+    /// Lets another database have the name of one whose data was removed.
+    async fn forget(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal>;
+
     /// Wants what was deleted running again.
     async fn undelete(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal>;
 

@@ -182,6 +182,11 @@ impl Backend for Fake {
         self.said(format!("{who} delete {name}: {reason}"))
     }
 
+    async fn forget(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal> {
+        self.known(name)?;
+        self.said(format!("{who} forget {name}: {reason}"))
+    }
+
     async fn undelete(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal> {
         self.known(name)?;
         self.said(format!("{who} undelete {name}: {reason}"))

@@ -204,6 +204,32 @@ pub enum Change {
         /// The final backup; `None`: there was nothing to save.
         backup: Option<BackupId>,
     },
+    /// The stores say that it is retired, too.
+    TombstoneSet {
+        /// Whose.
+        uid: Uid,
+    },
+    /// They say so no more: it is wanted again.
+    TombstoneTaken {
+        /// Whose.
+        uid: Uid,
+    },
+    /// Its container and data are about to be removed, long after it was retired. From now on a
+    /// restore is the only way back.
+    RemovalBegan {
+        /// Whose.
+        uid: Uid,
+    },
+    /// Its container and data are gone.
+    Removed {
+        /// Whose.
+        uid: Uid,
+    },
+    /// A person let go of its name: another database may take it.
+    Forgotten {
+        /// Whose.
+        uid: Uid,
+    },
     /// Its data is to come back from its newest backup when it is lost, whatever its spec says: a
     /// person brings a whole host back. Ended by a restore.
     RecoverAsked {
@@ -256,6 +282,11 @@ impl Change {
             Change::RestoreBegan { .. } => "restore_began",
             Change::RestoreEnded { .. } => "restore_ended",
             Change::Retired { .. } => "retired",
+            Change::TombstoneSet { .. } => "tombstone_set",
+            Change::TombstoneTaken { .. } => "tombstone_taken",
+            Change::RemovalBegan { .. } => "removal_began",
+            Change::Removed { .. } => "removed",
+            Change::Forgotten { .. } => "forgotten",
             Change::StartedOver { .. } => "started_over",
             Change::RecoverAsked { .. } => "recover_asked",
             Change::Acted { action } => action,

@@ -17,11 +17,13 @@ pub mod names;
 pub mod observed;
 pub mod problem;
 pub mod quantity;
+pub mod retired;
 pub mod sealed;
 pub mod secret;
 pub mod seen;
 pub mod server;
 pub mod site;
+pub mod span;
 pub mod time;
 pub mod view;
 
@@ -45,6 +47,7 @@ pub use observed::{
 };
 pub use problem::{Place, Problem};
 pub use quantity::{Cpus, Memory};
+pub use retired::{End, KeepRetired, Tombstone};
 pub use sealed::{KeptSecret, KeptSecrets, KeyId, Sealed, SecretText};
 pub use secret::Secret;
 pub use seen::Seen;

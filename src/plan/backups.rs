@@ -1,13 +1,19 @@
 //! What to do about one database's backups, now; and whether they are fresh.
 
+mod retire;
+
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 
+use self::retire::{final_backups, last_words, remove, retire};
 use super::retention::{Fate, fates};
 use super::schedule;
 use crate::model::view::ConditionStatus;
-use crate::model::{Backup, BackupId, BackupKind, BackupState, Database, Slot, Timestamp, Verify};
+use crate::model::{
+    Backup, BackupId, BackupKind, BackupState, Database, End, KeepRetired, Slot, Timestamp,
+    Tombstone, Verify,
+};
 
 /// Attempts at one slot; after them the next slot's turn comes, and the alarm is up long before.
 const ATTEMPTS: u32 = 6;
@@ -39,6 +45,10 @@ pub struct Known<'a> {
     pub initialised: bool,
     /// How far its retirement is.
     pub retirement: Retirement,
+    /// Whether the stores say so.
+    pub tombstone: Tombstone,
+    /// How long what is retired is kept.
+    pub keep: KeepRetired,
     /// Of `mydb_admin`: entries of the ledger that came since its last backup was begun. 0 of others.
     pub unsaved: u64,
 }
@@ -50,8 +60,10 @@ pub enum Retirement {
     None,
     /// It is wanted since then, and not done.
     Asked(Timestamp),
-    /// It is retired: nothing is written any more, so there is nothing to take.
-    Done,
+    /// It is retired since then: nothing is written any more, so there is nothing to take.
+    Done(Timestamp),
+    /// Its data is removed, or on its way.
+    Ended(End),
 }
 
 /// One thing to do.
@@ -74,14 +86,29 @@ pub enum Work {
     Prune(Vec<BackupId>),
     /// It may be retired: this final backup is verified, or there is nothing to save.
     Retire(Option<BackupId>),
+    /// Write its tombstone into the stores.
+    SetTombstone,
+    /// Take its tombstone out of the stores: it is wanted again.
+    TakeTombstone,
+    /// Remove its container and its data: it was kept for long enough, and these final backups are
+    /// verified (one at least is whole still; look before).
+    Remove(Vec<BackupId>),
 }
 
 /// What to do now, the most urgent first; `None`: nothing.
 pub fn due(known: &Known<'_>, now: Timestamp) -> Option<Work> {
     let taken = match known.retirement {
+        Retirement::None | Retirement::Asked(_) if known.tombstone != Tombstone::None => {
+            return Some(Work::TakeTombstone);
+        }
         Retirement::None => take(known, now),
         Retirement::Asked(asked) => return retire(known, asked, now),
-        Retirement::Done => None,
+        Retirement::Done(_) if known.tombstone == Tombstone::Due => {
+            return Some(Work::SetTombstone);
+        }
+        Retirement::Done(since) => remove(known, since, now),
+        Retirement::Ended(End::Removing) => return Some(Work::Remove(final_backups(known))),
+        Retirement::Ended(End::Removed(_)) => None,
     };
     taken
         .or_else(|| verify(known, now))
@@ -171,38 +198,6 @@ fn attempt(
     })
 }
 
-/// The way out, one step at a time: a final backup in every store, a restore test of one of them,
-/// and then it may be retired: not while a store waits for its next attempt, or had the last one. What
-/// never had data has nothing to save.
-fn retire(known: &Known<'_>, asked: Timestamp, now: Timestamp) -> Option<Work> {
-    if !known.initialised {
-        return Some(Work::Retire(None));
-    }
-    let own = own(known);
-    if own.iter().any(|b| b.state == BackupState::Running) {
-        return None;
-    }
-    let last = |b: &Backup| b.kind == BackupKind::Final && b.started >= asked;
-    if known.answers {
-        let taken = attempt(known, &own, Slot::at(asked), BackupKind::Final, now, last);
-        if taken.is_some() {
-            return taken;
-        }
-    }
-    let has = |store: &String| {
-        let mut here = own.iter().filter(|b| b.id.store == *store);
-        here.any(|b| b.state.good() && last(b))
-    };
-    if known.stores.is_empty() || !known.stores.iter().all(has) {
-        return None;
-    }
-    let of = |state| own.iter().find(|b| last(b) && b.state == state);
-    if let Some(verified) = of(BackupState::Verified) {
-        return Some(Work::Retire(Some(verified.id.clone())));
-    }
-    of(BackupState::Stored).map(|stored| Work::Verify(stored.id.clone()))
-}
-
 /// How long to wait after so many attempts.
 fn wait(tried: u32) -> TimeDelta {
     let doubled = FIRST_WAIT * 2_i32.saturating_pow(tried.saturating_sub(1).min(10));
@@ -255,7 +250,8 @@ pub fn kept(known: &Known<'_>, now: Timestamp) -> BTreeMap<BackupId, Fate> {
         .into_iter()
         .flat_map(|((uid, _), group)| {
             if uid == known.db.uid {
-                return fates(&group, &known.db.backup.retention, zone, now);
+                let all = fates(&group, &known.db.backup.retention, zone, now);
+                return last_words(known, &group, all, now);
             }
             // Another database's, of the same name: not this spec's to weigh.
             let reason = || Fate::Kept(vec!["of an earlier database".to_owned()]);
@@ -280,7 +276,7 @@ pub fn wake_at(known: &Known<'_>, now: Timestamp) -> Option<Timestamp> {
 /// Whether the backups are as new as the spec's rpo demands, in every store; reason and message.
 pub fn fresh(known: &Known<'_>, now: Timestamp) -> (ConditionStatus, &'static str, String) {
     let db = known.db;
-    if known.retirement == Retirement::Done {
+    if matches!(known.retirement, Retirement::Done(_) | Retirement::Ended(_)) {
         let message = "it is retired; what it held is in its final backup".to_owned();
         return (ConditionStatus::Unknown, "Retired", message);
     }

@@ -23,7 +23,7 @@ pub mod window;
 
 use crate::engine::{self, Recipe};
 use crate::model::{
-    BackupId, ContainerSeen, Database, Held, Lane, Override, OverrideState, Reason, Seen,
+    BackupId, ContainerSeen, Database, End, Held, Lane, Override, OverrideState, Reason, Seen,
     SeenDatabase, Site, Timestamp, Verdict, WantedState,
 };
 
@@ -44,6 +44,8 @@ pub struct Wanted<'a> {
     pub restart_asked: Option<Timestamp>,
     /// Whether its retirement is complete: its final backup is verified.
     pub retired: bool,
+    /// How far it is gone, long after that.
+    pub end: Option<End>,
     /// Whose hands are on container and data, if the reconciler's must not be.
     pub hands: Option<Hands<'a>>,
     /// Whether passwords are offered that its server may not know yet.

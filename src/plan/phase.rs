@@ -2,7 +2,7 @@
 
 use crate::model::view::{Condition, ConditionStatus, DatabaseView, Phase};
 use crate::model::{
-    Lane, Probe, Reason, Seen, SeenDatabase, Status, Timestamp, Verdict, WantedState,
+    End, Lane, Probe, Reason, Seen, SeenDatabase, Status, Timestamp, Verdict, WantedState,
 };
 
 use super::lifecycle::up;
@@ -52,8 +52,7 @@ pub fn phase(
             return if !down {
                 with(Phase::Degraded, told("it is being stopped"))
             } else if wanted.retired {
-                let kept = "it is retired and its data kept; `db4sci undelete` brings it back";
-                (Phase::Retired, None, kept.to_owned())
+                (Phase::Retired, None, retired(wanted.end))
             } else {
                 with(Phase::Stopped, told("stopped as wanted"))
             };
@@ -75,6 +74,18 @@ pub fn phase(
         return with(phase, told("its first start is under way"));
     }
     with(Phase::Degraded, told("it is being brought back"))
+}
+
+/// What is there still of a retired database.
+fn retired(end: Option<End>) -> String {
+    match end {
+        None => "it is retired and its data kept; `db4sci undelete` brings it back".to_owned(),
+        Some(End::Removing) => "it is retired, and its data is being removed".to_owned(),
+        Some(End::Removed(at)) => format!(
+            "it is retired, and its data was removed at {}; its final backup is kept",
+            at.format("%F %T UTC")
+        ),
+    }
 }
 
 /// Whether a reason means: down, and nothing is tried until somebody or something changes.

@@ -333,6 +333,7 @@ impl Case {
             restart_asked: self.restart_asked,
             hands: None,
             retired: self.retired,
+            end: None,
             rotating: false,
             orphan: self.orphan,
             renamed_to: self.renamed_to.as_deref(),

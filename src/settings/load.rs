@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::LazyLock;
 
+use chrono::TimeDelta;
 use serde_json::{Map, Value};
 
-use crate::model::Problem;
 use crate::model::database::ZoneName;
+use crate::model::{KeepRetired, Problem, span};
 use crate::specs::document::{self, Guide, Places};
 
-use super::raw::RawSettings;
+use super::raw::{RawRetired, RawSettings};
 use super::{Limits, Mode, Settings, TlsFiles, env};
 
 static GUIDE: LazyLock<Guide> = LazyLock::new(Guide::of::<RawSettings>);
@@ -109,6 +110,7 @@ impl Resolve<'_> {
         };
         let stores = self.stores(raw.stores.as_deref(), backup_volume, state_dir.clone());
         let recipients = self.recipients(raw.encryption);
+        let retired = self.retired(raw.retired);
         let limits = raw.limits;
         let limit = |of: Option<u16>, default: u16| usize::from(of.unwrap_or(default));
         let ip = raw.container_ip.as_deref();
@@ -159,11 +161,36 @@ impl Resolve<'_> {
                 authority: self.home.join(tls.ca),
             }),
             time_zone: zone?,
+            retired: retired?,
             limits: Limits {
                 lanes: limit(limits.as_ref().and_then(|l| l.lanes), 4),
                 dumps: limit(limits.as_ref().and_then(|l| l.dumps), 2),
             },
         })
+    }
+
+    fn retired(&mut self, raw: Option<RawRetired>) -> Option<KeepRetired> {
+        let mut keep = KeepRetired::default();
+        let Some(RawRetired { data, backups }) = raw else {
+            return Some(keep);
+        };
+        if let Some(text) = data {
+            keep.data = self.span("retired.data", &text)?;
+        }
+        if let Some(text) = backups {
+            keep.backups = Some(self.span("retired.backups", &text)?);
+        }
+        Some(keep)
+    }
+
+    fn span(&mut self, key: &str, text: &str) -> Option<TimeDelta> {
+        let read = span::parse(text).and_then(|span| {
+            TimeDelta::from_std(span).map_err(|_| format!("`{text}` is too long"))
+        });
+        match read {
+            Ok(span) => Some(span),
+            Err(message) => self.refuse(key, message),
+        }
     }
 
     fn host(&mut self, host: String) -> Option<String> {

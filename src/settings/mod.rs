@@ -12,7 +12,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use crate::model::database::ZoneName;
-use crate::model::{DbName, ImageRef, Problem, Site};
+use crate::model::{DbName, ImageRef, KeepRetired, Problem, Site};
 use crate::specs::{Catalog, ConfigFiles, HostSize, Rules, VolumeRule};
 
 mod env;
@@ -69,6 +69,8 @@ pub struct Settings {
     pub tls: Option<TlsFiles>,
     /// The default time zone.
     pub time_zone: ZoneName,
+    /// How long retired databases are kept.
+    pub retired: KeepRetired,
     /// Limits of the daemon's own work.
     pub limits: Limits,
 }

@@ -79,6 +79,9 @@ pub(super) struct RawSettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
     pub time_zone: Option<String>,
+    /// How long retired databases are kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retired: Option<RawRetired>,
     /// Limits of the daemon's own work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<RawLimits>,
@@ -195,6 +198,20 @@ pub(super) enum All {
     /// All.
     #[serde(rename = "ALL")]
     All,
+}
+
+/// How long retired databases are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRetired {
+    /// Their data, from the day they were retired: `14d`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2))]
+    pub data: Option<String>,
+    /// Their backups, from the day their data was removed: `3650d`; without it, for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2))]
+    pub backups: Option<String>,
 }
 
 /// Limits of the daemon's own work.

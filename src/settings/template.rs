@@ -118,6 +118,11 @@ admins: []
 # For windows and schedules of specs that name no zone.
 time_zone: UTC
 
+# How long the data of a retired database is kept, from the day it was retired. Its backups are kept for
+# ever, or for as long as `backups` says here, from the day its data was removed.
+# retired:
+#   data: 14d
+
 # Databases that are worked on at the same time, and dumps among them.
 # limits:
 #   lanes: 4

@@ -4,6 +4,7 @@
 //! <mode>/<instance>/<name>/<uid>/<slot>/<attempt>/
 //!    spec.yaml  globals.sql.zst.age  …  restore.sh  RESTORE.md
 //!    manifest.json          written last: without it there is no backup
+//! <mode>/<instance>/<name>/<uid>/tombstone.json    it is retired
 //! ```
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,8 @@ use crate::model::{
 
 /// The file that makes a backup one.
 pub const MANIFEST: &str = "manifest.json";
+/// The file that says that a database is retired.
+pub const TOMBSTONE: &str = "tombstone.json";
 /// No manifest is larger: a database of a hundred thousand tables needs about 10 MB.
 pub const MANIFEST_LIMIT: usize = 64 << 20;
 /// The format written by this version.
@@ -142,6 +145,41 @@ impl Manifest {
     }
 }
 
+/// Says that a database is retired, beside its backups: whoever recovers a lost host from a memory
+/// that is older than that does not bring it back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TombstoneFile {
+    /// The format; a higher one is not read.
+    pub version: u32,
+    /// The database's name.
+    pub name: DbName,
+    /// Its identity.
+    pub uid: Uid,
+    /// Since when.
+    pub retired: Timestamp,
+    /// Its final backup; `None`: it never had data.
+    pub last: Option<BackupId>,
+}
+
+impl TombstoneFile {
+    /// Reads one.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn read(bytes: &[u8]) -> Result<Self, String> {
+        let read: Self = serde_json::from_slice(bytes)
+            .map_err(|e| format!("the tombstone cannot be read: {e}"))?;
+        if read.version > VERSION {
+            return Err(format!(
+                "the tombstone is of format {}; this version of db4sci reads up to {VERSION}",
+                read.version
+            ));
+        }
+        Ok(read)
+    }
+}
+
 /// Where an instance's backups lie in a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
@@ -160,6 +198,11 @@ impl Layout {
     /// What all keys of the instance begin with.
     pub fn root(&self) -> &str {
         &self.root
+    }
+
+    /// Where the tombstone of a database lies.
+    pub fn tombstone(&self, name: &DbName, uid: Uid) -> String {
+        format!("{}{name}/{uid}/{TOMBSTONE}", self.root)
     }
 
     /// What all keys of one attempt begin with.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use db4sci::model::BackupState;
 
 use crate::host::{Host, LONG, MariaDB, Postgres, eventually};
-use crate::{backups, nothing_is_left, place, take, verify};
+use crate::{backups, nothing_is_left, place, take, verify, walk};
 
 /// The dumps of a backup.
 fn dumps(folder: &PathBuf) -> Vec<PathBuf> {
@@ -147,16 +147,4 @@ fn a_job_killed_in_mid_dump_fails_that_backup_alone() {
     assert!(left.is_empty(), "{left:?}");
     nothing_is_left(&host);
     assert_eq!(host.sql("genomics", "select count(*) from big"), "3000000");
-}
-
-fn walk(folder: &PathBuf) -> Vec<PathBuf> {
-    let mut all = Vec::new();
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        if entry.path().is_dir() {
-            all.extend(walk(&entry.path()));
-        } else {
-            all.push(entry.path());
-        }
-    }
-    all
 }

@@ -20,7 +20,8 @@ mod recovery;
 mod retire;
 mod round_trip;
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use db4sci::model::BackupState;
 use db4sci::model::view::BackupView;
@@ -92,4 +93,16 @@ fn nothing_is_left(host: &Host) {
             ))
         }
     });
+}
+
+fn walk(folder: &Path) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.path().is_dir() {
+            all.extend(walk(&entry.path()));
+        } else {
+            all.push(entry.path());
+        }
+    }
+    all
 }

@@ -318,6 +318,7 @@ impl Situation {
             renamed_to: None,
             hands: None,
             retired: false,
+            end: None,
         }
     }
 

@@ -262,6 +262,7 @@ impl Known {
             renamed_to: None,
             hands: None,
             retired: false,
+            end: None,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{Book, NewEntry, Row};
-use crate::model::{Change, Database, DbName, Source, Uid, WantedState};
+use crate::model::{Change, Database, DbName, End, Source, Uid, WantedState};
 
 impl Book {
     /// Whether a new entry may be accepted.
@@ -21,7 +21,39 @@ impl Book {
             | Change::Inspected { uid, .. }
             | Change::RestoreBegan { uid, .. }
             | Change::RestoreEnded { uid }
-            | Change::RecoverAsked { uid } => self.check_uid(new, *uid),
+            | Change::RecoverAsked { uid }
+            | Change::TombstoneSet { uid }
+            | Change::TombstoneTaken { uid } => self.check_uid(new, *uid),
+            Change::RemovalBegan { uid } => {
+                self.check_uid(new, *uid)?;
+                let row = self.check_row(new)?;
+                let name = &row.database.name;
+                match (&row.retired, row.wanted()) {
+                    _ if row.end.is_some() => Err(format!("`{name}` is being removed already")),
+                    (Some(_), WantedState::Retired) => Ok(()),
+                    // Wanted again, or under an override: its data stays.
+                    _ => Err(format!("`{name}` is not retired; its data is not removed")),
+                }
+            }
+            Change::Removed { uid } => {
+                self.check_uid(new, *uid)?;
+                let row = self.check_row(new)?;
+                match row.end {
+                    Some(End::Removing) => Ok(()),
+                    _ => Err(format!("`{}` is not being removed", row.database.name)),
+                }
+            }
+            Change::Forgotten { uid } => {
+                self.check_uid(new, *uid)?;
+                let row = self.check_row(new)?;
+                match row.end {
+                    Some(End::Removed(_)) => Ok(()),
+                    _ => Err(format!(
+                        "the data of `{}` was not removed, so its name is not free",
+                        row.database.name
+                    )),
+                }
+            }
             Change::StartedOver { uid } => {
                 self.check_uid(new, *uid)?;
                 match &new.name {
@@ -54,9 +86,11 @@ impl Book {
                     None => Ok(()),
                 }
             }
-            Change::Overridden { .. }
-            | Change::Resumed
-            | Change::RestartAsked
+            Change::Overridden { .. } | Change::RestartAsked => {
+                let row = self.check_row(new)?;
+                row.over_refused().map_or(Ok(()), Err)
+            }
+            Change::Resumed
             | Change::RetryAsked
             | Change::Quarantined { .. }
             | Change::Observed { .. } => self.check_row(new).map(|_| ()),
@@ -111,7 +145,11 @@ impl Book {
                 DbName::mydb_admin()
             ));
         }
-        match self.row(name).map(|row| &row.database) {
+        let earlier = self.row(name);
+        if let Some(why) = earlier.and_then(Row::gone) {
+            return Err(why);
+        }
+        match earlier.map(|row| &row.database) {
             Some(old) if old.uid != database.uid => {
                 return Err(format!(
                     "`{name}` has uid {}; it cannot become {}",

@@ -5,17 +5,18 @@
 //! added later never makes an old journal unreadable.
 
 mod check;
+mod row;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
+
+pub use row::Row;
 
 use crate::admin::journal::Head;
 use crate::model::action::START;
-use crate::model::view::Phase;
 use crate::model::{
-    Backup, BackupId, BackupState, Change, Database, DbName, Entry, KeptSecret, KeptSecrets,
-    Outcome, Override, Reason, Timestamp, WantedState, Who,
+    Backup, BackupId, BackupState, Change, Database, DbName, End, Entry, KeptSecret, Outcome,
+    Timestamp, Tombstone, WantedState, Who,
 };
 
 /// A change somebody wants to be accepted.
@@ -46,97 +47,13 @@ impl NewEntry {
     }
 }
 
-/// Everything the ledger says about one database.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Row {
-    /// The last good spec, with all defaults.
-    pub database: Database,
-    /// When that was admitted.
-    pub admitted_at: Timestamp,
-    /// Its sealed secrets.
-    pub secrets: KeptSecrets,
-    /// When the account's password was shown, and to whom. Ended by another password.
-    pub password_shown: Option<(Timestamp, Who)>,
-    /// Whether its first start was finished: it has data.
-    pub initialised: bool,
-    /// Since when, if it was.
-    pub initialised_at: Option<Timestamp>,
-    /// Its backups, those of an earlier database of this name included.
-    pub backups: BTreeMap<BackupId, Backup>,
-    /// The restore in place that is under way: what is restored, and where the data that was there
-    /// is kept.
-    pub restoring: Option<(BackupId, PathBuf)>,
-    /// The entry that its last backup was begun with; 0: none was.
-    pub backup_begun: u64,
-    /// Whether lost data is to come back by itself, whatever the spec says.
-    pub recover: bool,
-    /// Since when it is retired, and with which final backup. Ended by another wanted state.
-    pub retired: Option<(Timestamp, Option<BackupId>)>,
-    /// A person's override in force. Ended by `Resumed`, never by the clock alone.
-    pub over: Option<Override>,
-    /// Since when and why it is left alone. Ended by `RetryAsked`.
-    pub quarantined: Option<(Timestamp, String)>,
-    /// Problems of a newer spec that was refused. Ended by a good one.
-    pub refused: Option<Vec<String>>,
-    /// The phase last observed.
-    pub phase: Phase,
-    /// Its reason.
-    pub reason: Option<Reason>,
-    /// One line about it.
-    pub message: String,
-    /// Since when that is so.
-    pub since: Timestamp,
-    /// When a person last asked for a restart. Ended by the next start, whatever the clock says
-    /// about the two.
-    pub restart_asked: Option<Timestamp>,
-    /// When a person last asked to forget failed attempts.
-    pub retry_asked: Option<Timestamp>,
-}
-
-impl Row {
-    /// A database that was just admitted.
-    pub fn new(database: Database, at: Timestamp) -> Self {
-        Row {
-            database,
-            admitted_at: at,
-            secrets: KeptSecrets::new(),
-            password_shown: None,
-            initialised: false,
-            initialised_at: None,
-            backups: BTreeMap::new(),
-            restoring: None,
-            backup_begun: 0,
-            recover: false,
-            retired: None,
-            over: None,
-            quarantined: None,
-            refused: None,
-            phase: Phase::Pending,
-            reason: None,
-            message: String::new(),
-            since: at,
-            restart_asked: None,
-            retry_asked: None,
-        }
-    }
-
-    /// The state that is in force: the override's, otherwise the spec's.
-    pub fn wanted(&self) -> WantedState {
-        use crate::model::OverrideState;
-        match self.over.as_ref().map(|over| over.state) {
-            Some(OverrideState::Running) => WantedState::Running,
-            Some(OverrideState::Stopped) => WantedState::Stopped,
-            Some(OverrideState::Maintenance) => WantedState::Maintenance,
-            None => self.database.state,
-        }
-    }
-}
-
 /// The fold of all entries. Cheap to clone: rows are shared until they change.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Book {
     rows: BTreeMap<DbName, Arc<Row>>,
     unborn: BTreeMap<DbName, Arc<Vec<String>>>,
+    /// Backups of databases whose names are free again.
+    forgotten: BTreeMap<DbName, BTreeMap<BackupId, Backup>>,
     head: Head,
 }
 
@@ -146,6 +63,7 @@ impl Book {
         Book {
             rows: BTreeMap::new(),
             unborn: BTreeMap::new(),
+            forgotten: BTreeMap::new(),
             head: Head::GENESIS,
         }
     }
@@ -265,7 +183,22 @@ impl Book {
             }
             Change::RecoverAsked { uid: _ } => self.change(entry)?.recover = true,
             Change::Retired { uid: _, backup } => {
-                self.change(entry)?.retired = Some((at, backup.clone()));
+                let row = self.change(entry)?;
+                row.retired = Some((at, backup.clone()));
+                row.tombstone = row.tombstone.max(Tombstone::Due);
+            }
+            Change::TombstoneSet { uid: _ } => self.change(entry)?.tombstone = Tombstone::Lies,
+            Change::TombstoneTaken { uid: _ } => self.change(entry)?.tombstone = Tombstone::None,
+            Change::RemovalBegan { uid: _ } => self.change(entry)?.end = Some(End::Removing),
+            Change::Removed { uid: _ } => self.change(entry)?.end = Some(End::Removed(at)),
+            Change::Forgotten { uid: _ } => {
+                self.change(entry)?;
+                if let Some((name, row)) =
+                    entry.name.as_ref().and_then(|n| self.rows.remove_entry(n))
+                {
+                    let old = self.forgotten.entry(name).or_default();
+                    old.extend(row.backups.clone());
+                }
             }
             Change::StartedOver { uid: _ } => {
                 let row = self.change(entry)?;
@@ -340,7 +273,9 @@ impl Book {
                 }
             }
             None => {
-                let row = Row::new(database.clone(), at);
+                let mut row = Row::new(database.clone(), at);
+                // Those of an earlier database of this name outlive it.
+                row.backups = self.forgotten.remove(&database.name).unwrap_or_default();
                 self.rows.insert(database.name.clone(), Arc::new(row));
             }
         }

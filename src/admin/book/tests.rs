@@ -2,7 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::admin::testing::{admitted, database, entry, instant, name, new};
-use crate::model::{HostPort, ImageId, OverrideState, Source, Uid};
+use crate::model::view::Phase;
+use crate::model::{HostPort, ImageId, Override, OverrideState, Reason, Source, Uid, Who};
 
 /// A book with these changes accepted, numbered from 1.
 fn book(changes: Vec<NewEntry>) -> Book {
@@ -382,6 +383,67 @@ fn any_change() -> impl Strategy<Value = NewEntry> {
             ),
         }
     })
+}
+
+/// A database that was retired, and its removal begun.
+fn being_removed() -> Vec<NewEntry> {
+    let retired = Database {
+        state: WantedState::Retired,
+        ..database("genomics", 32011)
+    };
+    vec![
+        admitted(retired),
+        new(
+            "genomics",
+            Change::Retired {
+                uid: uid(),
+                backup: None,
+            },
+        ),
+        new("genomics", Change::RemovalBegan { uid: uid() }),
+    ]
+}
+
+#[test]
+fn nothing_is_wanted_of_what_is_removed_until_its_name_is_free() {
+    let mut changes = being_removed();
+    let again = |generation| {
+        let database = Database {
+            generation,
+            ..database("genomics", 32011)
+        };
+        admitted(database)
+    };
+    let refused = |changes: &[NewEntry], new: &NewEntry| book(changes.to_vec()).check(new).is_err();
+    let wanted = again(2);
+    let over = new("genomics", Change::Overridden { by: stopped() });
+    let forgotten = new("genomics", Change::Forgotten { uid: uid() });
+    assert!(refused(&changes[..1], &changes[2]), "it is not retired yet");
+    // Taken back in time.
+    assert!(!refused(&changes[..2], &wanted));
+    assert!(refused(&changes[..2], &over), "its writes would be lost");
+    for done in [false, true] {
+        if done {
+            changes.push(new("genomics", Change::Removed { uid: uid() }));
+        } else {
+            assert!(refused(&changes, &forgotten));
+        }
+        for new in [&wanted, &over] {
+            assert!(refused(&changes, new), "{new:?}");
+        }
+    }
+    changes.push(forgotten);
+    let mut book = book(changes);
+    assert!(book.row(&name("genomics")).is_none());
+    let other = Database {
+        uid: Uid(uuid::Uuid::from_u128(7)),
+        ..database("genomics", 32011)
+    };
+    let other = admitted(other);
+    book.check(&other).unwrap();
+    book.apply(&entry(6, other)).unwrap();
+    let row = book.row(&name("genomics")).unwrap();
+    assert_eq!((row.end, row.retired.is_some()), (None, false));
 }
 
 proptest! {

@@ -150,6 +150,11 @@ fn touches(records: &[Record]) -> BTreeMap<DbName, Touch> {
             | Change::RestoreBegan { .. }
             | Change::RestoreEnded { .. }
             | Change::Retired { .. }
+            | Change::TombstoneSet { .. }
+            | Change::TombstoneTaken { .. }
+            | Change::RemovalBegan { .. }
+            | Change::Removed { .. }
+            | Change::Forgotten { .. }
             | Change::StartedOver { .. }
             | Change::RecoverAsked { .. }
             | Change::Acted { .. }

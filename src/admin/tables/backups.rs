@@ -29,6 +29,11 @@ pub(super) async fn write(conn: &mut PgConnection, entry: &Entry) -> Result<(), 
         | Change::RestoreBegan { .. }
         | Change::RestoreEnded { .. }
         | Change::Retired { .. }
+        | Change::TombstoneSet { .. }
+        | Change::TombstoneTaken { .. }
+        | Change::RemovalBegan { .. }
+        | Change::Removed { .. }
+        | Change::Forgotten { .. }
         | Change::StartedOver { .. }
         | Change::RecoverAsked { .. }
         | Change::Acted { .. }

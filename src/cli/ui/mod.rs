@@ -1,7 +1,6 @@
 //! How answers look: tables, colours, times in words, and the next command for what is wrong.
 
 pub mod documents;
-pub mod duration;
 pub mod next;
 pub mod paint;
 pub mod table;

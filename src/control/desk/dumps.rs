@@ -1,4 +1,4 @@
-//! Dumps, and what follows from the last one.
+//! Dumps.
 
 use tokio::sync::oneshot;
 
@@ -6,7 +6,7 @@ use super::Desk;
 use crate::admin::Row;
 use crate::execute::backup::{Archive, Order};
 use crate::model::view::Phase;
-use crate::model::{Backup, BackupId, BackupKind, Change, Database, Outcome, Slot};
+use crate::model::{Backup, BackupKind, Database, Slot};
 
 impl Desk {
     /// A backup that stands for now.
@@ -90,23 +90,5 @@ impl Desk {
         let (taken, down) = tokio::join!(take, up);
         let taken = taken.map_err(|e| format!("{e}{down}"))?;
         Ok((taken, down))
-    }
-
-    /// Writes that a database is retired; the reconciler stops it.
-    pub(super) async fn retire(
-        &self,
-        row: &Row,
-        backup: Option<BackupId>,
-    ) -> Result<String, String> {
-        let db = &row.database;
-        let message = match &backup {
-            Some(id) => format!("{} is retired: {id} is its final backup", db.name),
-            None => format!("{} is retired: it never had data", db.name),
-        };
-        let uid = db.uid;
-        let change = Change::Retired { uid, backup };
-        self.note(&db.name, Outcome::Done, message.clone(), change)
-            .await?;
-        Ok(message)
     }
 }

@@ -1,6 +1,6 @@
 //! From an admission's result to the entries that write it down. Pure.
 
-use crate::admin::{Book, NewEntry};
+use crate::admin::{Book, NewEntry, Row};
 use crate::model::{Change, Database, DbName, Outcome, Problem, Who};
 
 /// What became of a wish.
@@ -77,6 +77,11 @@ pub(super) fn judge(
             }
         };
         return (entries, Admitted::Unchanged(Box::new(database)));
+    }
+    if let Some(why) = row.and_then(Row::gone) {
+        let problems = vec![Problem::new("metadata.name", why).of(name)];
+        let lines = problems.iter().map(ToString::to_string).collect();
+        return (refusal(book, who, name, lines), Admitted::Refused(problems));
     }
     // Where labels or source alone changed, or the row's own count is ahead of ours.
     let least = (earlier.generation + 1).max(row_generation(who).unwrap_or(0));

@@ -226,10 +226,15 @@ impl Intake {
         Ok(admitted)
     }
 
+    /// Where a file of `desired-state/` lies.
+    pub fn file(&self, path: &std::path::Path) -> PathBuf {
+        self.folder.join(path)
+    }
+
     /// Files win over the API.
     fn described_by(&self, path: &std::path::Path, parsed: &Parsed) -> Problem {
         let name = &parsed.raw.metadata.name;
-        let file = self.folder.join(path);
+        let file = self.file(path);
         let message = format!(
             "`{name}` is described by {}, and files win; edit that file, nothing was changed",
             file.display()

@@ -46,6 +46,9 @@ impl Intake {
         let (mut entries, admitted) = judge(&book, who, name, result);
         match (admitted, request.overriding) {
             (Admitted::Refused(_), _) => {}
+            (_, Some(_)) if let Some(why) = book.row(name).and_then(Row::over_refused) => {
+                return refusal(&book, who, name, vec![why]);
+            }
             (_, Some((state, until, reason))) => {
                 entries.push(self.word(who.clone(), name, state, Some(until), reason));
             }
@@ -88,6 +91,9 @@ impl Intake {
             };
             let message = "the row says what was in force already".to_owned();
             return vec![entry(who, name, Outcome::Done, message, change)];
+        }
+        if let Some(why) = row.and_then(Row::over_refused) {
+            return refusal(&book, who, name, vec![why]);
         }
         let reason = edit.note.clone().unwrap_or_default();
         vec![self.word(who.clone(), name, state, edit.until, reason)]

@@ -15,6 +15,7 @@ mod ledger;
 mod objects;
 mod part;
 mod restore;
+mod retired;
 mod stream;
 mod take;
 mod throwaway;

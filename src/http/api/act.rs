@@ -84,6 +84,16 @@ pub async fn delete(
     accepted(api.backend.delete(who, &name, request.reason).await?)
 }
 
+/// `POST /databases/{name}/forget`
+pub async fn forget(
+    State(api): State<Api>,
+    Extension(who): Extension<Who>,
+    Name(name): Name,
+    Json(request): Json<ActRequest>,
+) -> Answer {
+    accepted(api.backend.forget(who, &name, request.reason).await?)
+}
+
 /// `POST /databases/{name}/undelete`
 pub async fn undelete(
     State(api): State<Api>,

@@ -57,6 +57,7 @@ pub fn router(backend: Arc<dyn Backend>, door: Door, stop: CancellationToken) ->
         .route("/databases/{name}/override", post(act::set_override))
         .route("/databases/{name}/resume", post(act::resume))
         .route("/databases/{name}/delete", post(act::delete))
+        .route("/databases/{name}/forget", post(act::forget))
         .route("/databases/{name}/undelete", post(act::undelete))
         .route("/databases/{name}/restart", post(act::restart))
         .route("/databases/{name}/retry", post(act::retry))

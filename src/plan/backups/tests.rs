@@ -51,6 +51,8 @@ fn asked(db: &Database, backups: &[Backup], now: &str) -> Option<Work> {
         answers: true,
         initialised: true,
         retirement: Retirement::None,
+        tombstone: Tombstone::None,
+        keep: KeepRetired::default(),
         unsaved: 0,
     };
     due(&known, at(now))
@@ -59,7 +61,7 @@ fn asked(db: &Database, backups: &[Backup], now: &str) -> Option<Work> {
 fn slot_of(work: Option<Work>) -> Option<(String, u32)> {
     match work {
         Some(Work::Take { slot, attempt, .. }) => Some((slot.to_string(), attempt)),
-        Some(Work::Verify(_) | Work::Prune(_) | Work::Retire(_)) | None => None,
+        Some(_) | None => None,
     }
 }
 
@@ -180,6 +182,8 @@ fn freshness_is_counted_from_the_dumps_beginning_and_from_the_first_data() {
         answers: true,
         initialised: true,
         retirement: Retirement::None,
+        tombstone: Tombstone::None,
+        keep: KeepRetired::default(),
         unsaved: 0,
     };
     assert_eq!(
@@ -206,7 +210,7 @@ fn freshness_is_counted_from_the_dumps_beginning_and_from_the_first_data() {
     assert_eq!((status, reason), (ConditionStatus::False, "Overdue"));
     // Of what is retired nothing new is due.
     let retired = Known {
-        retirement: Retirement::Done,
+        retirement: Retirement::Done(at("2026-03-03T05:00:00Z")),
         ..known
     };
     let (status, reason, _) = fresh(&retired, at("2026-03-03T05:00:00Z"));
@@ -228,6 +232,8 @@ fn what_is_retired_has_a_final_verified_backup_or_never_had_data() {
             answers,
             initialised,
             retirement: Retirement::Asked(asked),
+            tombstone: Tombstone::None,
+            keep: KeepRetired::default(),
             unsaved: 0,
         };
         due(&known, at("2026-03-05T10:30:00Z"))
@@ -287,6 +293,8 @@ fn nothing_is_retired_before_every_store_has_its_final_backup() {
             answers: true,
             initialised: true,
             retirement: Retirement::Asked(asked),
+            tombstone: Tombstone::None,
+            keep: KeepRetired::default(),
             unsaved: 0,
         };
         due(&known, at(now))
@@ -326,6 +334,8 @@ fn a_ledger_that_grew_is_saved_before_its_schedule_but_not_all_the_time() {
             answers: true,
             initialised: true,
             retirement: Retirement::None,
+            tombstone: Tombstone::None,
+            keep: KeepRetired::default(),
             unsaved,
         };
         slot_of(due(&known, at(now)))
@@ -334,4 +344,114 @@ fn a_ledger_that_grew_is_saved_before_its_schedule_but_not_all_the_time() {
     let slot = Some(("20260302T090000Z".to_owned(), 1));
     assert_eq!(step(256, "2026-03-02T09:00:00Z"), slot);
     assert_eq!(step(10_000, "2026-03-02T02:10:00Z"), None);
+}
+
+/// The day `genomics` was retired in the tests below.
+const RETIRED: &str = "2026-03-05T10:00:00Z";
+
+fn last(state: BackupState) -> Backup {
+    Backup {
+        kind: BackupKind::Final,
+        ..backup(&db(), "2026-03-05T09:00:00Z", 1, state)
+    }
+}
+
+/// What is due of a database that is retired, and what becomes of its backups.
+fn gone(
+    backups: &[Backup],
+    retirement: Retirement,
+    change: impl FnOnce(&mut Known<'_>),
+    now: &str,
+) -> (Option<Work>, BTreeMap<BackupId, Fate>) {
+    let db = db();
+    let backups = backups.iter().map(|b| (b.id.clone(), b.clone())).collect();
+    let stores = ["local".to_owned()];
+    let mut known = Known {
+        db: &db,
+        since: at("2026-03-01T12:00:00Z"),
+        backups: &backups,
+        stores: &stores,
+        answers: false,
+        initialised: true,
+        retirement,
+        tombstone: Tombstone::Lies,
+        keep: KeepRetired::default(),
+        unsaved: 0,
+    };
+    change(&mut known);
+    (due(&known, at(now)), kept(&known, at(now)))
+}
+
+#[test]
+fn the_stores_are_told_of_a_retirement_and_of_its_end() {
+    let done = Retirement::Done(at(RETIRED));
+    let last = [last(BackupState::Verified)];
+    let told = |tombstone| move |known: &mut Known<'_>| known.tombstone = tombstone;
+    let step = |retirement, tombstone| gone(&last, retirement, told(tombstone), RETIRED).0;
+    assert_eq!(step(done, Tombstone::Due), Some(Work::SetTombstone));
+    assert_eq!(step(done, Tombstone::Lies), None);
+    // Wanted again, before the tombstone was written or after.
+    for tombstone in [Tombstone::Due, Tombstone::Lies] {
+        assert_eq!(step(Retirement::None, tombstone), Some(Work::TakeTombstone));
+        let again = Retirement::Asked(at(RETIRED));
+        assert_eq!(step(again, tombstone), Some(Work::TakeTombstone));
+    }
+    assert_eq!(step(Retirement::None, Tombstone::None), None);
+}
+
+#[test]
+fn data_goes_only_after_its_time_and_with_a_verified_final_backup() {
+    let done = Retirement::Done(at(RETIRED));
+    let unchanged = |_: &mut Known<'_>| ();
+    let step = |backups: &[Backup], now| gone(backups, done, unchanged, now).0;
+    let verified = last(BackupState::Verified);
+    let all = std::slice::from_ref(&verified);
+    let removed = Some(Work::Remove(vec![verified.id.clone()]));
+    assert_eq!(step(all, "2026-03-19T09:59:59Z"), None);
+    assert_eq!(step(all, "2026-03-19T10:00:00Z"), removed);
+    let late = "2026-04-19T10:00:00Z";
+    for state in [BackupState::Damaged, BackupState::Failed] {
+        assert_eq!(step(&[last(state)], late), None, "{state:?}");
+    }
+    // An ordinary backup is no final one, however new, and an earlier final one is not the last.
+    let daily = backup(&db(), "2026-03-05T09:30:00Z", 1, BackupState::Verified);
+    assert_eq!(step(&[daily], late), None);
+    let earlier = Backup {
+        kind: BackupKind::Final,
+        ..backup(&db(), "2026-03-03T09:00:00Z", 1, BackupState::Verified)
+    };
+    assert_eq!(step(&[earlier, last(BackupState::Damaged)], late), None);
+    // Not before the stores know, and what never had data needs no backup.
+    let untold = |known: &mut Known<'_>| known.tombstone = Tombstone::Due;
+    assert_eq!(gone(all, done, untold, late).0, Some(Work::SetTombstone));
+    let empty = |known: &mut Known<'_>| known.initialised = false;
+    assert_eq!(
+        gone(&[], done, empty, late).0,
+        Some(Work::Remove(Vec::new()))
+    );
+    // Begun, it is ended, whatever became of the backup; ended, nothing more is due.
+    let begun = Retirement::Ended(End::Removing);
+    assert_eq!(gone(all, begun, unchanged, RETIRED).0, removed);
+    let over = Retirement::Ended(End::Removed(at(RETIRED)));
+    assert_eq!(gone(all, over, unchanged, late).0, None);
+}
+
+#[test]
+fn a_final_backup_stays_until_the_settings_say_otherwise() {
+    let over = Retirement::Ended(End::Removed(at("2026-03-19T10:00:00Z")));
+    let (mut first, second) = (last(BackupState::Verified), last(BackupState::Verified));
+    // Of two finals the older is none of the retention's, and is kept all the same.
+    first.id.slot = Slot::at(at("2026-03-02T09:00:00Z"));
+    let all = [first.clone(), second];
+    let (work, fates) = gone(&all, over, |_| (), "2036-03-19T10:00:00Z");
+    assert_eq!(work, None, "{fates:?}");
+    let year = |known: &mut Known<'_>| known.keep.backups = Some(TimeDelta::days(365));
+    assert_eq!(gone(&all, over, year, "2027-03-19T09:59:59Z").0, None);
+    let (work, _) = gone(&all, over, year, "2027-03-19T10:00:00Z");
+    let ids = all.iter().map(|b| b.id.clone()).collect();
+    assert_eq!(work, Some(Work::Prune(ids)));
+    // Not while a person keeps it.
+    first.keep_until = Some(at("2040-01-01T00:00:00Z"));
+    let (_, fates) = gone(&[first.clone()], over, year, "2027-03-19T10:00:00Z");
+    assert!(matches!(fates[&first.id], Fate::Kept(_)), "{fates:?}");
 }

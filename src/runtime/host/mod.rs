@@ -18,6 +18,7 @@ mod durable;
 mod files;
 mod look;
 mod place;
+mod remove;
 mod secrets;
 mod volume;
 
@@ -93,6 +94,11 @@ impl DataDirs for HostDirs {
     async fn give_up(&self, db: &Database, now: Timestamp) -> Result<PathBuf, DirError> {
         let (this, db) = (self.clone(), db.clone());
         blocking(move || place::give_up(&this.state_dir, this.root, &db, now)).await
+    }
+
+    async fn remove(&self, site: &Site, db: &Database) -> Result<(), DirError> {
+        let (this, site, db) = (self.clone(), site.clone(), db.clone());
+        blocking(move || remove::remove(&this.state_dir, &site, &db)).await
     }
 
     async fn write_files(

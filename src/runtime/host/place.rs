@@ -286,7 +286,7 @@ fn move_aside(root: u32, db: &Database, now: Timestamp) -> Result<PathBuf, DirEr
 }
 
 /// Holds the lock that a running server holds, so that none starts or runs meanwhile.
-fn hold(db: &Database) -> Result<File, DirError> {
+pub(super) fn hold(db: &Database) -> Result<File, DirError> {
     let path = db.marker_dir().join(LOCK);
     let file = File::open(&path).map_err(|e| at(&path, &e))?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
@@ -308,7 +308,7 @@ fn marked_state(db: &Database) -> Result<MarkerState, DirError> {
     }
 }
 
-fn own(db: &Database, marker: &Marker) -> Result<MarkerState, DirError> {
+pub(super) fn own(db: &Database, marker: &Marker) -> Result<MarkerState, DirError> {
     if marker.uid == db.uid {
         return Ok(marker.state);
     }
@@ -328,7 +328,7 @@ fn no_marker<T>(db: &Database) -> Result<T, DirError> {
 }
 
 /// What lies there; what cannot be known is in nobody's way, and a reason to try again later.
-fn seen(state_dir: &Path, db: &Database) -> Result<Option<DataSeen>, DirError> {
+pub(super) fn seen(state_dir: &Path, db: &Database) -> Result<Option<DataSeen>, DirError> {
     match look(state_dir, db) {
         Seen::Absent => Ok(None),
         Seen::Present(seen) => Ok(Some(seen)),

@@ -70,6 +70,11 @@ impl DataDirs for World {
             .await
     }
 
+    async fn remove(&self, site: &Site, db: &Database) -> Answer<()> {
+        self.act(Part::Disk, "remove", |state| state.remove(site, db))
+            .await
+    }
+
     async fn write_files(&self, site: &Site, db: &Database, wanted: &FilesWanted) -> Answer<()> {
         self.act(Part::Disk, "write files", |state| {
             state.writable(db)?;
@@ -287,6 +292,29 @@ impl State {
         self.unlocked(db)?;
         self.mark_place(db);
         Ok(self.move_aside(db, now))
+    }
+
+    fn remove(&mut self, site: &Site, db: &Database) -> Answer<()> {
+        self.writable(db)?;
+        let seen = self.known(db)?.unwrap_or_default();
+        match seen.marker {
+            Some(marker) if marker.uid != db.uid => {
+                return refused("marked as the place of another database".to_owned());
+            }
+            None if seen.sentinel || seen.inner_uid.is_some() => {
+                return refused("no marker says whose it is".to_owned());
+            }
+            Some(_) | None => {}
+        }
+        self.unlocked(db)?;
+        self.disk.dirs.remove(&db.data_dir());
+        self.disk.markers.remove(&db.marker_dir());
+        let gone = [site.secrets_dir(&db.name), site.config_dir(&db.name)];
+        let ours = |path: &PathBuf| gone.iter().any(|folder| path.starts_with(folder));
+        self.disk.plain.retain(|path| !ours(path));
+        self.disk.applied.retain(|path, _| !ours(path));
+        self.journal.push(format!("remove data of {}", db.name));
+        Ok(())
     }
 
     /// No server runs on the data.

@@ -1,0 +1,120 @@
+//! The way out: retired after the last dump, known to the stores, and removed long after that.
+
+use super::Desk;
+use crate::admin::Row;
+use crate::execute::failpoint::failpoint;
+use crate::model::{BackupId, Change, Outcome};
+
+impl Desk {
+    /// Writes that a database is retired; the reconciler stops it.
+    pub(super) async fn retire(
+        &self,
+        row: &Row,
+        backup: Option<BackupId>,
+    ) -> Result<String, String> {
+        let db = &row.database;
+        let message = match &backup {
+            Some(id) => format!("{} is retired: {id} is its final backup", db.name),
+            None => format!("{} is retired: it never had data", db.name),
+        };
+        let uid = db.uid;
+        let change = Change::Retired { uid, backup };
+        self.note(&db.name, Outcome::Done, message.clone(), change)
+            .await?;
+        Ok(message)
+    }
+
+    /// Removes backups that nothing keeps any more.
+    pub(super) async fn prune(&self, row: &Row, ids: Vec<BackupId>) -> Result<String, String> {
+        let mut removed = 0;
+        for id in ids {
+            if let Some(backup) = row.backups.get(&id) {
+                let why = "nothing keeps it any more";
+                let done = self.archive.remove(backup, why).await;
+                done.map_err(|e| e.to_string())?;
+                removed += 1;
+            }
+        }
+        Ok(format!("{removed} backups were removed"))
+    }
+
+    /// Lets the stores know that a database is retired.
+    pub(super) async fn set_tombstone(&self, row: &Row) -> Result<String, String> {
+        let db = &row.database;
+        let Some((at, last)) = &row.retired else {
+            return Err(format!("{} is not retired any more", db.name));
+        };
+        let stores = self.stores_of(db);
+        let set = self
+            .archive
+            .set_tombstone(db, *at, last.as_ref(), &stores)
+            .await;
+        set.map_err(|e| e.to_string())?;
+        failpoint("retire.tombstone");
+        let message = format!("the stores know that {} is retired", db.name);
+        let change = Change::TombstoneSet { uid: db.uid };
+        self.note(&db.name, Outcome::Done, message.clone(), change)
+            .await?;
+        Ok(message)
+    }
+
+    /// Takes that back.
+    pub(super) async fn take_tombstone(&self, row: &Row) -> Result<String, String> {
+        let db = &row.database;
+        let stores = self.stores_of(db);
+        let taken = self.archive.take_tombstone(db, &stores).await;
+        taken.map_err(|e| e.to_string())?;
+        let message = format!("the stores no longer say that {} is retired", db.name);
+        let change = Change::TombstoneTaken { uid: db.uid };
+        self.note(&db.name, Outcome::Done, message.clone(), change)
+            .await?;
+        Ok(message)
+    }
+
+    /// Removes container and data of a database that was retired for long enough. Looks first whether
+    /// its final backup is whole where it lies; from the entry that it begins with on, there is no way
+    /// back but that backup.
+    pub(super) async fn remove(&self, row: &Row, last: &[BackupId]) -> Result<String, String> {
+        let db = &row.database;
+        let (name, uid) = (&db.name, db.uid);
+        if row.end.is_none() {
+            if row.initialised {
+                self.proven(row, last).await?;
+            }
+            let message = match last.first() {
+                Some(last) => format!("{name}: its data is removed; {last} has all of it"),
+                None => format!("{name}: what is left of it is removed; it never had data"),
+            };
+            failpoint("remove.before");
+            let change = Change::RemovalBegan { uid };
+            self.note(name, Outcome::Done, message, change).await?;
+        }
+        failpoint("remove.began");
+        let _resting = self.board.rest(name);
+        // After this no lane of an older look is under way.
+        self.queue.look(name).await;
+        let removed = self.archive.remove_database(db).await;
+        removed.map_err(|e| e.to_string())?;
+        failpoint("remove.done");
+        let message = format!("{name}: container and data are gone");
+        let change = Change::Removed { uid };
+        self.note(name, Outcome::Done, message.clone(), change)
+            .await?;
+        Ok(message)
+    }
+
+    /// Whether one of the final backups lies whole in its store now.
+    async fn proven(&self, row: &Row, last: &[BackupId]) -> Result<(), String> {
+        let mut why = "there is no verified final backup of it".to_owned();
+        for id in last {
+            let Some(backup) = row.backups.get(id) else {
+                continue;
+            };
+            match self.archive.whole(backup).await {
+                Ok(()) => return Ok(()),
+                Err(error) => why = error.to_string(),
+            }
+        }
+        Err(format!("the data of {} stays: {why}", row.database.name))
+    }
+}

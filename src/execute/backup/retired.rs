@@ -1,0 +1,88 @@
+//! What becomes of a retired database: its tombstone in the stores, and the end of its data.
+
+use super::error::BackupError;
+use super::{Archive, tool};
+use crate::execute::failpoint::failpoint;
+use crate::model::{Backup, BackupId, Database, Timestamp};
+use crate::store::manifest::{TombstoneFile, VERSION};
+use crate::store::write_small;
+
+impl Archive {
+    /// Writes the tombstone of a database into stores; repeating it does no harm.
+    ///
+    /// # Errors
+    /// As the first store that does not take it.
+    pub async fn set_tombstone(
+        &self,
+        db: &Database,
+        retired: Timestamp,
+        last: Option<&BackupId>,
+        stores: &[String],
+    ) -> Result<(), BackupError> {
+        let file = TombstoneFile {
+            version: VERSION,
+            name: db.name.clone(),
+            uid: db.uid,
+            retired,
+            last: last.cloned(),
+        };
+        let text =
+            serde_json::to_vec_pretty(&file).map_err(|e| tool("tombstone", e.to_string()))?;
+        let key = self.layout.tombstone(&db.name, db.uid);
+        for name in stores {
+            let store = self.store(name)?;
+            // Objects are never replaced; one of an attempt that was cut off may lie there.
+            store.delete(&key).await?;
+            write_small(store.as_ref(), &key, text.clone()).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes it; none there is no error.
+    ///
+    /// # Errors
+    /// As the first store that does not.
+    pub async fn take_tombstone(
+        &self,
+        db: &Database,
+        stores: &[String],
+    ) -> Result<(), BackupError> {
+        let key = self.layout.tombstone(&db.name, db.uid);
+        for name in stores {
+            self.store(name)?.delete(&key).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether all of a backup lies in its store as it was written; every byte is read.
+    ///
+    /// # Errors
+    /// What is missing or other than it was.
+    pub async fn whole(&self, backup: &Backup) -> Result<(), BackupError> {
+        let manifest = self.manifest(backup).await?;
+        let store = self.store(&backup.id.store)?;
+        let prefix = self.prefix(backup);
+        for file in &manifest.files {
+            let key = format!("{prefix}{}", file.name);
+            if file.part.is_some() {
+                self.read_back(store, key, file).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes container, data, secrets and marker of a database. What is gone already is no error.
+    ///
+    /// # Errors
+    /// What stands in the way; it may be repeated.
+    pub async fn remove_database(&self, db: &Database) -> Result<(), BackupError> {
+        self.take_down(db).await?;
+        let name = self.site.container_name(&db.name);
+        if let Some(container) = self.runtime.inspect(&name).await? {
+            self.runtime.remove(&container.id).await?;
+        }
+        failpoint("remove.container");
+        self.dirs.remove(&self.site, db).await?;
+        Ok(())
+    }
+}
