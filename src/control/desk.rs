@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -61,6 +61,8 @@ pub struct Desk {
     keep: KeepRetired,
     works: Works,
     again: Mutex<BTreeMap<DbName, Again>>,
+    /// A work ended well.
+    done: Notify,
     tracker: TaskTracker,
     stop: CancellationToken,
 }
@@ -124,6 +126,7 @@ impl Desk {
             keep,
             works,
             again: Mutex::default(),
+            done: Notify::new(),
             tracker: TaskTracker::new(),
             stop,
         }
@@ -146,6 +149,8 @@ impl Desk {
             tokio::select! {
                 () = self.stop.cancelled() => break,
                 () = tokio::time::sleep(BEAT) => {}
+                // What follows from it need not wait.
+                () = self.done.notified() => {}
             }
             self.begin_due();
         }
@@ -274,10 +279,14 @@ impl Desk {
                 ended = work => ended,
                 () = this.stop.cancelled() => Err("the daemon is stopping".to_owned()),
             };
+            let done = ended.is_ok();
             if let Err(why) = &ended {
                 tracing::warn!(%name, why, "backup work failed");
             }
             this.works.end(&name, id, ended);
+            if done {
+                this.done.notify_one();
+            }
             this.queue.add(&name);
         });
     }

@@ -117,10 +117,8 @@ fn what_was_kept_for_long_enough_is_removed_and_its_last_backup_stays() {
     let id = take(&host, "genomics").id.to_string();
     // Killed at each step of the way out, on a database of its own.
     let failpoints = [
-        "backup.begun",
         "backup.dumped",
         "retire.tombstone",
-        "remove.before",
         "remove.began",
         "remove.container",
         "remove.done",
