@@ -68,7 +68,7 @@ impl Daemon {
             "is wanted again; its data was kept"
         } else {
             "is to be retired: a final backup is taken and restored to prove it, then it is stopped; \
-             its data is kept"
+             its data is kept for a while"
         };
         let message = format!("{name} {what}{}", because(&reason));
         // Whatever a person wanted of it before, this came later.

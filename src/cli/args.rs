@@ -91,7 +91,7 @@ pub enum Verb {
     Resume(resume::Args),
     /// Forget failed attempts, quarantine included, and try again
     Retry(retry::Args),
-    /// Retire a database: a final proven backup, then it is stopped; its data is kept
+    /// Retire a database: a final proven backup, then it is stopped; its data is kept for a while
     Delete(delete::Args),
     /// Take a deletion back
     Undelete(Why),

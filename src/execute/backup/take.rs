@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use chrono::TimeDelta;
 use sha2::{Digest, Sha256};
 
 use super::error::BackupError;
@@ -14,9 +13,6 @@ use crate::model::{
 };
 use crate::store::manifest::{self, File, MANIFEST, Manifest};
 use crate::store::{BackupStore, write_small};
-
-/// How long a retired database's last backup is kept.
-const FINAL_RETENTION: TimeDelta = TimeDelta::days(365);
 
 /// A backup to take.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,7 +151,7 @@ impl Archive {
             url: format!("{place} {}", prefix.trim_end_matches('/')),
             error: None,
             // A database that is gone takes no newer one.
-            keep_until: (order.kind == BackupKind::Final).then(|| started + FINAL_RETENTION),
+            keep_until: None,
             note: order.note.clone(),
         }
     }

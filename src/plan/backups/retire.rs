@@ -67,6 +67,9 @@ pub(super) fn last_words(
     mut all: BTreeMap<BackupId, Fate>,
     now: Timestamp,
 ) -> BTreeMap<BackupId, Fate> {
+    if !matches!(known.retirement, Retirement::Done(_) | Retirement::Ended(_)) {
+        return all;
+    }
     let over = match (known.retirement, known.keep.backups) {
         (Retirement::Ended(End::Removed(at)), Some(kept)) => now >= at + kept,
         _ => false,
