@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::admin::{Ledger, Vault, keyfile};
 use crate::execute::backup::Archive;
-use crate::model::{Clock, Secret, Site};
+use crate::model::{Backup, Clock, Secret, Site};
 use crate::record::Metrics;
 use crate::runtime::jobs::Jobs;
 use crate::runtime::{DataDirs, Runtime};
@@ -66,6 +66,7 @@ pub(super) fn archive(settings: &Settings, parts: Parts) -> Result<Archive, Stri
             recipients.push(recipient);
         }
     }
+    measured(&ledger, &metrics);
     Ok(Archive {
         vault,
         layout: Layout::new(settings.mode.as_str(), &site.instance),
@@ -84,6 +85,25 @@ pub(super) fn archive(settings: &Settings, parts: Parts) -> Result<Archive, Stri
             serde_yaml::to_string(&spec).unwrap_or_else(|_| spec.to_string())
         }),
     })
+}
+
+/// What is known of earlier backups is measured from the first scrape on: an alert on their age must
+/// not begin anew with the daemon.
+fn measured(ledger: &Ledger, metrics: &Metrics) {
+    let book = ledger.book();
+    for (name, row) in book.rows() {
+        let own = row.backups.values().filter(|b| b.uid == row.database.uid);
+        let mut good: Vec<&Backup> = own.filter(|b| b.state.good()).collect();
+        good.sort_by_key(|b| b.started);
+        for backup in good {
+            let ended = backup.finished.unwrap_or(backup.started);
+            let (store, took) = (&backup.id.store, ended - backup.started);
+            metrics.backup_taken(name, store, took, backup.bytes, ended);
+            if let Some(at) = backup.verified {
+                metrics.backup_verified(name, store, at);
+            }
+        }
+    }
 }
 
 /// The stores of the settings.

@@ -28,7 +28,7 @@ use crate::specs::{Catalog, HostSize, Rules, yaml};
 use super::admin::{Admin, Logins};
 use super::authority::{self, Opened};
 use super::backend::Daemon;
-use super::{follow, history, home, lock, witness};
+use super::{follow, heartbeat, history, home, lock, witness};
 
 /// The group whose members may use the socket.
 const GROUP: &str = "db4sci";
@@ -394,6 +394,8 @@ impl Parts {
             self.settings.desired_state.clone(),
             self.stop.clone(),
         ));
+        let (url, seen) = (self.settings.heartbeat.clone(), self.backend.board.watch());
+        tasks.spawn(heartbeat::beat(url, seen, self.stop.clone()));
         tasks.spawn(follow::head(
             self.ledger.clone(),
             self.head.clone(),

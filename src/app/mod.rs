@@ -8,6 +8,7 @@ mod bundles;
 mod daemon;
 mod doctor;
 mod follow;
+mod heartbeat;
 mod history;
 mod home;
 mod images;

@@ -318,7 +318,6 @@ pub fn view_of(row: &Row, seen: &SeenDatabase, site: &Site, now: Timestamp) -> D
 
 /// The condition that says whether the backups are new enough.
 fn fresh(row: &Row, stores: &[String], before: Option<&DatabaseView>, now: Timestamp) -> Condition {
-    const KIND: &str = "BackupFresh";
     let db = &row.database;
     let stores = if db.backup.stores.is_empty() {
         stores
@@ -338,9 +337,9 @@ fn fresh(row: &Row, stores: &[String], before: Option<&DatabaseView>, now: Times
         unsaved: 0,
     };
     let (status, reason, message) = plan::backups::fresh(&known, now);
-    let earlier = before.and_then(|view| view.conditions.iter().find(|c| c.kind == KIND));
+    let earlier = before.and_then(DatabaseView::backup_fresh);
     Condition {
-        kind: KIND.to_owned(),
+        kind: DatabaseView::BACKUP_FRESH.to_owned(),
         status,
         reason: reason.to_owned(),
         message,

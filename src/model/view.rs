@@ -177,6 +177,17 @@ pub struct Snapshot {
     pub instance: String,
 }
 
+impl DatabaseView {
+    /// The kind of the condition that says whether its backups are new enough.
+    pub const BACKUP_FRESH: &str = "BackupFresh";
+
+    /// Whether its backups are new enough, where that is known.
+    pub fn backup_fresh(&self) -> Option<&Condition> {
+        let mut all = self.conditions.iter();
+        all.find(|condition| condition.kind == Self::BACKUP_FRESH)
+    }
+}
+
 /// One backup as `backup list -o json` shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

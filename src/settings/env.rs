@@ -19,7 +19,7 @@ const OTHERS: [&str; 5] = ["MODE", "CONFIG", "LOG", "HOME", "LAB"];
 pub(super) const DATA_VOLUME: &str = "DB4SCI_DATA_VOLUME";
 
 /// The single values, as variable and as path of the key. Lists are the file's alone.
-const KEYS: [(&str, &[&str]); 17] = [
+const KEYS: [(&str, &[&str]); 19] = [
     ("CONTAINER_HOST", &["container_host"]),
     ("CONTAINER_IP", &["container_ip"]),
     ("BASE_PORT", &["base_port"]),
@@ -32,6 +32,8 @@ const KEYS: [(&str, &[&str]); 17] = [
     ("CONTAINER_PREFIX", &["container_prefix"]),
     ("IMAGE_MIRRORS", &["image_mirrors"]),
     ("TIME_ZONE", &["time_zone"]),
+    ("HEARTBEAT_URL", &["heartbeat", "url"]),
+    ("HEARTBEAT_EVERY", &["heartbeat", "every"]),
     ("RETIRED_DATA", &["retired", "data"]),
     ("RETIRED_BACKUPS", &["retired", "backups"]),
     ("LIMITS_LANES", &["limits", "lanes"]),

@@ -14,8 +14,8 @@ use crate::model::database::ZoneName;
 use crate::model::{KeepRetired, Problem, span};
 use crate::specs::document::{self, Guide, Places};
 
-use super::raw::{RawRetired, RawSettings};
-use super::{Limits, Mode, Settings, TlsFiles, env};
+use super::raw::{RawHeartbeat, RawRetired, RawSettings};
+use super::{Heartbeat, Limits, Mode, Settings, TlsFiles, env};
 
 static GUIDE: LazyLock<Guide> = LazyLock::new(Guide::of::<RawSettings>);
 
@@ -110,6 +110,7 @@ impl Resolve<'_> {
         };
         let stores = self.stores(raw.stores.as_deref(), backup_volume, state_dir.clone());
         let recipients = self.recipients(raw.encryption);
+        let heartbeat = self.heartbeat(raw.heartbeat);
         let retired = self.retired(raw.retired);
         let limits = raw.limits;
         let limit = |of: Option<u16>, default: u16| usize::from(of.unwrap_or(default));
@@ -161,12 +162,30 @@ impl Resolve<'_> {
                 authority: self.home.join(tls.ca),
             }),
             time_zone: zone?,
+            heartbeat: heartbeat?,
             retired: retired?,
             limits: Limits {
                 lanes: limit(limits.as_ref().and_then(|l| l.lanes), 4),
                 dumps: limit(limits.as_ref().and_then(|l| l.dumps), 2),
             },
         })
+    }
+
+    /// `Some(None)`: none is wanted.
+    fn heartbeat(&mut self, raw: Option<RawHeartbeat>) -> Option<Option<Heartbeat>> {
+        let Some(RawHeartbeat { url, every }) = raw else {
+            return Some(None);
+        };
+        let every = self.span("heartbeat.every", every.as_deref().unwrap_or("60s"));
+        let read = url.and_then(|url| url.parse::<hyper::Uri>().ok());
+        let read = read.filter(|url| url.host().is_some());
+        let Some(url) = read.filter(|u| matches!(u.scheme_str(), Some("http" | "https"))) else {
+            // The value is not shown: it is most often a secret.
+            let message = "there is no URL; write `https://host/path`".to_owned();
+            return self.refuse("heartbeat.url", message);
+        };
+        let every = every?.to_std().unwrap_or_default();
+        Some(Some(Heartbeat { url, every }))
     }
 
     fn retired(&mut self, raw: Option<RawRetired>) -> Option<KeepRetired> {

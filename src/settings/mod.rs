@@ -10,6 +10,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::model::database::ZoneName;
 use crate::model::{DbName, ImageRef, KeepRetired, Problem, Site};
@@ -69,6 +70,8 @@ pub struct Settings {
     pub tls: Option<TlsFiles>,
     /// The default time zone.
     pub time_zone: ZoneName,
+    /// A sign of life for a watcher elsewhere.
+    pub heartbeat: Option<Heartbeat>,
     /// How long retired databases are kept.
     pub retired: KeepRetired,
     /// Limits of the daemon's own work.
@@ -84,6 +87,22 @@ pub struct TlsFiles {
     pub key: PathBuf,
     /// The authority's certificate.
     pub authority: PathBuf,
+}
+
+/// A sign of life for a watcher elsewhere.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// What is asked for while all is well. For most watchers it is the whole secret.
+    pub url: hyper::Uri,
+    /// How often.
+    pub every: Duration,
+}
+
+impl std::fmt::Debug for Heartbeat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let host = self.url.host().unwrap_or_default();
+        write!(f, "Heartbeat({host}, every {:?})", self.every)
+    }
 }
 
 /// Limits of the daemon's own work.

@@ -79,6 +79,9 @@ pub(super) struct RawSettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
     pub time_zone: Option<String>,
+    /// A sign of life for a watcher elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heartbeat: Option<RawHeartbeat>,
     /// How long retired databases are kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retired: Option<RawRetired>,
@@ -198,6 +201,20 @@ pub(super) enum All {
     /// All.
     #[serde(rename = "ALL")]
     All,
+}
+
+/// A sign of life for a watcher elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawHeartbeat {
+    /// What is asked for, by GET, while all is well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub url: Option<String>,
+    /// How often: `60s`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2))]
+    pub every: Option<String>,
 }
 
 /// How long retired databases are kept.

@@ -118,6 +118,10 @@ admins: []
 # For windows and schedules of specs that name no zone.
 time_zone: UTC
 
+# A watcher elsewhere that is asked for this URL every minute, while mydb_admin answers and all backups are
+# new enough; it tells somebody when that ends (healthchecks.io, say, or another host's own).
+# heartbeat: {url: "https://watch.example.org/ping/UUID", every: 60s}
+
 # How long the data of a retired database is kept, from the day it was retired. Its backups are kept for
 # ever, or for as long as `backups` says here, from the day its data was removed.
 # retired:

@@ -81,6 +81,8 @@ fn is_key(word: &str) -> bool {
         "desired_state",
         "dbconfig",
         "container_prefix",
+        "retired",
+        "  data",
         "limits",
         "  lanes",
     ]

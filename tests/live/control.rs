@@ -1,12 +1,16 @@
 //! Faults of the daemon's own side: a second one, `mydb_admin`, the folder of specs.
 
 use std::fs;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use db4sci::model::{Change, Entry, Reason};
 
-use crate::host::{Host, LONG, MariaDB, Postgres, SOON, eventually, run};
+use crate::host::{Host, LONG, MariaDB, Postgres, SOON, eventually, run, throughout};
 
 #[test]
 fn a_second_daemon_names_the_holder_and_does_nothing() {
@@ -31,6 +35,70 @@ fn a_second_daemon_names_the_holder_and_does_nothing() {
     host.start();
     host.ready(&["mydb_admin"]);
     assert_eq!(host.run_of("mydb_admin"), admin);
+}
+
+/// A watcher; counts what it is asked for.
+fn watcher() -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/ping/0815", listener.local_addr().unwrap());
+    let beats = Arc::new(AtomicUsize::new(0));
+    let count = beats.clone();
+    // It ends with the test's process.
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut asked = [0; 1024];
+            let read = stream.read(&mut asked).unwrap_or(0);
+            if asked[..read].starts_with(b"GET /ping/0815 HTTP/1.1\r\n") {
+                count.fetch_add(1, Ordering::SeqCst);
+            }
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            let _ = stream.write_all(answer);
+        }
+    });
+    (url, beats)
+}
+
+#[test]
+fn a_watcher_misses_its_heartbeat_when_something_is_wrong() {
+    let mut host = Host::new();
+    let (url, beats) = watcher();
+    host.set("DB4SCI_HEARTBEAT_URL", &url);
+    host.set("DB4SCI_HEARTBEAT_EVERY", "1s");
+    host.start();
+    host.ready(&["mydb_admin"]);
+    let beats = || beats.load(Ordering::SeqCst);
+    let three_more = |what: &str| {
+        let before = beats();
+        eventually(SOON, what, || {
+            (beats() >= before + 3)
+                .then_some(())
+                .ok_or_else(|| beats().to_string())
+        });
+    };
+    three_more("it beats");
+    host.ok(&["maintenance", "on", "mydb_admin"]);
+    // One may be on its way.
+    let at_most = beats() + 1;
+    throughout(Duration::from_secs(5), "it is silent", || {
+        let now = beats();
+        (now <= at_most).then_some(()).ok_or(format!("{now}"))
+    });
+    let log = fs::read_to_string(host.path("daemon.log")).unwrap();
+    assert!(
+        log.contains("no heartbeat is sent") && !log.contains("0815"),
+        "{log}"
+    );
+    host.ok(&["resume", "mydb_admin"]);
+    three_more("it beats again");
+    host.kill();
+    let at_most = beats();
+    throughout(Duration::from_secs(3), "it is silent", || {
+        let now = beats();
+        (now <= at_most).then_some(()).ok_or(format!("{now}"))
+    });
+    host.start();
+    three_more("it beats after that");
 }
 
 /// How much of the ledger is in the tables.

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::families::{Family, Rows};
 use super::{Metrics, whole};
-use crate::model::view::{DatabaseView, Phase, Snapshot};
+use crate::model::view::{ConditionStatus, DatabaseView, Phase, Snapshot};
 
 /// Sets all gauges that follow from a snapshot.
 pub fn observe(metrics: &Metrics, snapshot: &Snapshot) {
@@ -14,6 +14,7 @@ pub fn observe(metrics: &Metrics, snapshot: &Snapshot) {
     metrics.problems.set(whole(snapshot.problems.len() as u64));
     show(&metrics.databases, phases(snapshot));
     show(&metrics.up, up(snapshot));
+    show(&metrics.fresh, fresh(snapshot));
     show(&metrics.held, held(snapshot));
     show(&metrics.drift, drift(snapshot));
     for view in &snapshot.databases {
@@ -49,6 +50,19 @@ fn up(snapshot: &Snapshot) -> Rows {
         (labels, i64::from(view.ready))
     };
     snapshot.databases.iter().map(row).collect()
+}
+
+/// None of what wants no backups.
+fn fresh(snapshot: &Snapshot) -> Rows {
+    let row = |view: &DatabaseView| {
+        let fresh = match view.backup_fresh()?.status {
+            ConditionStatus::True => 1,
+            ConditionStatus::False => 0,
+            ConditionStatus::Unknown => return None,
+        };
+        Some((vec![view.name.to_string()], fresh))
+    };
+    snapshot.databases.iter().filter_map(row).collect()
 }
 
 fn held(snapshot: &Snapshot) -> Rows {

@@ -47,6 +47,7 @@ pub struct Metrics {
     backups: BackupMetrics,
     databases: Mutex<Family>,
     up: Mutex<Family>,
+    fresh: Mutex<Family>,
     held: Mutex<Family>,
     drift: Mutex<Family>,
 }
@@ -135,6 +136,11 @@ impl Metrics {
                 "db4sci_database_up",
                 "Whether a database answers (1) or not (0).",
                 &["name", "engine"],
+            )?,
+            fresh: family(
+                "db4sci_backup_fresh",
+                "Whether a database's backups are as new as its spec demands in every store (1) or not (0).",
+                &["name"],
             )?,
             held: family(
                 "db4sci_held",

@@ -15,10 +15,13 @@ fn snapshot(databases: &[(&str, &str, bool)]) -> Snapshot {
                 "image": "PostgreSQL 17", "imageReference": "postgres:17", "port": 32011,
                 "host": "h", "memory": "2Gi", "phase": phase, "message": "", "ready": ready,
                 "owner": "o", "source": "api", "generation": 1, "observedGeneration": 1,
-                "conditions": [], "dataDir": "/d", "seen": [],
+                "dataDir": "/d", "seen": [],
                 "reason": if *ready { None } else { Some("DataLost") },
                 "lane": {"name": name, "generation": 1, "container": null, "why": [],
                     "cost": "none", "repair": false, "actions": ["prepareData", "prepareData"]},
+                "conditions": [{"type": "BackupFresh", "reason": "x", "message": "m",
+                    "status": if *ready {"True"} else {"False"},
+                    "lastTransitionTime": "2026-11-22T10:00:00Z"}],
                 "held": [{"reason": "Backoff", "message": "m", "until": null, "would": null}],
             })
         })
@@ -45,6 +48,8 @@ fn a_snapshot_becomes_gauges_and_what_is_gone_goes() {
         "db4sci_databases{engine=\"Postgres\",phase=\"Degraded\"} 0",
         "db4sci_database_up{engine=\"Postgres\",name=\"a\"} 1",
         "db4sci_database_up{engine=\"Postgres\",name=\"b\"} 0",
+        "db4sci_backup_fresh{name=\"a\"} 1",
+        "db4sci_backup_fresh{name=\"b\"} 0",
         "db4sci_held{reason=\"Backoff\"} 2",
         "db4sci_held{reason=\"DataLost\"} 1",
         "db4sci_drift{kind=\"prepare\"} 2",

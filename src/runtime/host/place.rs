@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 
@@ -14,6 +15,10 @@ use crate::model::guard::INNER_UID;
 use crate::model::{DataSeen, Database, Marker, MarkerState, Seen, Timestamp};
 use crate::runtime::DirError;
 
+/// How often a lock is asked for that somebody holds.
+const LOCK_TRIES: u32 = 10;
+/// Between two times.
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 /// What a refusal says last.
 const UNTOUCHED: &str = "nothing was changed";
 
@@ -289,7 +294,18 @@ fn move_aside(root: u32, db: &Database, now: Timestamp) -> Result<PathBuf, DirEr
 pub(super) fn hold(db: &Database) -> Result<File, DirError> {
     let path = db.marker_dir().join(LOCK);
     let file = File::open(&path).map_err(|e| at(&path, &e))?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+    let lock = || flock(&file, FlockOperation::NonBlockingLockExclusive);
+    let mut held = lock();
+    // A child process that is just being started has a copy of every open file until it is another
+    // program: a lock that was let go is held for that long.
+    for _ in 0..LOCK_TRIES {
+        if held != Err(rustix::io::Errno::WOULDBLOCK) {
+            break;
+        }
+        std::thread::sleep(LOCK_PAUSE);
+        held = lock();
+    }
+    match held {
         Ok(()) => Ok(file),
         Err(rustix::io::Errno::WOULDBLOCK) => refused(format!(
             "a server runs on {} (it holds {}); {UNTOUCHED}",

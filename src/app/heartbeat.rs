@@ -1,0 +1,107 @@
+//! A sign of life for a watcher elsewhere: it stops when the daemon does, and when a database's backups
+//! do. Whoever misses it is told by that watcher; nothing on this host has to work for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Empty;
+use hyper::Uri;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::model::view::{ConditionStatus, Phase, Snapshot};
+use crate::settings::Heartbeat;
+
+/// An answer that takes longer is none.
+const ANSWER: Duration = Duration::from_secs(20);
+
+type Https = Client<HttpsConnector<HttpConnector>, Empty<Bytes>>;
+
+/// Sends it for as long as all is well.
+pub(super) async fn beat(
+    heartbeat: Option<Heartbeat>,
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+    stop: CancellationToken,
+) {
+    let Some(Heartbeat { url, every }) = heartbeat else {
+        return stop.cancelled().await;
+    };
+    let client = match client() {
+        Ok(client) => client,
+        Err(error) => {
+            tracing::error!(%error, "no heartbeat is sent: this host has no root certificates");
+            return stop.cancelled().await;
+        }
+    };
+    let mut told = None;
+    loop {
+        // Cancel-safe: a beat that is cut off is a missed one.
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(every) => {}
+        }
+        let snapshot = snapshots.borrow().clone();
+        let why = match ill(&snapshot) {
+            Some(why) => Some(why),
+            None => send(&client, &url).await.err(),
+        };
+        if why != told
+            && let Some(why) = &why
+        {
+            tracing::warn!(why, "no heartbeat is sent");
+        }
+        told = why;
+    }
+}
+
+fn client() -> Result<Https, std::io::Error> {
+    let https = HttpsConnectorBuilder::new()
+        .with_native_roots()?
+        .https_or_http()
+        .enable_http1()
+        .build();
+    Ok(Client::builder(TokioExecutor::new()).build(https))
+}
+
+/// The URL stands in no message: for most watchers it is the whole secret.
+async fn send(client: &Https, url: &Uri) -> Result<(), String> {
+    let host = url.host().unwrap_or_default();
+    let answer = tokio::time::timeout(ANSWER, client.get(url.clone())).await;
+    match answer {
+        Ok(Ok(answer)) if answer.status().is_success() => Ok(()),
+        Ok(Ok(answer)) => Err(format!("{host} answered {}", answer.status())),
+        Ok(Err(error)) => Err(format!("{host}: {error}")),
+        Err(_) => Err(format!(
+            "{host} did not answer within {} s",
+            ANSWER.as_secs()
+        )),
+    }
+}
+
+/// Why a watcher should be worried.
+fn ill(snapshot: &Snapshot) -> Option<String> {
+    if let Some(trouble) = &snapshot.docker {
+        return Some(format!("Docker does not answer: {trouble}"));
+    }
+    if !snapshot.first_pass_done {
+        return Some("not every database was looked at yet".to_owned());
+    }
+    let admin = snapshot.databases.iter().find(|v| v.name.is_mydb_admin());
+    if admin.is_none_or(|view| view.phase != Phase::Ready) {
+        return Some("mydb_admin is not ready".to_owned());
+    }
+    snapshot.databases.iter().find_map(|view| {
+        let late = view
+            .backup_fresh()
+            .filter(|c| c.status == ConditionStatus::False)?;
+        Some(format!(
+            "the backups of {} are late: {}",
+            view.name, late.message
+        ))
+    })
+}
