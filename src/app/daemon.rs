@@ -396,6 +396,9 @@ impl Parts {
         ));
         let (url, seen) = (self.settings.heartbeat.clone(), self.backend.board.watch());
         tasks.spawn(heartbeat::beat(url, seen, self.stop.clone()));
+        if let Some(every) = self.settings.ship_journal {
+            tasks.spawn(follow::ship(self.desk.clone(), every, self.stop.clone()));
+        }
         tasks.spawn(follow::head(
             self.ledger.clone(),
             self.head.clone(),

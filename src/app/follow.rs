@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::Ledger;
-use crate::control::Intake;
+use crate::control::{Desk, Intake};
 use crate::specs;
 
 /// The folder of specs is read this often even without a hint.
@@ -37,6 +37,13 @@ pub(super) async fn folder(
         () = watching => {}
         () = reading => {}
     }
+}
+
+/// Ships the ledger to the stores.
+pub(super) async fn ship(desk: Arc<Desk>, every: Duration, stop: CancellationToken) {
+    desk.ship(every).await;
+    // Without a store it ends at once; as a part of the daemon it must not.
+    stop.cancelled().await;
 }
 
 /// Tells the API how far the ledger is.

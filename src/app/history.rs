@@ -1,15 +1,16 @@
 //! What the stores know of this mode's hosts, and whether a host may begin without it.
 //!
-//! Only manifests are believed: what lies in a store without one is no backup.
+//! Only manifests are believed: what lies in a store without one is no backup. Pieces of the ledger
+//! need none: each tells its place in the chain.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::model::{DbName, Uid};
+use crate::model::{DbName, Segment, Uid};
 use crate::settings::Settings;
-use crate::store::manifest::{MANIFEST, MANIFEST_LIMIT, Manifest};
+use crate::store::manifest::{MANIFEST, MANIFEST_LIMIT, Manifest, segment_of};
 use crate::store::{BackupStore, Stores, read_small};
 
 use super::archive;
@@ -28,6 +29,22 @@ pub(super) struct Place {
     pub(super) slot: String,
     pub(super) attempt: u32,
     pub(super) prefix: String,
+}
+
+/// A piece of a ledger in a store.
+#[derive(Debug, Clone)]
+pub(super) struct Piece {
+    pub(super) store: String,
+    pub(super) instance: String,
+    pub(super) key: String,
+    pub(super) segment: Segment,
+}
+
+/// What the stores hold of a mode.
+#[derive(Debug, Clone, Default)]
+pub(super) struct History {
+    pub(super) places: Vec<Place>,
+    pub(super) pieces: Vec<Piece>,
 }
 
 /// Lets an instance begin although the stores hold the history of another one.
@@ -60,32 +77,42 @@ pub(super) async fn refuse_history(settings: &Settings) -> Result<(), String> {
     }
     let stores = archive::stores(settings)?;
     let mode = settings.mode.as_str();
-    let found = places(&stores, mode).await.map_err(|why| {
+    let found = history(&stores, mode).await.map_err(|why| {
         format!("{why}; whether this host has a history cannot be known; {NOTHING}")
     })?;
-    let Some(first) = found.first() else {
+    let of_places = found.places.iter().map(|place| &place.store);
+    let mut holders = of_places.chain(found.pieces.iter().map(|piece| &piece.store));
+    let Some(store) = holders.next() else {
         return Ok(());
     };
-    let names: BTreeSet<&str> = found.iter().map(|place| place.name.as_str()).collect();
+    let mut names: BTreeSet<&str> = found.places.iter().map(|p| p.name.as_str()).collect();
+    if !found.pieces.is_empty() {
+        names.insert("the journal");
+    }
     Err(format!(
-        "StoreHasHistory: this host has no memory, and the store {} holds backups of this mode ({}); \
-         {NOTHING}. To bring them back: db4sci recover --plan; to begin anew beside them: db4sci init \
-         --fresh",
-        first.store,
+        "StoreHasHistory: this host has no memory, and the store {store} holds backups of this mode \
+         ({}); {NOTHING}. To bring them back: db4sci recover --plan; to begin anew beside them: db4sci \
+         init --fresh",
         names.into_iter().collect::<Vec<_>>().join(", ")
     ))
 }
 
-/// The places of all manifests of a mode.
-pub(super) async fn places(stores: &Stores, mode: &str) -> Result<Vec<Place>, String> {
-    let mut found = Vec::new();
+/// All manifests and pieces of ledgers of a mode.
+pub(super) async fn history(stores: &Stores, mode: &str) -> Result<History, String> {
+    let mut found = History::default();
     for (name, store) in stores {
         let objects = store.list(&format!("{mode}/")).await;
         for object in objects.map_err(|e| format!("store {name}: {e}"))? {
-            let Some(prefix) = object.key.strip_suffix(MANIFEST) else {
-                continue;
-            };
-            found.extend(place(name, prefix));
+            if let Some(prefix) = object.key.strip_suffix(MANIFEST) {
+                found.places.extend(place(name, prefix));
+            } else if let Some((instance, segment)) = segment_of(&object.key) {
+                found.pieces.push(Piece {
+                    store: name.clone(),
+                    instance: instance.to_owned(),
+                    key: object.key.clone(),
+                    segment,
+                });
+            }
         }
     }
     Ok(found)

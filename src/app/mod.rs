@@ -18,6 +18,7 @@ mod lock;
 mod offline;
 mod program;
 mod recover;
+mod rejoin;
 mod retire;
 mod secrets;
 mod tombstones;

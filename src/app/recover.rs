@@ -1,22 +1,22 @@
-//! A host that lost its memory gets it back: the ledger from the newest readable backup of
-//! `mydb_admin`, and a word for each database that the daemon is to bring back.
+//! A host that lost its memory gets it back: the ledger from the stores, and a word for each database
+//! that the daemon is to bring back.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::admin::journal::FILE_NAME;
 use crate::admin::{Book, Keyring, Ledger, NewEntry, Row, read_offline};
 use crate::cli::{Found, RecoverArgs, Recovered};
-use crate::execute::backup::fetch_ledger;
-use crate::model::{Backup, BackupState, Change, DbName, Outcome, SystemClock, WantedState};
+use crate::execute::failpoint::failpoint;
+use crate::model::{Backup, BackupState, Change, DbName, Outcome, Slot, SystemClock, WantedState};
 use crate::plan::recovery;
 use crate::settings::Settings;
-use crate::store::{BackupStore, Stores};
+use crate::store::Stores;
 
-use super::history::{Place, manifest, places};
+use super::history::{History, Place, history, manifest};
+use super::rejoin::{self, Rejoined};
 use super::tombstones::{retired_again, tombstones};
 use super::{archive, daemon, home, lock};
 
@@ -42,12 +42,13 @@ pub(super) async fn recover(settings: &Settings, args: RecoverArgs) -> Result<Re
         ));
     }
     let stores = archive::stores(settings)?;
-    let mut all = places(&stores, settings.mode.as_str()).await?;
+    let mut all = history(&stores, settings.mode.as_str()).await?;
     let instance = chosen(&all, args.instance.as_deref())?;
-    all.retain(|place| place.instance == instance);
+    all.places.retain(|place| place.instance == instance);
+    all.pieces.retain(|piece| piece.instance == instance);
     let coming = state_dir.join(COMING);
     home::make_folder(&coming, 0o700)?;
-    let done = bring(settings, &args, &stores, &all, &coming).await;
+    let done = bring(settings, &args, &stores, &all, instance, &coming).await;
     let _ = fs::remove_dir_all(&coming);
     done
 }
@@ -56,11 +57,28 @@ async fn bring(
     settings: &Settings,
     args: &RecoverArgs,
     stores: &Stores,
-    all: &[Place],
+    all: &History,
+    instance: String,
     coming: &Path,
 ) -> Result<Recovered, String> {
     let state_dir = &settings.state_dir;
-    let (mut recovered, book) = ledger(settings, stores, all, coming).await?;
+    let Rejoined {
+        book,
+        from,
+        shipped,
+        as_of,
+        problems,
+    } = rejoin::ledger(settings, stores, all, coming).await?;
+    failpoint("recover.fetched");
+    let mut recovered = Recovered {
+        instance,
+        ledger: from,
+        entries: book.head().seq,
+        shipped,
+        as_of,
+        problems,
+        databases: BTreeMap::new(),
+    };
     let ring = Keyring::read(&home::keys(state_dir)).map_err(|e| e.to_string())?;
     ring.opens(&home::keys(state_dir), &book)
         .map_err(|e| format!("{e}; nothing was changed"))?;
@@ -69,7 +87,7 @@ async fn bring(
     let (tombstones, unread) = tombstones(stores, mode, &recovered.instance).await?;
     recovered.problems.extend(unread);
     for (name, row) in book.rows() {
-        let (mut found, newer) = of_database(stores, all, row, &args.only).await;
+        let (mut found, newer) = of_database(stores, &all.places, row, &args.only).await;
         if tombstones.contains_key(&row.database.uid) {
             found.what = RETIRED.to_owned();
         }
@@ -77,6 +95,7 @@ async fn bring(
         recovered.databases.insert(name.clone(), found);
     }
     let unknown: BTreeSet<&DbName> = all
+        .places
         .iter()
         .filter(|place| book.row(&place.name).is_none())
         .map(|place| &place.name)
@@ -94,17 +113,23 @@ async fn bring(
     let ledger = daemon::open_ledger(coming, Arc::new(SystemClock)).await?;
     let retired = retired_again(&book, &tombstones);
     note(&ledger, &recovered, &book, backups, retired, &args.only).await?;
+    failpoint("recover.noted");
     put_in_place(settings, &recovered.instance, coming)?;
     Ok(recovered)
 }
 
 /// Whose history it is.
-fn chosen(all: &[Place], wanted: Option<&str>) -> Result<String, String> {
-    let admins = all.iter().filter(|place| place.name.is_mydb_admin());
-    let mut newest: BTreeMap<&str, &str> = BTreeMap::new();
-    for place in admins {
-        let slot = newest.entry(&place.instance).or_default();
-        *slot = (*slot).max(&place.slot);
+fn chosen(all: &History, wanted: Option<&str>) -> Result<String, String> {
+    let admins = all.places.iter().filter(|place| place.name.is_mydb_admin());
+    let copies = admins.map(|place| (&place.instance, place.slot.clone()));
+    let pieces = all.pieces.iter().map(|piece| {
+        let slot = Slot::at(piece.segment.shipped).to_string();
+        (&piece.instance, slot)
+    });
+    let mut newest: BTreeMap<&str, String> = BTreeMap::new();
+    for (instance, upto) in copies.chain(pieces) {
+        let slot = newest.entry(instance).or_default();
+        *slot = upto.max(std::mem::take(slot));
     }
     let shown = || {
         let all = newest
@@ -114,8 +139,8 @@ fn chosen(all: &[Place], wanted: Option<&str>) -> Result<String, String> {
     };
     match (wanted, newest.len()) {
         (_, 0) => Err(
-            "no store holds a backup of mydb_admin of this mode, so there is nothing to recover from; \
-             nothing was changed. Single databases come back with the restore.sh of their backups"
+            "no store holds a backup of mydb_admin of this mode, or its journal, so there is nothing to \
+             recover from; nothing was changed. Single databases come back with the restore.sh of their backups"
                 .to_owned(),
         ),
         (Some(wanted), _) if newest.contains_key(wanted) => Ok(wanted.to_owned()),
@@ -130,59 +155,6 @@ fn chosen(all: &[Place], wanted: Option<&str>) -> Result<String, String> {
             shown()
         )),
     }
-}
-
-/// Fetches the newest ledger that can be read, and folds it.
-async fn ledger(
-    settings: &Settings,
-    stores: &Stores,
-    all: &[Place],
-    coming: &Path,
-) -> Result<(Recovered, Book), String> {
-    let identities = archive::identities(&settings.state_dir)?;
-    let mut admins: Vec<&Place> = all.iter().filter(|p| p.name.is_mydb_admin()).collect();
-    admins.sort_by_key(|p| std::cmp::Reverse((&p.slot, p.attempt)));
-    let mut problems = Vec::new();
-    for place in admins {
-        let read = async {
-            let manifest = manifest(&stores[&place.store], &place.prefix).await?;
-            let file = fs::OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600)
-                .open(coming.join(FILE_NAME))
-                .map_err(|e| format!("{}: {e}", coming.display()))?;
-            let store: &Arc<dyn BackupStore> = &stores[&place.store];
-            let fetched = fetch_ledger(store, &place.prefix, &manifest, identities.clone(), file);
-            fetched.await.map_err(|e| e.to_string())?;
-            let (book, _) = read_offline(coming, 0).map_err(|e| daemon::chain(&e))?;
-            Ok::<_, String>((manifest, book))
-        };
-        match read.await {
-            Ok((manifest, book)) => {
-                let recovered = Recovered {
-                    instance: place.instance.clone(),
-                    ledger: manifest.id(&place.store).to_string(),
-                    entries: book.head().seq,
-                    as_of: manifest.started,
-                    problems,
-                    databases: BTreeMap::new(),
-                };
-                return Ok((recovered, book));
-            }
-            Err(why) => problems.push(format!(
-                "the backup {} of mydb_admin cannot be used: {why}",
-                place.slot
-            )),
-        }
-    }
-    Err(format!(
-        "{}; nothing was changed. The keys of the lost host are needed in {}: copy there what db4sci \
-         key export wrote",
-        problems.join("; "),
-        home::keys(&settings.state_dir).display()
-    ))
 }
 
 /// What there is of a database, and backups that the ledger does not know.
@@ -244,6 +216,7 @@ fn put_in_place(settings: &Settings, instance: &str, coming: &Path) -> Result<()
     let new = id.with_extension("new");
     fs::write(&new, format!("{instance}\n")).map_err(told(&new))?;
     fs::rename(&new, &id).map_err(told(&id))?;
+    failpoint("recover.named");
     let coming = coming.join(FILE_NAME);
     fs::File::open(&coming)
         .and_then(|file| file.sync_all())
@@ -252,6 +225,7 @@ fn put_in_place(settings: &Settings, instance: &str, coming: &Path) -> Result<()
     home::make_folder(&folder, 0o700)?;
     let journal = folder.join(FILE_NAME);
     fs::rename(&coming, &journal).map_err(told(&journal))?;
+    failpoint("recover.placed");
     for changed in [&folder, &settings.state_dir] {
         fs::File::open(changed)
             .and_then(|file| file.sync_all())

@@ -31,10 +31,12 @@ pub struct Args {
 pub struct Recovered {
     /// The instance that comes back.
     pub instance: String,
-    /// The backup of `mydb_admin` that the ledger was read from.
+    /// The backup of `mydb_admin` that the ledger was read from, or that there is none.
     pub ledger: String,
-    /// Entries in it.
+    /// Entries of the ledger.
     pub entries: u64,
+    /// The last ones among them that come from the journal in the stores: they are newer than the backup.
+    pub shipped: u64,
     /// Up to when it knows.
     pub as_of: Timestamp,
     /// What cannot be read or is missing, one line each.
@@ -74,11 +76,15 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         }
         Format::Table | Format::Wide => {
             context.line(&format!(
-                "instance {}: {} entries, up to {}, from {}",
+                "instance {}: {} entries, up to {}, from {}{}",
                 done.instance,
                 done.entries,
                 times::full(context, done.as_of),
-                done.ledger
+                done.ledger,
+                match done.shipped {
+                    0 => String::new(),
+                    n => format!(" and, for the last {n}, the journal in the stores"),
+                }
             ))?;
             context.print(&table(context, &done).text(context.paint()))?;
         }

@@ -116,6 +116,20 @@ fn items(context: &Context, snapshot: &Snapshot) -> Vec<Item> {
         );
         items.push(wrong("mydb_admin", what, "db4sci describe mydb_admin"));
     }
+    for store in &snapshot.unshipped {
+        let what = format!(
+            "{} accepted changes are not known to be there, since {}: {}; they are safe in the journal \
+             of this host, and nowhere else",
+            store.entries,
+            times::both(context, store.since),
+            store.why
+        );
+        items.push(wrong(
+            &format!("store {}", store.store),
+            what,
+            "db4sci doctor",
+        ));
+    }
     for problem in &snapshot.problems {
         items.push(wrong("spec", problem.to_string(), "db4sci check"));
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use crate::model::view::{DatabaseView, Snapshot};
+use crate::model::view::{DatabaseView, Snapshot, Unshipped};
 use crate::model::{Clock, DbName, Problem};
 
 /// Collects views and publishes snapshots.
@@ -131,6 +131,14 @@ impl Board {
     /// Shows how far the tables are behind the ledger, and why they are left alone, if they are.
     pub fn tables(&self, behind: u64, harm: Option<String>) {
         self.change(|rest| (rest.tables_behind, rest.tables_harm) = (behind, harm));
+    }
+
+    /// Shows that the journal does not reach a store, or (`None`) that it does.
+    pub fn unshipped(&self, store: &str, failing: Option<Unshipped>) {
+        self.change(|rest| {
+            rest.unshipped.retain(|other| other.store != store);
+            rest.unshipped.extend(failing);
+        });
     }
 
     fn change(&self, change: impl FnOnce(&mut Snapshot)) {

@@ -50,12 +50,12 @@ const RECOVER_AGAIN: TimeDelta = TimeDelta::seconds(30);
 
 /// What it needs, and what is under way.
 pub struct Desk {
-    archive: Arc<Archive>,
-    ledger: Ledger,
-    board: Arc<Board>,
+    pub(super) archive: Arc<Archive>,
+    pub(super) ledger: Ledger,
+    pub(super) board: Arc<Board>,
     queue: Arc<Queue>,
     intake: Arc<Intake>,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
     dumps: Semaphore,
     stores: Vec<String>,
     keep: KeepRetired,
@@ -64,7 +64,7 @@ pub struct Desk {
     /// A work ended well.
     done: Notify,
     tracker: TaskTracker,
-    stop: CancellationToken,
+    pub(super) stop: CancellationToken,
 }
 
 /// Why something is not begun; nothing was changed then.

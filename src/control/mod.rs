@@ -8,6 +8,7 @@ pub mod desk;
 pub mod intake;
 pub mod queue;
 pub mod reconciler;
+mod shipping;
 pub mod triggers;
 mod view;
 

@@ -171,6 +171,9 @@ pub struct Snapshot {
     /// Why the tables are left alone, if they are: a person is wanted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tables_harm: Option<String>,
+    /// Stores that the journal does not reach now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unshipped: Vec<Unshipped>,
     /// The mode: `prod`, `dev`, `test`, `demo`.
     pub mode: String,
     /// The instance's id.
@@ -186,6 +189,20 @@ impl DatabaseView {
         let mut all = self.conditions.iter();
         all.find(|condition| condition.kind == Self::BACKUP_FRESH)
     }
+}
+
+/// A store that the journal does not reach.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Unshipped {
+    /// The store.
+    pub store: String,
+    /// Accepted changes that are not known to be there.
+    pub entries: u64,
+    /// Since when.
+    pub since: Timestamp,
+    /// What it said last.
+    pub why: String,
 }
 
 /// One backup as `backup list -o json` shows it.

@@ -19,6 +19,7 @@ mod replace;
 pub mod retention;
 mod running;
 pub mod schedule;
+pub mod shipping;
 pub mod window;
 
 use crate::engine::{self, Recipe};

@@ -19,7 +19,7 @@ const OTHERS: [&str; 5] = ["MODE", "CONFIG", "LOG", "HOME", "LAB"];
 pub(super) const DATA_VOLUME: &str = "DB4SCI_DATA_VOLUME";
 
 /// The single values, as variable and as path of the key. Lists are the file's alone.
-const KEYS: [(&str, &[&str]); 19] = [
+const KEYS: [(&str, &[&str]); 20] = [
     ("CONTAINER_HOST", &["container_host"]),
     ("CONTAINER_IP", &["container_ip"]),
     ("BASE_PORT", &["base_port"]),
@@ -29,6 +29,7 @@ const KEYS: [(&str, &[&str]); 19] = [
     ("DESIRED_STATE", &["desired_state"]),
     ("DBCONFIG", &["dbconfig"]),
     ("BACKUP_VOLUME", &["backupVolume"]),
+    ("SHIP_JOURNAL", &["shipJournal"]),
     ("CONTAINER_PREFIX", &["container_prefix"]),
     ("IMAGE_MIRRORS", &["image_mirrors"]),
     ("TIME_ZONE", &["time_zone"]),

@@ -112,6 +112,7 @@ impl Resolve<'_> {
         let recipients = self.recipients(raw.encryption);
         let heartbeat = self.heartbeat(raw.heartbeat);
         let retired = self.retired(raw.retired);
+        let ship_journal = self.ship_journal(raw.ship_journal.as_deref());
         let limits = raw.limits;
         let limit = |of: Option<u16>, default: u16| usize::from(of.unwrap_or(default));
         let ip = raw.container_ip.as_deref();
@@ -153,6 +154,7 @@ impl Resolve<'_> {
             data_volumes: data_volumes?,
             stores: stores?,
             recipients: recipients?,
+            ship_journal: ship_journal?,
             container_prefix: prefix?,
             image_mirrors: mirrors?,
             admins: raw.admins.unwrap_or_default(),

@@ -60,6 +60,8 @@ pub struct Settings {
     pub stores: Vec<StoreRule>,
     /// age's public keys that backups are encrypted to, besides this instance's own.
     pub recipients: Vec<String>,
+    /// How often the journal goes to the stores; `None`: never.
+    pub ship_journal: Option<Duration>,
     /// Goes before every container's name.
     pub container_prefix: String,
     /// Images to use instead of the catalog's.

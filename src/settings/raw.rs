@@ -62,6 +62,14 @@ pub(super) struct RawSettings {
     /// Whom backups are encrypted to, besides this instance itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encryption: Option<RawEncryption>,
+    /// How often what was accepted goes to the stores: `10s`, `5m`, or `Never`.
+    #[serde(
+        rename = "shipJournal",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(length(min = 1))]
+    pub ship_journal: Option<String>,
     /// Goes before every container's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container_prefix: Option<String>,

@@ -1,9 +1,15 @@
 //! The stores of the settings, and whom backups are encrypted to.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::load::Resolve;
 use super::raw::{RawEncryption, RawStore};
+
+/// How often the journal goes to the stores unless the settings say otherwise.
+const SHIP_JOURNAL: &str = "10s";
+/// It does not.
+const NEVER: &str = "Never";
 
 /// A store of the settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,6 +148,30 @@ impl Resolve<'_> {
                 &field("path"),
                 "write either `path` (a folder) or `bucket` (S3)".to_owned(),
             ),
+        }
+    }
+
+    /// How often the journal goes to the stores.
+    pub(super) fn ship_journal(&mut self, raw: Option<&str>) -> Option<Option<Duration>> {
+        let text = raw.unwrap_or(SHIP_JOURNAL);
+        if text == NEVER {
+            return Some(None);
+        }
+        let unit = |end: char, seconds: u64| {
+            let digits = text.strip_suffix(end)?;
+            let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+            plain.then(|| digits.parse::<u64>().ok()?.checked_mul(seconds))?
+        };
+        let seconds = unit('s', 1).or_else(|| unit('m', 60));
+        match seconds.filter(|s| (1..=3600).contains(s)) {
+            Some(seconds) => Some(Some(Duration::from_secs(seconds))),
+            None => {
+                let message = format!(
+                    "`{}` is no time from `1s` to `60m`; write such as `10s`, `5m`, or `{NEVER}`",
+                    text.escape_debug()
+                );
+                self.refuse("shipJournal", message)
+            }
         }
     }
 

@@ -98,6 +98,10 @@ dataVolumes:
 # encryption:
 #   recipients: [age1…]
 
+# What was accepted goes to every store this often, encrypted as backups are: so much is lost with the
+# host. `Never`: only with the backups of mydb_admin, each day and after many changes.
+# shipJournal: 10s
+
 # Goes before every container's name, so that two instances can share a host.
 # container_prefix: ""
 

@@ -83,6 +83,7 @@ fn is_key(word: &str) -> bool {
         "container_prefix",
         "retired",
         "  data",
+        "shipJournal",
         "limits",
         "  lanes",
     ]
@@ -132,6 +133,7 @@ fn the_environment_overrides_each_single_value() {
             ("DB4SCI_DESIRED_STATE", "/tmp/desired"),
             ("DB4SCI_DBCONFIG", "conf"),
             ("DB4SCI_BACKUP_VOLUME", "/tmp/backup"),
+            ("DB4SCI_SHIP_JOURNAL", "3m"),
             ("DB4SCI_CONTAINER_PREFIX", "t1-"),
             ("DB4SCI_IMAGE_MIRRORS", mirrors.path().to_str().unwrap()),
             ("DB4SCI_TIME_ZONE", "Europe/Berlin"),
@@ -153,6 +155,7 @@ fn the_environment_overrides_each_single_value() {
     };
     assert_eq!(settings.stores[0].place, folder);
     assert_eq!(settings.container_prefix, "t1-");
+    assert_eq!(settings.ship_journal, Some(Duration::from_secs(180)));
     assert_eq!(
         settings.image_mirrors["postgres:17"].as_str(),
         "lab/postgres:17"
@@ -161,6 +164,17 @@ fn the_environment_overrides_each_single_value() {
     assert_eq!(settings.limits.lanes, 2);
     assert_eq!(settings.data_volumes.len(), 1);
     assert_eq!(settings.data_volumes[0].path, Path::new("/tmp/data"));
+}
+
+#[test]
+fn the_journal_is_shipped_every_few_seconds_or_never() {
+    let shipped =
+        |text: &str| home_settings(Mode::Dev, &[("DB4SCI_SHIP_JOURNAL", text)]).ship_journal;
+    let seconds = |n| Some(Duration::from_secs(n));
+    assert_eq!(home_settings(Mode::Prod, &[]).ship_journal, seconds(10));
+    for (text, expected) in [("1s", seconds(1)), ("60m", seconds(3600)), ("Never", None)] {
+        assert_eq!(shipped(text), expected, "{text}");
+    }
 }
 
 #[test]

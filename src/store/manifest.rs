@@ -5,12 +5,16 @@
 //!    spec.yaml  globals.sql.zst.age  …  restore.sh  RESTORE.md
 //!    manifest.json          written last: without it there is no backup
 //! <mode>/<instance>/<name>/<uid>/tombstone.json    it is retired
+//! <mode>/<instance>/@journal/
+//!    <piece>.jsonl.zst.age  the ledger since then; each tells its place in the chain, and its lines
+//!                           are checked by it: no manifest
 //! ```
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Backup, BackupId, BackupKind, BackupState, Contents, DbName, EngineKind, Slot, Timestamp, Uid,
+    Backup, BackupId, BackupKind, BackupState, Contents, DbName, EngineKind, Segment, Slot,
+    Timestamp, Uid,
 };
 
 /// The file that makes a backup one.
@@ -19,6 +23,10 @@ pub const MANIFEST: &str = "manifest.json";
 pub const TOMBSTONE: &str = "tombstone.json";
 /// No manifest is larger: a database of a hundred thousand tables needs about 10 MB.
 pub const MANIFEST_LIMIT: usize = 64 << 20;
+/// The folder of the ledger's pieces.
+const JOURNAL: &str = "@journal";
+/// What the name of such a piece ends with.
+const SEGMENT: &str = ".jsonl.zst.age";
 /// The format written by this version.
 pub const VERSION: u32 = 1;
 
@@ -58,6 +66,20 @@ pub struct Manifest {
     pub keys: Vec<String>,
     /// The ledger's last entry when it was taken.
     pub ledger_head: u64,
+    /// Up to where the copy of the ledger surely goes that lies in it; only a backup of `mydb_admin`
+    /// has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ledger_copy: Option<LedgerCopy>,
+}
+
+/// A place in the ledger's chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LedgerCopy {
+    /// The entry's number.
+    pub seq: u64,
+    /// Its record's checksum, in hexadecimal.
+    pub hash: String,
 }
 
 /// One file of a backup.
@@ -205,10 +227,35 @@ impl Layout {
         format!("{}{name}/{uid}/{TOMBSTONE}", self.root)
     }
 
+    /// What all keys of the ledger's pieces begin with. No database's name begins so.
+    pub fn journal(&self) -> String {
+        format!("{}{JOURNAL}/", self.root)
+    }
+
+    /// The key of a piece of the ledger.
+    pub fn segment(&self, segment: &Segment) -> String {
+        format!("{}{segment}{SEGMENT}", self.journal())
+    }
+
+    /// What all keys of a database's backups begin with.
+    pub fn database(&self, name: &DbName) -> String {
+        format!("{}{name}/", self.root)
+    }
+
     /// What all keys of one attempt begin with.
     pub fn attempt(&self, name: &DbName, uid: Uid, slot: Slot, attempt: u32) -> String {
         format!("{}{name}/{uid}/{slot}/{attempt}/", self.root)
     }
+}
+
+/// The instance and the piece of the ledger that a key of a mode is, if it is one.
+pub fn segment_of(key: &str) -> Option<(&str, Segment)> {
+    let mut parts = key.split('/');
+    let (_, instance) = (parts.next()?, parts.next()?);
+    let (folder, file) = (parts.next()?, parts.next()?);
+    let ours = folder == JOURNAL && parts.next().is_none();
+    let segment = file.strip_suffix(SEGMENT)?.parse().ok()?;
+    ours.then_some((instance, segment))
 }
 
 /// A text as part of a file's name: what is not a plain letter or digit is written `%41`.
@@ -257,6 +304,23 @@ mod tests {
         files.sort();
         files.dedup();
         assert_eq!(files.len(), names.len());
+    }
+
+    #[test]
+    fn a_piece_of_the_ledger_is_known_by_its_key() {
+        let link = |seq, digit: &str| crate::model::Link::new(seq, &digit.repeat(64));
+        let now = "2026-03-01T02:00:00Z".parse().unwrap();
+        let segment = Segment::new(link(3, "a"), link(7, "b"), now);
+        let key = Layout::new("prod", "host-1").segment(&segment);
+        crate::store::check_key("there", &key).unwrap();
+        assert_eq!(segment_of(&key), Some(("host-1", segment)));
+        for other in [
+            key.replace("@journal", "genomics"),
+            key.replace(".age", ""),
+            format!("{key}/x"),
+        ] {
+            assert_eq!(segment_of(&other), None, "{other}");
+        }
     }
 
     #[test]

@@ -58,8 +58,8 @@ fn the_file() {
                 "prod/config.yaml:1:1: container_hots: unknown field; did you mean `container_host`?",
                 "prod/config.yaml:2:1: bucket: unknown field; allowed: admins, backupVolume, \
                  base_port, container_host, container_ip, container_prefix, dataVolumes, dbconfig, \
-                 desired_state, encryption, http, image_mirrors, limits, socket, state_dir, stores, \
-                 time_zone, tls",
+                 desired_state, encryption, http, image_mirrors, limits, shipJournal, socket, \
+                 state_dir, stores, time_zone, tls",
             ],
         ),
         (
@@ -126,6 +126,16 @@ fn the_environment() {
         (
             ("DB4SCI_DATA_VOLUME", "here"),
             "DB4SCI_DATA_VOLUME: `here` is no absolute path; write one, without `..`",
+        ),
+        (
+            ("DB4SCI_SHIP_JOURNAL", "2h"),
+            "DB4SCI_SHIP_JOURNAL: `2h` is no time from `1s` to `60m`; write such as `10s`, `5m`, or \
+             `Never`",
+        ),
+        (
+            ("DB4SCI_SHIP_JOURNAL", "0s"),
+            "DB4SCI_SHIP_JOURNAL: `0s` is no time from `1s` to `60m`; write such as `10s`, `5m`, or \
+             `Never`",
         ),
         (("DB4SCI_HTTP", ""), "DB4SCI_HTTP: empty; a value is needed"),
         (

@@ -1,8 +1,7 @@
 //! The command line, the pages for programs, and what none of them may show.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -255,28 +254,12 @@ fn with_the_daemon_dead_everything_can_still_be_read() {
     assert_eq!(host.run_of("genomics"), run);
 }
 
-/// Status and body of a page.
-fn page(host: &Host, path: &str) -> Result<(u16, String), String> {
-    let told = |e: std::io::Error| e.to_string();
-    let mut stream = TcpStream::connect(("127.0.0.1", host.http())).map_err(told)?;
-    stream.set_read_timeout(Some(SOON)).map_err(told)?;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).map_err(told)?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).map_err(told)?;
-    let (head, body) = answer
-        .split_once("\r\n\r\n")
-        .ok_or_else(|| answer.clone())?;
-    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
-    Ok((status.ok_or_else(|| head.to_owned())?, body.to_owned()))
-}
-
 #[test]
 fn health_and_metrics_are_there_for_programs() {
     let mut host = Host::new();
     host.spec("genomics", Postgres, &[]);
     host.start();
-    let get = |path: &str| page(&host, path).unwrap();
+    let get = |path: &str| host.page(path).unwrap();
     assert_eq!(get("/healthz").0, 200);
     host.ready(&["genomics", "mydb_admin"]);
     eventually(SOON, "ready", || match get("/readyz") {
@@ -479,7 +462,7 @@ fn no_password_is_shown_anywhere() {
     ));
     shown.push((
         "metrics".to_owned(),
-        page(&host, "/metrics").unwrap().1.into(),
+        host.page("/metrics").unwrap().1.into(),
     ));
     for table in ["log", "state", "container", "backup_log"] {
         let rows = host.sql("mydb_admin", &format!("select * from {table}"));

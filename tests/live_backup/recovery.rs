@@ -1,6 +1,7 @@
 //! Data that is lost comes back by itself: `mydb_admin`'s always, a database's where its spec says so.
 
 use std::fs;
+use std::path::PathBuf;
 
 use db4sci::model::view::Phase;
 use db4sci::model::{BackupState, Reason};
@@ -8,7 +9,7 @@ use db4sci::model::{BackupState, Reason};
 use crate::host::{Host, LONG, MariaDB, Postgres, SOON, eventually};
 use crate::{backups, nothing_is_left, place, take, verify};
 
-const ADMIN: &str = "mydb_admin";
+pub(crate) const ADMIN: &str = "mydb_admin";
 
 /// A statement in `mydb_admin`, as a person.
 fn asked(host: &Host, sql: &str) -> Result<String, String> {
@@ -18,7 +19,7 @@ fn asked(host: &Host, sql: &str) -> Result<String, String> {
 /// Waits until the tables hold as many entries as the ledger had when this was called; gives the sum
 /// of the rows of `log` up to `last`, and how many there are.
 #[track_caller]
-fn log_up_to(host: &Host, last: u64) -> String {
+pub(crate) fn log_up_to(host: &Host, last: u64) -> String {
     let sql = format!(
         "select count(*) || ' ' || md5(string_agg(l::text, '|' order by id)) from log l where id <= {last}"
     );
@@ -32,7 +33,7 @@ fn log_up_to(host: &Host, last: u64) -> String {
 
 /// The number of the newest row of `log`, once the tables have settled.
 #[track_caller]
-fn newest(host: &Host) -> u64 {
+pub(crate) fn newest(host: &Host) -> u64 {
     let newest = eventually(LONG, "the tables answer", || {
         asked(host, "select max(id) from log")
     });
@@ -41,7 +42,7 @@ fn newest(host: &Host) -> u64 {
 
 /// Removes its container and all of its data, as a careless hand would.
 #[track_caller]
-fn destroy(host: &Host, name: &str) {
+pub(crate) fn destroy(host: &Host, name: &str) {
     host.docker(&["rm", "-f", "-v", &host.name(name)]);
     fs::remove_dir_all(host.data(name)).unwrap();
 }
@@ -183,8 +184,13 @@ fn a_database_whose_spec_says_so_comes_back_from_its_newest_backup() {
 }
 
 /// Containers, data and state are gone; the store is left.
-fn lose(host: &mut Host) {
+pub(crate) fn lose(host: &mut Host) {
     host.kill();
+    lose_stopped(host);
+}
+
+/// As `lose`, of a host whose daemon does not run.
+fn lose_stopped(host: &mut Host) {
     for container in host.containers() {
         host.docker(&["rm", "-f", "-v", &container.id()]);
     }
@@ -273,6 +279,134 @@ fn a_lost_host_comes_back_from_its_store_and_its_keys() {
     host.ready(&["genomics", ADMIN]);
     assert!(host.try_sql("genomics", "select n from kept").is_err());
     assert!(!state.join("fresh").exists(), "it has a history now");
+}
+
+/// Entries of the journal that are not known to be in the store, as Prometheus is told.
+fn unshipped(host: &Host) -> Result<u64, String> {
+    let (_, text) = host.page("/metrics")?;
+    let line = text
+        .lines()
+        .find_map(|l| l.strip_prefix("db4sci_journal_unshipped_entries{store=\"local\"} "));
+    line.and_then(|n| n.parse().ok()).ok_or(text)
+}
+
+/// Waits until the store holds what is accepted now.
+#[track_caller]
+pub(crate) fn shipped(host: &Host) {
+    let journal = fs::read_to_string(host.path("state/journal/ledger.v1.jsonl")).unwrap();
+    let head = journal.lines().count() as u64;
+    eventually(SOON, "the journal is in the store", || {
+        let upto = pieces(host).last().map_or(0, |(last, _)| *last);
+        (upto >= head)
+            .then_some(())
+            .ok_or_else(|| format!("{upto} of {head} entries"))
+    });
+}
+
+/// The pieces of the journal in the store, the last one last, each with its last entry.
+fn pieces(host: &Host) -> Vec<(u64, PathBuf)> {
+    let instance = fs::read_dir(host.path("state/backups/test")).unwrap();
+    let folders = instance.flatten().map(|e| e.path().join("@journal"));
+    let files = folders.filter_map(|folder| fs::read_dir(folder).ok());
+    let mut found: Vec<(u64, PathBuf)> = files
+        .flat_map(|files| files.flatten().map(|file| file.path()))
+        .filter_map(|path| {
+            let name = path.file_name()?.to_str()?.to_owned();
+            Some((name.split('-').nth(1)?.parse().ok()?, path))
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn a_lost_host_knows_what_was_accepted_seconds_ago() {
+    let mut host = Host::new();
+    host.set("DB4SCI_SHIP_JOURNAL", "1s");
+    host.spec("genomics", Postgres, &[]);
+    host.start();
+    host.ready(&["genomics", ADMIN]);
+    take(&host, ADMIN);
+    // After the last backup of mydb_admin: another database, and a person's word.
+    host.spec("shop", MariaDB, &[]);
+    host.ready(&["shop"]);
+    host.write("shop", 1);
+    take(&host, "shop");
+    host.ok(&["stop", "genomics", "--for", "2h", "--reason", "INC-812"]);
+    host.ok(&["wait", "genomics", "--for", "stopped"]);
+    shipped(&host);
+
+    // The store goes away: that is told, nothing else waits for it, and it is caught up with.
+    let (store, away) = (host.path("state/backups"), host.path("state/backups-away"));
+    fs::rename(&store, &away).unwrap();
+    host.ok(&["resume", "genomics"]);
+    host.ready(&["genomics"]);
+    eventually(SOON, "status tells", || {
+        let said = host.db4sci(&["status"]).all();
+        said.contains("store local: ").then_some(()).ok_or(said)
+    });
+    assert!(unshipped(&host).unwrap() > 0);
+    fs::rename(&away, &store).unwrap();
+    shipped(&host);
+    assert!(!host.db4sci(&["status"]).all().contains("store local"));
+    let told = host.log().matches("does not reach the store").count();
+    assert_eq!(told, 1, "once an outage");
+    // What is accepted in the same second as the end is what may be lost.
+    host.ok(&["stop", "genomics", "--for", "2h", "--reason", "INC-813"]);
+    host.ok(&["wait", "genomics", "--for", "stopped"]);
+    shipped(&host);
+    let last = newest(&host);
+    let log = log_up_to(&host, last);
+    let keys = host.path("keys-copied");
+    host.ok(&["key", "export", &keys.display().to_string()]);
+
+    lose(&mut host);
+    fs::rename(&keys, host.path("state/keys")).unwrap();
+    let plan = host.ok(&["recover", "--plan", "-o", "json"]);
+    let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
+    assert!(plan["shipped"].as_u64().unwrap() > 5, "{plan:#}");
+    assert!(plan["entries"].as_u64().unwrap() >= last, "{plan:#}");
+    assert_eq!(plan["databases"]["shop"]["what"], "comes back");
+    assert_eq!(plan["problems"], serde_json::json!([]));
+
+    // A piece that was damaged meanwhile is the end of what is known, and says so.
+    let (_, damaged) = pieces(&host).pop().unwrap();
+    let whole = fs::read(&damaged).unwrap();
+    fs::write(&damaged, &whole[..whole.len() / 2]).unwrap();
+    let cut = host.ok(&["recover", "--plan", "-o", "json"]);
+    let cut: serde_json::Value = serde_json::from_str(&cut).unwrap();
+    let problem = cut["problems"][0].as_str().unwrap_or_default();
+    assert!(
+        problem.contains("is lost") && problem.contains("@journal/"),
+        "{cut:#}"
+    );
+    assert!(cut["entries"].as_u64() < plan["entries"].as_u64());
+    fs::write(&damaged, &whole).unwrap();
+
+    host.ok(&["recover"]);
+    host.start();
+    host.ready(&["shop", ADMIN]);
+    assert_eq!(host.rows("shop"), [1]);
+    assert_eq!(log_up_to(&host, last), log);
+    let reason = host.view("genomics").unwrap().overridden.unwrap().reason;
+    assert_eq!(reason, "INC-813");
+    // It goes on being shipped, and can be lost again.
+    host.ok(&["resume", "genomics"]);
+    shipped(&host);
+    host.kill();
+    let keys = host.path("keys-again");
+    fs::rename(host.path("state/keys"), &keys).unwrap();
+    let entries = fs::read_to_string(host.path("state/journal/ledger.v1.jsonl")).unwrap();
+    let resumed = entries.lines().position(|l| l.contains("\"resumed\""));
+    lose_stopped(&mut host);
+    fs::rename(&keys, host.path("state/keys")).unwrap();
+    let plan = host.ok(&["recover", "--plan", "-o", "json"]);
+    let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
+    assert!(
+        plan["entries"].as_u64().unwrap() > resumed.unwrap() as u64,
+        "{plan:#}"
+    );
+    assert_eq!(plan["problems"], serde_json::json!([]));
 }
 
 #[test]

@@ -27,7 +27,7 @@ use reader::Extent;
 pub use error::{Harm, JournalError};
 pub use memory::{Fault, MemoryStorage};
 pub use reader::JournalReader;
-pub use record::{ChainHash, Head, MAX_LINE, Record, fits, follow, verify};
+pub use record::{ChainHash, Head, MAX_LINE, Record, fits, follow, read_line, verify};
 pub use scan::{Cursor, End, Torn};
 pub use storage::{FILE_NAME, FileStorage, JournalSource, JournalStorage};
 

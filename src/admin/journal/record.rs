@@ -254,15 +254,19 @@ pub fn decode(line: &[u8]) -> Decoded {
     }
 }
 
-/// The head after a line, if that is the record that follows a head.
-pub fn follow(head: Head, line: &[u8]) -> Option<Head> {
+/// The record of a line, if its checksum agrees and this program knows what it says.
+pub fn read_line(line: &[u8]) -> Option<Record> {
     match decode(line) {
-        Decoded::Good(record) => {
-            let next = record.prev == head.hash && record.entry.seq == head.seq + 1;
-            next.then(|| record.head())
-        }
+        Decoded::Good(record) => Some(*record),
         Decoded::Unreadable(_) | Decoded::Damaged => None,
     }
+}
+
+/// The head after a line, if that is the record that follows a head.
+pub fn follow(head: Head, line: &[u8]) -> Option<Head> {
+    let record = read_line(line)?;
+    let next = record.prev == head.hash && record.entry.seq == head.seq + 1;
+    next.then(|| record.head())
 }
 
 /// The checksum of a line, if what follows it agrees with it.

@@ -20,7 +20,7 @@ use crate::admin::journal::{
 };
 use crate::model::{Class, Clock, Entry};
 
-pub use read::Query;
+pub use read::{Query, Stretch};
 use writer::{Request, Writer};
 
 /// Appends that may wait their turn; further ones wait to be let in.

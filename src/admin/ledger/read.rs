@@ -1,9 +1,9 @@
 //! Entries from the past: the recent ones from memory, older ones from the journal's file.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::{Ledger, LedgerError};
-use crate::admin::journal::{JournalError, JournalReader, Record};
+use crate::admin::journal::{Head, JournalError, JournalReader, Record};
 use crate::model::{DbName, Entry};
 
 /// Which entries to show.
@@ -15,6 +15,17 @@ pub struct Query {
     pub name: Option<DbName>,
     /// At most so many.
     pub limit: usize,
+}
+
+/// Records in a row, as they lie on the disk; whole units.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stretch {
+    /// The record before the first one.
+    pub after: Head,
+    /// The last one.
+    pub last: Head,
+    /// A line each.
+    pub lines: Vec<u8>,
 }
 
 /// Records read in one step backwards through the file.
@@ -56,6 +67,57 @@ impl Ledger {
             reader.after(after, &mut |record| {
                 found.push(record);
                 found.len() < limit
+            })?;
+            Ok(found)
+        });
+        found.await
+    }
+
+    /// The records after a number, up to the unit with which `most` bytes are reached; `None`: there
+    /// is none.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn stretch(&self, after: u64, most: usize) -> Result<Option<Stretch>, LedgerError> {
+        let reader = self.shown.reader.clone();
+        let found = read(reader, move |reader| {
+            let mut found: Option<Stretch> = None;
+            reader.after(after, &mut |record| {
+                let stretch = found.get_or_insert_with(|| Stretch {
+                    after: Head {
+                        seq: record.entry.seq - 1,
+                        hash: record.prev,
+                    },
+                    last: record.head(),
+                    lines: Vec::new(),
+                });
+                stretch.last = record.head();
+                stretch.lines.extend_from_slice(record.line.as_bytes());
+                stretch.lines.push(b'\n');
+                record.rest > 0 || stretch.lines.len() < most
+            })?;
+            Ok(found)
+        });
+        found.await
+    }
+
+    /// The places of the records with these numbers, as far as there are such.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn heads(&self, of: BTreeSet<u64>) -> Result<Vec<Head>, LedgerError> {
+        let (Some(first), Some(last)) = (of.first().copied(), of.last().copied()) else {
+            return Ok(Vec::new());
+        };
+        let reader = self.shown.reader.clone();
+        let found = read(reader, move |reader| {
+            let mut found = Vec::new();
+            reader.after(first.saturating_sub(1), &mut |record| {
+                let head = record.head();
+                if of.contains(&head.seq) {
+                    found.push(head);
+                }
+                head.seq < last
             })?;
             Ok(found)
         });

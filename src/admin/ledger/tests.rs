@@ -186,6 +186,33 @@ async fn the_past_can_be_asked_by_number_name_and_from_its_end() {
 }
 
 #[tokio::test]
+async fn a_stretch_ends_with_a_whole_unit_and_is_what_lies_on_the_disk() {
+    let storage = MemoryStorage::new();
+    let ledger = open(&storage).await;
+    assert_eq!(ledger.stretch(0, 1).await.unwrap(), None);
+    ledger.append(note("genomics")).await.unwrap();
+    let unit = (0..3).map(|_| note("genomics")).collect();
+    ledger.append_all(unit).await.unwrap();
+    ledger.append(note("genomics")).await.unwrap();
+    let whole = ledger.stretch(0, usize::MAX).await.unwrap().unwrap();
+    assert_eq!(whole.lines, storage.bytes());
+    assert_eq!(
+        (whole.after, whole.last),
+        (Head::GENESIS, ledger.book().head())
+    );
+    let mut at = 0;
+    for expected in [1, 4, 5] {
+        let next = ledger.stretch(at, 1).await.unwrap().unwrap();
+        assert_eq!((next.after.seq, next.last.seq), (at, expected));
+        at = expected;
+    }
+    assert_eq!(ledger.stretch(5, 1).await.unwrap(), None);
+    let heads = ledger.heads([0, 2, 5, 9].into()).await.unwrap();
+    let numbers: Vec<u64> = heads.iter().map(|head| head.seq).collect();
+    assert_eq!((numbers, heads[1]), (vec![2, 5], whole.last));
+}
+
+#[tokio::test]
 async fn a_torn_tail_is_reported_and_reading_offline_leaves_it() {
     let folder = tempfile::tempdir().unwrap();
     let open = async || {

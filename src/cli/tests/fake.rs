@@ -71,6 +71,7 @@ impl Host for FakeHost {
             instance: "4711".to_owned(),
             ledger: "mydb_admin-20261122T021500Z-1@local".to_owned(),
             entries: 42,
+            shipped: 3,
             as_of: sample::now(),
             problems: vec!["s3: one manifest cannot be read".to_owned()],
             databases: [

@@ -1,7 +1,7 @@
 //! What verbs that only look say, word for word.
 
 use super::fake::{out, world};
-use crate::model::view::DatabaseView;
+use crate::model::view::{DatabaseView, Unshipped};
 use crate::model::{Cost, Outcome, Override, OverrideState, Problem, Reason, Who};
 use crate::plan::render::sample::{at, held, hold, lane, ready};
 
@@ -135,6 +135,18 @@ mydb_admin: running until 22:00 (in 2 h), by jane(1000): INC-812
         said.contains(told) && !said.contains("3 accepted"),
         "{said}"
     );
+
+    world.daemon.change(|snapshot| {
+        snapshot.unshipped = vec![Unshipped {
+            store: "offsite".to_owned(),
+            entries: 12,
+            since: at(19, 0),
+            why: "no answer to rely on".to_owned(),
+        }];
+    });
+    let said = world.run("status").await.out;
+    let told = "store offsite: 12 accepted changes are not known to be there, since 19:00";
+    assert!(said.contains(told) && said.contains("no answer"), "{said}");
 }
 
 #[tokio::test]
@@ -152,7 +164,7 @@ async fn recover_says_what_comes_back_and_to_which_moment() {
     assert_eq!(
         said.out,
         "\
-instance 4711: 42 entries, up to 2026-11-22 20:00:00, from mydb_admin-20261122T021500Z-1@local
+instance 4711: 42 entries, up to 2026-11-22 20:00:00, from mydb_admin-20261122T021500Z-1@local and, for the last 3, the journal in the stores
 NAME      ENGINE       AS OF                SIZE  FROM                               WHAT
 genomics  Postgres 17  2026-11-22 20:00:00  5Mi   genomics-20261122T021500Z-1@local  comes back
 notes     Postgres 17  -                    5Mi   -                                  is lost: there is no backup

@@ -2,6 +2,7 @@
 
 use super::Desk;
 use crate::admin::Row;
+use crate::execute::failpoint::failpoint;
 use crate::model::view::Phase;
 use crate::model::{Change, DbName, Outcome, Reason, Timestamp};
 use crate::plan::recovery::{self, Recovery};
@@ -53,6 +54,7 @@ impl Desk {
                     .map_err(|e| e.to_string())?;
                 let kept = self.archive.dirs.give_up(db, self.clock.now()).await;
                 let kept = kept.map_err(|e| e.to_string())?;
+                failpoint("start_over.given_up");
                 let message = format!(
                     "{name} had lost its data, and there is no backup of it: it begins anew, and is \
                      filled from the ledger; what was left is kept in {}",
@@ -69,7 +71,7 @@ impl Desk {
 
     /// Whether nothing may be removed or retired anywhere: while `mydb_admin` does not answer, nobody
     /// can look at what would be.
-    pub(super) fn frozen(&self) -> bool {
+    pub(in crate::control) fn frozen(&self) -> bool {
         let admin = self.board.view(&DbName::mydb_admin());
         admin.is_none_or(|view| view.phase != Phase::Ready)
     }

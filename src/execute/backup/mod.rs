@@ -16,6 +16,7 @@ mod objects;
 mod part;
 mod restore;
 mod retired;
+mod ship;
 mod stream;
 mod take;
 mod throwaway;
@@ -27,6 +28,7 @@ use std::time::Duration;
 pub use error::BackupError;
 pub use ledger::fetch_ledger;
 pub use restore::{Built, Passwords};
+pub use ship::{Shipper, fetch_segment};
 pub use take::Order;
 
 use self::ended::ended_well;

@@ -18,7 +18,7 @@ const PIECE: usize = 1 << 20;
 /// Pieces that wait for a store.
 pub(super) const AHEAD: usize = 4;
 /// zstd's own default: more costs time, and saves little.
-const LEVEL: i32 = 3;
+pub(super) const LEVEL: i32 = 3;
 
 /// What went through.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

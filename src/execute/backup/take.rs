@@ -11,7 +11,7 @@ use crate::execute::failpoint::failpoint;
 use crate::model::{
     Backup, BackupId, BackupKind, BackupState, Contents, Database, Slot, Timestamp,
 };
-use crate::store::manifest::{self, File, MANIFEST, Manifest};
+use crate::store::manifest::{self, File, LedgerCopy, MANIFEST, Manifest};
 use crate::store::{BackupStore, write_small};
 
 /// A backup to take.
@@ -214,8 +214,15 @@ impl Archive {
             let found = self.count(&server, &contents).await?;
             contents.counts.extend(found);
         }
+        let mut ledger_copy = None;
         if db.name.is_mydb_admin() {
+            // What is accepted from here on may be in the copy or not.
+            let head = self.ledger.book().head();
             files.push(self.ledger_file(&mut taking).await?);
+            ledger_copy = Some(LedgerCopy {
+                seq: head.seq,
+                hash: head.hash.to_string(),
+            });
         }
         if contents.total() == 0 {
             return Err(tool("dump", "there is nothing in it, not even an account"));
@@ -242,6 +249,7 @@ impl Archive {
             contents,
             keys: self.recipients.iter().map(|r| r.key_id()).collect(),
             ledger_head: self.ledger.book().head().seq,
+            ledger_copy,
         };
         let plain = bundle::files(recipe, db, &manifest, (self.spec_text)(db));
         for (name, text) in plain {

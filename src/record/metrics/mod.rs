@@ -15,7 +15,8 @@ use std::time::Duration;
 
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
-    Gauge, Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    Gauge, Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 
 use self::backups::BackupMetrics;
@@ -42,6 +43,7 @@ pub struct Metrics {
     last_pass: Gauge,
     journal_entries: IntGauge,
     tables_behind: IntGauge,
+    unshipped: IntGaugeVec,
     docker_up: IntGauge,
     problems: IntGauge,
     backups: BackupMetrics,
@@ -118,6 +120,16 @@ impl Metrics {
                 "db4sci_tables_behind",
                 "Entries of the journal that are not yet in the tables of mydb_admin.",
             )?,
+            unshipped: register(
+                &registry,
+                IntGaugeVec::new(
+                    Opts::new(
+                        "db4sci_journal_unshipped_entries",
+                        "Entries of the journal that are not known to be in a store.",
+                    ),
+                    &["store"],
+                )?,
+            )?,
             docker_up: gauge(
                 "db4sci_docker_up",
                 "Whether the container engine answers (1) or not (0).",
@@ -182,6 +194,13 @@ impl Metrics {
     /// A database's look begins after it waited so long.
     pub fn queue_waited(&self, waited: Duration) {
         self.queue_wait.observe(waited.as_secs_f64());
+    }
+
+    /// A store is so many entries of the journal behind.
+    pub fn unshipped(&self, store: &str, entries: u64) {
+        self.unshipped
+            .with_label_values(&[store])
+            .set(whole(entries));
     }
 
     /// The journal holds so many entries.

@@ -1,11 +1,13 @@
 //! The command line, as a person uses it.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use db4sci::model::view::DatabaseView;
 use db4sci::model::{Entry, Reason};
 
-use super::{Host, LONG, MariaDB, MongoDB, Neo4j, Postgres, Said, Server, eventually, run};
+use super::{Host, LONG, MariaDB, MongoDB, Neo4j, Postgres, SOON, Said, Server, eventually, run};
 
 /// No verb takes longer, `wait` aside.
 const VERB: Duration = Duration::from_secs(60);
@@ -32,6 +34,23 @@ impl Host {
         let said = self.db4sci(args);
         assert_eq!(said.code, 0, "db4sci {args:?}: {}", said.all());
         said.out
+    }
+
+    /// Status and body of a page.
+    pub fn page(&self, path: &str) -> Result<(u16, String), String> {
+        let told = |e: std::io::Error| e.to_string();
+        let mut stream = TcpStream::connect(("127.0.0.1", self.http())).map_err(told)?;
+        stream.set_read_timeout(Some(SOON)).map_err(told)?;
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).map_err(told)?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).map_err(told)?;
+        let (head, body) = answer
+            .split_once("\r\n\r\n")
+            .ok_or_else(|| answer.clone())?;
+        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
+        Ok((status.ok_or_else(|| head.to_owned())?, body.to_owned()))
     }
 
     /// Waits until all of these answer.
