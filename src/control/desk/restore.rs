@@ -9,6 +9,7 @@ use super::Desk;
 use crate::admin::Row;
 use crate::control::intake::Admitted;
 use crate::execute::backup::BackupError;
+use crate::execute::failpoint::failpoint;
 use crate::model::view::Phase;
 use crate::model::{
     Backup, BackupKind, Change, Database, DbName, ImageId, Outcome, WantedState, Who,
@@ -101,6 +102,7 @@ impl Desk {
         self.queue.look(name).await;
         let moved = async {
             self.archive.take_down(db).await?;
+            failpoint("restore.down");
             self.archive.put_in_place(&built, db, aside.clone()).await
         };
         let moved = moved.await;

@@ -220,6 +220,7 @@ impl Archive {
     ) -> Result<Built, BackupError> {
         let passwords = self.passwords(db)?;
         let built = self.load(db, image, backup, Some(&passwords)).await?;
+        failpoint("restore.loaded");
         let deadline = engine::recipe(db.engine).defaults().stop_deadline;
         built
             .throwaway
@@ -303,6 +304,7 @@ impl Archive {
                 // Nothing else is in its place: what was there goes back.
                 let _ = fs::rename(&aside, db.data_dir());
             })?;
+            failpoint("restore.placed");
             fs::File::open(&db.volume.path)?.sync_all()
         });
         moved
