@@ -261,6 +261,11 @@ impl Backend for Daemon {
         self.wish(who, name, message, Change::RetryAsked).await
     }
 
+    async fn thaw(&self, who: Who, store: &str, reason: String) -> Result<String, Refusal> {
+        let thawed = self.desk.thaw(who, store, &reason).await;
+        thawed.map_err(|why| Refusal::new(RefusalKind::Conflict, why))
+    }
+
     async fn connection(
         &self,
         caller: &Caller,

@@ -49,7 +49,7 @@ pub async fn act(context: &Context, verb: &str, why: Why) -> Result<Exit, CliErr
     say(context, context.client.post(&path, &request).await?)
 }
 
-fn say(context: &Context, accepted: Accepted) -> Result<Exit, CliError> {
+pub(super) fn say(context: &Context, accepted: Accepted) -> Result<Exit, CliError> {
     match context.format {
         Format::Json => documents::json(context, &accepted)?,
         Format::Yaml => documents::yaml(context, &accepted)?,

@@ -7,7 +7,7 @@ use super::host::Globals;
 use super::{
     apply, backup, ca, check, completions, connect, delete, describe, events, export, get, images,
     init, key, logs, maintenance, password, plan, recover, restart, restore, resume, retry, rotate,
-    start, stop, wait,
+    start, stop, thaw, wait,
 };
 
 /// Database servers for research groups, each in a container of its own.
@@ -101,6 +101,8 @@ pub enum Verb {
     Restore(restore::Args),
     /// Bring a lost host's databases back from the stores
     Recover(recover::Args),
+    /// Give up a store that is gone, so that removals are no longer frozen for it
+    Thaw(thaw::Args),
     /// Show the password of a database's account, once
     Password(password::Args),
     /// Make new passwords for a database; open connections go on

@@ -43,6 +43,7 @@ mod schema;
 mod start;
 mod status;
 mod stop;
+mod thaw;
 mod wait;
 
 #[cfg(test)]
@@ -127,6 +128,7 @@ async fn dispatch(verb: Option<Verb>, context: &Context) -> Exit {
         Some(Verb::Backup(args)) => backup::run(args, context).await,
         Some(Verb::Restore(args)) => restore::run(args, context).await,
         Some(Verb::Recover(args)) => recover::run(args, context).await,
+        Some(Verb::Thaw(args)) => thaw::run(args, context).await,
         Some(Verb::Password(args)) => password::run(args, context).await,
         Some(Verb::Rotate(args)) => rotate::run(args, context).await,
         Some(Verb::Ca(args)) => ca::run(args, context).await,

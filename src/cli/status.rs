@@ -116,6 +116,10 @@ fn items(context: &Context, snapshot: &Snapshot) -> Vec<Item> {
         );
         items.push(wrong("mydb_admin", what, "db4sci describe mydb_admin"));
     }
+    for why in &snapshot.frozen {
+        let what = format!("nothing is removed or retired anywhere: {why}");
+        items.push(wrong("db4sci", what, "db4sci doctor"));
+    }
     for store in &snapshot.unshipped {
         let what = format!(
             "{} accepted changes are not known to be there, since {}: {}; they are safe in the journal \

@@ -133,6 +133,11 @@ impl Board {
         self.change(|rest| (rest.tables_behind, rest.tables_harm) = (behind, harm));
     }
 
+    /// Shows why nothing is removed or retired; empty when that is over.
+    pub fn frozen(&self, why: Vec<String>) {
+        self.change(|rest| rest.frozen = why);
+    }
+
     /// Shows that the journal does not reach a store, or (`None`) that it does.
     pub fn unshipped(&self, store: &str, failing: Option<Unshipped>) {
         self.change(|rest| {

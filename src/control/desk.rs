@@ -5,6 +5,7 @@
 mod again;
 mod asked;
 mod dumps;
+mod known;
 mod recover;
 mod restore;
 mod retired;
@@ -20,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::again::Again;
+use self::known::Freeze;
 use self::works::Works;
 use super::{Board, Intake, Queue};
 use crate::admin::{Ledger, NewEntry, Row};
@@ -60,6 +62,7 @@ pub struct Desk {
     stores: Vec<String>,
     keep: KeepRetired,
     works: Works,
+    freeze: Freeze,
     again: Mutex<BTreeMap<DbName, Again>>,
     /// A work ended well.
     done: Notify,
@@ -125,6 +128,7 @@ impl Desk {
             dumps: Semaphore::new(dumps),
             keep,
             works,
+            freeze: Freeze::default(),
             again: Mutex::default(),
             done: Notify::new(),
             tracker: TaskTracker::new(),
@@ -145,6 +149,9 @@ impl Desk {
                 () = tokio::time::sleep(BEAT) => {}
             }
         }
+        let knows = self.clone();
+        self.tracker
+            .spawn(async move { knows.keep_knowing().await });
         loop {
             tokio::select! {
                 () = self.stop.cancelled() => break,

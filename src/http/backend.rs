@@ -73,6 +73,9 @@ pub trait Backend: Send + Sync + 'static {
     /// Forgets failed attempts, quarantine included, and tries again.
     async fn retry(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal>;
 
+    /// Gives up a store that is gone: what it may hold keeps nothing from being removed any more.
+    async fn thaw(&self, who: Who, store: &str, reason: String) -> Result<String, Refusal>;
+
     /// How to reach a database with its engine's own client: over the published port, or
     /// (`from_job`) from a job container in the network namespace of the database's own.
     async fn connection(

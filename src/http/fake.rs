@@ -213,6 +213,14 @@ impl Backend for Fake {
         self.said(format!("{who} retry {name}: {reason}"))
     }
 
+    async fn thaw(&self, who: Who, store: &str, reason: String) -> Result<String, Refusal> {
+        if store != "offsite" {
+            let message = format!("there is no store `{store}` in the settings");
+            return Err(Refusal::new(RefusalKind::Conflict, message));
+        }
+        self.said(format!("{who} thaw {store}: {reason}"))
+    }
+
     async fn connection(
         &self,
         caller: &Caller,

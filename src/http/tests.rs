@@ -94,6 +94,10 @@ async fn the_socket_shows_databases_and_takes_orders_under_the_callers_name() {
         let last = fake.asked().pop().unwrap();
         assert_eq!(last, format!("{me}({uid}) {verb} genomics: x"));
     }
+    let thaw = "/stores/offsite/thaw";
+    let _: Accepted = client.post(thaw, &json!({"reason": "x"})).await.unwrap();
+    let last = fake.asked().pop().unwrap();
+    assert_eq!(last, format!("{me}({uid}) thaw offsite: x"));
 }
 
 #[tokio::test]

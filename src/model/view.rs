@@ -171,6 +171,9 @@ pub struct Snapshot {
     /// Why the tables are left alone, if they are: a person is wanted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tables_harm: Option<String>,
+    /// Why nothing is removed or retired, if it is not, one line each: something that lives is not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub frozen: Vec<String>,
     /// Stores that the journal does not reach now.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unshipped: Vec<Unshipped>,

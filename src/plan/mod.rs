@@ -11,6 +11,7 @@ pub mod backups;
 mod data;
 mod down;
 mod drift;
+pub mod freeze;
 mod lifecycle;
 pub mod phase;
 pub mod recovery;

@@ -242,6 +242,22 @@ impl Layout {
         format!("{}{name}/", self.root)
     }
 
+    /// The backup whose keys begin so in a store, and its database's uid.
+    pub fn backup(&self, prefix: &str, store: &str) -> Option<(Uid, BackupId)> {
+        let below = prefix.strip_prefix(&self.root)?.trim_end_matches('/');
+        let parts: Vec<&str> = below.split('/').collect();
+        let [name, uid, slot, attempt] = parts[..] else {
+            return None;
+        };
+        let id = BackupId {
+            name: name.parse().ok()?,
+            slot: slot.parse().ok()?,
+            attempt: attempt.parse().ok()?,
+            store: store.to_owned(),
+        };
+        Some((Uid(uid.parse().ok()?), id))
+    }
+
     /// What all keys of one attempt begin with.
     pub fn attempt(&self, name: &DbName, uid: Uid, slot: Slot, attempt: u32) -> String {
         format!("{}{name}/{uid}/{slot}/{attempt}/", self.root)
@@ -304,6 +320,29 @@ mod tests {
         files.sort();
         files.dedup();
         assert_eq!(files.len(), names.len());
+    }
+
+    #[test]
+    fn a_backup_is_known_by_where_it_lies() {
+        let layout = Layout::new("prod", "host-1");
+        let (uid, slot) = (
+            Uid(uuid::Uuid::from_u128(7)),
+            "20260301T020000Z".parse().unwrap(),
+        );
+        let name: DbName = "genomics".parse().unwrap();
+        let prefix = layout.attempt(&name, uid, slot, 2);
+        let id = BackupId {
+            name,
+            slot,
+            attempt: 2,
+            store: "local".to_owned(),
+        };
+        assert_eq!(layout.backup(&prefix, "local"), Some((uid, id)));
+        assert_eq!(
+            layout.backup(&prefix.replace("host-1", "host-2"), "local"),
+            None
+        );
+        assert_eq!(layout.backup(&format!("{prefix}more/"), "local"), None);
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod host;
 mod support;
 
 mod damage;
+mod freeze;
 mod killed;
 mod mongodb;
 mod neo4j;

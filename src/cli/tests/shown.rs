@@ -147,6 +147,13 @@ mydb_admin: running until 22:00 (in 2 h), by jane(1000): INC-812
     let said = world.run("status").await.out;
     let told = "store offsite: 12 accepted changes are not known to be there, since 19:00";
     assert!(said.contains(told) && said.contains("no answer"), "{said}");
+
+    world.daemon.change(|snapshot| {
+        snapshot.frozen = vec!["the store offsite does not answer".to_owned()];
+    });
+    let said = world.run("status").await.out;
+    let told = "db4sci: nothing is removed or retired anywhere: the store offsite does not";
+    assert!(said.contains(told), "{said}");
 }
 
 #[tokio::test]

@@ -31,6 +31,7 @@ async fn stop_start_and_maintenance_are_overrides_with_an_end_and_a_reason() {
         ("resume genomics --reason done", "resume genomics: done\n"),
         ("restart genomics", "restart genomics: \n"),
         ("retry genomics", "retry genomics: \n"),
+        ("thaw offsite --reason gone", "thaw offsite: gone\n"),
     ] {
         let answer = world.run(line).await;
         assert_eq!((answer.exit, answer.err.as_str()), (0, ""), "{line}");

@@ -3,8 +3,7 @@
 use super::Desk;
 use crate::admin::Row;
 use crate::execute::failpoint::failpoint;
-use crate::model::view::Phase;
-use crate::model::{Change, DbName, Outcome, Reason, Timestamp};
+use crate::model::{Change, Outcome, Reason, Timestamp};
 use crate::plan::recovery::{self, Recovery};
 
 impl Desk {
@@ -67,12 +66,5 @@ impl Desk {
                 Ok(message)
             }
         }
-    }
-
-    /// Whether nothing may be removed or retired anywhere: while `mydb_admin` does not answer, nobody
-    /// can look at what would be.
-    pub(in crate::control) fn frozen(&self) -> bool {
-        let admin = self.board.view(&DbName::mydb_admin());
-        admin.is_none_or(|view| view.phase != Phase::Ready)
     }
 }

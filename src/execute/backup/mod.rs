@@ -11,6 +11,7 @@ mod drill;
 mod ended;
 mod error;
 mod folder;
+mod known;
 mod ledger;
 mod objects;
 mod part;

@@ -1,7 +1,7 @@
 //! The changes that the API accepts, apart from specs.
 
 use axum::Json;
-use axum::extract::{Extension, State};
+use axum::extract::{Extension, Path, State};
 use serde::{Deserialize, Serialize};
 
 use super::{Api, Name};
@@ -112,6 +112,16 @@ pub async fn restart(
     Json(request): Json<ActRequest>,
 ) -> Answer {
     accepted(api.backend.restart(who, &name, request.reason).await?)
+}
+
+/// `POST /stores/{store}/thaw`
+pub async fn thaw(
+    State(api): State<Api>,
+    Extension(who): Extension<Who>,
+    Path(store): Path<String>,
+    Json(request): Json<ActRequest>,
+) -> Answer {
+    accepted(api.backend.thaw(who, &store, request.reason).await?)
 }
 
 /// `POST /databases/{name}/retry`

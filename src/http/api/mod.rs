@@ -65,6 +65,7 @@ pub fn router(backend: Arc<dyn Backend>, door: Door, stop: CancellationToken) ->
         .route("/databases/{name}/work", post(backups::take_on))
         .route("/databases/{name}/work/{id}", get(backups::work))
         .route("/backups/{id}/keep", post(backups::keep))
+        .route("/stores/{store}/thaw", post(act::thaw))
         .with_state(api);
     Router::new()
         .nest("/api/v1", v1)

@@ -1,0 +1,167 @@
+//! Frozen until known: after harm, and at the start, nothing is removed or retired before all that
+//! lives has its row.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{BEAT, Desk};
+use crate::model::container::{LABEL_INSTANCE, LABEL_UID};
+use crate::model::view::Phase;
+use crate::model::{Change, DbName, Who};
+use crate::plan::freeze::{Found, Known, unknown};
+
+/// Between two looks that did not end well.
+const AGAIN: Duration = Duration::from_secs(30);
+
+/// What is known since the last harm.
+#[derive(Default)]
+pub(super) struct Freeze {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Whether a look since the last harm found nothing unknown.
+    known: bool,
+    /// When the next look is due.
+    again: Option<Instant>,
+    /// Stores that a person gave up. One that is gone for good goes from the settings, too, so that
+    /// the next daemon need not know of it.
+    thawed: BTreeSet<String>,
+}
+
+impl Freeze {
+    fn change<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
+        // No code panics while the lock is held.
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Desk {
+    /// Whether nothing may be removed or retired anywhere: while `mydb_admin` does not answer nobody
+    /// can look at what would be; and after that, until all that lives is known.
+    pub(in crate::control) fn frozen(&self) -> bool {
+        self.harmed() || !self.freeze.change(|state| state.known)
+    }
+
+    fn harmed(&self) -> bool {
+        let admin = self.board.view(&DbName::mydb_admin());
+        admin.is_none_or(|view| view.phase != Phase::Ready)
+            || self.board.watch().borrow().tables_harm.is_some()
+    }
+
+    /// Looks for what is unknown after each harm, until the token is cancelled.
+    pub(super) async fn keep_knowing(&self) {
+        loop {
+            // Cancel-safe: a look only reads, and what it adopts is found again.
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                () = tokio::time::sleep(BEAT) => {}
+            }
+            if self.harmed() {
+                self.freeze
+                    .change(|state| (state.known, state.again) = (false, None));
+                continue;
+            }
+            let due = self
+                .freeze
+                .change(|state| !state.known && state.again.is_none_or(|at| at <= Instant::now()));
+            if due {
+                tokio::select! {
+                    () = self.stop.cancelled() => return,
+                    () = self.know() => {}
+                }
+            }
+        }
+    }
+
+    /// One look.
+    async fn know(&self) {
+        let found = self.find().await;
+        let thawed = self.freeze.change(|state| state.thawed.clone());
+        let mut unknown = unknown(&self.known_now(), &found, &thawed);
+        for id in &unknown.adopt {
+            if let Err(error) = self.archive.adopt(id).await {
+                unknown
+                    .frozen
+                    .push(format!("{id} cannot be looked at: {error}"));
+            }
+        }
+        if !unknown.frozen.is_empty() {
+            tracing::warn!(
+                why = unknown.frozen.join("; "),
+                "nothing is removed or retired"
+            );
+        }
+        let known = unknown.frozen.is_empty() && !self.harmed();
+        self.freeze.change(|state| {
+            state.known = known;
+            state.again = Some(Instant::now() + AGAIN);
+        });
+        self.board.frozen(unknown.frozen);
+    }
+
+    async fn find(&self) -> Found {
+        let instance = &self.archive.site.instance;
+        let listed = self.archive.runtime.list().await;
+        let containers = listed.map_err(|e| e.to_string()).map(|all| {
+            let ours = all
+                .into_iter()
+                .filter(|brief| brief.labels.get(LABEL_INSTANCE) == Some(instance));
+            ours.map(|brief| {
+                let uid = brief.labels.get(LABEL_UID).and_then(|uid| uid.parse().ok());
+                (brief.name, uid)
+            })
+            .collect()
+        });
+        let mut found = Found {
+            containers,
+            stores: [].into(),
+        };
+        for store in &self.stores {
+            let stored = self.archive.stored(store).await;
+            let stored = stored.map_err(|e| e.to_string());
+            found.stores.insert(store.clone(), stored);
+        }
+        found
+    }
+
+    fn known_now(&self) -> Known {
+        let book = self.ledger.book();
+        let mut known = Known::default();
+        for (name, row) in book.rows() {
+            known.uids.insert(row.database.uid, name.clone());
+            known.backups.extend(row.backups.keys().cloned());
+        }
+        known
+    }
+
+    /// Gives up a store that is gone: what it may hold keeps nothing frozen any more.
+    ///
+    /// # Errors
+    /// When there is no such store, or the ledger does not take it; for a person.
+    pub async fn thaw(&self, who: Who, store: &str, reason: &str) -> Result<String, String> {
+        if !self.stores.iter().any(|known| known == store) {
+            return Err(format!(
+                "there is no store `{}` in the settings; there are: {}; nothing was changed",
+                store.escape_debug(),
+                self.stores.join(", ")
+            ));
+        }
+        let message = format!("the store {store} keeps nothing frozen any more: {reason}");
+        let change = Change::Acted {
+            action: "thawed".to_owned(),
+        };
+        let admin = DbName::mydb_admin();
+        let wished = self.intake.wish(who, &admin, message.clone(), change).await;
+        wished.map_err(|e| format!("{e}; nothing was changed"))?;
+        self.freeze.change(|state| {
+            state.thawed.insert(store.to_owned());
+            state.again = None;
+        });
+        Ok(message)
+    }
+}

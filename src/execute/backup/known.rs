@@ -1,0 +1,60 @@
+//! What lies in the stores, and what of it the ledger is to know.
+
+use std::collections::BTreeSet;
+
+use super::Archive;
+use super::error::BackupError;
+use crate::model::BackupId;
+use crate::store::manifest::{MANIFEST, MANIFEST_LIMIT, Manifest};
+use crate::store::read_small;
+
+impl Archive {
+    /// The backups of this instance that have a manifest in a store.
+    ///
+    /// # Errors
+    /// As the store does.
+    pub async fn stored(&self, store: &str) -> Result<BTreeSet<BackupId>, BackupError> {
+        let objects = self.store(store)?.list(self.layout.root()).await?;
+        let keys = objects.iter().filter_map(|o| o.key.strip_suffix(MANIFEST));
+        let ids = keys.filter_map(|prefix| self.layout.backup(prefix, store));
+        Ok(ids.map(|(_, id)| id).collect())
+    }
+
+    /// Gives a backup its row that a store holds and the ledger does not know. One whose manifest
+    /// cannot be read stays unknown; nobody prunes it then.
+    ///
+    /// # Errors
+    /// As store and ledger do.
+    pub async fn adopt(&self, id: &BackupId) -> Result<(), BackupError> {
+        let store = self.store(&id.store)?;
+        let objects = store.list(&self.layout.database(&id.name)).await?;
+        for object in objects {
+            let Some(prefix) = object.key.strip_suffix(MANIFEST) else {
+                continue;
+            };
+            let Some((uid, _)) = self
+                .layout
+                .backup(prefix, &id.store)
+                .filter(|(_, found)| found == id)
+            else {
+                continue;
+            };
+            let bytes = read_small(store.as_ref(), &object.key, MANIFEST_LIMIT).await?;
+            let manifest = match Manifest::read(&bytes) {
+                Ok(manifest) if manifest.id(&id.store) == *id && manifest.uid == uid => manifest,
+                Ok(_) => {
+                    tracing::warn!(key = object.key, "the manifest there is another backup's");
+                    continue;
+                }
+                Err(why) => {
+                    tracing::warn!(key = object.key, why, "the backup stays unknown");
+                    continue;
+                }
+            };
+            let backup = manifest.backup(&id.store, &store.place(), prefix);
+            self.note(&backup, format!("{id} was found in its store"))
+                .await?;
+        }
+        Ok(())
+    }
+}

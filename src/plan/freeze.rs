@@ -1,0 +1,223 @@
+//! Whether anything may be removed or retired: only once all that lives is known.
+//!
+//! After harm the ledger may know less than there is: a container, a backup. Until each has its row,
+//! nothing is deleted, retired or pruned anywhere. What does not answer may hold something unknown.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{BackupId, DbName, Uid};
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The containers that carry this instance's label, each with its uid; or why that is unknown.
+    pub containers: Result<Vec<(String, Option<Uid>)>, String>,
+    /// The manifests of this instance in each store; or why they are unknown.
+    pub stores: BTreeMap<String, Result<BTreeSet<BackupId>, String>>,
+}
+
+/// What the ledger knows.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Known {
+    /// The databases.
+    pub uids: BTreeMap<Uid, DbName>,
+    /// Their backups, those of earlier databases of the same names included.
+    pub backups: BTreeSet<BackupId>,
+}
+
+/// What is to be done about what is not known.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Unknown {
+    /// Backups of names that are known: they get their row.
+    pub adopt: Vec<BackupId>,
+    /// What keeps everything frozen, one line each.
+    pub frozen: Vec<String>,
+}
+
+/// What is not known. `thawed` are stores that a person gave up: what they hold, or do not answer,
+/// keeps nothing frozen.
+pub fn unknown(known: &Known, found: &Found, thawed: &BTreeSet<String>) -> Unknown {
+    let mut unknown = Unknown::default();
+    match &found.containers {
+        Err(why) => unknown
+            .frozen
+            .push(format!("Docker does not answer: {why}")),
+        Ok(containers) => {
+            let known = |uid: &Option<Uid>| uid.is_some_and(|uid| known.uids.contains_key(&uid));
+            for (name, _) in containers.iter().filter(|(_, uid)| !known(uid)) {
+                unknown.frozen.push(format!(
+                    "the container {name} is labelled as this instance's, and nothing is known of its \
+                     database; look what it is, and give it another place"
+                ));
+            }
+        }
+    }
+    let names: BTreeSet<&DbName> = known.uids.values().collect();
+    for (store, manifests) in &found.stores {
+        let given_up = thawed.contains(store);
+        match manifests {
+            Err(_) if given_up => {}
+            Err(why) => unknown.frozen.push(format!(
+                "the store {store} does not answer: {why}; if it is gone for good: db4sci thaw {store} \
+                 --reason TEXT"
+            )),
+            Ok(manifests) => {
+                let mut nameless: BTreeSet<&DbName> = BTreeSet::new();
+                for id in manifests.difference(&known.backups) {
+                    if names.contains(&id.name) {
+                        unknown.adopt.push(id.clone());
+                    } else {
+                        nameless.insert(&id.name);
+                    }
+                }
+                for name in nameless.into_iter().filter(|_| !given_up) {
+                    unknown.frozen.push(format!(
+                        "the store {store} holds backups of {name}, and there is no such database; apply \
+                         the spec.yaml of one of them, or: db4sci thaw {store} --reason TEXT"
+                    ));
+                }
+            }
+        }
+    }
+    unknown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Slot, Timestamp};
+
+    fn id(name: &str, day: u32, store: &str) -> BackupId {
+        let at: Timestamp = format!("2026-03-{day:02}T02:00:00Z").parse().unwrap();
+        BackupId {
+            name: name.parse().unwrap(),
+            slot: Slot::at(at),
+            attempt: 1,
+            store: store.to_owned(),
+        }
+    }
+
+    fn uid(n: u128) -> Uid {
+        Uid(uuid::Uuid::from_u128(n))
+    }
+
+    fn known() -> Known {
+        Known {
+            uids: [(uid(1), "genomics".parse().unwrap())].into(),
+            backups: [id("genomics", 1, "local"), id("old", 1, "local")].into(),
+        }
+    }
+
+    fn found(
+        containers: &[(&str, Option<u128>)],
+        local: &[BackupId],
+        offsite: Result<&[BackupId], &str>,
+    ) -> Found {
+        let all = |ids: &[BackupId]| ids.iter().cloned().collect();
+        Found {
+            containers: Ok(containers
+                .iter()
+                .map(|(name, n)| ((*name).to_owned(), n.map(uid)))
+                .collect()),
+            stores: [
+                ("local".to_owned(), Ok(all(local))),
+                (
+                    "offsite".to_owned(),
+                    offsite.map(all).map_err(str::to_owned),
+                ),
+            ]
+            .into(),
+        }
+    }
+
+    #[test]
+    fn everything_is_frozen_until_all_that_lives_is_known() {
+        let (one, two) = (id("genomics", 1, "local"), id("genomics", 2, "local"));
+        let there = id("genomics", 2, "offsite");
+        let other = id("assays", 2, "offsite");
+        let ours = &[("genomics", Some(1))][..];
+        type Case<'a> = (Found, &'a [&'a str], Vec<BackupId>, &'a [&'a str]);
+        let cases: Vec<Case<'_>> = vec![
+            (
+                found(ours, std::slice::from_ref(&one), Ok(&[])),
+                &[],
+                vec![],
+                &[],
+            ),
+            // Known, and no longer there: told elsewhere, no reason to wait.
+            (found(&[], &[], Ok(&[])), &[], vec![], &[]),
+            // Of a name that is gone, but known.
+            (
+                found(ours, &[id("old", 1, "local")], Ok(&[])),
+                &[],
+                vec![],
+                &[],
+            ),
+            (
+                found(
+                    ours,
+                    &[one.clone(), two.clone()],
+                    Ok(std::slice::from_ref(&there)),
+                ),
+                &[],
+                vec![two.clone(), there.clone()],
+                &[],
+            ),
+            (
+                found(&[("genomics", Some(1)), ("assays", Some(2))], &[], Ok(&[])),
+                &[],
+                vec![],
+                &["container assays"],
+            ),
+            (
+                found(&[("x", None)], &[], Ok(&[])),
+                &[],
+                vec![],
+                &["container x"],
+            ),
+            (
+                found(ours, &[], Ok(&[other.clone(), id("assays", 3, "offsite")])),
+                &[],
+                vec![],
+                &["store offsite holds backups of assays"],
+            ),
+            (found(ours, &[], Ok(&[other])), &["offsite"], vec![], &[]),
+            (
+                found(ours, std::slice::from_ref(&two), Err("no route")),
+                &[],
+                vec![two.clone()],
+                &["store offsite does not answer: no route"],
+            ),
+            (found(ours, &[], Err("no route")), &["offsite"], vec![], &[]),
+            // Another store's end does not give up this one.
+            (
+                found(ours, &[], Err("no route")),
+                &["local"],
+                vec![],
+                &["store offsite does not answer"],
+            ),
+            // What it still holds of known names is known again.
+            (
+                found(ours, &[], Ok(std::slice::from_ref(&there))),
+                &["offsite"],
+                vec![there.clone()],
+                &[],
+            ),
+        ];
+        for (found, thawed, adopt, frozen) in cases {
+            let thawed = thawed.iter().map(ToString::to_string).collect();
+            let unknown = unknown(&known(), &found, &thawed);
+            assert_eq!(unknown.adopt, adopt, "{found:?}");
+            assert_eq!(unknown.frozen.len(), frozen.len(), "{found:?}: {unknown:?}");
+            for (line, words) in unknown.frozen.iter().zip(frozen) {
+                assert!(line.contains(words), "{line}: {words}");
+            }
+        }
+        let silent = Found {
+            containers: Err("no socket".to_owned()),
+            stores: BTreeMap::new(),
+        };
+        let unknown = unknown(&known(), &silent, &BTreeSet::new());
+        assert_eq!(unknown.frozen, ["Docker does not answer: no socket"]);
+    }
+}
