@@ -169,9 +169,22 @@ async fn a_piece_that_is_not_what_its_name_says_is_not_believed() {
     let bytes = crate::store::read_small(stores["0"].as_ref(), &first.key, 1 << 20);
     let bytes = bytes.await.unwrap();
     world.memory[0].damage(&second.key, bytes);
-    let (end, told) = world.join(Book::new(), &[first, second]).await;
+    let both = [first.clone(), second];
+    let (end, told) = world.join(Book::new(), &both).await;
     assert!(
         end == 2 && told[0].contains("it ends at entry 2"),
+        "{end} {told:?}"
+    );
+    // Good lines, and fewer than its name says.
+    let short = world.ship("1", 2).await;
+    world.accept(2).await;
+    let long = world.ship("1", 2).await;
+    let bytes = crate::store::read_small(stores["1"].as_ref(), &short.key, 1 << 20);
+    let bytes = bytes.await.unwrap();
+    world.memory[1].damage(&long.key, bytes);
+    let (end, told) = world.join(Book::new(), &[first, long]).await;
+    assert!(
+        end == 2 && told[0].contains("it ends at entry 4, and not at 6"),
         "{end} {told:?}"
     );
 }
