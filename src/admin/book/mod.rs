@@ -78,6 +78,11 @@ impl Book {
         self.rows.get(name).map(Arc::as_ref)
     }
 
+    /// Backups of names that are free again.
+    pub fn forgotten(&self) -> impl Iterator<Item = &BackupId> {
+        self.forgotten.values().flat_map(BTreeMap::keys)
+    }
+
     /// Names whose first spec was refused, with its problems.
     pub fn unborn(&self) -> impl ExactSizeIterator<Item = (&DbName, &[String])> {
         self.unborn.iter().map(|(name, why)| (name, why.as_slice()))

@@ -131,7 +131,10 @@ impl Desk {
 
     fn known_now(&self) -> Known {
         let book = self.ledger.book();
-        let mut known = Known::default();
+        let mut known = Known {
+            backups: book.forgotten().cloned().collect(),
+            ..Known::default()
+        };
         for (name, row) in book.rows() {
             known.uids.insert(row.database.uid, name.clone());
             known.backups.extend(row.backups.keys().cloned());
