@@ -5,30 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::{FileStorage, Ledger, NewEntry, OpenReport, Vault};
-use crate::control::{Board, Desk, Intake, Queue, Reconciler, Triggers};
-use crate::execute::Executor;
 use crate::http::serve::{self, Options};
-use crate::model::{Change, Clock, Cpus, Memory, Outcome, Problem, Site, SystemClock, Who};
-use crate::observe::ports::ThisHost;
-use crate::observe::{Observer, Probes};
-use crate::record::Metrics;
+use crate::model::{Change, Clock, Cpus, Memory, Outcome, Problem, SystemClock, Who};
 use crate::runtime::docker::Docker;
-use crate::runtime::host::HostDirs;
-use crate::runtime::jobs::Jobs;
-use crate::runtime::servers::WireServers;
-use crate::runtime::{DataDirs, EngineInfo, Runtime, Servers};
+use crate::runtime::{EngineInfo, Runtime};
 use crate::settings::Settings;
 use crate::specs::{Catalog, HostSize, Rules, yaml};
 
-use super::admin::{Admin, Logins};
-use super::authority::{self, Opened};
-use super::backend::Daemon;
-use super::{follow, heartbeat, history, home, lock, witness};
+use super::authority;
+use super::parts::{Kept, Parts};
+use super::{history, home, lock, witness};
 
 /// The group whose members may use the socket.
 const GROUP: &str = "db4sci";
@@ -187,224 +177,6 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
         next = cause.source();
     }
     text
-}
-
-/// What outlives the daemon: the ledger, what is sealed in it, and the authority.
-struct Kept {
-    ledger: Ledger,
-    vault: Arc<Vault>,
-    opened: Opened,
-}
-
-/// The daemon's parts, put together.
-struct Parts {
-    settings: Settings,
-    ledger: Ledger,
-    intake: Arc<Intake>,
-    triggers: Triggers,
-    changed: Option<mpsc::UnboundedReceiver<crate::model::DbName>>,
-    head: watch::Sender<u64>,
-    admin: Option<Admin>,
-    desk: Arc<Desk>,
-    backend: Arc<Daemon>,
-    stop: CancellationToken,
-}
-
-impl Parts {
-    fn assemble(
-        settings: Settings,
-        size: Option<HostSize>,
-        site: Site,
-        kept: Kept,
-        docker: Docker,
-        clock: Arc<dyn Clock>,
-        stop: CancellationToken,
-    ) -> Result<Self, String> {
-        let Kept {
-            ledger,
-            vault,
-            opened,
-        } = kept;
-        let Opened {
-            authority, trust, ..
-        } = opened;
-        let jobs: Arc<dyn Jobs> = Arc::new(docker.clone());
-        let runtime: Arc<dyn Runtime> = Arc::new(docker);
-        let dirs: Arc<dyn DataDirs> = Arc::new(HostDirs::new(&settings.state_dir));
-        let servers: Arc<dyn Servers> = Arc::new(WireServers::trusting(trust));
-        let metrics = Arc::new(Metrics::new(settings.mode.as_str()).map_err(|e| e.to_string())?);
-        let board = Arc::new(Board::new(
-            clock.clone(),
-            settings.mode.as_str(),
-            &site.instance,
-        ));
-        let queue = Arc::new(Queue::default());
-        let (tell, changed) = mpsc::unbounded_channel();
-        let probes = Probes::following(
-            servers.clone(),
-            vault.clone(),
-            clock.clone(),
-            site.clone(),
-            tell,
-        );
-        let observer = Arc::new(Observer::new(
-            runtime.clone(),
-            dirs.clone(),
-            Arc::new(ThisHost),
-            probes,
-            vault.clone(),
-            authority.clone(),
-            site.clone(),
-        ));
-        let executor = Executor {
-            runtime: runtime.clone(),
-            dirs: dirs.clone(),
-            servers,
-            vault: vault.clone(),
-            authority: authority.clone(),
-            ledger: ledger.clone(),
-            site: site.clone(),
-            clock: clock.clone(),
-            metrics: metrics.clone(),
-        };
-        let lanes = settings.limits.lanes;
-        let stores = settings.stores.iter().map(|s| s.name.clone()).collect();
-        let reconciler = Arc::new(Reconciler::new(
-            observer.clone(),
-            executor,
-            board.clone(),
-            lanes,
-            stores,
-        ));
-        let for_rules = settings.clone();
-        let intake = Arc::new(Intake::new(
-            ledger.clone(),
-            reconciler.clone(),
-            board.clone(),
-            queue.clone(),
-            clock.clone(),
-            settings.desired_state.clone(),
-            Box::new(move || rules(&for_rules, size)),
-        ));
-        let archive = Arc::new(super::archive::archive(
-            &settings,
-            super::archive::Parts {
-                vault: vault.clone(),
-                runtime: runtime.clone(),
-                jobs,
-                dirs: dirs.clone(),
-                ledger: ledger.clone(),
-                site: site.clone(),
-                clock: clock.clone(),
-                metrics: metrics.clone(),
-            },
-        )?);
-        let desk = Arc::new(Desk::new(
-            archive,
-            board.clone(),
-            queue.clone(),
-            intake.clone(),
-            settings.limits.dumps,
-            settings.retired,
-            stop.clone(),
-        ));
-        let (head, heads) = watch::channel(ledger.book().head().seq);
-        let admin = Admin {
-            ledger: ledger.clone(),
-            board: board.clone(),
-            intake: intake.clone(),
-            logins: Logins {
-                ledger: ledger.clone(),
-                vault: vault.clone(),
-                site: site.clone(),
-            },
-            clock: clock.clone(),
-            stop: stop.clone(),
-        };
-        let backend = Arc::new(Daemon {
-            intake: intake.clone(),
-            desk: desk.clone(),
-            reconciler: reconciler.clone(),
-            queue: queue.clone(),
-            board: board.clone(),
-            ledger: ledger.clone(),
-            head: heads,
-            runtime: runtime.clone(),
-            vault,
-            authority,
-            dirs,
-            admins: settings.admins.clone(),
-            site: site.clone(),
-            clock: clock.clone(),
-            metrics: metrics.clone(),
-        });
-        let triggers = Triggers {
-            reconciler,
-            observer,
-            runtime,
-            queue,
-            board,
-            ledger: ledger.clone(),
-            site,
-            clock,
-            metrics,
-            stop: stop.clone(),
-        };
-        Ok(Parts {
-            settings,
-            ledger,
-            intake,
-            triggers,
-            changed: Some(changed),
-            head,
-            admin: Some(admin),
-            desk,
-            backend,
-            stop,
-        })
-    }
-
-    /// Starts every task of the daemon.
-    fn spawn(&mut self, tasks: &mut JoinSet<()>) {
-        tasks.spawn(self.triggers.clone().run_queue());
-        tasks.spawn(self.triggers.clone().run_events());
-        let minutes = self.triggers.clone();
-        tasks.spawn(async move {
-            if let Err(error) = minutes.run_minutes().await {
-                tracing::error!(%error, "the minute's tick failed");
-            }
-        });
-        if let Some(changed) = self.changed.take() {
-            tasks.spawn(self.triggers.clone().run_probes(changed));
-        }
-        if let Some(admin) = self.admin.take() {
-            let stop = self.stop.clone();
-            tasks.spawn(async move {
-                admin.run().await;
-                stop.cancelled().await;
-            });
-        }
-        let (desk, stop) = (self.desk.clone(), self.stop.clone());
-        tasks.spawn(async move {
-            desk.run().await;
-            stop.cancelled().await;
-        });
-        tasks.spawn(follow::folder(
-            self.intake.clone(),
-            self.settings.desired_state.clone(),
-            self.stop.clone(),
-        ));
-        let (url, seen) = (self.settings.heartbeat.clone(), self.backend.board.watch());
-        tasks.spawn(heartbeat::beat(url, seen, self.stop.clone()));
-        if let Some(every) = self.settings.ship_journal {
-            tasks.spawn(follow::ship(self.desk.clone(), every, self.stop.clone()));
-        }
-        tasks.spawn(follow::head(
-            self.ledger.clone(),
-            self.head.clone(),
-            self.stop.clone(),
-        ));
-    }
 }
 
 async fn note(ledger: &Ledger, message: &str) {

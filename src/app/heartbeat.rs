@@ -105,3 +105,49 @@ fn ill(snapshot: &Snapshot) -> Option<String> {
         ))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn snapshot(admin: &str, fresh: &str) -> Snapshot {
+        let view = |name: &str, phase: &str, fresh: &str| {
+            serde_json::json!({
+                "name": name, "uid": "00000000-0000-0000-0000-000000000001", "engine": "Postgres",
+                "image": "PostgreSQL 17", "imageReference": "postgres:17", "port": 32011,
+                "host": "h", "memory": "2Gi", "phase": phase, "message": "", "ready": true,
+                "owner": "o", "source": "api", "generation": 1, "observedGeneration": 1,
+                "dataDir": "/d", "seen": [], "held": [],
+                "conditions": [{"type": "BackupFresh", "reason": "x", "message": "local: 9d old",
+                    "status": fresh, "lastTransitionTime": "2026-11-22T10:00:00Z"}],
+            })
+        };
+        serde_json::from_value(serde_json::json!({
+            "databases": [view("genomics", "Held", fresh), view("mydb_admin", admin, "True")],
+            "problems": [], "firstPassDone": true, "tablesBehind": 0, "mode": "test",
+            "instance": "abc",
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn it_stops_when_the_memory_or_a_backup_is_missing() {
+        // That a database is down is not its business: alerts of this host say so.
+        assert_eq!(ill(&snapshot("Ready", "True")), None);
+        assert_eq!(ill(&snapshot("Ready", "Unknown")), None);
+        let why = ill(&snapshot("Ready", "False")).unwrap();
+        assert!(why.contains("genomics") && why.contains("9d old"), "{why}");
+        assert!(ill(&snapshot("Degraded", "True")).is_some());
+        let docker = Snapshot {
+            docker: Some("no answer".to_owned()),
+            ..snapshot("Ready", "True")
+        };
+        assert!(ill(&docker).is_some());
+        let early = Snapshot {
+            first_pass_done: false,
+            ..snapshot("Ready", "True")
+        };
+        assert!(ill(&early).is_some());
+        assert!(ill(&Snapshot::default()).is_some());
+    }
+}

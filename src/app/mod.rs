@@ -16,6 +16,7 @@ mod init;
 mod keys;
 mod lock;
 mod offline;
+mod parts;
 mod program;
 mod recover;
 mod rejoin;

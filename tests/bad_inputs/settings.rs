@@ -58,8 +58,8 @@ fn the_file() {
                 "prod/config.yaml:1:1: container_hots: unknown field; did you mean `container_host`?",
                 "prod/config.yaml:2:1: bucket: unknown field; allowed: admins, backupVolume, \
                  base_port, container_host, container_ip, container_prefix, dataVolumes, dbconfig, \
-                 desired_state, encryption, http, image_mirrors, limits, retired, shipJournal, \
-                 socket, state_dir, stores, time_zone, tls",
+                 desired_state, encryption, heartbeat, http, image_mirrors, limits, retired, \
+                 shipJournal, socket, state_dir, stores, time_zone, tls",
             ],
         ),
         (
