@@ -100,6 +100,9 @@ pub struct File {
     pub plain_bytes: u64,
     /// SHA-256 before compression and encryption.
     pub plain_sha256: String,
+    /// Milliseconds from the begin of the tool that wrote it until every store had it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took_ms: Option<u64>,
 }
 
 impl Manifest {

@@ -76,6 +76,7 @@ impl Archive {
             sha256: sums.sha256,
             plain_bytes: sums.plain_bytes,
             plain_sha256: sums.plain_sha256,
+            took_ms: None,
         };
         for (name, store) in taking.live.clone() {
             let key = format!("{}{LEDGER}", taking.prefix);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::companion::Companion;
 use super::error::BackupError;
@@ -51,10 +52,12 @@ impl Archive {
             (sums, watch)
         });
         let job = self.job(server, &command, &folder, &what);
+        let begun = Instant::now();
         let end = self.jobs.run(&job, server.longest()).await;
         // From here on the pipe has no writer: its reader comes to the end.
         drop(keeper);
         let packed = packing.await;
+        let dumped = begun.elapsed();
         let result: Result<_, BackupError> = async {
             let end = end?;
             ended_well(&end, &what)?;
@@ -69,6 +72,7 @@ impl Archive {
         .await;
         drop(companion);
         let mut first: Option<BackupError> = None;
+        let ending = Instant::now();
         for (store, object) in on_their_way {
             match object.end(result.is_ok()).await {
                 Ok(bytes) if result.as_ref().is_ok_and(|(s, _)| s.bytes == bytes) => {}
@@ -97,6 +101,7 @@ impl Archive {
             sha256: sums.sha256,
             plain_bytes: sums.plain_bytes,
             plain_sha256: sums.plain_sha256,
+            took_ms: (dumped + ending.elapsed()).as_millis().try_into().ok(),
         };
         Ok((file, counts))
     }

@@ -269,6 +269,7 @@ impl Archive {
                 sha256: sum.clone(),
                 plain_bytes: bytes,
                 plain_sha256: sum,
+                took_ms: None,
             });
         }
         failpoint("backup.manifest");
