@@ -231,7 +231,7 @@ pub trait DataDirs: Send + Sync + 'static {
     /// held is in the ledger. Gives where it is kept then. Refuses any other database.
     async fn give_up(&self, db: &Database, now: Timestamp) -> Result<PathBuf, DirError>;
 
-    /// Removes a database's data, its secrets and its marker, the marker last. What is gone already is
+    /// Removes a database's data, what was moved aside of it, its secrets and its marker, the marker last. What is gone already is
     /// no error. Refuses data that no marker of this uid claims, or that a server runs on.
     async fn remove(&self, site: &Site, db: &Database) -> Result<(), DirError>;
 

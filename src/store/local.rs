@@ -149,7 +149,11 @@ impl BackupStore for LocalStore {
             walk(root, &root.join(folder), &mut |key, path| {
                 if key.starts_with(&prefix) && !hidden(path) {
                     let bytes = fs::metadata(path)?.len();
-                    found.push(Object { key, bytes });
+                    found.push(Object {
+                        key,
+                        bytes,
+                        modified: None,
+                    });
                 }
                 Ok(())
             })?;

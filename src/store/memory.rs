@@ -21,6 +21,7 @@ struct State {
     objects: BTreeMap<String, Bytes>,
     down: Option<String>,
     keeps_half: bool,
+    expires: Option<u32>,
 }
 
 const PLACE: &str = "memory";
@@ -41,6 +42,11 @@ impl MemoryStore {
     /// From now on it says yes and keeps the first half of what it is given.
     pub fn set_keeps_half(&self, keeps_half: bool) {
         self.state().keeps_half = keeps_half;
+    }
+
+    /// From now on it says that it removes everything after so many days.
+    pub fn set_expires(&self, days: Option<u32>) {
+        self.state().expires = days;
     }
 
     /// Puts bytes under a key, whatever was there: damage done behind everybody's back.
@@ -98,6 +104,7 @@ impl BackupStore for MemoryStore {
             .map(|(key, bytes)| Object {
                 key: key.clone(),
                 bytes: bytes.len() as u64,
+                modified: None,
             })
             .collect())
     }
@@ -111,6 +118,11 @@ impl BackupStore for MemoryStore {
     async fn sweep(&self, _: &str, _: Timestamp) -> Result<u32, StoreError> {
         // An upload that is dropped leaves nothing here.
         self.up("sweep").map(|()| 0)
+    }
+
+    async fn expires(&self, _: &str) -> Result<Option<u32>, StoreError> {
+        self.up("ask for rules")?;
+        Ok(self.state().expires)
     }
 }
 

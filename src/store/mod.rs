@@ -51,6 +51,13 @@ pub trait BackupStore: Send + Sync + 'static {
     /// Removes what uploads below a prefix left behind that began before an instant and never
     /// ended; gives their number.
     async fn sweep(&self, prefix: &str, before: Timestamp) -> Result<u32, StoreError>;
+
+    /// Days after which the store itself removes objects below a prefix. `None`: it keeps them, or
+    /// does not say.
+    async fn expires(&self, prefix: &str) -> Result<Option<u32>, StoreError> {
+        let _ = prefix;
+        Ok(None)
+    }
 }
 
 /// An object being written. Dropped without `finish`, it never was; what it left is swept.
@@ -73,6 +80,8 @@ pub struct Object {
     pub key: String,
     /// Its size.
     pub bytes: u64,
+    /// When it was written, by the store's own clock, where it has one.
+    pub modified: Option<Timestamp>,
 }
 
 /// Why a store did not do as asked. Messages name the place and the store's own code, never a

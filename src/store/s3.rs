@@ -4,6 +4,7 @@
 //! virtual hosts nor the newer checksum headers. Every object is read back after it was written
 //! (see `execute::backup`), which no checksum header replaces.
 
+mod expiry;
 mod upload;
 
 use std::fmt;
@@ -267,6 +268,7 @@ impl BackupStore for S3Store {
                             .size()
                             .and_then(|n| u64::try_from(n).ok())
                             .unwrap_or(0),
+                        modified: object.last_modified().and_then(instant),
                     });
                 }
             }
@@ -309,9 +311,7 @@ impl BackupStore for S3Store {
                 .await
                 .map_err(|e| self.error("list unfinished uploads".to_owned(), &e))?;
             for upload in page.uploads() {
-                let begun = upload
-                    .initiated()
-                    .and_then(|at| DateTime::from_timestamp(at.secs(), at.subsec_nanos()));
+                let begun = upload.initiated().and_then(instant);
                 if let (Some(key), Some(id), Some(begun)) =
                     (upload.key(), upload.upload_id(), begun)
                     && begun < before
@@ -327,4 +327,30 @@ impl BackupStore for S3Store {
             id_marker = page.next_upload_id_marker().map(str::to_owned);
         }
     }
+
+    async fn expires(&self, prefix: &str) -> Result<Option<u32>, StoreError> {
+        let asked = self
+            .client
+            .get_bucket_lifecycle_configuration()
+            .bucket(&self.bucket)
+            .send()
+            .await;
+        match asked {
+            Ok(answer) => Ok(expiry::shortest(answer.rules(), &self.key(prefix))),
+            // There are no rules, or the server knows none.
+            Err(e)
+                if matches!(
+                    e.code(),
+                    Some("NoSuchLifecycleConfiguration" | "NotImplemented")
+                ) =>
+            {
+                Ok(None)
+            }
+            Err(e) => Err(self.error("ask for lifecycle rules".to_owned(), &e)),
+        }
+    }
+}
+
+fn instant(at: &aws_sdk_s3::primitives::DateTime) -> Option<Timestamp> {
+    DateTime::from_timestamp(at.secs(), at.subsec_nanos())
 }

@@ -3,17 +3,24 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chrono::TimeDelta;
 use futures_util::future::join_all;
 
 use super::finding;
 use crate::app::{archive, home};
 use crate::cli::{Finding, Health};
+use crate::model::{BackupPolicy, Clock, SystemClock, Timestamp};
 use crate::settings::{Settings, StorePlace, StoreRule};
 use crate::store::manifest::Layout;
 use crate::store::{BackupStore, read_small, write_small};
 
+/// Clocks that differ by more are worth a word.
+const SKEW: TimeDelta = TimeDelta::seconds(60);
+/// Days of a month, at least.
+const MONTH: u32 = 28;
 /// What is written, and must come back.
 const PROBE: &[u8] = b"db4sci doctor wrote this, and removes it at once\n";
 
@@ -50,13 +57,17 @@ async fn look(settings: &Settings, rule: &StoreRule) -> Finding {
     let mark = uuid::Uuid::new_v4().simple();
     let key = format!("{}@doctor/{mark}", root.root());
     let probed = match archive::store(rule) {
-        Ok(store) => probe(store.as_ref(), &key)
-            .await
-            .map(|took| (store.place(), took)),
+        Ok(store) => match probe(store.as_ref(), &key).await {
+            Ok((took, skew)) => Ok((store.place(), took, doubts(&store, root.root(), skew).await)),
+            Err(why) => Err(why),
+        },
         Err(why) => Err(why),
     };
     match probed {
-        Ok((place, took)) => {
+        Ok((place, _, Some((doubt, next)))) => {
+            finding(&what, Health::Warn, format!("{place}: {doubt}"), Some(next))
+        }
+        Ok((place, took, None)) => {
             let message = format!(
                 "{place}: written, found, read and removed in {} ms",
                 took.as_millis()
@@ -74,16 +85,46 @@ async fn look(settings: &Settings, rule: &StoreRule) -> Finding {
     }
 }
 
-/// Does with a small object all that backups need; how long that took.
-async fn probe(store: &dyn BackupStore, key: &str) -> Result<Duration, String> {
-    let began = Instant::now();
+/// What is wrong with a store that works, and what to do about it.
+async fn doubts(
+    store: &Arc<dyn BackupStore>,
+    root: &str,
+    skew: Option<TimeDelta>,
+) -> Option<(String, &'static str)> {
+    if let Some(skew) = skew.filter(|skew| skew.abs() > SKEW) {
+        let message = format!(
+            "its clock and this host's differ by {} s; from 15 minutes on it refuses all requests",
+            skew.num_seconds()
+        );
+        return Some((message, "set the clock of one of them: timedatectl"));
+    }
+    // A server that does not let us ask may have no rules, or hide them.
+    let days = store.expires(root).await.ok().flatten()?;
+    let kept = MONTH * BackupPolicy::default().retention.monthly;
+    (days < kept).then(|| {
+        let message = format!(
+            "a lifecycle rule of the bucket removes objects after {days} days, whatever the specs keep \
+             (by default some for {kept} days)"
+        );
+        (message, "end that rule: db4sci removes what nothing keeps")
+    })
+}
+
+/// Does with a small object all that backups need; how long that took, and how far the store's clock
+/// is ahead of this host's.
+async fn probe(
+    store: &dyn BackupStore,
+    key: &str,
+) -> Result<(Duration, Option<TimeDelta>), String> {
+    let (began, now) = (Instant::now(), SystemClock.now());
     write_small(store, key, PROBE)
         .await
         .map_err(|e| e.to_string())?;
     let found = found_and_read(store, key).await;
     // Whatever came of it, nothing stays.
     let removed = store.delete(key).await.map_err(|e| e.to_string());
-    found.and(removed)?;
+    let modified = found?;
+    removed?;
     let left = store.list(key).await.map_err(|e| e.to_string())?;
     if !left.is_empty() {
         return Err(format!(
@@ -91,17 +132,19 @@ async fn probe(store: &dyn BackupStore, key: &str) -> Result<Duration, String> {
             store.place()
         ));
     }
-    Ok(began.elapsed())
+    Ok((began.elapsed(), modified.map(|at| at - now)))
 }
 
-async fn found_and_read(store: &dyn BackupStore, key: &str) -> Result<(), String> {
+/// When the store says that it was written.
+async fn found_and_read(store: &dyn BackupStore, key: &str) -> Result<Option<Timestamp>, String> {
     let place = store.place();
     let listed = store.list(key).await.map_err(|e| e.to_string())?;
-    if !listed.iter().any(|o| o.key == key) {
+    let object = listed.into_iter().find(|o| o.key == key);
+    let Some(object) = object else {
         return Err(format!(
             "{place}: {key} was written, and is not in the list"
         ));
-    }
+    };
     let read = read_small(store, key, 1 << 10)
         .await
         .map_err(|e| e.to_string())?;
@@ -112,7 +155,7 @@ async fn found_and_read(store: &dyn BackupStore, key: &str) -> Result<(), String
             PROBE.len()
         ));
     }
-    Ok(())
+    Ok(object.modified)
 }
 
 /// Whether every store ends with a disk of the data.
@@ -175,5 +218,30 @@ mod tests {
     fn keys_of_this_host_alone_are_warned_of() {
         assert_eq!(readers(&[]).health, Health::Warn);
         assert_eq!(readers(&["age1…".to_owned()]).health, Health::Ok);
+    }
+
+    #[tokio::test]
+    async fn a_store_that_works_may_be_doubted() {
+        let memory = MemoryStore::default();
+        let store: Arc<dyn BackupStore> = Arc::new(memory.clone());
+        let doubt = async |skew: Option<i64>| {
+            let skew = skew.map(TimeDelta::seconds);
+            let doubt = doubts(&store, "prod/abc/", skew).await;
+            doubt.map(|(message, _)| message).unwrap_or_default()
+        };
+        assert_eq!(doubt(None).await, "");
+        assert_eq!(doubt(Some(59)).await, "");
+        assert!(doubt(Some(-61)).await.contains("differ by -61 s"));
+        memory.set_expires(Some(30));
+        let told = doubt(Some(0)).await;
+        assert!(
+            told.contains("after 30 days") && told.contains("for 168 days"),
+            "{told}"
+        );
+        memory.set_expires(Some(3650));
+        assert_eq!(doubt(None).await, "");
+        // Not allowed to ask.
+        memory.set_down(Some("AccessDenied"));
+        assert_eq!(doubt(None).await, "");
     }
 }

@@ -13,8 +13,13 @@ impl Desk {
         backup: Option<BackupId>,
     ) -> Result<String, String> {
         let db = &row.database;
+        let until = self.clock.now() + self.keep.data;
         let message = match &backup {
-            Some(id) => format!("{} is retired: {id} is its final backup", db.name),
+            Some(id) => format!(
+                "{} is retired: {id} is its final backup; its data is kept until {}",
+                db.name,
+                until.format("%F %H:%M UTC")
+            ),
             None => format!("{} is retired: it never had data", db.name),
         };
         let uid = db.uid;

@@ -15,6 +15,8 @@ use crate::model::guard::INNER_UID;
 use crate::model::{DataSeen, Database, Marker, MarkerState, Seen, Timestamp};
 use crate::runtime::DirError;
 
+/// The folder below the markers' that data is moved to.
+pub(super) const ASIDE: &str = ".aside";
 /// How often a lock is asked for that somebody holds.
 const LOCK_TRIES: u32 = 10;
 /// Between two times.
@@ -275,7 +277,7 @@ pub(super) fn give_up(
 
 fn move_aside(root: u32, db: &Database, now: Timestamp) -> Result<PathBuf, DirError> {
     let from = db.data_dir();
-    let aside = db.volume.path.join(MARKERS).join(".aside");
+    let aside = db.volume.path.join(MARKERS).join(ASIDE);
     folder(&aside, 0o700, root)?;
     let to = aside.join(format!("{}-{}", db.name, now.format("%Y%m%dT%H%M%S%.3fZ")));
     match fs::rename(&from, &to) {

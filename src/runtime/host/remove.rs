@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::durable::{at, sync_folder};
 use super::look::{contents, is_folder};
-use super::place::{hold, own, seen};
+use super::place::{ASIDE, hold, own, seen};
 use super::volume::MARKERS;
+use crate::model::guard::INNER_UID;
 use crate::model::{Database, Site};
 use crate::runtime::DirError;
 
@@ -32,6 +33,9 @@ pub(super) fn remove(state_dir: &Path, site: &Site, db: &Database) -> Result<(),
             None
         }
     };
+    for old in set_aside(db)? {
+        tree(&old)?;
+    }
     tree(&data)?;
     tree(&site.secrets_dir(&db.name))?;
     tree(&site.config_dir(&db.name))?;
@@ -45,6 +49,33 @@ pub(super) fn remove(state_dir: &Path, site: &Site, db: &Database) -> Result<(),
     }
     drop(held);
     tree(&gone)
+}
+
+/// Data of this uid that was moved aside: by a restore, say. What does not say whose it is stays.
+fn set_aside(db: &Database) -> Result<Vec<PathBuf>, DirError> {
+    let aside = db.volume.path.join(MARKERS).join(ASIDE);
+    let base = db.data_dir();
+    let mounts: Vec<PathBuf> = db.data_mounts().map(|(path, _)| path).collect();
+    if !is_folder(&aside).map_err(DirError::Refused)? {
+        return Ok(Vec::new());
+    }
+    let mut ours = Vec::new();
+    for name in contents(&aside).map_err(DirError::Refused)? {
+        let folder = aside.join(name);
+        let says = |mount: &PathBuf| {
+            let below = mount.strip_prefix(&base).ok()?;
+            fs::read_to_string(folder.join(below).join(INNER_UID)).ok()
+        };
+        let uid = db.uid.to_string();
+        if mounts
+            .iter()
+            .filter_map(says)
+            .any(|text| text.trim() == uid)
+        {
+            ours.push(folder);
+        }
+    }
+    Ok(ours)
 }
 
 /// Removes a folder with all that is in it; links are removed and not followed.

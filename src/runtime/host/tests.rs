@@ -295,6 +295,58 @@ async fn only_mydb_admin_is_given_up_and_what_was_left_is_kept() {
 }
 
 #[tokio::test]
+async fn what_is_removed_is_this_database_s_and_nobody_else_s() {
+    let place = Place::initialised().await;
+    let remove = async |db: &Database| place.dirs.remove(&place.site, db).await;
+    let other = Database {
+        uid: Uid(uuid::Uuid::from_u128(99)),
+        ..place.db.clone()
+    };
+    refusal(remove(&other).await.unwrap_err());
+    let aside = place.db.volume.path.join(".db4sci/.aside");
+    for (name, uid) in [("a", place.db.uid), ("b", other.uid)] {
+        fs::create_dir_all(aside.join(name).join("data")).unwrap();
+        fs::write(aside.join(name).join("data/db4sci-uid"), format!("{uid}\n")).unwrap();
+    }
+    let secrets = place.site.secrets_dir(&place.db.name);
+    fs::create_dir_all(&secrets).unwrap();
+    fs::write(secrets.join("admin"), "secret").unwrap();
+    // Not while a server holds the lock.
+    let lock = fs::File::open(place.db.marker_dir().join("lock")).unwrap();
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    assert!(refusal(remove(&place.db).await.unwrap_err()).contains("a server runs"));
+    assert!(place.data().join("PG_VERSION").exists() && aside.join("a").exists());
+    drop(lock);
+    remove(&place.db).await.unwrap();
+    for gone in [
+        &place.db.data_dir(),
+        &place.db.marker_dir(),
+        &secrets,
+        &aside.join("a"),
+    ] {
+        assert!(!gone.exists(), "{}", gone.display());
+    }
+    assert!(aside.join("b").exists());
+    assert_eq!(place.dirs.look(&place.db).await, Seen::Absent);
+    // Once more, as after a crash.
+    remove(&place.db).await.unwrap();
+    // What no marker claims stays.
+    fs::create_dir_all(place.data()).unwrap();
+    fs::write(place.data().join("PG_VERSION"), "17\n").unwrap();
+    refusal(remove(&place.db).await.unwrap_err());
+    assert!(place.data().join("PG_VERSION").exists());
+}
+
+#[tokio::test]
+async fn a_removal_that_was_cut_off_goes_on() {
+    let place = Place::initialised().await;
+    // Half of the data is gone; the marker still says whose it is.
+    fs::remove_dir_all(place.data()).unwrap();
+    place.dirs.remove(&place.site, &place.db).await.unwrap();
+    assert!(!place.db.data_dir().exists() && !place.db.marker_dir().exists());
+}
+
+#[tokio::test]
 async fn data_under_a_running_server_is_not_moved_aside() {
     let place = Place::new();
     place.dirs.prepare(&place.db).await.unwrap();
