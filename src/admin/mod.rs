@@ -20,7 +20,7 @@ pub mod offline;
 pub mod quote;
 pub mod tables;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod vault;
 
 pub use applier::{Applier, ApplierStatus, MydbAdmin};

@@ -17,7 +17,7 @@ use crate::store::Stores;
 
 use super::history::{History, Place, history, manifest};
 use super::rejoin::{self, Rejoined};
-use super::tombstones::{retired_again, tombstones};
+use super::tombstones::{retired_again, tombstones, unknown_to};
 use super::{archive, daemon, home, lock};
 
 /// What becomes of what was retired.
@@ -84,8 +84,9 @@ async fn bring(
         .map_err(|e| format!("{e}; nothing was changed"))?;
     let mut backups = Vec::new();
     let mode = settings.mode.as_str();
-    let (tombstones, unread) = tombstones(stores, mode, &recovered.instance).await?;
+    let (mut tombstones, unread) = tombstones(stores, mode, &recovered.instance).await?;
     recovered.problems.extend(unread);
+    unknown_to(&book, recovered.as_of, &mut tombstones);
     for (name, row) in book.rows() {
         let (mut found, newer) = of_database(stores, &all.places, row, &args.only).await;
         if tombstones.contains_key(&row.database.uid) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::admin::{Book, NewEntry};
-use crate::model::{Change, Database, Outcome, Uid, WantedState};
+use crate::model::{Change, Database, Outcome, Timestamp, Uid, WantedState};
 use crate::store::manifest::{TOMBSTONE, TombstoneFile};
 use crate::store::{Stores, read_small};
 
@@ -28,14 +28,32 @@ pub(super) async fn tombstones(
                 .map_err(|e| e.to_string())
                 .and_then(|bytes| TombstoneFile::read(&bytes));
             match read {
+                // One that a store kept from an earlier time counts for nothing.
                 Ok(file) => {
-                    found.insert(file.uid, file);
+                    let newest: &mut TombstoneFile = found.entry(file.uid).or_insert(file.clone());
+                    if newest.retired < file.retired {
+                        *newest = file;
+                    }
                 }
                 Err(why) => problems.push(format!("store {name}: {}: {why}", object.key)),
             }
         }
     }
     Ok((found, problems))
+}
+
+/// Leaves those that the memory which is brought back cannot know of. Of what was before, it knows more:
+/// a database may have been taken back while a store did not answer.
+pub(super) fn unknown_to(
+    book: &Book,
+    as_of: Timestamp,
+    tombstones: &mut BTreeMap<Uid, TombstoneFile>,
+) {
+    let retired: BTreeMap<Uid, bool> = book
+        .rows()
+        .map(|(_, row)| (row.database.uid, row.retired.is_some()))
+        .collect();
+    tombstones.retain(|uid, file| file.retired > as_of && retired.get(uid) == Some(&false));
 }
 
 /// Entries that retire again what was retired after the memory that is brought back was saved.
@@ -49,9 +67,6 @@ pub(super) fn retired_again(
         let Some(tombstone) = tombstones.get(&db.uid) else {
             continue;
         };
-        if row.retired.is_some() {
-            continue;
-        }
         let message = format!(
             "{name} was retired at {}, as its tombstone in the store says",
             tombstone.retired.format("%F %T UTC")
@@ -65,10 +80,86 @@ pub(super) fn retired_again(
             });
             entries.push(entry(Change::Admitted { database }));
         }
+        if row.over.is_some() {
+            entries.push(entry(Change::Resumed));
+        }
         entries.push(entry(Change::Retired {
             uid: db.uid,
             backup: tombstone.last.clone(),
         }));
     }
     entries
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::testing::{admitted, database, entry, instant, name, new};
+    use crate::model::{Override, OverrideState, Who};
+
+    fn tombstone(retired: i64) -> BTreeMap<Uid, TombstoneFile> {
+        let uid = database("genomics", 32011).uid;
+        let file = TombstoneFile {
+            version: 1,
+            name: name("genomics"),
+            uid,
+            retired: instant(retired),
+            last: None,
+        };
+        [(uid, file)].into()
+    }
+
+    fn book(changes: Vec<NewEntry>) -> Book {
+        let mut book = Book::new();
+        for (new, seq) in changes.into_iter().zip(1..) {
+            book.check(&new).unwrap();
+            book.apply(&entry(seq, new)).unwrap();
+        }
+        book
+    }
+
+    #[test]
+    fn what_was_retired_after_the_memory_ends_is_retired_again() {
+        let by = Override {
+            state: OverrideState::Running,
+            until: None,
+            reason: String::new(),
+            who: Who::Daemon,
+            since: instant(2),
+        };
+        let over = new("genomics", Change::Overridden { by });
+        let mut book = book(vec![admitted(database("genomics", 32011)), over]);
+        let mut later = tombstone(10);
+        unknown_to(&book, instant(5), &mut later);
+        let entries = retired_again(&book, &later);
+        for new in entries {
+            book.check(&new).unwrap();
+            let next = entry(book.head().seq + 1, new);
+            book.apply(&next).unwrap();
+        }
+        let row = book.row(&name("genomics")).unwrap();
+        assert_eq!(row.wanted(), WantedState::Retired);
+        assert!(row.retired.is_some());
+        // Once is enough.
+        let mut again = tombstone(10);
+        unknown_to(&book, instant(5), &mut again);
+        assert!(again.is_empty());
+    }
+
+    #[test]
+    fn a_memory_that_is_newer_than_a_tombstone_knows_better() {
+        // It was taken back while that store did not answer.
+        let book = book(vec![admitted(database("genomics", 32011))]);
+        for as_of in [10, 11] {
+            let mut stale = tombstone(10);
+            unknown_to(&book, instant(as_of), &mut stale);
+            assert!(stale.is_empty(), "{as_of}");
+        }
+        let mut unknown = tombstone(10);
+        unknown_to(&Book::new(), instant(1), &mut unknown);
+        assert!(
+            unknown.is_empty(),
+            "a database that the memory does not know"
+        );
+    }
 }

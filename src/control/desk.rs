@@ -221,7 +221,12 @@ impl Desk {
             stores: &stores,
             answers: row.initialised && view.is_some_and(|view| view.phase == Phase::Ready),
             initialised: row.initialised,
-            retirement: retirement(row),
+            // Until all is known it is backed up as before: its way out begins after that.
+            retirement: match retirement(row) {
+                Retirement::Asked(_) if self.frozen() => Retirement::None,
+                other => other,
+            },
+            last: row.retired.as_ref().and_then(|(_, last)| last.as_ref()),
             tombstone: row.tombstone,
             keep: self.keep,
             unsaved: self.unsaved(row),
@@ -384,7 +389,9 @@ pub(super) fn retirement(row: &Row) -> Retirement {
     }
     let since = row.retired.as_ref().map(|(at, _)| *at);
     match row.wanted() {
-        WantedState::Retired => since.map_or(Retirement::Asked(row.admitted_at), Retirement::Done),
+        WantedState::Retired => {
+            since.map_or(Retirement::Asked(row.retire_asked()), Retirement::Done)
+        }
         WantedState::Running | WantedState::Stopped | WantedState::Maintenance => Retirement::None,
     }
 }

@@ -332,6 +332,7 @@ fn fresh(row: &Row, stores: &[String], before: Option<&DatabaseView>, now: Times
         answers: true,
         initialised: row.initialised,
         retirement: super::desk::retirement(row),
+        last: None,
         tombstone: row.tombstone,
         keep: KeepRetired::default(),
         unsaved: 0,

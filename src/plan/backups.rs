@@ -45,6 +45,8 @@ pub struct Known<'a> {
     pub initialised: bool,
     /// How far its retirement is.
     pub retirement: Retirement,
+    /// The final backup that it was retired on.
+    pub last: Option<&'a BackupId>,
     /// Whether the stores say so.
     pub tombstone: Tombstone,
     /// How long what is retired is kept.
@@ -98,10 +100,11 @@ pub enum Work {
 /// What to do now, the most urgent first; `None`: nothing.
 pub fn due(known: &Known<'_>, now: Timestamp) -> Option<Work> {
     let taken = match known.retirement {
-        Retirement::None | Retirement::Asked(_) if known.tombstone != Tombstone::None => {
-            return Some(Work::TakeTombstone);
-        }
-        Retirement::None => take(known, now),
+        // A store that does not let it go keeps nobody from being backed up.
+        Retirement::None => take(known, now).or_else(|| {
+            let lies = known.tombstone != Tombstone::None;
+            lies.then_some(Work::TakeTombstone)
+        }),
         Retirement::Asked(asked) => return retire(known, asked, now),
         Retirement::Done(_) if known.tombstone == Tombstone::Due => {
             return Some(Work::SetTombstone);

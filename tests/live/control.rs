@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use db4sci::model::view::Phase;
 use db4sci::model::{Change, Entry, Reason};
 
 use crate::host::{Host, LONG, MariaDB, Postgres, SOON, eventually, run, throughout};
@@ -78,6 +79,10 @@ fn a_watcher_misses_its_heartbeat_when_something_is_wrong() {
     };
     three_more("it beats");
     host.ok(&["maintenance", "on", "mydb_admin"]);
+    eventually(SOON, "hands off", || match host.view("mydb_admin") {
+        Some(view) if view.phase == Phase::Maintenance => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
     // One may be on its way.
     let at_most = beats() + 1;
     throughout(Duration::from_secs(5), "it is silent", || {
@@ -92,7 +97,7 @@ fn a_watcher_misses_its_heartbeat_when_something_is_wrong() {
     host.ok(&["resume", "mydb_admin"]);
     three_more("it beats again");
     host.kill();
-    let at_most = beats();
+    let at_most = beats() + 1;
     throughout(Duration::from_secs(3), "it is silent", || {
         let now = beats();
         (now <= at_most).then_some(()).ok_or(format!("{now}"))

@@ -73,7 +73,7 @@ fn place(backup: &BackupView) -> PathBuf {
 /// No job and no throwaway server is left, and no job's folder.
 #[track_caller]
 fn nothing_is_left(host: &Host) {
-    host::eventually(host::SOON, "jobs are gone", || {
+    host::eventually(host::LONG, "jobs are gone", || {
         let instance = std::fs::read_to_string(host.path("state/instance")).unwrap();
         let filter = format!("label=db4sci.work-instance={}", instance.trim());
         let left = host.docker(&["ps", "-aq", "--filter", &filter]);

@@ -194,6 +194,13 @@ fn lose_stopped(host: &mut Host) {
     for container in host.containers() {
         host.docker(&["rm", "-f", "-v", &container.id()]);
     }
+    // Jobs outlive a daemon that was killed, and write into its folders.
+    let instance = fs::read_to_string(host.path("state/instance")).unwrap();
+    let filter = format!("label=db4sci.work-instance={}", instance.trim());
+    let jobs = host.docker(&["ps", "-aq", "--filter", &filter]);
+    for job in jobs.lines() {
+        host.docker(&["rm", "-f", "-v", job]);
+    }
     let (state, store) = (host.path("state"), host.path("store-copied"));
     fs::rename(state.join("backups"), &store).unwrap();
     for gone in [&state, &host.path("volume")] {

@@ -174,7 +174,6 @@ fn what_was_kept_for_long_enough_is_removed_and_its_last_backup_stays() {
 #[test]
 fn data_stays_when_its_last_backup_is_damaged() {
     let mut host = Host::new();
-    host.set("DB4SCI_RETIRED_DATA", "10s");
     host.spec("genomics", Postgres, &[]);
     host.start();
     host.ready(&["genomics"]);
@@ -196,6 +195,9 @@ fn data_stays_when_its_last_backup_is_damaged() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(&object, bytes).unwrap();
+    host.stop();
+    host.set("DB4SCI_RETIRED_DATA", "1s");
+    host.start();
     eventually(LONG, "the removal is refused", || {
         let told = host.told_events("copy");
         let refused = told.contains("the data of copy stays");

@@ -19,11 +19,14 @@ impl Book {
             | Change::PasswordShown { uid }
             | Change::Initialised { uid }
             | Change::Inspected { uid, .. }
-            | Change::RestoreBegan { uid, .. }
             | Change::RestoreEnded { uid }
             | Change::RecoverAsked { uid }
             | Change::TombstoneSet { uid }
             | Change::TombstoneTaken { uid } => self.check_uid(new, *uid),
+            Change::RestoreBegan { uid, .. } => {
+                self.check_uid(new, *uid)?;
+                self.check_row(new)?.gone().map_or(Ok(()), Err)
+            }
             Change::RemovalBegan { uid } => {
                 self.check_uid(new, *uid)?;
                 let row = self.check_row(new)?;
@@ -67,8 +70,8 @@ impl Book {
             Change::Retired { uid, .. } => {
                 self.check_uid(new, *uid)?;
                 let row = self.check_row(new)?;
-                // Wanted again while its final backup was proven: it goes on.
-                match row.database.state {
+                // Wanted again while its final backup was proven, perhaps by an override: it goes on.
+                match row.wanted() {
                     WantedState::Retired => Ok(()),
                     WantedState::Running | WantedState::Stopped | WantedState::Maintenance => Err(
                         format!("`{}` is not to be retired any more", row.database.name),

@@ -190,7 +190,7 @@ impl Book {
             Change::Retired { uid: _, backup } => {
                 let row = self.change(entry)?;
                 row.retired = Some((at, backup.clone()));
-                row.tombstone = row.tombstone.max(Tombstone::Due);
+                row.tombstone = Tombstone::Due;
             }
             Change::TombstoneSet { uid: _ } => self.change(entry)?.tombstone = Tombstone::Lies,
             Change::TombstoneTaken { uid: _ } => self.change(entry)?.tombstone = Tombstone::None,
@@ -211,7 +211,11 @@ impl Book {
                 row.quarantined = None;
             }
             Change::Overridden { by } => self.change(entry)?.over = Some(by.clone()),
-            Change::Resumed => self.change(entry)?.over = None,
+            Change::Resumed => {
+                let row = self.change(entry)?;
+                row.over = None;
+                row.resumed_at = Some(at);
+            }
             Change::RestartAsked => self.change(entry)?.restart_asked = Some(at),
             Change::RetryAsked => {
                 let row = self.change(entry)?;

@@ -39,6 +39,8 @@ pub struct Row {
     pub tombstone: Tombstone,
     /// How far it is gone, long after it was retired.
     pub end: Option<End>,
+    /// When the last override ended.
+    pub resumed_at: Option<Timestamp>,
     /// A person's override in force. Ended by `Resumed`, never by the clock alone.
     pub over: Option<Override>,
     /// Since when and why it is left alone. Ended by `RetryAsked`.
@@ -77,6 +79,7 @@ impl Row {
             retired: None,
             tombstone: Tombstone::None,
             end: None,
+            resumed_at: None,
             over: None,
             quarantined: None,
             refused: None,
@@ -98,6 +101,13 @@ impl Row {
             Some(OverrideState::Maintenance) => WantedState::Maintenance,
             None => self.database.state,
         }
+    }
+
+    /// Since when it is to be retired, if it is: whatever it was before, an override that ended since
+    /// let it be written to.
+    pub fn retire_asked(&self) -> Timestamp {
+        self.resumed_at
+            .map_or(self.admitted_at, |at| at.max(self.admitted_at))
     }
 
     /// Why nothing can be wanted of a database that is gone, or on its way.

@@ -25,6 +25,9 @@ impl Desk {
                 (format!("restore test of {}", id.insert(chosen)), true)
             }
             WorkAsk::Restore { from, copy } => {
+                if let (None, Some(why)) = (&copy, row.gone()) {
+                    return Err(why);
+                }
                 let backup = self.chosen(row, Some(from))?;
                 self.free(copy.as_ref())?;
                 let place = copy

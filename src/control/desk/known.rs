@@ -84,7 +84,10 @@ impl Desk {
         let thawed = self.freeze.change(|state| state.thawed.clone());
         let mut unknown = unknown(&self.known_now(), &found, &thawed);
         for id in &unknown.adopt {
-            if let Err(error) = self.archive.adopt(id).await {
+            // A store that was given up may list what it cannot give.
+            if let Err(error) = self.archive.adopt(id).await
+                && !thawed.contains(&id.store)
+            {
                 unknown
                     .frozen
                     .push(format!("{id} cannot be looked at: {error}"));

@@ -5,6 +5,9 @@ use crate::admin::Row;
 use crate::execute::failpoint::failpoint;
 use crate::model::{BackupId, Change, Outcome};
 
+/// Why nothing is removed.
+const FROZEN: &str = "nothing is removed until all that lives is known; see: db4sci status";
+
 impl Desk {
     /// Writes that a database is retired; the reconciler stops it.
     pub(super) async fn retire(
@@ -33,6 +36,9 @@ impl Desk {
     pub(super) async fn prune(&self, row: &Row, ids: Vec<BackupId>) -> Result<String, String> {
         let mut removed = 0;
         for id in ids {
+            if self.frozen() {
+                return Err(format!("{removed} backups were removed; {FROZEN}"));
+            }
             if let Some(backup) = row.backups.get(&id) {
                 let why = "nothing keeps it any more";
                 let done = self.archive.remove(backup, why).await;
@@ -66,8 +72,7 @@ impl Desk {
     /// Takes that back.
     pub(super) async fn take_tombstone(&self, row: &Row) -> Result<String, String> {
         let db = &row.database;
-        let stores = self.stores_of(db);
-        let taken = self.archive.take_tombstone(db, &stores).await;
+        let taken = self.archive.take_tombstone(db).await;
         taken.map_err(|e| e.to_string())?;
         let message = format!("the stores no longer say that {} is retired", db.name);
         let change = Change::TombstoneTaken { uid: db.uid };
@@ -87,9 +92,15 @@ impl Desk {
                 self.proven(row, last).await?;
             }
             let message = match last.first() {
-                Some(last) => format!("{name}: its data is removed; {last} has all of it"),
+                Some(last) => {
+                    format!("{name}: its data is removed; {last} has all of it as of its dump")
+                }
                 None => format!("{name}: what is left of it is removed; it never had data"),
             };
+            // It may have taken hours to read the backup.
+            if self.frozen() {
+                return Err(format!("the data of {name} stays: {FROZEN}"));
+            }
             failpoint("remove.before");
             let change = Change::RemovalBegan { uid };
             self.note(name, Outcome::Done, message, change).await?;

@@ -38,20 +38,20 @@ impl Archive {
         Ok(())
     }
 
-    /// Removes it; none there is no error.
+    /// Removes it from all stores of the settings, whichever it was written to; none there is no
+    /// error.
     ///
     /// # Errors
-    /// As the first store that does not.
-    pub async fn take_tombstone(
-        &self,
-        db: &Database,
-        stores: &[String],
-    ) -> Result<(), BackupError> {
+    /// As the last store that does not; the others have none then.
+    pub async fn take_tombstone(&self, db: &Database) -> Result<(), BackupError> {
         let key = self.layout.tombstone(&db.name, db.uid);
-        for name in stores {
-            self.store(name)?.delete(&key).await?;
+        let mut done = Ok(());
+        for store in self.stores.values() {
+            if let Err(error) = store.delete(&key).await {
+                done = Err(error.into());
+            }
         }
-        Ok(())
+        done
     }
 
     /// Whether all of a backup lies in its store as it was written; every byte is read.

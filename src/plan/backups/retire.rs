@@ -2,12 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use chrono::TimeDelta;
+
 use super::{Fate, Known, Retirement, Work, attempt, own};
 use crate::model::{Backup, BackupId, BackupKind, BackupState, End, Slot, Timestamp};
 
+/// A final backup that is not proven yet counts for this long from its end on.
+const UNPROVEN: TimeDelta = TimeDelta::hours(24);
+/// One that is proven counts for this long after that: retirement follows at once, and where something
+/// came in between, the server went on being written to.
+const PROVEN: TimeDelta = TimeDelta::minutes(10);
+
 /// The way out, one step at a time: a final backup in every store, a restore test of one of them,
-/// and then it may be retired: not while a store waits for its next attempt, or had the last one. What
-/// never had data has nothing to save.
+/// and then it may be retired: not while a store waits for its next attempt, or had the last one, and
+/// not on a backup of long ago. What never had data has nothing to save.
 pub(super) fn retire(known: &Known<'_>, asked: Timestamp, now: Timestamp) -> Option<Work> {
     if !known.initialised {
         return Some(Work::Retire(None));
@@ -16,7 +24,14 @@ pub(super) fn retire(known: &Known<'_>, asked: Timestamp, now: Timestamp) -> Opt
     if own.iter().any(|b| b.state == BackupState::Running) {
         return None;
     }
-    let last = |b: &Backup| b.kind == BackupKind::Final && b.started >= asked;
+    let recent = |at: Option<Timestamp>, span| at.is_some_and(|at| now <= at + span);
+    let last = |b: &Backup| {
+        let counts = match b.state {
+            BackupState::Verified => recent(b.verified, PROVEN),
+            _ => recent(b.finished, UNPROVEN),
+        };
+        b.kind == BackupKind::Final && b.started >= asked && counts
+    };
     if known.answers {
         let taken = attempt(known, &own, Slot::at(asked), BackupKind::Final, now, last);
         if taken.is_some() {
@@ -47,14 +62,16 @@ pub(super) fn remove(known: &Known<'_>, since: Timestamp, now: Timestamp) -> Opt
     (!known.initialised || !last.is_empty()).then_some(Work::Remove(last))
 }
 
-/// The verified backups of its last state.
+/// The verified backups of its last state: the one that it was retired on, in whatever stores.
 pub(super) fn final_backups(known: &Known<'_>) -> Vec<BackupId> {
-    let own = own(known);
-    let newest = own.iter().find(|b| b.kind == BackupKind::Final);
-    let last = |b: &&&Backup| newest.is_some_and(|newest| newest.id.slot == b.id.slot);
-    own.iter()
+    let Some(last) = known.last else {
+        return Vec::new();
+    };
+    let same = |b: &&&Backup| (b.id.slot, b.id.attempt) == (last.slot, last.attempt);
+    own(known)
+        .iter()
         .filter(|b| b.kind == BackupKind::Final && b.state == BackupState::Verified)
-        .filter(last)
+        .filter(same)
         .map(|b| b.id.clone())
         .collect()
 }

@@ -51,6 +51,7 @@ fn asked(db: &Database, backups: &[Backup], now: &str) -> Option<Work> {
         answers: true,
         initialised: true,
         retirement: Retirement::None,
+        last: None,
         tombstone: Tombstone::None,
         keep: KeepRetired::default(),
         unsaved: 0,
@@ -182,6 +183,7 @@ fn freshness_is_counted_from_the_dumps_beginning_and_from_the_first_data() {
         answers: true,
         initialised: true,
         retirement: Retirement::None,
+        last: None,
         tombstone: Tombstone::None,
         keep: KeepRetired::default(),
         unsaved: 0,
@@ -232,6 +234,7 @@ fn what_is_retired_has_a_final_verified_backup_or_never_had_data() {
             answers,
             initialised,
             retirement: Retirement::Asked(asked),
+            last: None,
             tombstone: Tombstone::None,
             keep: KeepRetired::default(),
             unsaved: 0,
@@ -256,9 +259,18 @@ fn what_is_retired_has_a_final_verified_backup_or_never_had_data() {
         Some(Work::Verify(last.id.clone()))
     );
     last.state = BackupState::Verified;
+    last.verified = Some(at("2026-03-05T10:29:50Z"));
     assert_eq!(
         step(&all(&last), true, false),
         Some(Work::Retire(Some(last.id.clone())))
+    );
+    // Something came in between, and the server went on being written to: it is not the last state.
+    last.verified = Some(at("2026-03-05T10:15:00Z"));
+    assert_eq!(step(&all(&last), true, false), None);
+    let again = step(&all(&last), true, true);
+    assert!(
+        matches!(again, Some(Work::Take { attempt: 2, .. })),
+        "{again:?}"
     );
     // One that could not be restored is no final backup.
     last.state = BackupState::Damaged;
@@ -281,6 +293,7 @@ fn nothing_is_retired_before_every_store_has_its_final_backup() {
             tried.iter().map(|(attempt, state)| {
                 let mut last = backup(&db, "2026-03-05T10:00:00Z", *attempt, *state);
                 last.kind = BackupKind::Final;
+                last.verified = (*state == Verified).then(|| at(now));
                 (*store).clone_into(&mut last.id.store);
                 (last.id.clone(), last)
             })
@@ -293,6 +306,7 @@ fn nothing_is_retired_before_every_store_has_its_final_backup() {
             answers: true,
             initialised: true,
             retirement: Retirement::Asked(asked),
+            last: None,
             tombstone: Tombstone::None,
             keep: KeepRetired::default(),
             unsaved: 0,
@@ -334,6 +348,7 @@ fn a_ledger_that_grew_is_saved_before_its_schedule_but_not_all_the_time() {
             answers: true,
             initialised: true,
             retirement: Retirement::None,
+            last: None,
             tombstone: Tombstone::None,
             keep: KeepRetired::default(),
             unsaved,
@@ -366,6 +381,7 @@ fn gone(
     let db = db();
     let backups = backups.iter().map(|b| (b.id.clone(), b.clone())).collect();
     let stores = ["local".to_owned()];
+    let id = last(BackupState::Verified).id;
     let mut known = Known {
         db: &db,
         since: at("2026-03-01T12:00:00Z"),
@@ -374,6 +390,7 @@ fn gone(
         answers: false,
         initialised: true,
         retirement,
+        last: Some(&id),
         tombstone: Tombstone::Lies,
         keep: KeepRetired::default(),
         unsaved: 0,
@@ -393,8 +410,12 @@ fn the_stores_are_told_of_a_retirement_and_of_its_end() {
     // Wanted again, before the tombstone was written or after.
     for tombstone in [Tombstone::Due, Tombstone::Lies] {
         assert_eq!(step(Retirement::None, tombstone), Some(Work::TakeTombstone));
-        let again = Retirement::Asked(at(RETIRED));
-        assert_eq!(step(again, tombstone), Some(Work::TakeTombstone));
+        // A store that does not let it go keeps nobody from being backed up.
+        let answers = |known: &mut Known<'_>| {
+            (known.tombstone, known.answers) = (tombstone, true);
+        };
+        let taken = gone(&last, Retirement::None, answers, "2026-03-06T02:30:00Z").0;
+        assert!(matches!(taken, Some(Work::Take { .. })), "{taken:?}");
     }
     assert_eq!(step(Retirement::None, Tombstone::None), None);
 }

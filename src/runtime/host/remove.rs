@@ -4,7 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::durable::{at, sync_folder};
+use super::durable::{at, read_small, sync_folder};
 use super::look::{contents, is_folder};
 use super::place::{ASIDE, hold, own, seen};
 use super::volume::MARKERS;
@@ -41,7 +41,11 @@ pub(super) fn remove(state_dir: &Path, site: &Site, db: &Database) -> Result<(),
     tree(&site.config_dir(&db.name))?;
     // Out of the way in one step: half a marker would be nobody's.
     let place = db.marker_dir();
-    let gone = db.volume.path.join(MARKERS).join(".gone");
+    let gone = db
+        .volume
+        .path
+        .join(MARKERS)
+        .join(format!(".gone-{}", db.uid));
     tree(&gone)?;
     match fs::rename(&place, &gone) {
         Err(e) if e.kind() != ErrorKind::NotFound => return Err(at(&place, &e)),
@@ -60,11 +64,14 @@ fn set_aside(db: &Database) -> Result<Vec<PathBuf>, DirError> {
         return Ok(Vec::new());
     }
     let mut ours = Vec::new();
-    for name in contents(&aside).map_err(DirError::Refused)? {
-        let folder = aside.join(name);
+    for entry in fs::read_dir(&aside).map_err(|e| at(&aside, &e))? {
+        let folder = entry.map_err(|e| at(&aside, &e))?.path();
+        // What lies in there is the database's own user's to write: a link, a pipe.
         let says = |mount: &PathBuf| {
             let below = mount.strip_prefix(&base).ok()?;
-            fs::read_to_string(folder.join(below).join(INNER_UID)).ok()
+            read_small(&folder.join(below).join(INNER_UID))
+                .ok()
+                .flatten()
         };
         let uid = db.uid.to_string();
         if mounts

@@ -304,7 +304,12 @@ async fn what_is_removed_is_this_database_s_and_nobody_else_s() {
     };
     refusal(remove(&other).await.unwrap_err());
     let aside = place.db.volume.path.join(".db4sci/.aside");
-    for (name, uid) in [("a", place.db.uid), ("b", other.uid)] {
+    // Of many, two are its own.
+    let others = ["b", "c", "d", "e", "f"].map(|name| (name, other.uid));
+    for (name, uid) in others
+        .into_iter()
+        .chain([("a", place.db.uid), ("g", place.db.uid)])
+    {
         fs::create_dir_all(aside.join(name).join("data")).unwrap();
         fs::write(aside.join(name).join("data/db4sci-uid"), format!("{uid}\n")).unwrap();
     }
@@ -323,6 +328,7 @@ async fn what_is_removed_is_this_database_s_and_nobody_else_s() {
         &place.db.marker_dir(),
         &secrets,
         &aside.join("a"),
+        &aside.join("g"),
     ] {
         assert!(!gone.exists(), "{}", gone.display());
     }
