@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::admin::NewEntry;
+use crate::admin::{Book, NewEntry};
 use crate::model::{Change, Clock, Database, DbName, Entry, Outcome, Timestamp, Who};
 
 /// Always the same instant.
@@ -80,4 +80,14 @@ pub(crate) fn note(seq: u64, message: &str) -> Entry {
     let mut new = new("genomics", Change::Noted);
     new.message = message.to_owned();
     entry(seq, new)
+}
+
+/// A book with these changes accepted, numbered from 1.
+pub(crate) fn book(changes: Vec<NewEntry>) -> Book {
+    let mut book = Book::new();
+    for (new, seq) in changes.into_iter().zip(1..) {
+        book.check(&new).unwrap();
+        book.apply(&entry(seq, new)).unwrap();
+    }
+    book
 }

@@ -38,7 +38,7 @@ pub(super) async fn beat(
             return stop.cancelled().await;
         }
     };
-    let mut told = None;
+    let mut silent = false;
     loop {
         // Cancel-safe: a beat that is cut off is a missed one.
         tokio::select! {
@@ -50,12 +50,10 @@ pub(super) async fn beat(
             Some(why) => Some(why),
             None => send(&client, &url).await.err(),
         };
-        if why != told
-            && let Some(why) = &why
-        {
+        if let (Some(why), false) = (&why, silent) {
             tracing::warn!(why, "no heartbeat is sent");
         }
-        told = why;
+        silent = why.is_some();
     }
 }
 

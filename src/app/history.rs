@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::model::{DbName, Segment, Uid};
 use crate::settings::Settings;
-use crate::store::manifest::{MANIFEST, MANIFEST_LIMIT, Manifest, segment_of};
+use crate::store::manifest::{MANIFEST, MANIFEST_LIMIT, Manifest, TOMBSTONE, segment_of};
 use crate::store::{BackupStore, Stores, read_small};
 
 use super::archive;
@@ -45,6 +45,8 @@ pub(super) struct Piece {
 pub(super) struct History {
     pub(super) places: Vec<Place>,
     pub(super) pieces: Vec<Piece>,
+    /// Stores and keys of tombstones.
+    pub(super) tombstones: Vec<(String, String)>,
 }
 
 /// Lets an instance begin although the stores hold the history of another one.
@@ -105,6 +107,8 @@ pub(super) async fn history(stores: &Stores, mode: &str) -> Result<History, Stri
         for object in objects.map_err(|e| format!("store {name}: {e}"))? {
             if let Some(prefix) = object.key.strip_suffix(MANIFEST) {
                 found.places.extend(place(name, prefix));
+            } else if object.key.ends_with(&format!("/{TOMBSTONE}")) {
+                found.tombstones.push((name.clone(), object.key));
             } else if let Some((instance, segment)) = segment_of(&object.key) {
                 found.pieces.push(Piece {
                     store: name.clone(),

@@ -46,6 +46,8 @@ pub(super) async fn recover(settings: &Settings, args: RecoverArgs) -> Result<Re
     let instance = chosen(&all, args.instance.as_deref())?;
     all.places.retain(|place| place.instance == instance);
     all.pieces.retain(|piece| piece.instance == instance);
+    let own = |key: &String| key.split('/').nth(1) == Some(&instance);
+    all.tombstones.retain(|(_, key)| own(key));
     let coming = state_dir.join(COMING);
     home::make_folder(&coming, 0o700)?;
     let done = bring(settings, &args, &stores, &all, instance, &coming).await;
@@ -83,8 +85,7 @@ async fn bring(
     ring.opens(&home::keys(state_dir), &book)
         .map_err(|e| format!("{e}; nothing was changed"))?;
     let mut backups = Vec::new();
-    let mode = settings.mode.as_str();
-    let (mut tombstones, unread) = tombstones(stores, mode, &recovered.instance).await?;
+    let (mut tombstones, unread) = tombstones(stores, &all.tombstones).await;
     recovered.problems.extend(unread);
     unknown_to(&book, recovered.as_of, &mut tombstones);
     for (name, row) in book.rows() {

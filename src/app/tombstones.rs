@@ -4,42 +4,35 @@ use std::collections::BTreeMap;
 
 use crate::admin::{Book, NewEntry};
 use crate::model::{Change, Database, Outcome, Timestamp, Uid, WantedState};
-use crate::store::manifest::{TOMBSTONE, TombstoneFile};
+use crate::store::manifest::TombstoneFile;
 use crate::store::{Stores, read_small};
 
 /// No tombstone is larger.
 const LIMIT: usize = 64 << 10;
 
-/// The tombstones of an instance, and what cannot be read.
+/// Tombstones by the database's identity, and what cannot be read.
 pub(super) async fn tombstones(
     stores: &Stores,
-    mode: &str,
-    instance: &str,
-) -> Result<(BTreeMap<Uid, TombstoneFile>, Vec<String>), String> {
+    places: &[(String, String)],
+) -> (BTreeMap<Uid, TombstoneFile>, Vec<String>) {
     let (mut found, mut problems) = (BTreeMap::new(), Vec::new());
-    for (name, store) in stores {
-        let objects = store.list(&format!("{mode}/{instance}/")).await;
-        for object in objects.map_err(|e| format!("store {name}: {e}"))? {
-            if !object.key.ends_with(&format!("/{TOMBSTONE}")) {
-                continue;
-            }
-            let bytes = read_small(store.as_ref(), &object.key, LIMIT).await;
-            let read = bytes
-                .map_err(|e| e.to_string())
-                .and_then(|bytes| TombstoneFile::read(&bytes));
-            match read {
-                // One that a store kept from an earlier time counts for nothing.
-                Ok(file) => {
-                    let newest: &mut TombstoneFile = found.entry(file.uid).or_insert(file.clone());
-                    if newest.retired < file.retired {
-                        *newest = file;
-                    }
+    for (store, key) in places {
+        let bytes = read_small(stores[store].as_ref(), key, LIMIT).await;
+        let read = bytes
+            .map_err(|e| e.to_string())
+            .and_then(|bytes| TombstoneFile::read(&bytes));
+        match read {
+            // One that a store kept from an earlier time counts for nothing.
+            Ok(file) => {
+                let newest: &mut TombstoneFile = found.entry(file.uid).or_insert(file.clone());
+                if newest.retired < file.retired {
+                    *newest = file;
                 }
-                Err(why) => problems.push(format!("store {name}: {}: {why}", object.key)),
             }
+            Err(why) => problems.push(format!("store {store}: {key}: {why}")),
         }
     }
-    Ok((found, problems))
+    (found, problems)
 }
 
 /// Leaves those that the memory which is brought back cannot know of. Of what was before, it knows more:
@@ -94,7 +87,7 @@ pub(super) fn retired_again(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::testing::{admitted, database, entry, instant, name, new};
+    use crate::admin::testing::{admitted, book, database, entry, instant, name, new};
     use crate::model::{Override, OverrideState, Who};
 
     fn tombstone(retired: i64) -> BTreeMap<Uid, TombstoneFile> {
@@ -107,15 +100,6 @@ mod tests {
             last: None,
         };
         [(uid, file)].into()
-    }
-
-    fn book(changes: Vec<NewEntry>) -> Book {
-        let mut book = Book::new();
-        for (new, seq) in changes.into_iter().zip(1..) {
-            book.check(&new).unwrap();
-            book.apply(&entry(seq, new)).unwrap();
-        }
-        book
     }
 
     #[test]

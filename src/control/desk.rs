@@ -92,17 +92,6 @@ impl Due {
             Due::Backup(Work::Remove(_)) => "removal of its data".to_owned(),
         }
     }
-
-    /// Whether something is less afterwards.
-    fn removes(&self) -> bool {
-        match self {
-            Due::Recovery(_)
-            | Due::Backup(
-                Work::Take { .. } | Work::Verify(_) | Work::SetTombstone | Work::TakeTombstone,
-            ) => false,
-            Due::Backup(Work::Prune(_) | Work::Retire(_) | Work::Remove(_)) => true,
-        }
-    }
 }
 
 impl Desk {
@@ -170,7 +159,6 @@ impl Desk {
     fn begin_due(self: &Arc<Self>) {
         let book = self.ledger.book();
         let now = self.clock.now();
-        let frozen = self.frozen();
         // When a host comes back, its memory comes first.
         let mut rows: Vec<_> = book.rows().collect();
         rows.sort_by_key(|(name, _)| !name.is_mydb_admin());
@@ -182,7 +170,7 @@ impl Desk {
                 Some(recovery) => Some(Due::Recovery(recovery)),
                 None => self.ask(row, now).map(Due::Backup),
             };
-            let Some(due) = due.filter(|due| !(frozen && due.removes())) else {
+            let Some(due) = due else {
                 continue;
             };
             let (this, row) = (self.clone(), row.clone());
@@ -221,11 +209,8 @@ impl Desk {
             stores: &stores,
             answers: row.initialised && view.is_some_and(|view| view.phase == Phase::Ready),
             initialised: row.initialised,
-            // Until all is known it is backed up as before: its way out begins after that.
-            retirement: match retirement(row) {
-                Retirement::Asked(_) if self.frozen() => Retirement::None,
-                other => other,
-            },
+            retirement: retirement(row),
+            frozen: self.frozen(),
             last: row.retired.as_ref().and_then(|(_, last)| last.as_ref()),
             tombstone: row.tombstone,
             keep: self.keep,

@@ -333,6 +333,7 @@ fn fresh(row: &Row, stores: &[String], before: Option<&DatabaseView>, now: Times
         initialised: row.initialised,
         retirement: super::desk::retirement(row),
         last: None,
+        frozen: false,
         tombstone: row.tombstone,
         keep: KeepRetired::default(),
         unsaved: 0,

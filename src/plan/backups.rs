@@ -47,6 +47,8 @@ pub struct Known<'a> {
     pub retirement: Retirement,
     /// The final backup that it was retired on.
     pub last: Option<&'a BackupId>,
+    /// Whether nothing may be removed or retired: not all that lives is known.
+    pub frozen: bool,
     /// Whether the stores say so.
     pub tombstone: Tombstone,
     /// How long what is retired is kept.
@@ -100,6 +102,13 @@ pub enum Work {
 /// What to do now, the most urgent first; `None`: nothing.
 pub fn due(known: &Known<'_>, now: Timestamp) -> Option<Work> {
     let taken = match known.retirement {
+        // Until all is known it is backed up as before: its way out begins after that.
+        Retirement::Asked(_) if known.frozen => take(known, now),
+        Retirement::Done(_) | Retirement::Ended(_)
+            if known.frozen && known.tombstone != Tombstone::Due =>
+        {
+            None
+        }
         // A store that does not let it go keeps nobody from being backed up.
         Retirement::None => take(known, now).or_else(|| {
             let lies = known.tombstone != Tombstone::None;
@@ -237,6 +246,9 @@ fn verify(known: &Known<'_>, now: Timestamp) -> Option<Work> {
 }
 
 fn prune(known: &Known<'_>, now: Timestamp) -> Option<Work> {
+    if known.frozen {
+        return None;
+    }
     let goes: Vec<BackupId> = pruned(known, now);
     (!goes.is_empty()).then_some(Work::Prune(goes))
 }

@@ -6,6 +6,7 @@ use db4sci::model::view::{BackupView, Phase};
 use db4sci::model::{BackupKind, BackupState, Reason};
 
 use crate::host::{Host, LONG, MariaDB, Postgres, eventually};
+use crate::recovery::{ADMIN, lose};
 use crate::{backups, nothing_is_left, take, walk};
 
 #[test]
@@ -209,4 +210,56 @@ fn data_stays_when_its_last_backup_is_damaged() {
     host.ok(&["undelete", "copy"]);
     host.ready(&["copy"]);
     assert_eq!(host.rows("copy"), [1]);
+}
+
+#[test]
+fn a_lost_host_that_remembers_less_does_not_bring_back_what_was_retired() {
+    let mut host = Host::new();
+    // Its memory is the backup's alone.
+    host.set("DB4SCI_SHIP_JOURNAL", "Never");
+    host.spec("genomics", Postgres, &[]);
+    host.start();
+    host.ready(&["genomics", ADMIN]);
+    host.write("genomics", 1);
+    let id = take(&host, "genomics").id.to_string();
+    for name in ["copy", "again"] {
+        host.ok(&["restore", "genomics", "--from", &id, "--as", name]);
+        host.ready(&[name]);
+        take(&host, name);
+    }
+    take(&host, ADMIN);
+    for name in ["copy", "again"] {
+        host.ok(&["delete", name, "--wait"]);
+        eventually(LONG, "the stores know", || {
+            let told = host.told_events(name);
+            let known = told.contains("the stores know");
+            known.then_some(()).ok_or(told)
+        });
+    }
+    // Taken back, it comes back.
+    host.ok(&["undelete", "again"]);
+    eventually(LONG, "the stores know that, too", || {
+        let told = host.told_events("again");
+        let known = told.contains("the stores no longer say");
+        known.then_some(()).ok_or(told)
+    });
+    let keys = host.path("keys-copied");
+    host.ok(&["key", "export", &keys.display().to_string()]);
+
+    lose(&mut host);
+    fs::rename(&keys, host.path("state/keys")).unwrap();
+    let plan = host.ok(&["recover", "--plan", "-o", "json"]);
+    let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
+    assert_eq!(
+        plan["databases"]["copy"]["what"],
+        "is retired, and stays so"
+    );
+    assert_eq!(plan["databases"]["again"]["what"], "comes back");
+    host.ok(&["recover"]);
+    host.start();
+    host.ready(&["genomics", "again"]);
+    assert_eq!(host.rows("again"), [1]);
+    let view = host.view("copy").unwrap();
+    assert_eq!(view.phase, Phase::Retired, "{view:?}");
+    assert!(!host.data("copy").exists());
 }

@@ -1,19 +1,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::admin::testing::{admitted, database, entry, instant, name, new};
+use crate::admin::testing::{admitted, book, database, entry, instant, name, new};
 use crate::model::view::Phase;
 use crate::model::{HostPort, ImageId, Override, OverrideState, Reason, Source, Uid, Who};
-
-/// A book with these changes accepted, numbered from 1.
-fn book(changes: Vec<NewEntry>) -> Book {
-    let mut book = Book::new();
-    for (new, seq) in changes.into_iter().zip(1..) {
-        book.check(&new).unwrap();
-        book.apply(&entry(seq, new)).unwrap();
-    }
-    book
-}
 
 fn genomics() -> Book {
     book(vec![admitted(database("genomics", 32011))])

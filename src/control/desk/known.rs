@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::{BEAT, Desk};
 use crate::model::container::{LABEL_INSTANCE, LABEL_UID};
 use crate::model::view::Phase;
-use crate::model::{Change, DbName, Who};
+use crate::model::{BackupId, Change, DbName, Who};
 use crate::plan::freeze::{Found, Known, unknown};
 
 /// Between two looks that did not end well.
@@ -83,14 +83,18 @@ impl Desk {
         let found = self.find().await;
         let thawed = self.freeze.change(|state| state.thawed.clone());
         let mut unknown = unknown(&self.known_now(), &found, &thawed);
-        for id in &unknown.adopt {
+        for store in &self.stores {
+            let of_store = |id: &&BackupId| id.store == *store;
+            let ids: BTreeSet<BackupId> = unknown.adopt.iter().filter(of_store).cloned().collect();
+            if ids.is_empty() {
+                continue;
+            }
             // A store that was given up may list what it cannot give.
-            if let Err(error) = self.archive.adopt(id).await
-                && !thawed.contains(&id.store)
+            if let Err(error) = self.archive.adopt(store, &ids).await
+                && !thawed.contains(store)
             {
-                unknown
-                    .frozen
-                    .push(format!("{id} cannot be looked at: {error}"));
+                let line = format!("backups in the store {store} cannot be looked at: {error}");
+                unknown.frozen.push(line);
             }
         }
         if !unknown.frozen.is_empty() {

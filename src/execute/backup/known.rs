@@ -20,28 +20,25 @@ impl Archive {
         Ok(ids.map(|(_, id)| id).collect())
     }
 
-    /// Gives a backup its row that a store holds and the ledger does not know. One whose manifest
+    /// Gives backups their rows that a store holds and the ledger does not know. One whose manifest
     /// cannot be read stays unknown; nobody prunes it then.
     ///
     /// # Errors
     /// As store and ledger do.
-    pub async fn adopt(&self, id: &BackupId) -> Result<(), BackupError> {
-        let store = self.store(&id.store)?;
-        let objects = store.list(&self.layout.database(&id.name)).await?;
-        for object in objects {
+    pub async fn adopt(&self, store: &str, ids: &BTreeSet<BackupId>) -> Result<(), BackupError> {
+        let name = store;
+        let store = self.store(name)?;
+        for object in store.list(self.layout.root()).await? {
             let Some(prefix) = object.key.strip_suffix(MANIFEST) else {
                 continue;
             };
-            let Some((uid, _)) = self
-                .layout
-                .backup(prefix, &id.store)
-                .filter(|(_, found)| found == id)
-            else {
+            let found = self.layout.backup(prefix, name);
+            let Some((uid, id)) = found.filter(|(_, id)| ids.contains(id)) else {
                 continue;
             };
             let bytes = read_small(store.as_ref(), &object.key, MANIFEST_LIMIT).await?;
             let manifest = match Manifest::read(&bytes) {
-                Ok(manifest) if manifest.id(&id.store) == *id && manifest.uid == uid => manifest,
+                Ok(manifest) if manifest.id(name) == id && manifest.uid == uid => manifest,
                 Ok(_) => {
                     tracing::warn!(key = object.key, "the manifest there is another backup's");
                     continue;
@@ -51,7 +48,7 @@ impl Archive {
                     continue;
                 }
             };
-            let backup = manifest.backup(&id.store, &store.place(), prefix);
+            let backup = manifest.backup(name, &store.place(), prefix);
             self.note(&backup, format!("{id} was found in its store"))
                 .await?;
         }

@@ -52,6 +52,7 @@ fn asked(db: &Database, backups: &[Backup], now: &str) -> Option<Work> {
         initialised: true,
         retirement: Retirement::None,
         last: None,
+        frozen: false,
         tombstone: Tombstone::None,
         keep: KeepRetired::default(),
         unsaved: 0,
@@ -184,6 +185,7 @@ fn freshness_is_counted_from_the_dumps_beginning_and_from_the_first_data() {
         initialised: true,
         retirement: Retirement::None,
         last: None,
+        frozen: false,
         tombstone: Tombstone::None,
         keep: KeepRetired::default(),
         unsaved: 0,
@@ -235,6 +237,7 @@ fn what_is_retired_has_a_final_verified_backup_or_never_had_data() {
             initialised,
             retirement: Retirement::Asked(asked),
             last: None,
+            frozen: false,
             tombstone: Tombstone::None,
             keep: KeepRetired::default(),
             unsaved: 0,
@@ -307,6 +310,7 @@ fn nothing_is_retired_before_every_store_has_its_final_backup() {
             initialised: true,
             retirement: Retirement::Asked(asked),
             last: None,
+            frozen: false,
             tombstone: Tombstone::None,
             keep: KeepRetired::default(),
             unsaved: 0,
@@ -349,6 +353,7 @@ fn a_ledger_that_grew_is_saved_before_its_schedule_but_not_all_the_time() {
             initialised: true,
             retirement: Retirement::None,
             last: None,
+            frozen: false,
             tombstone: Tombstone::None,
             keep: KeepRetired::default(),
             unsaved,
@@ -391,6 +396,7 @@ fn gone(
         initialised: true,
         retirement,
         last: Some(&id),
+        frozen: false,
         tombstone: Tombstone::Lies,
         keep: KeepRetired::default(),
         unsaved: 0,
@@ -475,4 +481,51 @@ fn a_final_backup_stays_until_the_settings_say_otherwise() {
     first.keep_until = Some(at("2040-01-01T00:00:00Z"));
     let (_, fates) = gone(&[first.clone()], over, year, "2027-03-19T10:00:00Z");
     assert!(matches!(fates[&first.id], Fate::Kept(_)), "{fates:?}");
+}
+
+#[test]
+fn nothing_goes_while_not_all_is_known() {
+    let verified = last(BackupState::Verified);
+    let all = std::slice::from_ref(&verified);
+    let late = "2027-03-19T10:00:00Z";
+    let frozen = |known: &mut Known<'_>| {
+        (known.frozen, known.keep.backups) = (true, Some(TimeDelta::days(1)));
+    };
+    for retirement in [
+        Retirement::Done(at(RETIRED)),
+        Retirement::Ended(End::Removing),
+        Retirement::Ended(End::Removed(at(RETIRED))),
+    ] {
+        let year = |known: &mut Known<'_>| known.keep.backups = Some(TimeDelta::days(1));
+        assert!(
+            gone(all, retirement, year, late).0.is_some(),
+            "{retirement:?}"
+        );
+        assert_eq!(
+            gone(all, retirement, frozen, late).0,
+            None,
+            "{retirement:?}"
+        );
+    }
+    // The stores may be told all the same: nothing is less by that.
+    let untold = |known: &mut Known<'_>| {
+        (known.frozen, known.tombstone) = (true, Tombstone::Due);
+    };
+    let done = Retirement::Done(at(RETIRED));
+    assert_eq!(gone(all, done, untold, late).0, Some(Work::SetTombstone));
+    // What is to be retired is backed up as before, and no final backup of it grows old.
+    let asked = Retirement::Asked(at(RETIRED));
+    let serves = |known: &mut Known<'_>| (known.frozen, known.answers) = (true, true);
+    let taken = gone(all, asked, serves, "2026-03-06T02:30:00Z").0;
+    let scheduled = BackupKind::Scheduled;
+    assert!(
+        matches!(taken, Some(Work::Take { kind, .. }) if kind == scheduled),
+        "{taken:?}"
+    );
+    let thawed = |known: &mut Known<'_>| known.answers = true;
+    let taken = gone(&[], asked, thawed, "2026-03-06T02:30:00Z").0;
+    assert!(
+        matches!(taken, Some(Work::Take { kind, .. }) if kind == BackupKind::Final),
+        "{taken:?}"
+    );
 }
