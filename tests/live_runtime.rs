@@ -161,7 +161,7 @@ async fn a_life(engine: EngineKind, reference: &str, version: &str) {
     let answer = host.answer().await;
     assert!(answer.version.starts_with(version), "{answer:?}");
     assert!(answer.account, "{answer:?}");
-    assert_eq!(answer.connections, 0, "only our own");
+    assert_eq!(answer.connections.unwrap_or(0), 0, "only our own");
     match host.dirs.look(&host.db).await {
         Seen::Present(seen) => {
             assert_eq!(seen.marker.unwrap().state, MarkerState::Initialised);
@@ -469,7 +469,7 @@ async fn kept_connections_are_small() {
         target.uid = db4sci::model::Uid(uuid::Uuid::new_v4());
         host.servers.ask(&target, &query).await.unwrap();
     }
-    assert!(host.answer().await.connections >= u32::try_from(CONNECTIONS).unwrap());
+    assert!(host.answer().await.connections >= Some(u32::try_from(CONNECTIONS).unwrap()));
     let each = resident_kib().saturating_sub(before) / CONNECTIONS;
     assert!(each < 128, "{each} KiB a connection");
 }

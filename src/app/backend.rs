@@ -9,14 +9,12 @@ use tokio::sync::watch;
 use crate::admin::{Authority, Ledger, LedgerError, Query, Row, Vault};
 use crate::control::intake::{Admitted, Intake};
 use crate::control::{Board, Desk, Queue, Reconciler};
-use crate::engine::{self, Reach, Trust};
 use crate::http::backend::{
     Applied, AppliedOutcome, Backend, Connection, Password, Rotate, Rotated,
 };
 use crate::http::document::Document;
 use crate::http::peer::Caller;
 use crate::http::refusal::{Refusal, RefusalKind};
-use crate::model::database::Tls;
 use crate::model::view::{BackupView, Snapshot, WorkAsk, WorkView};
 use crate::model::{
     BackupId, Change, Class, Clock, Database, DbName, Entry, OverrideState, Problem, Site,
@@ -27,7 +25,7 @@ use crate::runtime::{DataDirs, Runtime};
 use crate::specs;
 
 /// How long a request waits for a look; what is shown by then is shown.
-const LOOK: Duration = Duration::from_secs(3);
+pub(super) const LOOK: Duration = Duration::from_secs(3);
 
 /// The daemon, for its API.
 pub(super) struct Daemon {
@@ -50,7 +48,7 @@ pub(super) struct Daemon {
 }
 
 impl Daemon {
-    fn database(&self, name: &DbName) -> Result<Database, Refusal> {
+    pub(super) fn database(&self, name: &DbName) -> Result<Database, Refusal> {
         let book = self.ledger.book();
         book.row(name)
             .map(|row| row.database.clone())
@@ -64,7 +62,7 @@ impl Daemon {
             .ok_or_else(|| Refusal::no_database(name))
     }
 
-    fn certificate(&self) -> Result<String, Refusal> {
+    pub(super) fn certificate(&self) -> Result<String, Refusal> {
         let certificate = self.authority.certificate();
         certificate.map_err(|error| Refusal::new(RefusalKind::Unavailable, error.to_string()))
     }
@@ -261,6 +259,32 @@ impl Backend for Daemon {
         self.wish(who, name, message, Change::RetryAsked).await
     }
 
+    async fn release(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal> {
+        let message = format!("{name}: released from quarantine{}", because(&reason));
+        let change = Change::Released { reason };
+        self.wish(who, name, message, change).await
+    }
+
+    async fn approve(
+        &self,
+        who: Who,
+        hash: &str,
+        name: Option<&DbName>,
+        reason: String,
+    ) -> Result<String, Refusal> {
+        self.let_begin(who, hash, name, reason).await
+    }
+
+    async fn host_maintenance(
+        &self,
+        who: Who,
+        off: bool,
+        until: Option<Timestamp>,
+        reason: String,
+    ) -> Result<String, Refusal> {
+        self.hands(who, off, until, reason).await
+    }
+
     async fn thaw(&self, who: Who, store: &str, reason: String) -> Result<String, Refusal> {
         let thawed = self.desk.thaw(who, store, &reason).await;
         thawed.map_err(|why| Refusal::new(RefusalKind::Conflict, why))
@@ -272,49 +296,7 @@ impl Backend for Daemon {
         name: &DbName,
         from_job: bool,
     ) -> Result<Connection, Refusal> {
-        let db = self.database(name)?;
-        self.may_use(caller, &db).await?;
-        let recipe = engine::recipe(db.engine);
-        let password = self.user_password(&db).await?;
-        let view = self.board.view(name);
-        // Where it is now: a changed port may wait for its window.
-        let now = view.as_ref().and_then(|view| view.port.try_into().ok());
-        let db = Database {
-            port: now.unwrap_or(db.port),
-            ..db
-        };
-        let (inner, outer) = recipe.client_port(&db);
-        let demanded = db.tls == Some(Tls::Required);
-        // Older clients take no address for a name that a certificate stands for.
-        let (host, port) = if from_job && demanded {
-            ("localhost".to_owned(), inner)
-        } else if from_job {
-            ("127.0.0.1".to_owned(), inner)
-        } else if self.site.publish_ip.is_loopback() && !demanded {
-            (self.site.publish_ip.to_string(), outer)
-        } else {
-            (self.site.container_host.clone(), outer)
-        };
-        let at = Reach {
-            host: &host,
-            port,
-            trust: demanded.then_some(Trust {
-                authority: Connection::AUTHORITY,
-                names: !from_job || self.authority.knows_inside(),
-                store: from_job,
-            }),
-        };
-        Ok(Connection {
-            name: name.clone(),
-            client: recipe.client(&db, &at, Connection::PASSFILE),
-            passfile: recipe.passfile(&db, &at, &password),
-            authority: match demanded {
-                true => Some(self.certificate()?),
-                false => None,
-            },
-            image: db.image.pinned.as_ref().map(ToString::to_string),
-            container: view.and_then(|view| view.container.clone()),
-        })
+        self.way_to(caller, name, from_job).await
     }
 
     async fn authority(&self) -> Result<String, Refusal> {

@@ -1,10 +1,12 @@
 //! The whole program put together: the only place that names concrete backends.
 
 mod admin;
+mod approve;
 mod archive;
 mod authority;
 mod backend;
 mod bundles;
+mod connection;
 mod daemon;
 mod doctor;
 mod follow;

@@ -28,7 +28,7 @@ impl Daemon {
             let message = "mydb_admin is DB4Sci's own memory and is not deleted";
             return Err(conflict(message.to_owned()));
         }
-        if let Some(why) = row.gone() {
+        if let Some(why) = row.gone().or_else(|| row.host_refused()) {
             return Err(conflict(format!("{why}; nothing was changed")));
         }
         let retired = db.state == WantedState::Retired;

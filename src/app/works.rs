@@ -17,11 +17,11 @@ impl Daemon {
         let what = match &ask {
             WorkAsk::Backup { .. } => "a backup".to_owned(),
             WorkAsk::Verify { .. } => "a restore test".to_owned(),
-            WorkAsk::Restore { from, copy: None } => format!("the restore of {from} in place"),
-            WorkAsk::Restore {
-                from,
-                copy: Some(copy),
-            } => format!("the restore of {from} as {copy}"),
+            WorkAsk::Restore { from, copy, only } => match (copy, only) {
+                (Some(copy), _) => format!("the restore of {from} as {copy}"),
+                (None, Some(only)) => format!("the restore of `{only}` alone from {from}"),
+                (None, None) => format!("the restore of {from} in place"),
+            },
         };
         let begun = self
             .desk

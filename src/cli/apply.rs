@@ -14,6 +14,8 @@ use crate::http::client::ClientError;
 use crate::http::wait::{Target, WaitFor};
 use crate::http::{Applied, AppliedOutcome, Document, document};
 use crate::model::span;
+use crate::model::view::DatabaseView;
+use crate::plan::render::Preview;
 
 /// What it takes.
 #[derive(Debug, clap::Args)]
@@ -43,7 +45,12 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
                 context.line(name.as_str())?;
             }
         }
-        Format::Table | Format::Wide => say(context, &results, args.dry_run)?,
+        Format::Table | Format::Wide => {
+            say(context, &results, args.dry_run)?;
+            if args.dry_run {
+                show_plan(context, &results)?;
+            }
+        }
     }
     let refused = results
         .iter()
@@ -59,6 +66,17 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         }
     }
     Ok(if refused { Exit::ERROR } else { Exit::OK })
+}
+
+/// What would be done, when, and what it costs.
+fn show_plan(context: &Context, results: &[Applied]) -> Result<(), CliError> {
+    let views = results.iter().filter_map(|result| result.view.as_deref());
+    let views: Vec<DatabaseView> = views.cloned().collect();
+    if views.is_empty() {
+        return Ok(());
+    }
+    let preview = Preview::of(&views, &[]);
+    context.print(&preview.text(context.now(), &|at| context.local(at)))
 }
 
 /// The passwords of what was made, to whom they belong. Whoever may not have one, or has a file of

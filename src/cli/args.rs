@@ -5,9 +5,9 @@ use clap::{Parser, Subcommand, ValueEnum};
 use super::acting::Why;
 use super::host::Globals;
 use super::{
-    apply, backup, ca, check, completions, connect, delete, describe, events, export, get, images,
-    init, key, logs, maintenance, password, plan, recover, restart, restore, resume, retry, rotate,
-    start, stop, thaw, wait,
+    apply, approve, backup, ca, check, completions, connect, delete, describe, events, export, get,
+    images, init, key, logs, maintenance, password, plan, recover, release, restart, restore,
+    resume, retry, rotate, start, stop, thaw, wait,
 };
 
 /// Database servers for research groups, each in a container of its own.
@@ -65,6 +65,8 @@ pub enum Verb {
     Check(check::Args),
     /// Show what would happen, when, and what it costs
     Plan(plan::Args),
+    /// Let steps of a plan begin that wait for their window, or for a person
+    Approve(approve::Args),
     /// Hand in specs
     Apply(apply::Args),
     /// List databases
@@ -85,11 +87,13 @@ pub enum Verb {
     Stop(stop::Args),
     /// Restart a database's server once
     Restart(restart::Args),
-    /// Keep db4sci's hands off a database
+    /// Keep db4sci's hands off a database, or off the whole host
     Maintenance(maintenance::Args),
     /// End `start`, `stop` and `maintenance`: the spec is in force again
     Resume(resume::Args),
-    /// Forget failed attempts, quarantine included, and try again
+    /// End a quarantine, with a reason
+    Release(release::Args),
+    /// Forget failed attempts, and try again at once; a quarantine needs `release`
     Retry(retry::Args),
     /// Retire a database: a final proven backup, then it is stopped; its data is kept for a while
     Delete(delete::Args),

@@ -9,11 +9,11 @@ use super::args::Format;
 use super::context::Context;
 use super::error::{CliError, Exit};
 use super::ui::table::{Cell, Table};
-use super::ui::{documents, times};
+use super::ui::{documents, sizes, times};
 use crate::http::api::act::Accepted;
 use crate::http::api::backups::KeepRequest;
-use crate::model::view::{BackupView, WorkAsk, WorkView};
-use crate::model::{BackupId, BackupState, DbName, Memory, Timestamp};
+use crate::model::view::{BackupView, Progress, WorkAsk, WorkView};
+use crate::model::{BackupId, BackupState, DbName, Timestamp};
 
 /// Between two questions whether work is over.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -120,9 +120,15 @@ pub async fn ask(
     }
     let path = format!("{path}/{}", begun.id);
     loop {
-        let work: Option<WorkView> = context.client.get(&path).await?;
+        let asked = context.client.get(&path).await;
+        let work: Option<WorkView> = asked.inspect_err(|_| context.progress(""))?;
+        if let Some(work) = work.as_ref().filter(|work| work.running) {
+            context.progress(&work.progress.as_ref().map_or(String::new(), how_far));
+            tokio::time::sleep(PAUSE).await;
+            continue;
+        }
+        context.progress("");
         match work {
-            Some(work) if work.running => tokio::time::sleep(PAUSE).await,
             Some(work) => {
                 return if work.ok == Some(true) {
                     context.line(&work.message)?;
@@ -141,6 +147,21 @@ pub async fn ask(
             }
         }
     }
+}
+
+/// How far a stage is, and how long it will take.
+fn how_far(progress: &Progress) -> String {
+    let size = sizes::about;
+    let mut text = format!("{}: {}", progress.stage, size(progress.done_bytes));
+    if let Some(total) = progress.total_bytes {
+        text.push_str(&format!(" of {}", size(total)));
+    }
+    match progress.seconds_left {
+        Some(left @ 0..120) => text.push_str(&format!(", {left} s left")),
+        Some(left) => text.push_str(&format!(", {} min left", left.div_ceil(60))),
+        None => {}
+    }
+    text
 }
 
 async fn list(context: &Context, name: &DbName) -> Result<Exit, CliError> {
@@ -191,7 +212,7 @@ fn table(context: &Context, all: &[BackupView]) -> Table {
         let cells: Vec<Cell> = vec![
             backup.id.to_string().into(),
             backup.state.as_str().into(),
-            Memory::from_bytes(backup.bytes).to_string().into(),
+            sizes::about(backup.bytes).into(),
             times::full(context, backup.started).into(),
             at(backup.verified).into(),
             backup.kind.as_str().into(),
@@ -200,4 +221,25 @@ fn table(context: &Context, all: &[BackupView]) -> Table {
         table.row(cells);
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_far_it_is_says_what_is_known() {
+        let mut progress = Progress {
+            stage: "dumping".to_owned(),
+            done_bytes: 37 << 20,
+            total_bytes: None,
+            seconds_left: None,
+        };
+        assert_eq!(how_far(&progress), "dumping: 37Mi");
+        progress.total_bytes = Some(1536 << 20);
+        progress.seconds_left = Some(90);
+        assert_eq!(how_far(&progress), "dumping: 37Mi of 1.5Gi, 90 s left");
+        progress.seconds_left = Some(121);
+        assert_eq!(how_far(&progress), "dumping: 37Mi of 1.5Gi, 3 min left");
+    }
 }

@@ -23,6 +23,8 @@ pub struct Io {
     pub colours: bool,
     /// Whether both standard input and output are a terminal.
     pub terminal: bool,
+    /// Whether a line of standard error may be written over by the next one.
+    pub rewrites: bool,
     /// Whose times are shown.
     pub zone: Zone,
 }
@@ -47,6 +49,7 @@ impl Io {
             err: Mutex::new(Box::new(io::stderr())),
             colours: terminal && !no_color && !dumb,
             terminal: terminal && io::stdin().is_terminal(),
+            rewrites: io::stderr().is_terminal() && !dumb,
             zone: Zone::Host,
         }
     }
@@ -58,6 +61,7 @@ impl Io {
             err: Mutex::new(err),
             colours: false,
             terminal: false,
+            rewrites: false,
             zone: Zone::Utc,
         }
     }
@@ -125,6 +129,13 @@ impl Context {
     /// Says something beside the answer, on standard error.
     pub fn warn(&self, line: &str) {
         self.io.say(false, &format!("{line}\n"));
+    }
+
+    /// Says how far something is, in the place of what it said before; nothing if that cannot be.
+    pub fn progress(&self, text: &str) {
+        if self.io.rewrites {
+            self.io.say(false, &format!("\r\x1b[K{text}"));
+        }
     }
 
     /// As `warn`, for what holds for the whole command line: only the first time.

@@ -1,10 +1,11 @@
 //! `db4sci maintenance on|off`
 
-use super::acting::{Until, Why, act, set_override};
+use super::acting::{Until, Why, act, say, set_override};
 use super::context::Context;
 use super::error::{CliError, Exit};
-use crate::model::OverrideState;
+use crate::http::api::act::HostMaintenanceRequest;
 use crate::model::view::DatabaseView;
+use crate::model::{DbName, OverrideState};
 
 /// What it takes.
 #[derive(Debug, clap::Args)]
@@ -19,28 +20,58 @@ pub struct Args {
 pub enum Switch {
     /// Hands off: look, report, do nothing
     On {
-        /// Which database, and why.
+        /// Which, and why.
         #[command(flatten)]
-        why: Why,
+        which: Which,
         /// Until when.
         #[command(flatten)]
         until: Until,
     },
     /// The spec is in force again
     Off {
-        /// Which database, and why.
+        /// Which, and why.
         #[command(flatten)]
-        why: Why,
+        which: Which,
     },
+}
+
+/// Which database, or all; and why.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Which {
+    /// The database
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    pub name: Option<DbName>,
+    /// The whole host: every database, those still to come and mydb_admin included
+    #[arg(long)]
+    pub all: bool,
+    /// Why, for the log and for everybody who looks
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub reason: String,
 }
 
 /// Runs it.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
-    match args.switch {
-        Switch::On { why, until } => {
-            set_override(context, OverrideState::Maintenance, why, until).await
-        }
-        Switch::Off { why } => off(context, why).await,
+    let (on, which, until) = match args.switch {
+        Switch::On { which, until } => (true, which, Some(until)),
+        Switch::Off { which } => (false, which, None),
+    };
+    let Which { name, reason, .. } = which;
+    let Some(name) = name else {
+        let span = until.and_then(|until| until.span);
+        let request = HostMaintenanceRequest {
+            on,
+            until: span.map(|span| context.now() + span),
+            reason,
+        };
+        return say(
+            context,
+            context.client.post("/maintenance", &request).await?,
+        );
+    };
+    let why = Why { name, reason };
+    match until {
+        Some(until) => set_override(context, OverrideState::Maintenance, why, until).await,
+        None => off(context, why).await,
     }
 }
 

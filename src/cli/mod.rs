@@ -14,6 +14,7 @@ mod acting;
 mod daemon;
 
 mod apply;
+mod approve;
 mod backup;
 mod ca;
 mod check;
@@ -33,6 +34,7 @@ mod maintenance;
 mod password;
 mod plan;
 mod recover;
+mod release;
 mod restart;
 mod restore;
 mod resume;
@@ -110,6 +112,7 @@ async fn dispatch(verb: Option<Verb>, context: &Context) -> Exit {
         Some(Verb::Run) => run::run(context).await,
         Some(Verb::Check(args)) => check::run(args, context).await,
         Some(Verb::Plan(args)) => plan::run(args, context).await,
+        Some(Verb::Approve(args)) => approve::run(args, context).await,
         Some(Verb::Apply(args)) => apply::run(args, context).await,
         Some(Verb::Get(args)) => get::run(args, context).await,
         Some(Verb::Describe(args)) => describe::run(args, context).await,
@@ -124,6 +127,7 @@ async fn dispatch(verb: Option<Verb>, context: &Context) -> Exit {
         Some(Verb::Resume(args)) => resume::run(args, context).await,
         Some(Verb::Delete(args)) => delete::delete(args, context).await,
         Some(Verb::Undelete(args)) => delete::undelete(args, context).await,
+        Some(Verb::Release(args)) => release::run(args, context).await,
         Some(Verb::Retry(args)) => retry::run(args, context).await,
         Some(Verb::Backup(args)) => backup::run(args, context).await,
         Some(Verb::Restore(args)) => restore::run(args, context).await,

@@ -17,6 +17,9 @@ pub struct Args {
     /// As another database of this name, beside the one that is there
     #[arg(long = "as", value_name = "NEW")]
     pub copy: Option<DbName>,
+    /// This database inside the server alone, in its place; the others are not touched
+    #[arg(long, value_name = "DATABASE", conflicts_with = "copy")]
+    pub only: Option<String>,
     /// In place, without asking: what was written since the backup is out of the database then
     #[arg(long)]
     pub yes: bool,
@@ -28,8 +31,15 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         name,
         from,
         copy,
+        only,
         yes,
     } = args;
+    if let (Some(only), false) = (&only, yes) {
+        return Err(CliError::Usage(format!(
+            "this puts `{only}` of {from} in the place of what {name} has under that name now (all of \
+             {name} is backed up first); to go on, repeat it with --yes"
+        )));
+    }
     if copy.is_none() && !yes {
         return Err(CliError::Usage(format!(
             "this puts {from} in the place of what {name} holds now (which is backed up first, and \
@@ -37,5 +47,5 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
              db4sci restore {name} --from {from} --as {name}-copy"
         )));
     }
-    backup::ask(context, &name, WorkAsk::Restore { from, copy }, true).await
+    backup::ask(context, &name, WorkAsk::Restore { from, copy, only }, true).await
 }

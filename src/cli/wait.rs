@@ -11,8 +11,8 @@ use super::error::{CliError, Exit};
 use super::ui::documents;
 use crate::http::client::ClientError;
 use crate::http::wait::{LONGEST, Target, WaitAnswer, WaitFor, WaitRequest, WaitState};
-use crate::model::DbName;
 use crate::model::span;
+use crate::model::{DbName, Reason};
 
 /// How soon to knock again at a daemon that is not there yet: no event tells of it.
 const KNOCK: Duration = Duration::from_millis(200);
@@ -110,6 +110,9 @@ fn show(
         for state in &answer.databases {
             let phase = state.phase.map_or("gone", |phase| phase.as_str());
             context.line(&format!("{} is {phase}", state.name))?;
+            if let Some(rest) = waits(state) {
+                context.line(&rest)?;
+            }
         }
         return Ok(());
     }
@@ -121,6 +124,14 @@ fn show(
         context.warn(&format!("not {what} within {span}: {note}; db4sci status"));
     }
     Ok(())
+}
+
+/// What of a spec is not in force yet, and what lets it go.
+fn waits(state: &WaitState) -> Option<String> {
+    let reason = state.reason?;
+    let waits = matches!(reason, Reason::OutsideWindow | Reason::NeedsApproval);
+    let (name, message) = (&state.name, &state.message);
+    waits.then(|| format!("{name} {}: {message}", reason.as_str()))
 }
 
 /// `proteomics is not ready within 60s: Held (DataLost): …; db4sci describe proteomics`

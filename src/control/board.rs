@@ -19,11 +19,11 @@ pub struct Board {
 struct State {
     views: BTreeMap<DbName, Arc<DatabaseView>>,
     rest: Snapshot,
-    /// Databases that are dumped at rest.
+    /// Databases that are dumped at rest, or restored in part.
     resting: BTreeSet<DbName>,
 }
 
-/// A database is left alone, down, until this is dropped.
+/// A database is left alone until this is dropped.
 pub struct Resting {
     board: Arc<Board>,
     name: DbName,

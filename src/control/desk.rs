@@ -6,6 +6,7 @@ mod again;
 mod asked;
 mod dumps;
 mod known;
+mod one;
 mod recover;
 mod restore;
 mod retired;
@@ -28,9 +29,10 @@ use crate::admin::{Ledger, NewEntry, Row};
 use crate::execute::backup::{Archive, Order};
 use crate::model::view::{BackupView, Phase, WorkView};
 use crate::model::{
-    Backup, BackupState, Change, Clock, Database, DbName, KeepRetired, Outcome, Timestamp,
+    Backup, BackupState, Change, Clock, Cost, Database, DbName, KeepRetired, Outcome, Timestamp,
     WantedState,
 };
+use crate::plan::approval;
 use crate::plan::backups::{self, Known, Retirement, Work};
 use crate::plan::recovery::Recovery;
 use crate::plan::retention::Fate;
@@ -202,15 +204,26 @@ impl Desk {
     fn known<R>(&self, row: &Row, ask: impl FnOnce(&Known<'_>) -> R) -> R {
         let stores = self.stores_of(&row.database);
         let view = self.board.view(&row.database.name);
+        // Its retirement is one too many at once: a person is asked before it begins.
+        let stop_waits = view.as_ref().is_some_and(|view| {
+            let mut lanes = view.held.iter().filter_map(approval::approvable);
+            lanes.any(|lane| lane.cost == Cost::Stop)
+        });
+        let phase = view.map(|view| view.phase);
         ask(&Known {
             db: &row.database,
             since: row.initialised_at.unwrap_or(row.admitted_at),
             backups: &row.backups,
             stores: &stores,
-            answers: row.initialised && view.is_some_and(|view| view.phase == Phase::Ready),
+            answers: row.initialised && phase == Some(Phase::Ready),
             initialised: row.initialised,
+            given_up: row
+                .quarantined
+                .as_ref()
+                .filter(|_| phase == Some(Phase::Held))
+                .map(|(since, _)| *since),
             retirement: retirement(row),
-            frozen: self.frozen(),
+            frozen: self.frozen() || row.host.is_some() || stop_waits,
             last: row.retired.as_ref().and_then(|(_, last)| last.as_ref()),
             tombstone: row.tombstone,
             keep: self.keep,
@@ -258,7 +271,11 @@ impl Desk {
 
     /// A work of a database, under way or over; `None` when nothing is known of it any more.
     pub fn work(&self, name: &DbName, id: u64) -> Option<WorkView> {
-        self.works.find(name, id)
+        let mut work = self.works.find(name, id)?;
+        if work.running && work.waits_for.is_none() {
+            work.progress = self.archive.meters.progress(name, self.clock.now());
+        }
+        Some(work)
     }
 
     /// Begins a work, or lets it wait for its turn, and notes how it ends.
@@ -280,6 +297,7 @@ impl Desk {
             if let Err(why) = &ended {
                 tracing::warn!(%name, why, "backup work failed");
             }
+            this.archive.meters.end(&name);
             this.works.end(&name, id, ended);
             if done {
                 this.done.notify_one();
@@ -373,7 +391,8 @@ pub(super) fn retirement(row: &Row) -> Retirement {
         return Retirement::Ended(end);
     }
     let since = row.retired.as_ref().map(|(at, _)| *at);
-    match row.wanted() {
+    // Hands off the host end no retirement.
+    match row.steered() {
         WantedState::Retired => {
             since.map_or(Retirement::Asked(row.retire_asked()), Retirement::Done)
         }

@@ -11,6 +11,7 @@ pub mod reconciler;
 mod shipping;
 pub mod triggers;
 mod view;
+mod wants;
 
 pub use board::Board;
 pub use desk::Desk;

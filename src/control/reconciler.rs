@@ -4,22 +4,26 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::TimeDelta;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::admin::book::Row;
 use crate::admin::{Ledger, NewEntry};
 use crate::execute::{Executor, LaneEnd};
-use crate::model::view::{Condition, DatabaseView, Phase};
+use crate::model::view::{DatabaseView, Phase};
 use crate::model::{
-    Action, Attempts, Change, Clock, ContainerSeen, Cost, Database, DbName, ImageId, KeepRetired,
-    Lane, Outcome, SeenDatabase, Site, Timestamp,
+    Action, Attempts, Change, Clock, Cost, Database, DbName, ImageId, Lane, Outcome, Override,
+    Seen, SeenDatabase, Site, Timestamp, Verdict, WantedState, Who,
 };
 use crate::observe::Observer;
-use crate::plan::{self, Hands, Wanted, phase};
+use crate::plan::blast::{Looked, Pass};
+use crate::plan::{self, Wanted, approval, phase};
 use crate::record::Metrics;
 
 use super::Board;
 use super::view::view;
+use super::wants::{expected, fresh, pass, running_of, wanted};
+
+pub use super::wants::view_of;
 
 /// Runs that are ready for this long count as a success; then it is looked at once more.
 const JUDGE_AFTER: TimeDelta = TimeDelta::seconds(11);
@@ -40,6 +44,8 @@ pub struct Reconciler {
     stores: Vec<String>,
     memory: Mutex<BTreeMap<DbName, Memory>>,
     files: Mutex<BTreeMap<DbName, FileStanding>>,
+    /// The disruptions of late.
+    pass: Mutex<Pass>,
 }
 
 /// What is remembered of one database between two looks; lost at a restart without harm.
@@ -83,6 +89,7 @@ impl Reconciler {
     ) -> Self {
         Reconciler {
             observer,
+            pass: Mutex::new(pass(&executor.ledger.book())),
             ledger: executor.ledger.clone(),
             clock: executor.clock.clone(),
             site: executor.site.clone(),
@@ -125,13 +132,26 @@ impl Reconciler {
     /// Looks at one database, acts on what the planner says, and says when to look again. At most
     /// one look a name may be under way: the queue sees to that.
     pub async fn look(&self, name: &DbName) -> Again {
+        match self.look_with(name, None).await {
+            Some(again) => again,
+            None => {
+                // The world goes on while a lane waits for its turn: it is looked at again, with the
+                // turn in hand, or all who wait would look again at each turn.
+                let turn = self.lanes.acquire().await.ok();
+                let again = self.look_with(name, turn).await;
+                again.unwrap_or(Again::Now)
+            }
+        }
+    }
+
+    /// One look, and its lane if it has its turn or there is one to be had; otherwise `None`.
+    async fn look_with(&self, name: &DbName, turn: Option<SemaphorePermit<'_>>) -> Option<Again> {
         let Some(mut row) = self.ledger.book().row(name).cloned() else {
             self.board.hide(name);
-            return Again::OnEvent;
+            self.pass().forget(name);
+            return Some(Again::OnEvent);
         };
-        if self.end_override(&row).await {
-            row.over = None;
-        }
+        self.end_overrides(&mut row).await;
         if !self.ledger.writable() {
             // Whether there is room again shows only in trying.
             if let Err(error) = self.ledger.probe().await {
@@ -153,15 +173,18 @@ impl Reconciler {
 
         let standing = self.file_standing(name);
         let wanted = wanted(&row, standing.as_ref(), self.board.rests(name));
-        let verdict = plan::plan(&wanted, &seen, &self.site, now);
+        let verdict = self.decide(&wanted, &seen, now);
         let before = self.board.view(name);
         let mut shown = view(&wanted, &seen, &verdict, &self.site, before.as_deref(), now);
+        shown.expected = expected(&self.ledger.book(), db);
         shown
             .conditions
             .push(fresh(&row, &self.stores, before.as_deref(), now));
         let (phase, reason, message) = (shown.phase, shown.reason, shown.message.clone());
         self.board.show(shown);
-        if (row.phase, row.reason) != (phase, reason) {
+        // Its answer ends what is measured, also when nobody looked while it was away.
+        let measures = phase == Phase::Ready && row.away.is_some();
+        if (row.phase, row.reason) != (phase, reason) || measures {
             let change = Change::Observed { phase, reason };
             let message = match (reason, message.is_empty()) {
                 (Some(reason), false) => format!("{phase} ({}): {message}", reason.as_str()),
@@ -173,22 +196,20 @@ impl Reconciler {
         if phase == Phase::Ready {
             self.record_container(name, db, &seen).await;
         }
+        self.void_approval(&row, &verdict, phase).await;
         let Some(lane) = verdict.lane else {
             let ready = seen.probe.answering() && !memory.attempts.run_was_ready;
             let judge = ready.then(|| now + JUDGE_AFTER);
             // One that is past and could not be ended (a full disk) is tried again at each look.
-            let expiry = row.over.as_ref().and_then(|over| over.until);
-            let expiry = expiry.filter(|until| now < *until);
+            let words = [&row.over, &row.host].into_iter().flatten();
+            let ends = words.filter_map(|over| over.until);
+            let expiry = ends.filter(|until| now < *until).min();
             let next = [verdict.wake_at, judge, expiry].into_iter().flatten().min();
-            return next.map_or(Again::OnEvent, Again::At);
+            return Some(next.map_or(Again::OnEvent, Again::At));
         };
-        let permit = match self.lanes.try_acquire() {
-            Ok(permit) => permit,
-            Err(_) => {
-                // The world goes on while a lane waits for its turn: look again then.
-                drop(self.lanes.acquire().await);
-                return Again::Now;
-            }
+        let turn = match turn {
+            Some(turn) => turn,
+            None => self.lanes.try_acquire().ok()?,
         };
         tracing::info!(%name, why = lane.why.join(", "), "acting");
         // Nobody may take it for ready while it is on its way down.
@@ -199,7 +220,7 @@ impl Reconciler {
                 .show(phase::acting(&shown, &lane, self.clock.now()));
         }
         let end = self.executor.run(&row, &lane).await;
-        drop(permit);
+        drop(turn);
         if lane.actions.contains(&Action::EnsureAccount) {
             self.observer.probes().refresh(db.uid).await;
         }
@@ -209,9 +230,9 @@ impl Reconciler {
             if let Err(error) = self.observer.relist().await {
                 tracing::warn!(%error, "the containers could not be listed");
             }
-            return Again::At(self.clock.now() + GAVE_WAY);
+            return Some(Again::At(self.clock.now() + GAVE_WAY));
         }
-        Again::Now
+        Some(Again::Now)
     }
 
     /// Remembers how a lane ended.
@@ -243,9 +264,60 @@ impl Reconciler {
         seen.attempts = self.recall(row).attempts;
         let now = self.clock.now();
         let wanted = wanted(row, None, self.board.rests(&db.name));
+        let book = self.ledger.book();
+        let wanted = Wanted {
+            leave: self.pass().leave(&db.name, book.rows().len(), now),
+            ..wanted
+        };
         let verdict = plan::plan(&wanted, &seen, &self.site, now);
         let before = self.board.view(&db.name);
-        view(&wanted, &seen, &verdict, &self.site, before.as_deref(), now)
+        let mut shown = view(&wanted, &seen, &verdict, &self.site, before.as_deref(), now);
+        shown.expected = expected(&book, db);
+        shown
+    }
+
+    /// What the planner says, and its place among the disruptions of late, in one piece: looks go on
+    /// side by side, and no two may take the last place.
+    fn decide(&self, wanted: &Wanted<'_>, seen: &SeenDatabase, now: Timestamp) -> Verdict {
+        let name = &wanted.db.name;
+        let mut pass = self.pass();
+        let leave = pass.leave(name, self.ledger.book().rows().len(), now);
+        let wanted = Wanted { leave, ..*wanted };
+        let verdict = plan::plan(&wanted, seen, &self.site, now);
+        let known = seen.ledger_writable
+            && wanted.hands.is_none()
+            && !matches!(seen.containers, Seen::Unknown(_))
+            && wanted.state(now) != WantedState::Maintenance;
+        let answers = seen.probe.answering() && wanted.initialised;
+        pass.note(name, &verdict, Looked { known, answers }, now);
+        verdict
+    }
+
+    fn pass(&self) -> MutexGuard<'_, Pass> {
+        // No code panics while the lock is held.
+        self.pass.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends an approval that means nothing any more.
+    async fn void_approval(&self, row: &Row, verdict: &Verdict, phase: Phase) {
+        let db = &row.database;
+        let Some(approved) = &row.approved else {
+            return;
+        };
+        if !approval::void(db.uid, &approved.hash, verdict, phase) {
+            return;
+        }
+        let message = format!(
+            "what {} approved ({}) waits no more: it came along with a start, or is not wanted any \
+             more; what waits now: db4sci plan {}",
+            approved.who, approved.hash, db.name
+        );
+        let change = Change::ApprovalVoided {
+            uid: db.uid,
+            hash: approved.hash.clone(),
+        };
+        self.note(&db.name, Outcome::Abandoned, message, change)
+            .await;
     }
 
     /// What is remembered, with what the ledger says has ended forgotten.
@@ -264,15 +336,39 @@ impl Reconciler {
         memory
     }
 
-    /// Ends an override whose time is over; whether that was written.
-    async fn end_override(&self, row: &Row) -> bool {
-        let until = row.over.as_ref().and_then(|over| over.until);
-        if until.is_none_or(|until| self.clock.now() < until) {
-            return false;
+    /// Ends the words over its spec whose time is over, its own and the host's.
+    async fn end_overrides(&self, row: &mut Row) {
+        let now = self.clock.now();
+        let over = |word: &Option<Override>| {
+            let until = word.as_ref().and_then(|word| word.until);
+            until.is_some_and(|until| until <= now)
+        };
+        if over(&row.over) {
+            let message = "the override ended; the spec is in force again".to_owned();
+            let name = &row.database.name;
+            if self
+                .note(name, Outcome::Done, message, Change::Resumed)
+                .await
+            {
+                row.over = None;
+            }
         }
-        let message = "the override ended; the spec is in force again".to_owned();
-        self.note(&row.database.name, Outcome::Done, message, Change::Resumed)
-            .await
+        if over(&row.host) {
+            // Another look may have been quicker.
+            if self.ledger.book().host().is_some() {
+                let entry = NewEntry {
+                    who: Who::Daemon,
+                    name: None,
+                    outcome: Outcome::Done,
+                    message: "hands are on the host again: that time is over".to_owned(),
+                    change: Change::HandsOn,
+                };
+                if let Err(error) = self.ledger.append(entry).await {
+                    tracing::debug!(%error, "the end of a maintenance was not written");
+                }
+            }
+            row.host = self.ledger.book().host().cloned();
+        }
     }
 
     /// Keeps the container's facts in the ledger, once a container and image.
@@ -307,78 +403,4 @@ impl Reconciler {
         }
         result.is_ok()
     }
-}
-
-/// How a database looks to somebody who only looks.
-pub fn view_of(row: &Row, seen: &SeenDatabase, site: &Site, now: Timestamp) -> DatabaseView {
-    let wanted = wanted(row, None, false);
-    let verdict = plan::plan(&wanted, seen, site, now);
-    view(&wanted, seen, &verdict, site, None, now)
-}
-
-/// The condition that says whether the backups are new enough.
-fn fresh(row: &Row, stores: &[String], before: Option<&DatabaseView>, now: Timestamp) -> Condition {
-    let db = &row.database;
-    let stores = if db.backup.stores.is_empty() {
-        stores
-    } else {
-        &db.backup.stores
-    };
-    let known = plan::backups::Known {
-        db,
-        since: row.initialised_at.unwrap_or(now),
-        backups: &row.backups,
-        stores,
-        answers: true,
-        initialised: row.initialised,
-        retirement: super::desk::retirement(row),
-        last: None,
-        frozen: false,
-        tombstone: row.tombstone,
-        keep: KeepRetired::default(),
-        unsaved: 0,
-    };
-    let (status, reason, message) = plan::backups::fresh(&known, now);
-    let earlier = before.and_then(DatabaseView::backup_fresh);
-    Condition {
-        kind: DatabaseView::BACKUP_FRESH.to_owned(),
-        status,
-        reason: reason.to_owned(),
-        message,
-        last_transition_time: match earlier {
-            Some(earlier) if earlier.status == status => earlier.last_transition_time,
-            Some(_) | None => now,
-        },
-    }
-}
-
-/// What is wanted of a database, from its row and its file; `rests` while it is dumped at rest.
-fn wanted<'a>(row: &'a Row, standing: Option<&'a FileStanding>, rests: bool) -> Wanted<'a> {
-    Wanted {
-        db: &row.database,
-        over: row.over.as_ref(),
-        initialised: row.initialised,
-        quarantined: row.quarantined.as_ref().map(|(_, why)| why.as_str()),
-        refused: row.refused.as_deref(),
-        restart_asked: row.restart_asked,
-        hands: match &row.restoring {
-            Some((from, _)) => Some(Hands::Restore(from)),
-            None => rests.then_some(Hands::Dump),
-        },
-        retired: row.retired.is_some(),
-        end: row.end,
-        rotating: row.secrets.values().any(|kept| kept.next.is_some()),
-        orphan: matches!(standing, Some(FileStanding::Orphan)),
-        renamed_to: match standing {
-            Some(FileStanding::RenamedTo(new)) => Some(new.as_str()),
-            Some(FileStanding::Orphan) | None => None,
-        },
-    }
-}
-
-/// The container of a database, the running one first.
-fn running_of<'s>(db: &Database, seen: &'s SeenDatabase) -> Option<&'s ContainerSeen> {
-    let all = seen.containers.present()?;
-    let ours = all.iter().filter(|c| c.uid() == Some(db.uid));
-    ours.max_by_key(|c| c.status == crate::model::Status::Running)
 }

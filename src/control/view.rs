@@ -1,7 +1,9 @@
 //! How one look is shown.
 
 use crate::model::view::DatabaseView;
-use crate::model::{DataSeen, Probe, Seen, SeenDatabase, Site, Status, Timestamp, Verdict};
+use crate::model::{
+    DataSeen, Expectations, Probe, Seen, SeenDatabase, Site, Status, Timestamp, Verdict,
+};
 use crate::plan::{Wanted, phase};
 
 /// The view of a database after one look.
@@ -26,7 +28,7 @@ pub(super) fn view(
             version,
             connections,
             ..
-        } => (Some(version.clone()), Some(*connections)),
+        } => (Some(version.clone()), *connections),
         Probe::NotAsked | Probe::Silent { .. } => {
             (before.and_then(|view| view.version.clone()), None)
         }
@@ -64,6 +66,7 @@ pub(super) fn view(
         held: verdict.held.clone(),
         lane: verdict.lane.clone(),
         seen: lines(wanted, seen, now),
+        expected: Expectations::default(),
     }
 }
 
@@ -123,8 +126,9 @@ fn lines(wanted: &Wanted<'_>, seen: &SeenDatabase, now: Timestamp) -> Vec<String
             version,
             ..
         } => format!(
-            "server: {version} answers since {}, {connections} connections",
-            since.format("%F %T")
+            "server: {version} answers since {}, {} connections",
+            since.format("%F %T"),
+            connections.map_or("an unknown number of".to_owned(), |n| n.to_string())
         ),
         Probe::Silent { since, why, .. } => {
             format!(

@@ -122,7 +122,12 @@ impl Executor {
         let why = lane.why.join(", ");
         let intent = format!("going to {}: {why}", actions.join(", "));
         failpoint("intent.before");
-        let intent = self.entry(lane, Outcome::Done, intent, Change::Intended { actions });
+        let intended = Change::Intended {
+            actions,
+            approval: lane.approval.clone(),
+            disrupts: lane.counts.then_some(lane.cost),
+        };
+        let intent = self.entry(lane, Outcome::Done, intent, intended);
         if let Err(error) = self.ledger.append(intent).await {
             let mut failure = self.failure(lane, "intent", &error.into());
             // Without an intent, its first step is what did not happen.

@@ -70,8 +70,30 @@ pub trait Backend: Send + Sync + 'static {
     /// Restarts the server once.
     async fn restart(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal>;
 
-    /// Forgets failed attempts, quarantine included, and tries again.
+    /// Forgets failed attempts, and tries again; a quarantine stays.
     async fn retry(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal>;
+
+    /// Ends a quarantine; there must be one, and a reason.
+    async fn release(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal>;
+
+    /// Lets steps begin that wait: those that the hash names, once. The message names each.
+    async fn approve(
+        &self,
+        who: Who,
+        hash: &str,
+        name: Option<&DbName>,
+        reason: String,
+    ) -> Result<String, Refusal>;
+
+    /// Takes hands off every database of the host, until an instant or until that is ended by the
+    /// same call with `off` false.
+    async fn host_maintenance(
+        &self,
+        who: Who,
+        off: bool,
+        until: Option<Timestamp>,
+        reason: String,
+    ) -> Result<String, Refusal>;
 
     /// Gives up a store that is gone: what it may hold keeps nothing from being removed any more.
     async fn thaw(&self, who: Who, store: &str, reason: String) -> Result<String, Refusal>;

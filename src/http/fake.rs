@@ -17,6 +17,7 @@ use crate::model::view::{BackupView, DatabaseView, Snapshot, WorkAsk, WorkView};
 use crate::model::{
     BackupId, Change, DbName, Entry, Outcome, OverrideState, Place, Problem, Secret, Timestamp, Who,
 };
+use crate::plan::approval;
 use crate::plan::render::sample;
 
 /// The password that no output but `connect --print` may show.
@@ -213,6 +214,39 @@ impl Backend for Fake {
         self.said(format!("{who} retry {name}: {reason}"))
     }
 
+    async fn release(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal> {
+        self.known(name)?;
+        self.said(format!("{who} release {name}: {reason}"))
+    }
+
+    async fn approve(
+        &self,
+        who: Who,
+        hash: &str,
+        name: Option<&DbName>,
+        reason: String,
+    ) -> Result<String, Refusal> {
+        let snapshot = Arc::clone(&self.snapshot.borrow());
+        let named = approval::named(&snapshot.databases, hash, name);
+        let named = named.map_err(|why| Refusal::new(RefusalKind::Conflict, why))?;
+        let names: Vec<&str> = named.iter().map(|one| one.view.name.as_str()).collect();
+        self.said(format!(
+            "{who} approve {hash} {}: {reason}",
+            names.join(", ")
+        ))
+    }
+
+    async fn host_maintenance(
+        &self,
+        who: Who,
+        off: bool,
+        until: Option<Timestamp>,
+        reason: String,
+    ) -> Result<String, Refusal> {
+        let until = until.map_or_else(String::new, |at| format!(" until {}", at.to_rfc3339()));
+        self.said(format!("{who} hands off {off}{until}: {reason}"))
+    }
+
     async fn thaw(&self, who: Who, store: &str, reason: String) -> Result<String, Refusal> {
         if store != "offsite" {
             let message = format!("there is no store `{store}` in the settings");
@@ -332,6 +366,7 @@ impl Backend for Fake {
             what: what.clone(),
             since: sample::now(),
             waits_for: None,
+            progress: None,
             running: false,
             ok: Some(true),
             message: format!("done: {what}"),
@@ -346,6 +381,7 @@ impl Backend for Fake {
             what: self.said(format!("{who} work {name}: {ask:?}"))?,
             since: sample::now(),
             waits_for: None,
+            progress: None,
             running: true,
             ok: None,
             message: String::new(),

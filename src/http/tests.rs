@@ -88,12 +88,18 @@ async fn the_socket_shows_databases_and_takes_orders_under_the_callers_name() {
         accepted.message,
         format!("{me}({uid}) genomics Stopped until 2026-11-22T22:00:00+00:00: INC-812")
     );
-    for verb in ["resume", "restart", "retry", "delete", "forget", "undelete"] {
+    for verb in [
+        "resume", "restart", "retry", "release", "delete", "forget", "undelete",
+    ] {
         let path = format!("/databases/genomics/{verb}");
         let _: Accepted = client.post(&path, &json!({"reason": "x"})).await.unwrap();
         let last = fake.asked().pop().unwrap();
         assert_eq!(last, format!("{me}({uid}) {verb} genomics: x"));
     }
+    let maintenance = json!({"on": true, "reason": "x"});
+    let _: Accepted = client.post("/maintenance", &maintenance).await.unwrap();
+    let last = fake.asked().pop().unwrap();
+    assert_eq!(last, format!("{me}({uid}) hands off true: x"));
     let thaw = "/stores/offsite/thaw";
     let _: Accepted = client.post(thaw, &json!({"reason": "x"})).await.unwrap();
     let last = fake.asked().pop().unwrap();
@@ -253,6 +259,8 @@ async fn somebody_else_on_this_host_is_refused_by_name() {
         (Method::GET, "/api/v1/snapshot"),
         (Method::GET, "/metrics"),
         (Method::POST, "/api/v1/databases/genomics/retry"),
+        (Method::POST, "/api/v1/approve"),
+        (Method::POST, "/api/v1/maintenance"),
         (Method::GET, "/nowhere"),
     ] {
         let stream = UnixStream::connect(&path).await.unwrap();

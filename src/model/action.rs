@@ -194,6 +194,15 @@ pub struct Lane {
     pub cost: Cost,
     /// Whether it repairs what broke (counted against quarantine) rather than changes what works.
     pub repair: bool,
+    /// Whether it takes a server away that answers, and repairs nothing: the blast radius counts it.
+    #[serde(default)]
+    pub counts: bool,
+    /// What of its data is at risk while it is carried out, if anything: one line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub risk: Option<String>,
+    /// The approval that lets it go, if it needed one: its end uses that up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<String>,
 }
 
 /// What a lane costs the database's users.
@@ -277,8 +286,11 @@ pub enum Reason {
     Backoff,
     /// The spec must change before another attempt makes sense.
     NeedsSpecChange,
-    /// Waits for the maintenance window.
+    /// Waits for the maintenance window, or a person's approval.
     OutsideWindow,
+    /// Waits for a person's approval: data is at risk, or more databases would be disrupted than may
+    /// be without one.
+    NeedsApproval,
     /// A person's stop, start or maintenance is in force over the file.
     Overridden,
     /// Maintenance: hands off.
@@ -328,6 +340,7 @@ impl Reason {
             | Reason::RetireNeedsBackup
             | Reason::DiskFull
             | Reason::LedgerUnavailable
+            | Reason::NeedsApproval
             | Reason::Orphan => true,
             Reason::HalfMade
             | Reason::Paused

@@ -239,9 +239,16 @@ pub enum BackupKind {
     Again,
     /// Before its database is retired: the last one.
     Final,
+    /// The same of a server that can no longer be dumped: a copy of its files, at rest.
+    Files,
 }
 
 impl BackupKind {
+    /// Whether a database may be retired on it.
+    pub fn is_last(self) -> bool {
+        matches!(self, BackupKind::Final | BackupKind::Files)
+    }
+
     /// The word.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -250,6 +257,7 @@ impl BackupKind {
             BackupKind::BeforeRestore => "before restore",
             BackupKind::Again => "again",
             BackupKind::Final => "final",
+            BackupKind::Files => "files",
         }
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::view::Phase;
 use super::{
-    Backup, BackupId, BackupState, Database, DbName, ImageId, Reason, Sealed, Timestamp, Uid,
+    Backup, BackupId, BackupState, Cost, Database, DbName, ImageId, Reason, Sealed, Timestamp, Uid,
 };
 
 /// One entry of the ledger. Its number is also the id of its row in the `log` table.
@@ -143,8 +143,35 @@ pub enum Change {
     Resumed,
     /// A person wants it restarted once.
     RestartAsked,
-    /// A person wants failed attempts forgotten, quarantine included.
+    /// A person wants failed attempts forgotten. Ends a quarantine, too, in journals of before
+    /// [`Change::Released`], and when the daemon itself brought other data.
     RetryAsked,
+    /// A person ends a quarantine.
+    Released {
+        /// Why it may run again.
+        reason: String,
+    },
+    /// A person lets the steps go that a hash names; used up by their end.
+    Approved {
+        /// Whose.
+        uid: Uid,
+        /// The steps' hash.
+        hash: String,
+    },
+    /// What was approved is not to be done any more.
+    ApprovalVoided {
+        /// Whose.
+        uid: Uid,
+        /// The steps' hash; a later approval stands.
+        hash: String,
+    },
+    /// Hands off every database of this host, `mydb_admin` included.
+    HandsOff {
+        /// The word, its end and its reason.
+        by: Override,
+    },
+    /// That is over.
+    HandsOn,
     /// It is left alone from now on.
     Quarantined {
         /// Why.
@@ -168,6 +195,12 @@ pub enum Change {
     Intended {
         /// The steps' kinds, in order.
         actions: Vec<String>,
+        /// The approval that lets them go, if they needed one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        approval: Option<String>,
+        /// What they cost the users of a server that answers.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        disrupts: Option<Cost>,
     },
     /// A backup was begun, stored, verified, or something else about it changed: this is how it is
     /// from now on.
@@ -267,6 +300,11 @@ impl Change {
             Change::Resumed => "resumed",
             Change::RestartAsked => "restart_asked",
             Change::RetryAsked => "retry_asked",
+            Change::Released { .. } => "released",
+            Change::Approved { .. } => "approved",
+            Change::ApprovalVoided { .. } => "approval_voided",
+            Change::HandsOff { .. } => "hands_off",
+            Change::HandsOn => "hands_on",
             Change::Quarantined { .. } => "quarantined",
             Change::Observed { .. } => "observed",
             Change::Inspected { .. } => "inspected",

@@ -13,6 +13,7 @@ pub mod database;
 pub mod engine_kind;
 pub mod files;
 pub mod guard;
+pub mod history;
 pub mod names;
 pub mod observed;
 pub mod problem;
@@ -42,6 +43,7 @@ pub use container::{
 pub use database::{Database, Source, WantedState};
 pub use engine_kind::EngineKind;
 pub use files::{FilesWanted, SecretFile, SecretKind};
+pub use history::{Away, Expectations, Expected, Took};
 pub use names::{ContainerId, DbName, HostPort, ImageId, ImageRef, Uid};
 pub use observed::{
     Attempts, DataSeen, FailedAttempt, FilesSeen, Marker, MarkerState, Probe, SeenDatabase,

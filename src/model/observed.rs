@@ -107,8 +107,8 @@ pub enum Probe {
         version: String,
         /// Whether the user's account exists (login checked).
         account: bool,
-        /// Connections open now, its own apart.
-        connections: u32,
+        /// Connections open now, its own apart, where the server tells.
+        connections: Option<u32>,
     },
     /// It did not answer.
     Silent {

@@ -68,7 +68,7 @@ pub struct Answer {
     /// Its version: `17.5`.
     pub version: String,
     /// Connections of clients, the probe's own apart.
-    pub connections: u32,
+    pub connections: Option<u32>,
     /// Whether the user's account exists.
     pub account: bool,
 }

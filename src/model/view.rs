@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Backup, BackupId, BackupKind, BackupState, DbName, EngineKind, Held, Lane, Override, Reason,
-    Slot, Timestamp, Uid,
+    Backup, BackupId, BackupKind, BackupState, DbName, EngineKind, Expectations, Held, Lane,
+    Override, Reason, Slot, Timestamp, Uid,
 };
 
 /// What a database is, in one word. Derived by `plan::phase`, never stored as state.
@@ -150,6 +150,9 @@ pub struct DatabaseView {
     pub lane: Option<Lane>,
     /// Why "nothing happens": what was last seen of each part, one line each.
     pub seen: Vec<String>,
+    /// How long it may be away, from what was measured here.
+    #[serde(default)]
+    pub expected: Expectations,
 }
 
 /// Everything the API shows, taken at one instant.
@@ -294,6 +297,9 @@ pub enum WorkAsk {
         /// As another database of this name, instead of in place.
         #[serde(default)]
         copy: Option<DbName>,
+        /// This database inside it alone, in its place.
+        #[serde(default)]
+        only: Option<String>,
     },
 }
 
@@ -312,8 +318,65 @@ pub struct WorkView {
     pub waits_for: Option<String>,
     /// Whether it goes on, or is still to begin.
     pub running: bool,
+    /// How far its present stage is, while it can be measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
     /// How it ended.
     pub ok: Option<bool>,
     /// What came of it; one line.
     pub message: String,
+}
+
+/// How far a stage of a work is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Progress {
+    /// What is done: `dumping`.
+    pub stage: String,
+    /// Bytes so far, as they lie in a store.
+    pub done_bytes: u64,
+    /// Bytes in all; of a dump, those of the last backup.
+    pub total_bytes: Option<u64>,
+    /// Seconds until the stage is over, if it goes on as so far.
+    pub seconds_left: Option<u64>,
+}
+
+impl Progress {
+    /// A stage that has gone on for so long.
+    pub fn new(stage: &str, done: u64, total: Option<u64>, elapsed: chrono::TimeDelta) -> Self {
+        let elapsed = u128::try_from(elapsed.num_milliseconds()).unwrap_or(0);
+        let left = total.filter(|_| done > 0 && elapsed >= 1000).map(|total| {
+            let rest = u128::from(total.saturating_sub(done));
+            u64::try_from(elapsed * rest / u128::from(done) / 1000).unwrap_or(u64::MAX)
+        });
+        Progress {
+            stage: stage.to_owned(),
+            done_bytes: done,
+            total_bytes: total,
+            seconds_left: left,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    #[test]
+    fn what_is_left_is_told_once_something_is_known_of_the_speed() {
+        let left = |done, total, millis| {
+            let elapsed = TimeDelta::milliseconds(millis);
+            Progress::new("dumping", done, total, elapsed).seconds_left
+        };
+        assert_eq!(left(100, Some(400), 10_000), Some(30));
+        assert_eq!(left(0, Some(400), 10_000), None);
+        assert_eq!(left(100, Some(400), 10), None);
+        assert_eq!(left(100, None, 10_000), None);
+        // It became more than it was the last time; the clock was set back.
+        assert_eq!(left(500, Some(400), 10_000), Some(0));
+        assert_eq!(left(100, Some(400), -10_000), None);
+        assert_eq!(left(1, Some(u64::MAX), i64::MAX / 2), Some(u64::MAX));
+    }
 }

@@ -43,6 +43,8 @@ pub struct Known<'a> {
     pub answers: bool,
     /// Whether it has data.
     pub initialised: bool,
+    /// Since when its server is given up and down: only its files can still be taken.
+    pub given_up: Option<Timestamp>,
     /// How far its retirement is.
     pub retirement: Retirement,
     /// The final backup that it was retired on.
@@ -159,15 +161,20 @@ fn take(known: &Known<'_>, now: Timestamp) -> Option<Work> {
     }
     // One that could not be restored is replaced at once, whatever the schedule says.
     let damaged = own.iter().find(|b| b.state == BackupState::Damaged);
+    let again = |bad: &Backup| Slot::at(bad.finished.unwrap_or(bad.started));
+    // By its slot, too: a clock that was set back in between would make its replacement the older one.
+    let replaces = |b: &Backup, bad: &Backup| b.started > bad.started || b.id.slot == again(bad);
     let replaced = |bad: &&Backup| {
         own.iter()
-            .any(|b| b.state.good() && b.id.store == bad.id.store && b.started > bad.started)
+            .any(|b| b.state.good() && b.id.store == bad.id.store && replaces(b, bad))
     };
-    let (slot, kind) = match damaged.filter(|bad| !replaced(bad)) {
-        Some(bad) => (
-            Slot::at(bad.finished.unwrap_or(bad.started)),
-            BackupKind::Again,
-        ),
+    // Tried in vain for hours, it must not keep the schedule's from being taken ever after.
+    let given_up = |bad: &&Backup| {
+        own.iter()
+            .any(|b| b.id.slot == again(bad) && b.id.attempt >= ATTEMPTS)
+    };
+    let (slot, kind) = match damaged.filter(|bad| !replaced(bad) && !given_up(bad)) {
+        Some(bad) => (again(bad), BackupKind::Again),
         None => {
             let due = schedule::last_due(&db.backup, &db.name, db.time_zone.0, now)?;
             // What was due before there was data was never due. Of several that were missed only
@@ -175,8 +182,11 @@ fn take(known: &Known<'_>, now: Timestamp) -> Option<Work> {
             (due > known.since).then_some((Slot::at(due), BackupKind::Scheduled))?
         }
     };
-    // A backup that a person asked for after it was due serves as well.
-    attempt(known, &own, slot, kind, now, |b| b.id.slot >= slot)
+    // A backup that a person asked for after it was due serves as well; not one of a clock that was
+    // ahead, which would serve until that day.
+    attempt(known, &own, slot, kind, now, |b| {
+        b.id.slot == slot || (slot..=Slot::at(now)).contains(&b.id.slot)
+    })
 }
 
 /// The next attempt at a slot in the stores that have no backup that serves.
@@ -230,9 +240,10 @@ fn verify(known: &Known<'_>, now: Timestamp) -> Option<Work> {
         return None;
     }
     known.stores.iter().find_map(|store| {
+        // Files are compared before a retirement, and at no time after.
         let mut stored = own
             .iter()
-            .filter(|b| b.id.store == *store && b.state.good());
+            .filter(|b| b.id.store == *store && b.state.good() && b.kind != BackupKind::Files);
         let newest = stored.next()?;
         let last = own
             .iter()

@@ -91,6 +91,7 @@ impl Ask<'_> {
         if self.cools_down(c) {
             return None;
         }
+        self.keep_its_image(c, &mut drift);
         if let Some(fetch) = self.replaceable(c, &mut drift, name_is_taken) {
             return Some(fetch);
         }
@@ -105,6 +106,16 @@ impl Ask<'_> {
         let mut lane = self.lane(Some(c), actions, Cost::None, why);
         lane.repair = c.status == Status::Exited;
         Some(lane)
+    }
+
+    /// A repair brings no other image over data that no new backup holds: the container that is there
+    /// is started, and what waits for a person goes on waiting.
+    fn keep_its_image(&self, c: &ContainerSeen, drift: &mut Drift) {
+        let risky = self.risk(c, drift).is_some() && !drift.elsewhere;
+        let lane = self.disruption(c, drift, false).filter(|_| risky);
+        if lane.is_some_and(|lane| !self.is_approved(&lane)) {
+            drift.recreate.clear();
+        }
     }
 
     /// The steps that start it as it should be now.
@@ -271,7 +282,7 @@ impl Ask<'_> {
     pub(super) fn quarantined(&mut self, why: &str) {
         let message = format!(
             "{why}; it is left alone, evidence is in quarantine/{name}; mend the cause, then: \
-             db4sci retry {name}",
+             db4sci release {name} --reason TEXT",
             name = self.wanted.db.name
         );
         self.hold(Reason::Quarantined, message, None);

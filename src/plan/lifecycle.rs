@@ -9,6 +9,7 @@ use crate::model::{
 
 use super::Ask;
 use super::attempts::backoff;
+use super::gate::{By, RETIRE};
 
 /// Seconds that a server known to hang is given to stop.
 const HUNG_STOP: u32 = 10;
@@ -104,11 +105,13 @@ impl Ask<'_> {
     fn stopped(&mut self, c: &ContainerSeen) -> Option<Lane> {
         match c.status {
             Status::Running | Status::Paused | Status::Restarting => {
-                let why = match self.wanted.override_in_force(self.now) {
-                    Some(over) => format!("stop, as {} wants", over.who),
-                    None => "stop, as the spec wants".to_owned(),
+                let (why, by) = match self.wanted.override_in_force(self.now) {
+                    Some(over) => (format!("stop, as {} wants", over.who), By::Person),
+                    None if self.wanted.retired => (RETIRE.to_owned(), By::Person),
+                    None => ("stop, as the spec wants".to_owned(), By::State),
                 };
-                Some(self.lane(Some(c), self.stop_steps(c, false), Cost::Stop, vec![why]))
+                let lane = self.lane(Some(c), self.stop_steps(c, false), Cost::Stop, vec![why]);
+                self.leave(lane, by)
             }
             Status::Created | Status::Exited => {
                 self.hold(Reason::Stopped, "as wanted; its data is kept", None);
@@ -140,6 +143,9 @@ impl Ask<'_> {
             why,
             cost,
             repair: false,
+            counts: false,
+            risk: None,
+            approval: None,
         }
     }
 
@@ -169,6 +175,7 @@ impl Ask<'_> {
         let spoken = [
             self.wanted.override_in_force(self.now).map(|o| o.since),
             self.wanted.restart_asked,
+            self.wanted.approved.map(|(_, at)| at),
         ];
         let heard = spoken.into_iter().flatten().any(|at| at > failure.at);
         let again = lane.actions.iter().any(|a| a.kind() == failure.step);

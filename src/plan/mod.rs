@@ -6,12 +6,16 @@
 //! overwritten.
 
 mod absent;
+pub mod approval;
 pub mod attempts;
 pub mod backups;
+pub mod blast;
 mod data;
 mod down;
 mod drift;
 pub mod freeze;
+mod gate;
+pub mod history;
 mod lifecycle;
 pub mod phase;
 pub mod recovery;
@@ -34,8 +38,16 @@ use crate::model::{
 pub struct Wanted<'a> {
     /// Its admitted spec.
     pub db: &'a Database,
-    /// A person's override, in force or past.
+    /// A person's override, in force or past; the host's, if hands are off all of it.
     pub over: Option<&'a Override>,
+    /// Whether that is the whole host's.
+    pub whole_host: bool,
+    /// The hash of what a person let go, and when.
+    pub approved: Option<(&'a str, Timestamp)>,
+    /// Whether it may be disrupted without that.
+    pub leave: blast::Leave,
+    /// The instant of its newest good backup.
+    pub saved: Option<Timestamp>,
     /// Whether the ledger knows that it has data.
     pub initialised: bool,
     /// Why it is quarantined, if it is.
@@ -63,7 +75,8 @@ pub struct Wanted<'a> {
 pub enum Hands<'a> {
     /// A restore in place, of this backup.
     Restore(&'a BackupId),
-    /// A dump of data at rest: its server cannot be dumped while it runs.
+    /// A dump of data at rest, since its server cannot be dumped while it runs; or a restore of one
+    /// database inside the running server.
     Dump,
 }
 
@@ -138,10 +151,12 @@ impl Ask<'_> {
             } else {
                 &over.reason
             };
-            let message = format!(
-                "{what} by {} ({reason}); `db4sci resume {name}` ends it",
-                over.who
-            );
+            let end = if self.wanted.whole_host {
+                "with the whole host; `db4sci maintenance off --all` ends it".to_owned()
+            } else {
+                format!("`db4sci resume {name}` ends it")
+            };
+            let message = format!("{what} by {} ({reason}); {end}", over.who);
             self.hold(Reason::Overridden, message, over.until);
         }
         if let Some(new) = self.wanted.renamed_to {
@@ -165,6 +180,7 @@ impl Ask<'_> {
                            stopped, and its data kept"
                 .to_owned();
             self.hold(Reason::RetireNeedsBackup, message, None);
+            self.retiring();
         }
     }
 

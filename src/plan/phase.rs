@@ -39,7 +39,11 @@ pub fn phase(
             return (Phase::Restoring, None, format!("{from} is being restored"));
         }
         Some(Hands::Dump) => {
-            let why = "it is down while it is dumped, and is started again after that";
+            let why = if running {
+                "a work on its backups has its hands on it; nothing else is done meanwhile"
+            } else {
+                "it is down while it is dumped, and is started again after that"
+            };
             return (Phase::Degraded, None, why.to_owned());
         }
         None => {}
@@ -49,7 +53,11 @@ pub fn phase(
         WantedState::Stopped => {
             let unknown = matches!(seen.containers, Seen::Unknown(_));
             let down = !unknown && !container.is_some_and(|c| up(c.status));
-            return if !down {
+            let waits = verdict.lane.is_none() && verdict.held.iter().any(|h| h.would.is_some());
+            return if waits && running && seen.probe.answering() && wanted.initialised {
+                // Its stop waits for a person; meanwhile it answers.
+                with(Phase::Ready, told(""))
+            } else if !down {
                 with(Phase::Degraded, told("it is being stopped"))
             } else if wanted.retired {
                 (Phase::Retired, None, retired(wanted.end))
@@ -112,6 +120,7 @@ fn stands_still(reason: Reason) -> bool {
         | Reason::Renamed
         | Reason::Backoff
         | Reason::OutsideWindow
+        | Reason::NeedsApproval
         | Reason::Overridden
         | Reason::Maintenance
         | Reason::Starting
@@ -170,6 +179,7 @@ fn undone(reason: Reason) -> bool {
         | Reason::Backoff
         | Reason::NeedsSpecChange
         | Reason::OutsideWindow
+        | Reason::NeedsApproval
         | Reason::DockerUnavailable
         | Reason::Unknown
         | Reason::LedgerUnavailable

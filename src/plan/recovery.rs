@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::model::database::OnLost;
 use crate::model::view::Phase;
-use crate::model::{Backup, BackupId, BackupState, Database, Reason};
+use crate::model::{Backup, BackupId, BackupKind, BackupState, Database, Reason};
 
 /// How a database comes back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +52,8 @@ pub fn source<'a>(
 ) -> Option<&'a Backup> {
     let own = backups
         .values()
-        .filter(|b| b.uid == db.uid && b.state.good());
+        // Files are those of a server that was given up.
+        .filter(|b| b.uid == db.uid && b.state.good() && b.kind != BackupKind::Files);
     own.max_by_key(|b| {
         let proven = !asked && b.state == BackupState::Verified;
         (proven, b.id.slot, b.id.attempt)
@@ -62,7 +63,7 @@ pub fn source<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{BackupKind, Slot, Timestamp};
+    use crate::model::{Slot, Timestamp};
     use crate::plan::tests::database;
 
     fn backup(db: &Database, day: u32, state: BackupState) -> Backup {

@@ -12,18 +12,16 @@ mod tests;
 mod text;
 
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use crate::model::view::DatabaseView;
 use crate::model::{Problem, Timestamp};
+use crate::plan::approval;
 
 pub use self::rows::{Row, When, Which};
 pub use self::text::Local;
 
 /// Version of the JSON form.
 const VERSION: u32 = 1;
-/// Hexadecimal digits of the hash that people see.
-const HASH_DIGITS: usize = 6;
 
 /// What will happen, to which database, when, and what it costs.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,8 +30,12 @@ pub struct Preview {
     pub rows: Vec<Row>,
     /// Databases without a row.
     pub unchanged: usize,
-    /// Names the plan: equal for equal steps, whatever the time and the number of connections.
+    /// Names the plan: equal for equal steps, whatever the time and the number of connections. As
+    /// long as something waits that a person may let go, it names exactly that, and `approve` takes
+    /// it; what is done meanwhile does not change it.
     pub hash: String,
+    /// How many rows wait for their window or a person, and may be let go.
+    pub approvable: usize,
 }
 
 impl Preview {
@@ -55,11 +57,13 @@ impl Preview {
         let untold = problems.iter().filter(|problem| !told(problem));
         let untold: Vec<Row> = untold.map(rows::of_problem).collect();
         rows.extend(untold);
-        let hash = hash(&rows);
+        let waiting = approval::waiting(databases);
+        let hash = approval::hash_of_all(&waiting).unwrap_or_else(|| hash(&rows));
         Preview {
             rows,
             unchanged,
             hash,
+            approvable: waiting.len(),
         }
     }
 
@@ -95,6 +99,7 @@ impl Preview {
                 "refused": self.count(When::Refused),
                 "held": self.count(When::Held),
                 "unchanged": self.unchanged,
+                "approvable": self.approvable,
             },
             "deletesData": false,
         })
@@ -103,19 +108,6 @@ impl Preview {
 
 /// The hash over what is done, not over when or to how many connections.
 fn hash(rows: &[Row]) -> String {
-    let mut hasher = Sha256::new();
-    for row in rows {
-        for part in row.identity() {
-            // The length goes first, so that no two lists of parts read alike.
-            hasher.update((part.len() as u64).to_be_bytes());
-            hasher.update(part.as_bytes());
-        }
-    }
-    let mut hex: String = hasher
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    hex.truncate(HASH_DIGITS);
-    hex
+    let parts: Vec<String> = rows.iter().flat_map(Row::identity).collect();
+    approval::of(parts.iter().map(String::as_str))
 }

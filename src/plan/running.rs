@@ -9,8 +9,8 @@ use crate::model::{
 use super::Ask;
 use super::data::{Gate, gate};
 use super::drift::Drift;
+use super::gate::By;
 use super::lifecycle::{LATER, SOON};
-use super::window::opens;
 
 /// A server that answered in this run and then stays silent for this long hangs.
 pub(super) const HANG: TimeDelta = TimeDelta::seconds(30);
@@ -77,7 +77,6 @@ impl Ask<'_> {
         since: Timestamp,
         name_is_taken: bool,
     ) -> Option<Lane> {
-        let db = self.wanted.db;
         // A person's wish is older than the run it made: the run is its fulfilment.
         let started = c.started_at.unwrap_or(since);
         let asked = self.wanted.restart_asked.is_some_and(|at| at > started);
@@ -89,20 +88,9 @@ impl Ask<'_> {
         let fetch = self
             .replaceable(c, &mut drift, name_is_taken)
             .filter(|_| !asked);
-        let opens_at = opens(&db.maintenance_window, db.time_zone.0, self.now);
-        let disruption = match self.disruption(c, &drift, asked) {
-            Some(lane) if asked || opens_at == Some(self.now) => Some(lane),
-            Some(lane) => {
-                let what = match lane.cost {
-                    Cost::Recreate => "another container on the same data",
-                    Cost::Restart | Cost::None | Cost::Stop => "restart",
-                };
-                let message = format!("{what}: {}; waits for the window", lane.why.join(", "));
-                self.hold_lane(Reason::OutsideWindow, message, opens_at, lane);
-                None
-            }
-            None => None,
-        };
+        let by = if asked { By::Person } else { By::Change };
+        let disruption = self.disruption(c, &drift, asked);
+        let disruption = disruption.and_then(|lane| self.leave(lane, by));
         // What costs nobody anything comes first.
         rotate.or(in_place).or(fetch).or(disruption)
     }
@@ -142,7 +130,13 @@ impl Ask<'_> {
     }
 
     /// What its users would notice: a restart, or another container.
-    fn disruption(&self, c: &ContainerSeen, drift: &Drift, asked: bool) -> Option<Lane> {
+    pub(super) fn disruption(&self, c: &ContainerSeen, drift: &Drift, asked: bool) -> Option<Lane> {
+        let risk = self.risk(c, drift);
+        let mut drift = drift.clone();
+        if asked && risk.is_some() {
+            // Who asks for a restart did not ask for another program over the data.
+            drift.recreate.clear();
+        }
         let cost = drift.cost();
         if cost == Cost::None && !asked {
             return None;
@@ -167,7 +161,9 @@ impl Ask<'_> {
         if drift.limits_at_restart {
             why.extend(drift.limits_why.iter().cloned());
         }
-        Some(self.lane(Some(c), steps, cost.max(Cost::Restart), why))
+        let mut lane = self.lane(Some(c), steps, cost.max(Cost::Restart), why);
+        lane.risk = risk.filter(|_| cost == Cost::Recreate);
+        Some(lane)
     }
 
     /// Its process runs, and its server does not answer.

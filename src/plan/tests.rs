@@ -1,5 +1,6 @@
 //! What the planner says, as tables of sentences.
 
+mod approval;
 mod attempts;
 mod config;
 mod data;
@@ -39,6 +40,9 @@ pub(super) struct Case {
     pub retired: bool,
     pub orphan: bool,
     pub renamed_to: Option<String>,
+    pub approved: Option<String>,
+    pub leave: blast::Leave,
+    pub saved: Option<Timestamp>,
     pub seen: SeenDatabase,
     pub site: Site,
     pub now: Timestamp,
@@ -167,7 +171,7 @@ fn answering() -> Probe {
         since: noon() - seconds(3000),
         version: "17.5".to_owned(),
         account: true,
-        connections: 3,
+        connections: Some(3),
     }
 }
 
@@ -223,6 +227,9 @@ impl Case {
             retired: false,
             orphan: false,
             renamed_to: None,
+            approved: None,
+            leave: blast::Leave::Free,
+            saved: Some(noon() - seconds(3600)),
             site: site(),
             now: noon(),
         }
@@ -327,6 +334,10 @@ impl Case {
         Wanted {
             db: &self.db,
             over: self.over.as_ref(),
+            whole_host: false,
+            approved: self.approved.as_deref().map(|hash| (hash, noon())),
+            leave: self.leave,
+            saved: self.saved,
             initialised: self.initialised,
             quarantined: self.quarantined.as_deref(),
             refused: self.refused.as_deref(),

@@ -98,7 +98,10 @@ fn a_server_that_crashes_again_and_again_is_left_alone_with_evidence() {
     assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
 
     let said = host.told("genomics", Reason::Quarantined, LONG);
-    assert!(said.contains("db4sci retry genomics"), "{said}");
+    assert!(
+        said.contains("db4sci release genomics --reason TEXT"),
+        "{said}"
+    );
     let view = host.view("genomics").unwrap();
     assert_eq!(
         (view.phase, view.reason),
@@ -139,7 +142,21 @@ fn a_server_that_crashes_again_and_again_is_left_alone_with_evidence() {
     assert_eq!(host.run_of("genomics"), left.run());
 
     fs::write(&control, good).unwrap();
-    host.ok(&["retry", "genomics"]);
+    for (args, says) in [
+        (&["retry", "genomics"][..], "db4sci release genomics"),
+        (&["release", "chembank", "--reason", "x"], "not quarantined"),
+        (&["release", "genomics"], "--reason"),
+    ] {
+        let said = host.db4sci(args);
+        assert_ne!(said.code, 0, "{args:?}: {}", said.all());
+        assert!(said.err.contains(says), "{args:?}: {}", said.err);
+    }
+    host.ok(&[
+        "release",
+        "genomics",
+        "--reason",
+        "its control file is back",
+    ]);
     host.ready(&["genomics"]);
     assert_eq!(host.rows("genomics"), [1]);
     assert_eq!(host.rows("chembank"), [1]);

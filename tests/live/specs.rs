@@ -123,7 +123,14 @@ fn an_image_changes_within_its_series_and_never_across() {
     host.write("genomics", 1);
     let (first, admin) = (host.container("genomics"), host.run_of("mydb_admin"));
 
+    // Another image opens data that is in no backup: inside its window, too, a person is asked.
     host.spec("genomics", Postgres, &[any, "image: PostgreSQL 15 b"]);
+    let told = host.told("genomics", Reason::NeedsApproval, SOON);
+    assert!(told.contains("there is no backup of it"), "{told}");
+    let plan = host.plan("genomics");
+    assert!(plan["dataAtRisk"].is_string(), "{plan}");
+    assert_eq!(host.container("genomics").id(), first.id());
+    host.ok(&["approve", plan["hash"].as_str().unwrap()]);
     host.shows("genomics", LONG, "in force", |view| {
         view.ready && view.observed_generation == 2
     });

@@ -122,7 +122,7 @@ fn a_job_killed_in_mid_dump_fails_that_backup_alone() {
             "--format",
             "{{.ID}} {{.Command}}",
         ]);
-        let job = lines.lines().find(|l| l.contains("\"pg_dump --format"));
+        let job = lines.lines().find(|l| l.contains("\"pg_dump --"));
         let id = job
             .and_then(|l| l.split(' ').next())
             .ok_or_else(|| lines.clone())?;

@@ -13,14 +13,29 @@ mod host;
 #[path = "../support/mod.rs"]
 mod support;
 
+#[allow(dead_code, reason = "shared with the tests of stores")]
+#[path = "../stores/gateway.rs"]
+mod gateway;
+#[allow(dead_code, reason = "shared with the tests of stores")]
+#[path = "../stores/proxy.rs"]
+mod way;
+
+mod bucket;
 mod damage;
 mod freeze;
+mod full_disk;
+mod given_up;
+mod hostile;
 mod killed;
+mod large;
 mod mongodb;
 mod neo4j;
+mod one;
 mod recovery;
 mod retire;
 mod round_trip;
+mod under_load;
+mod whole_server;
 
 use std::fs;
 use std::path::{Path, PathBuf};

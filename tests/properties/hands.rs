@@ -213,7 +213,13 @@ impl Host {
     async fn person(&mut self) -> Done {
         let n = self.any();
         let name = self.dbs[n].name.clone();
-        let change = match self.rng.below(8) {
+        let change = match self.rng.below(9) {
+            4 => {
+                if let Some(view) = self.daemon.board.view(&name) {
+                    self.approve(n, &view).await?;
+                }
+                return Ok(());
+            }
             0 => Change::RestartAsked,
             1 => Change::RetryAsked,
             2 => Change::Resumed,

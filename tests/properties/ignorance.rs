@@ -200,7 +200,7 @@ impl Draw {
                 since: self.ago(),
                 version: "17.5".to_owned(),
                 account: self.0.percent(80),
-                connections: 0,
+                connections: Some(0),
             },
             _ => Probe::Silent {
                 since: self.ago(),
@@ -309,6 +309,10 @@ impl Situation {
         Wanted {
             db: &self.db,
             over: self.over.as_ref(),
+            whole_host: false,
+            approved: None,
+            leave: Default::default(),
+            saved: None,
             initialised: self.initialised,
             quarantined: self.quarantined.as_deref(),
             refused: None,

@@ -31,7 +31,9 @@ pub async fn settles(host: &mut Host) -> Result<(), String> {
         }
         // What waits for tonight's window may do so.
         let step = if waited > PATIENCE {
-            let waits = why.contains("OutsideWindow");
+            // At its opening there may be something that needs a person all the same.
+            let words = ["OutsideWindow", "NeedsApproval"];
+            let waits = words.iter().any(|word| why.contains(word));
             if !waits {
                 return Err(format!("not as wanted after {PATIENCE}: {why}"));
             }
@@ -39,6 +41,8 @@ pub async fn settles(host: &mut Host) -> Result<(), String> {
         } else {
             TimeDelta::seconds(20)
         };
+        // A person is there for what has none, and not for what has a window.
+        host.approve_what_needs_it().await?;
         host.pass(step).await?;
     }
     host.tell("all is as wanted");

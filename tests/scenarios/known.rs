@@ -253,6 +253,10 @@ impl Known {
         Wanted {
             db: &self.db,
             over: self.over.as_ref(),
+            whole_host: false,
+            approved: None,
+            leave: Default::default(),
+            saved: Some(self.now),
             initialised: self.initialised,
             quarantined: self.quarantined.as_deref(),
             refused: None,

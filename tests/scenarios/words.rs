@@ -149,7 +149,7 @@ pub fn answers(since: Timestamp) -> Probe {
         since,
         version: "17.5".to_owned(),
         account: true,
-        connections: 12,
+        connections: Some(12),
     }
 }
 

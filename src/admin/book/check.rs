@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{Book, NewEntry, Row};
-use crate::model::{Change, Database, DbName, End, Source, Uid, WantedState};
+use crate::model::{Change, Database, DbName, End, Source, Uid, WantedState, Who};
 
 impl Book {
     /// Whether a new entry may be accepted.
@@ -93,10 +93,67 @@ impl Book {
                 let row = self.check_row(new)?;
                 row.over_refused().map_or(Ok(()), Err)
             }
-            Change::Resumed
-            | Change::RetryAsked
-            | Change::Quarantined { .. }
-            | Change::Observed { .. } => self.check_row(new).map(|_| ()),
+            Change::Resumed => {
+                let row = self.check_row(new)?;
+                // Whose time is over is the daemon's to end at any time.
+                let refused = row.host_refused().filter(|_| new.who != Who::Daemon);
+                refused.map_or(Ok(()), Err)
+            }
+            Change::RetryAsked => {
+                let row = self.check_row(new)?;
+                let name = &row.database.name;
+                match &row.quarantined {
+                    // Other data was brought: that is an answer to what was wrong.
+                    Some(_) if new.who != Who::Daemon => Err(format!(
+                        "`{name}` is quarantined, and `retry` does not end that: read why (db4sci \
+                         logs {name}), mend the cause, then: db4sci release {name} --reason TEXT"
+                    )),
+                    Some(_) | None => Ok(()),
+                }
+            }
+            Change::Released { reason } => {
+                let row = self.check_row(new)?;
+                let name = &row.database.name;
+                if row.quarantined.is_none() {
+                    return Err(format!(
+                        "`{name}` is not quarantined: it is {}; there is nothing to release. Failed \
+                         attempts are forgotten by: db4sci retry {name}",
+                        row.phase
+                    ));
+                }
+                if reason.trim().is_empty() {
+                    return Err(format!(
+                        "a release needs a reason, for the log: db4sci release {name} --reason TEXT"
+                    ));
+                }
+                Ok(())
+            }
+            Change::Approved { uid, hash } => {
+                self.check_uid(new, *uid)?;
+                let row = self.check_row(new)?;
+                match &row.approved {
+                    Some(before) if before.hash == *hash => Err(format!(
+                        "{hash} of `{}` is approved already, by {} at {}",
+                        row.database.name,
+                        before.who,
+                        before.at.format("%F %T UTC")
+                    )),
+                    Some(_) | None => row.gone().map_or(Ok(()), Err),
+                }
+            }
+            Change::ApprovalVoided { uid, .. } => self.check_uid(new, *uid),
+            Change::HandsOff { .. } | Change::HandsOn if new.name.is_some() => Err(
+                "hands are off the whole host, or on it: the entry names no database".to_owned(),
+            ),
+            Change::HandsOff { .. } => Ok(()),
+            Change::HandsOn => match self.host() {
+                Some(_) => Ok(()),
+                None => Err(
+                    "hands are not off the host; what is in maintenance by itself: db4sci get"
+                        .to_owned(),
+                ),
+            },
+            Change::Quarantined { .. } | Change::Observed { .. } => self.check_row(new).map(|_| ()),
             // A refused spec, a failed attempt or a note may concern what was never admitted.
             Change::SpecRefused { .. }
             | Change::Intended { .. }

@@ -10,14 +10,17 @@ mod row;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub use row::Row;
+pub use row::{Approved, Row};
 
 use crate::admin::journal::Head;
 use crate::model::action::START;
 use crate::model::{
     Backup, BackupId, BackupState, Change, Database, DbName, End, Entry, KeptSecret, Outcome,
-    Timestamp, Tombstone, WantedState, Who,
+    Override, Timestamp, Tombstone, WantedState, Who,
 };
+
+/// The steps that lanes end with which take a server away, or bring it back.
+const ENDS: [&str; 3] = [START, "stop", "remove"];
 
 /// A change somebody wants to be accepted.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,6 +57,8 @@ pub struct Book {
     unborn: BTreeMap<DbName, Arc<Vec<String>>>,
     /// Backups of databases whose names are free again.
     forgotten: BTreeMap<DbName, BTreeMap<BackupId, Backup>>,
+    /// Hands off the whole host; stands in every row, too.
+    host: Option<Override>,
     head: Head,
 }
 
@@ -64,6 +69,7 @@ impl Book {
             rows: BTreeMap::new(),
             unborn: BTreeMap::new(),
             forgotten: BTreeMap::new(),
+            host: None,
             head: Head::GENESIS,
         }
     }
@@ -76,6 +82,11 @@ impl Book {
     /// One database.
     pub fn row(&self, name: &DbName) -> Option<&Row> {
         self.rows.get(name).map(Arc::as_ref)
+    }
+
+    /// Hands off the whole host, if they are.
+    pub fn host(&self) -> Option<&Override> {
+        self.host.as_ref()
     }
 
     /// Backups of names that are free again.
@@ -222,6 +233,32 @@ impl Book {
                 row.retry_asked = Some(at);
                 row.quarantined = None;
             }
+            Change::Released { .. } => {
+                let row = self.change(entry)?;
+                row.retry_asked = Some(at);
+                row.quarantined = None;
+            }
+            Change::Approved { uid: _, hash } => {
+                self.change(entry)?.approved = Some(Approved {
+                    hash: hash.clone(),
+                    at,
+                    who: entry.who.clone(),
+                });
+            }
+            Change::ApprovalVoided { uid: _, hash } => {
+                let row = self.change(entry)?;
+                row.approved.take_if(|approved| approved.hash == *hash);
+            }
+            Change::HandsOff { by } => self.hands(Some(by)),
+            Change::HandsOn => self.hands(None),
+            Change::Intended {
+                approval, disrupts, ..
+            } => {
+                // Steps of what was never admitted change nothing here.
+                if let Some(row) = entry.name.as_ref().and_then(|n| self.rows.get_mut(n)) {
+                    Arc::make_mut(row).begin(at, approval.as_ref(), *disrupts);
+                }
+            }
             Change::Quarantined { why } => {
                 self.change(entry)?.quarantined = Some((at, why.clone()));
             }
@@ -232,25 +269,29 @@ impl Book {
                 }
                 (row.phase, row.reason) = (*phase, *reason);
                 row.message.clone_from(&entry.message);
+                row.measure(at, *phase);
             }
-            Change::Acted { action } if action == START && entry.outcome == Outcome::Done => {
-                let waits = |row: &Row| row.restart_asked.is_some();
-                if entry
-                    .name
-                    .as_ref()
-                    .and_then(|n| self.row(n))
-                    .is_some_and(waits)
-                {
-                    self.change(entry)?.restart_asked = None;
+            Change::Acted { action }
+                if ENDS.contains(&action.as_str()) && entry.outcome == Outcome::Done =>
+            {
+                let waits = |row: &Row| row.restart_asked.is_some() || row.under.is_some();
+                let row = entry.name.as_ref().and_then(|n| self.rows.get_mut(n));
+                if let Some(row) = row.filter(|row| waits(row)) {
+                    Arc::make_mut(row).end_lane(action);
                 }
             }
             // These change tables and the log, not what should be.
-            Change::Inspected { .. }
-            | Change::Intended { .. }
-            | Change::Acted { .. }
-            | Change::Noted => {}
+            Change::Inspected { .. } | Change::Acted { .. } | Change::Noted => {}
         }
         Ok(())
+    }
+
+    /// Hands are off the whole host, or on it again.
+    fn hands(&mut self, off: Option<&Override>) {
+        self.host = off.cloned();
+        for row in self.rows.values_mut() {
+            Arc::make_mut(row).host = off.cloned();
+        }
     }
 
     fn change(&mut self, entry: &Entry) -> Result<&mut Row, String> {
@@ -277,12 +318,14 @@ impl Book {
                 }
                 row.admitted_at = at;
                 row.refused = None;
+                row.approved = None;
                 if database.state != WantedState::Retired {
                     row.retired = None;
                 }
             }
             None => {
                 let mut row = Row::new(database.clone(), at);
+                row.host.clone_from(&self.host);
                 // Those of an earlier database of this name outlive it.
                 row.backups = self.forgotten.remove(&database.name).unwrap_or_default();
                 self.rows.insert(database.name.clone(), Arc::new(row));

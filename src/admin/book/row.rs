@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use crate::model::action::START;
 use crate::model::view::Phase;
 use crate::model::{
-    Backup, BackupId, Database, End, KeptSecrets, Override, Reason, Timestamp, Tombstone,
-    WantedState, Who,
+    Away, Backup, BackupId, Cost, Database, End, KeptSecrets, Override, Reason, Timestamp,
+    Tombstone, Took, WantedState, Who,
 };
 
 /// Everything the ledger says about one database.
@@ -43,7 +44,19 @@ pub struct Row {
     pub resumed_at: Option<Timestamp>,
     /// A person's override in force. Ended by `Resumed`, never by the clock alone.
     pub over: Option<Override>,
-    /// Since when and why it is left alone. Ended by `RetryAsked`.
+    /// Hands off the whole host: the same for all rows. Ended by `HandsOn`, never by the clock alone.
+    pub host: Option<Override>,
+    /// What a person let go. Ended when its steps have ended well, by another spec, or when it is void.
+    pub approved: Option<Approved>,
+    /// The approval that the steps last begun go by. A daemon that died meanwhile goes on with it.
+    pub under: Option<String>,
+    /// When a step that takes its server away was last begun while that answered.
+    pub disrupted_at: Option<Timestamp>,
+    /// Since when it is away, and why, as far as its next answer measures that.
+    pub away: Option<(Away, Timestamp)>,
+    /// How long it was away the last times, oldest first.
+    pub took: Vec<Took>,
+    /// Since when and why it is left alone. Ended by `Released`.
     pub quarantined: Option<(Timestamp, String)>,
     /// Problems of a newer spec that was refused. Ended by a good one.
     pub refused: Option<Vec<String>>,
@@ -81,6 +94,12 @@ impl Row {
             end: None,
             resumed_at: None,
             over: None,
+            host: None,
+            approved: None,
+            under: None,
+            disrupted_at: None,
+            away: None,
+            took: Vec::new(),
             quarantined: None,
             refused: None,
             phase: Phase::Pending,
@@ -92,8 +111,21 @@ impl Row {
         }
     }
 
-    /// The state that is in force: the override's, otherwise the spec's.
+    /// The word over the spec that is in force: the host's goes before its own.
+    pub fn word(&self) -> Option<&Override> {
+        self.host.as_ref().or(self.over.as_ref())
+    }
+
+    /// The state that is in force: the host's, the override's, otherwise the spec's.
     pub fn wanted(&self) -> WantedState {
+        match self.host {
+            Some(_) => WantedState::Maintenance,
+            None => self.steered(),
+        }
+    }
+
+    /// The state that is in force once hands are off the host no more.
+    pub fn steered(&self) -> WantedState {
         use crate::model::OverrideState;
         match self.over.as_ref().map(|over| over.state) {
             Some(OverrideState::Running) => WantedState::Running,
@@ -138,6 +170,93 @@ impl Row {
             .retired
             .as_ref()
             .map(|_| format!("`{name}` is retired; take it back first: db4sci undelete {name}"));
-        self.gone().or(retired)
+        self.gone().or(retired).or_else(|| self.host_refused())
     }
+
+    /// Why nothing is wanted of it now, if hands are off the whole host.
+    pub fn host_refused(&self) -> Option<String> {
+        let by = self.host.as_ref()?;
+        let why = if by.reason.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", by.reason)
+        };
+        Some(format!(
+            "hands are off the whole host since {}, by {}{why}; first: db4sci maintenance off --all",
+            by.since.format("%F %T UTC"),
+            by.who
+        ))
+    }
+
+    /// Takes notice of steps that are about to be taken.
+    pub(super) fn begin(&mut self, at: Timestamp, approval: Option<&String>, cost: Option<Cost>) {
+        self.under = approval.cloned();
+        if cost.is_some() {
+            self.disrupted_at = Some(at);
+        }
+        match cost {
+            Some(Cost::Restart) => self.away = Some((Away::Restart, at)),
+            Some(Cost::Recreate) => self.away = Some((Away::Recreate, at)),
+            Some(Cost::Stop | Cost::None) => self.away = None,
+            None if !self.initialised && self.away.is_none() => {
+                self.away = Some((Away::Create, at));
+            }
+            None => {}
+        }
+    }
+
+    /// Takes notice of the last step of a lane: what it went by is used up.
+    pub(super) fn end_lane(&mut self, action: &str) {
+        if action == START {
+            self.restart_asked = None;
+        }
+        if let Some(under) = self.under.take() {
+            self.approved.take_if(|approved| approved.hash == under);
+        }
+    }
+
+    /// Takes notice of what it is from now on: an answer ends what is measured, and what somebody
+    /// must mend first is no measure.
+    pub(super) fn measure(&mut self, at: Timestamp, phase: Phase) {
+        match phase {
+            Phase::Ready => {
+                let Some((why, since)) = self.away.take() else {
+                    return;
+                };
+                let millis = (at - since).num_milliseconds();
+                // A clock that was set back measures nothing.
+                let Ok(millis) = u64::try_from(millis) else {
+                    return;
+                };
+                let seconds = u32::try_from(millis.div_ceil(1000)).unwrap_or(u32::MAX);
+                self.took.push(Took { why, seconds });
+                let same = self.took.iter().filter(|t| t.why == why).count();
+                if same > REMEMBERED
+                    && let Some(oldest) = self.took.iter().position(|t| t.why == why)
+                {
+                    self.took.remove(oldest);
+                }
+            }
+            Phase::Pending | Phase::Creating | Phase::Degraded => {}
+            Phase::Stopped
+            | Phase::Maintenance
+            | Phase::Restoring
+            | Phase::Held
+            | Phase::Retired => self.away = None,
+        }
+    }
+}
+
+/// How many times of each kind are remembered.
+const REMEMBERED: usize = 5;
+
+/// A person's leave for steps that would wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Approved {
+    /// The steps' hash.
+    pub hash: String,
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub who: Who,
 }

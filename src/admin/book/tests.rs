@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::admin::testing::{admitted, book, database, entry, instant, name, new};
 use crate::model::view::Phase;
-use crate::model::{HostPort, ImageId, Override, OverrideState, Reason, Source, Uid, Who};
+use crate::model::{Cost, HostPort, ImageId, Override, OverrideState, Reason, Source, Uid, Who};
 
 fn genomics() -> Book {
     book(vec![admitted(database("genomics", 32011))])
@@ -86,7 +86,7 @@ fn each_change_shows_in_its_field() {
 }
 
 #[test]
-fn retry_ends_a_quarantine_and_resume_an_override() {
+fn a_quarantine_of_an_older_journal_is_ended_by_retry_and_an_override_by_resume() {
     let book = book(vec![
         admitted(database("genomics", 32011)),
         new(
@@ -338,7 +338,7 @@ fn entries_come_in_order_or_not_at_all() {
 
 fn any_change() -> impl Strategy<Value = NewEntry> {
     let names = prop::sample::select(vec!["genomics", "assays", "chembank"]);
-    (names, 0..9u8, 1..5u64).prop_map(|(text, kind, generation)| {
+    (names, 0..15u8, 1..5u64).prop_map(|(text, kind, generation)| {
         let mut database = database(text, 32011);
         database.generation = generation;
         let uid = database.uid;
@@ -357,6 +357,18 @@ fn any_change() -> impl Strategy<Value = NewEntry> {
                 },
             ),
             6 => new(text, Change::RetryAsked),
+            8 => approve(text, uid, "0a1b2c3d"),
+            9 => begin(text, Some("0a1b2c3d"), Some(Cost::Restart)),
+            10 => {
+                let hash = "0a1b2c3d".to_owned();
+                new(text, Change::ApprovalVoided { uid, hash })
+            }
+            11 => {
+                let reason = "mended".to_owned();
+                new(text, Change::Released { reason })
+            }
+            12 => of_host(Change::HandsOff { by: stopped() }),
+            13 => of_host(Change::HandsOn),
             7 => new(
                 text,
                 Change::SpecRefused {
@@ -373,6 +385,214 @@ fn any_change() -> impl Strategy<Value = NewEntry> {
             ),
         }
     })
+}
+
+fn approve(text: &str, uid: Uid, hash: &str) -> NewEntry {
+    let hash = hash.to_owned();
+    new(text, Change::Approved { uid, hash })
+}
+
+/// Steps that are about to be taken.
+fn begin(text: &str, approval: Option<&str>, disrupts: Option<Cost>) -> NewEntry {
+    let intended = Change::Intended {
+        actions: vec!["stop".to_owned()],
+        approval: approval.map(str::to_owned),
+        disrupts,
+    };
+    new(text, intended)
+}
+
+fn of_host(change: Change) -> NewEntry {
+    NewEntry {
+        name: None,
+        ..new("genomics", change)
+    }
+}
+
+fn seen(phase: Phase) -> NewEntry {
+    let reason = None;
+    new("genomics", Change::Observed { phase, reason })
+}
+
+#[test]
+fn an_approval_lasts_until_its_steps_have_ended_the_spec_changes_or_it_is_void() {
+    let hash = "0a1b2c3d";
+    let given = vec![
+        admitted(database("genomics", 32011)),
+        approve("genomics", uid(), hash),
+    ];
+    let after = |more: NewEntry| {
+        let book = book([given.clone(), vec![more]].concat());
+        let row = book.row(&name("genomics")).unwrap();
+        row.approved.as_ref().map(|a| (a.hash.clone(), a.at))
+    };
+    let stands = Some((hash.to_owned(), instant(2)));
+    let void = |hash: &str| {
+        let hash = hash.to_owned();
+        new("genomics", Change::ApprovalVoided { uid: uid(), hash })
+    };
+    let newer = Database {
+        generation: 2,
+        ..database("genomics", 32011)
+    };
+    // Others' beginnings use nothing up.
+    assert_eq!(after(begin("genomics", None, None)), stands);
+    assert_eq!(after(begin("genomics", Some("ffffffff"), None)), stands);
+    assert_eq!(after(void("ffffffff")), stands);
+    // A daemon that dies between the beginning and the end goes on by it.
+    let begun = || begin("genomics", Some(hash), Some(Cost::Restart));
+    assert_eq!(after(begun()), stands);
+    assert_eq!(after(void(hash)), None);
+    assert_eq!(after(admitted(newer)), None);
+    let (other, _) = after(approve("genomics", uid(), "ffffffff")).unwrap();
+    assert_eq!(other, "ffffffff");
+    let check = |entries: &[NewEntry], new: &NewEntry| book(entries.to_vec()).check(new);
+    let twice = check(&given, &given[1]).unwrap_err();
+    assert!(twice.contains("approved already"), "{twice}");
+    let strange = approve("genomics", Uid(uuid::Uuid::from_u128(9)), hash);
+    assert!(check(&given[..1], &strange).is_err(), "another uid");
+    let acted = |action: &str, outcome| NewEntry {
+        outcome,
+        ..new(
+            "genomics",
+            Change::Acted {
+                action: action.to_owned(),
+            },
+        )
+    };
+    let stands = |more: Vec<NewEntry>| {
+        let book = book([given.clone(), more].concat());
+        book.row(&name("genomics")).unwrap().approved.is_some()
+    };
+    for action in ["start", "stop", "remove"] {
+        let done = acted(action, Outcome::Done);
+        assert!(!stands(vec![begun(), done.clone()]), "{action}");
+        assert!(stands(vec![done.clone()]), "{action}: of another lane");
+        let other = begin("genomics", None, None);
+        assert!(
+            stands(vec![begun(), other, done]),
+            "{action}: of a later one"
+        );
+        let failed = acted(action, Outcome::Failed);
+        assert!(stands(vec![begun(), failed]), "{action}: it is tried again");
+    }
+    let done = acted("start", Outcome::Done);
+    let used = [given.clone(), vec![begun(), done]].concat();
+    check(&used, &used[1]).unwrap();
+}
+
+#[test]
+fn only_a_quarantine_is_released_and_only_with_a_reason() {
+    let someone = |change| NewEntry {
+        who: Who::Socket {
+            uid: 1000,
+            user: "ada".to_owned(),
+        },
+        ..new("genomics", change)
+    };
+    let release = |reason: &str| {
+        let reason = reason.to_owned();
+        someone(Change::Released { reason })
+    };
+    let genomics = admitted(database("genomics", 32011));
+    let why = "crash loop".to_owned();
+    let quarantined = vec![
+        genomics.clone(),
+        new("genomics", Change::Quarantined { why }),
+    ];
+    let check = |entries: &[NewEntry], new: NewEntry| book(entries.to_vec()).check(&new);
+    let not = check(&[genomics], release("mended")).unwrap_err();
+    assert!(
+        not.contains("not quarantined") && not.contains("db4sci retry genomics"),
+        "{not}"
+    );
+    let silent = check(&quarantined, release(" ")).unwrap_err();
+    assert!(silent.contains("--reason"), "{silent}");
+    let retry = check(&quarantined, someone(Change::RetryAsked)).unwrap_err();
+    assert!(retry.contains("db4sci release genomics"), "{retry}");
+    // The daemon brought other data.
+    check(&quarantined, new("genomics", Change::RetryAsked)).unwrap();
+    let released = book([quarantined, vec![release("mended")]].concat());
+    let row = released.row(&name("genomics")).unwrap();
+    assert_eq!(
+        (&row.quarantined, row.retry_asked),
+        (&None, Some(instant(3)))
+    );
+}
+
+#[test]
+fn hands_off_the_host_are_off_every_database_and_those_to_come() {
+    let off = of_host(Change::HandsOff { by: stopped() });
+    let mut changes = vec![
+        admitted(database("genomics", 32011)),
+        new("genomics", Change::Overridden { by: stopped() }),
+        off.clone(),
+        admitted(database("assays", 32012)),
+    ];
+    let wanted = |changes: &[NewEntry]| {
+        let book = book(changes.to_vec());
+        let of = |text| book.row(&name(text)).unwrap().wanted();
+        (of("genomics"), of("assays"))
+    };
+    use WantedState::{Maintenance, Running, Stopped};
+    assert_eq!(wanted(&changes), (Maintenance, Maintenance));
+    for change in [
+        Change::Overridden { by: stopped() },
+        Change::RestartAsked,
+        Change::Resumed,
+    ] {
+        let someone = NewEntry {
+            who: Who::File("x".into()),
+            ..new("genomics", change)
+        };
+        let why = book(changes.clone()).check(&someone).unwrap_err();
+        assert!(why.contains("maintenance off --all"), "{why}");
+    }
+    changes.push(of_host(Change::HandsOn));
+    // What was said of one database is still said.
+    assert_eq!(wanted(&changes), (Stopped, Running));
+    let twice = book(changes.clone()).check(&of_host(Change::HandsOn));
+    assert!(twice.unwrap_err().contains("not off the host"));
+    let of_one = new("genomics", Change::HandsOn);
+    assert!(book(changes).check(&of_one).is_err());
+}
+
+#[test]
+fn how_long_it_was_away_is_measured_from_the_first_step_to_its_answer() {
+    use crate::model::{Away, Took};
+    let restart = || begin("genomics", None, Some(Cost::Restart));
+    let genomics = admitted(database("genomics", 32011));
+    let created = vec![
+        genomics,
+        begin("genomics", None, None),
+        seen(Phase::Creating),
+        begin("genomics", None, None),
+        new("genomics", Change::Initialised { uid: uid() }),
+        seen(Phase::Ready),
+    ];
+    let took = |more: Vec<NewEntry>| {
+        let book = book([created.clone(), more].concat());
+        book.row(&name("genomics")).unwrap().took.clone()
+    };
+    let of = |why, seconds| Took { why, seconds };
+    let create = of(Away::Create, 4);
+    assert_eq!(took(vec![]), [create]);
+    let more = vec![restart(), seen(Phase::Degraded), seen(Phase::Ready)];
+    assert_eq!(took(more), [create, of(Away::Restart, 2)]);
+    let recreate = begin("genomics", None, Some(Cost::Recreate));
+    // Its further lanes, and what else happens meanwhile, belong to it.
+    let more = vec![recreate, begin("genomics", None, None), seen(Phase::Ready)];
+    assert_eq!(took(more), [create, of(Away::Recreate, 2)]);
+    // What somebody had to mend, or stopped, measures nothing; a repair neither.
+    for phase in [Phase::Held, Phase::Stopped, Phase::Maintenance] {
+        let more = vec![restart(), seen(phase), seen(Phase::Ready)];
+        assert_eq!(took(more), [create], "{phase}");
+    }
+    let repair = vec![seen(Phase::Degraded), begin("genomics", None, None)];
+    assert_eq!(took([repair, vec![seen(Phase::Ready)]].concat()), [create]);
+    // The newest few of each kind are kept.
+    let many = (0..9).flat_map(|_| [restart(), seen(Phase::Ready)]);
+    assert_eq!(took(many.collect()).len(), 6);
 }
 
 /// A database that was retired, and its removal begun.

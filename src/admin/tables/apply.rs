@@ -142,6 +142,11 @@ fn touches(records: &[Record]) -> BTreeMap<DbName, Touch> {
             | Change::PasswordShown { .. }
             | Change::RestartAsked
             | Change::RetryAsked
+            | Change::Released { .. }
+            | Change::Approved { .. }
+            | Change::ApprovalVoided { .. }
+            | Change::HandsOff { .. }
+            | Change::HandsOn
             | Change::Quarantined { .. }
             | Change::Observed { .. }
             | Change::Intended { .. }
@@ -288,7 +293,7 @@ async fn write_state(conn: &mut PgConnection, row: &Row, touch: &Touch) -> Resul
     )
     .bind(database.name.as_str())
     .bind(given)
-    .bind(word(row.wanted()))
+    .bind(word(row.steered()))
     .bind(over.and_then(|o| o.until).map(instant))
     .bind(over.map(|o| text(&o.reason)))
     .bind(database.uid.0)

@@ -22,6 +22,11 @@ pub(super) async fn write(conn: &mut PgConnection, entry: &Entry) -> Result<(), 
         | Change::Resumed
         | Change::RestartAsked
         | Change::RetryAsked
+        | Change::Released { .. }
+        | Change::Approved { .. }
+        | Change::ApprovalVoided { .. }
+        | Change::HandsOff { .. }
+        | Change::HandsOn
         | Change::Quarantined { .. }
         | Change::Observed { .. }
         | Change::Inspected { .. }

@@ -2,8 +2,8 @@
 
 use super::fake::{out, world};
 use crate::http::fake::PASSWORD;
-use crate::model::{Outcome, Override, OverrideState, Who};
-use crate::plan::render::sample::{at, now, ready};
+use crate::model::{Cost, Outcome, Override, OverrideState, Reason, Who};
+use crate::plan::render::sample::{at, hold, lane, now, ready};
 
 fn me() -> String {
     let uid = rustix::process::geteuid().as_raw();
@@ -28,6 +28,19 @@ async fn stop_start_and_maintenance_are_overrides_with_an_end_and_a_reason() {
             "genomics Maintenance until 2026-11-22T21:30:00+00:00: \n",
         ),
         ("maintenance off genomics", "resume genomics: \n"),
+        (
+            "maintenance on --all --for 2h --reason disks",
+            "hands off true until 2026-11-22T22:00:00+00:00: disks\n",
+        ),
+        ("maintenance on --all", "hands off true: \n"),
+        (
+            "maintenance off --all --reason done",
+            "hands off false: done\n",
+        ),
+        (
+            "release genomics --reason mended",
+            "release genomics: mended\n",
+        ),
         ("resume genomics --reason done", "resume genomics: done\n"),
         ("restart genomics", "restart genomics: \n"),
         ("retry genomics", "retry genomics: \n"),
@@ -57,6 +70,99 @@ async fn stop_start_and_maintenance_are_overrides_with_an_end_and_a_reason() {
         "{}",
         refused.err
     );
+}
+
+#[tokio::test]
+async fn what_waits_is_let_go_by_the_hash_that_plan_shows() {
+    let waits = |text: &str, port| {
+        let mut view = ready(text, "Postgres", "17.5", port);
+        let would = lane(text, Cost::Restart, &["shared_buffers 1GB"], vec![]);
+        let reason = Reason::OutsideWindow;
+        view.held = vec![hold(reason, "waits", Some(at(22, 0)), Some(would))];
+        view
+    };
+    let world = world(vec![
+        waits("genomics", 32011),
+        waits("proteomics", 32012),
+        ready("assays", "MongoDB", "7.0", 32013),
+    ])
+    .await;
+    let plan = world.run("plan").await.out;
+    let whole = plan[5..13].to_owned();
+    assert!(
+        plan.contains(&format!(
+            "What waits begins at once after: db4sci approve {whole} (all 2), or: db4sci approve \
+             {whole} NAME\n"
+        )),
+        "{plan}"
+    );
+    let json: serde_json::Value =
+        serde_json::from_str(&world.run("plan -o json").await.out).unwrap();
+    assert_eq!(json["hash"], *whole);
+    let of_one = json["changes"][1]["hash"].as_str().unwrap().to_owned();
+    assert!(plan.contains(&format!("approve {of_one}\n")), "{plan}");
+    for (line, said) in [
+        (
+            format!("approve {whole}"),
+            format!("approve {whole} genomics, proteomics: \n"),
+        ),
+        (
+            format!("approve {whole} proteomics --reason INC-9"),
+            format!("approve {whole} proteomics: INC-9\n"),
+        ),
+        (
+            format!("approve {}", of_one.to_uppercase()),
+            format!("approve {of_one} proteomics: \n"),
+        ),
+    ] {
+        let answer = world.run(&line).await;
+        assert_eq!((answer.exit, answer.err.as_str()), (0, ""), "{line}");
+        assert!(answer.out.ends_with(&said), "{line}: {}", answer.out);
+    }
+    for (line, exit, says) in [
+        (
+            "approve 00000000".to_owned(),
+            1,
+            "nothing was changed; look again: db4sci plan",
+        ),
+        (format!("approve {of_one} genomics"), 1, "not of `genomics`"),
+        (format!("approve {whole} assays"), 1, "not of `assays`"),
+        ("approve 1a2b".to_owned(), 2, "8 digits"),
+        ("approve genomics".to_owned(), 2, "8 digits"),
+        ("approve".to_owned(), 2, "HASH"),
+    ] {
+        let answer = world.run(&line).await;
+        assert_eq!(answer.exit, exit, "{line}: {}", answer.err);
+        assert!(answer.err.contains(says), "{line}: {}", answer.err);
+    }
+    // Steps that have changed since are not what was shown.
+    world.daemon.change(|snapshot| {
+        let held = &mut snapshot.databases[1].held[0];
+        held.would.as_mut().unwrap().why.push("jit off".to_owned());
+    });
+    for hash in [&whole, &of_one] {
+        let answer = world.run(&format!("approve {hash}")).await;
+        assert_eq!(answer.exit, 1);
+        assert!(answer.err.contains("jit off"), "{}", answer.err);
+    }
+}
+
+#[tokio::test]
+async fn a_release_needs_a_reason_and_maintenance_one_database_or_all() {
+    let world = world(vec![ready("genomics", "Postgres", "17.5", 32011)]).await;
+    for (line, says) in [
+        ("release genomics", "--reason"),
+        ("release genomics --reason=", "say why `genomics` may run"),
+        ("release", "NAME"),
+        ("maintenance on", "NAME"),
+        ("maintenance on genomics --all", "--all"),
+        ("maintenance off", "NAME"),
+    ] {
+        let answer = world.run(line).await;
+        assert_eq!(answer.exit, 2, "{line}: {}", answer.err);
+        assert!(answer.err.contains(says), "{line}: {}", answer.err);
+    }
+    assert!(world.daemon.asked().is_empty());
 }
 
 #[tokio::test]
@@ -95,6 +201,15 @@ async fn apply_names_each_document_and_fails_if_one_is_refused() {
              changed\n"
         )
     );
+    let said = world.run(&format!("apply -f {good} --dry-run")).await;
+    assert_eq!((said.exit, said.err.as_str()), (0, ""));
+    for line in [
+        "genomics configured (dry run)\nassays created (dry run)\n",
+        "~ genomics  now  memory 2Gi -> 4Gi  no downtime\n",
+        "Nothing is deleted.\n",
+    ] {
+        assert!(said.out.contains(line), "{line}: {}", said.out);
+    }
     let said = world
         .run(&format!("apply -f {good} --dry-run -o name"))
         .await;
@@ -239,7 +354,14 @@ fn the_command_line_is_sound_and_explains_itself() {
     let mut command = crate::cli::args::Cli::command();
     command.clone().debug_assert();
     let help = command.render_help().to_string();
-    for verb in ["status", "plan", "connect", "maintenance"] {
+    for verb in [
+        "status",
+        "plan",
+        "approve",
+        "release",
+        "connect",
+        "maintenance",
+    ] {
         assert!(help.contains(&format!("\n  {verb} ")), "{help}");
     }
 }

@@ -35,6 +35,17 @@ async fn wait_names_the_phase_and_the_reason_when_time_is_up() {
 }
 
 #[tokio::test]
+async fn a_wait_that_is_over_tells_what_is_not_in_force_yet() {
+    let mut waits = ready("genomics", "Postgres", "17.5", 32011);
+    waits.reason = Some(Reason::NeedsApproval);
+    waits.message = "restart: jit off; it waits for db4sci approve 0a1b2c3d genomics".to_owned();
+    let world = world(vec![waits]).await;
+    let said = world.run("wait genomics").await;
+    let line = "genomics NeedsApproval: restart: jit off; it waits for db4sci approve 0a1b2c3d";
+    assert_eq!(said, out(&format!("genomics is Ready\n{line} genomics\n")));
+}
+
+#[tokio::test]
 async fn wait_for_all_takes_what_is_stopped_on_purpose_for_settled() {
     let mut stopped = ready("assays", "Postgres", "17.5", 32013);
     stopped.phase = Phase::Stopped;

@@ -3,5 +3,6 @@
 pub mod documents;
 pub mod next;
 pub mod paint;
+pub mod sizes;
 pub mod table;
 pub mod times;

@@ -44,7 +44,7 @@ pub fn command(reason: Reason, name: &DbName) -> String {
         }
         Reason::InvalidSpec => "db4sci check".to_owned(),
         Reason::HalfMade | Reason::Backoff => format!("db4sci events {name}"),
-        Reason::OutsideWindow => format!("db4sci plan {name}"),
+        Reason::OutsideWindow | Reason::NeedsApproval => format!("db4sci plan {name}"),
         Reason::Overridden => format!("db4sci resume {name}"),
         Reason::Maintenance => format!("db4sci describe {name}"),
         Reason::Stopped => format!("db4sci start {name}"),
@@ -70,7 +70,9 @@ pub fn remedy(reason: Reason, name: &DbName) -> String {
             by_itself
         }
         Reason::Quarantined => {
-            format!("read why (db4sci logs {name}), mend it, then: db4sci retry {name}")
+            format!(
+                "read why (db4sci logs {name}), mend it, then: db4sci release {name} --reason TEXT"
+            )
         }
         Reason::InvalidSpec
         | Reason::Incompatible
@@ -87,7 +89,9 @@ pub fn remedy(reason: Reason, name: &DbName) -> String {
             format!("it is tried again by itself; at once: db4sci retry {name}")
         }
         Reason::Paused | Reason::HalfMade => format!("db4sci wait {name} --for ready"),
-        Reason::OutsideWindow => format!("db4sci plan {name}"),
+        Reason::OutsideWindow | Reason::NeedsApproval => {
+            format!("read what it costs, and let it go: db4sci plan {name}")
+        }
         Reason::Overridden | Reason::Maintenance => format!("db4sci resume {name}"),
         Reason::Stopped => format!("db4sci start {name}"),
         Reason::Starting => format!("db4sci wait {name} --for ready"),

@@ -24,15 +24,23 @@ impl Desk {
                 let chosen = self.chosen(row, id.as_ref())?.id;
                 (format!("restore test of {}", id.insert(chosen)), true)
             }
-            WorkAsk::Restore { from, copy } => {
+            WorkAsk::Restore { from, copy, only } => {
                 if let (None, Some(why)) = (&copy, row.gone()) {
                     return Err(why);
                 }
                 let backup = self.chosen(row, Some(from))?;
                 self.free(copy.as_ref())?;
-                let place = copy
-                    .as_ref()
-                    .map_or(String::new(), |copy| format!(" as {copy}"));
+                let place = match (copy, only) {
+                    (Some(_), Some(only)) => {
+                        return Err(format!(
+                            "one database (`{only}`) goes into the server that it came from; for a copy \
+                             restore all of it; nothing was changed"
+                        ));
+                    }
+                    (Some(copy), None) => format!(" as {copy}"),
+                    (None, Some(only)) => format!(", {only} alone"),
+                    (None, None) => String::new(),
+                };
                 (format!("restore of {}{place}", backup.id), true)
             }
         };
@@ -60,12 +68,13 @@ impl Desk {
                 let backup = self.chosen(row, id.as_ref())?;
                 self.test(row, &backup).await
             }
-            WorkAsk::Restore { from, copy } => {
+            WorkAsk::Restore { from, copy, only } => {
                 let backup = self.chosen(row, Some(&from))?;
                 self.free(copy.as_ref())?;
-                match copy {
-                    None => self.restore(row, &backup).await,
-                    Some(copy) => self.copy(row, &backup, copy).await,
+                match (copy, only) {
+                    (Some(copy), _) => self.copy(row, &backup, copy).await,
+                    (None, Some(only)) => self.restore_one(row, &backup, &only).await,
+                    (None, None) => self.restore(row, &backup).await,
                 }
             }
         }

@@ -31,7 +31,7 @@ impl Desk {
 
     pub(super) async fn dump(&self, db: &Database, order: &Order) -> Result<String, String> {
         let _turn = self.dumps.acquire().await.map_err(|e| e.to_string())?;
-        let (taken, down) = if Archive::at_rest(db) {
+        let (taken, down) = if Archive::at_rest(db, order.kind) {
             self.take_at_rest(db, order).await?
         } else {
             let taken = self.archive.take(db, order, || ()).await;

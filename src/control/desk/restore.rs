@@ -16,7 +16,7 @@ use crate::model::{
 };
 use crate::specs;
 
-fn told(error: BackupError) -> String {
+pub(super) fn told(error: BackupError) -> String {
     error.to_string()
 }
 
@@ -176,7 +176,8 @@ impl Desk {
         self.note(&copy, Outcome::Done, message, pinned).await?;
         let made = async {
             archive.dirs.prepare(&db).await?;
-            archive.make_secrets(&db).await?;
+            let like = (backup.kind == BackupKind::Files).then_some(source);
+            archive.make_secrets(&db, like).await?;
             let turn = self.dumps.acquire().await;
             let built = archive.build(&db, &image, backup).await?;
             drop(turn);
@@ -194,6 +195,13 @@ impl Desk {
         let change = Change::Initialised { uid: db.uid };
         self.note(&copy, Outcome::Done, message, change).await?;
         self.admit(&spec, &copy, WantedState::Running).await?;
+        if backup.kind == BackupKind::Files {
+            return Ok(format!(
+                "{copy} has the files of {}, and the passwords of {}; whether a server starts on them is \
+                 to be seen: db4sci describe {copy}",
+                backup.id, source.name
+            ));
+        }
         if self.until_ready(&copy).await {
             Ok(format!("{copy} is ready, with the data of {}", backup.id))
         } else {
@@ -230,7 +238,7 @@ impl Desk {
     }
 }
 
-fn image_of(db: &Database) -> Result<ImageId, String> {
+pub(super) fn image_of(db: &Database) -> Result<ImageId, String> {
     db.image
         .pinned
         .clone()

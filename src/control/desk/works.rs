@@ -145,6 +145,7 @@ impl Held {
             since: now,
             waits_for,
             running: true,
+            progress: None,
             ok: None,
             message: String::new(),
         };

@@ -2,10 +2,10 @@
 
 use super::super::mariadb::{SUPERUSER, identifier, literal};
 use super::mariadb_watch::{ACCOUNT, ROWS, SqlDump};
-use super::{Backups, Command, IN, JOB_TARGET, OUT, PASSFILE, Part, Passwords};
+use super::{Backups, Command, IN, JOB_TARGET, OUT, One, PASSFILE, Part, Passwords};
 use super::{Watch, fresh_server, shell};
 use crate::model::database::Tls;
-use crate::model::{Contents, Database, Secret};
+use crate::model::{ContainerSpec, Contents, Database, Secret};
 
 /// The one part.
 const ALL: &str = "all.sql";
@@ -67,14 +67,46 @@ fn tool(db: &Database, program: &str, args: &[&str]) -> Command {
     }
 }
 
+/// Writes databases in one snapshot, with all that belongs to them.
+fn dump(db: &Database, more: &[&str], databases: &[String]) -> Command {
+    let mut dump = tool(
+        db,
+        "mariadb-dump",
+        &[
+            "--single-transaction",
+            "--quick",
+            "--routines",
+            "--events",
+            "--triggers",
+            "--hex-blob",
+            "--max-allowed-packet=1G",
+        ],
+    );
+    dump.args.extend(more.iter().map(|a| (*a).to_owned()));
+    dump.args.push(format!("--result-file={OUT}"));
+    if !databases.is_empty() {
+        // Behind the two dashes, a name that looks like an option is none.
+        dump.args.extend(["--databases", "--"].map(str::to_owned));
+        dump.args.extend(databases.iter().cloned());
+    }
+    dump
+}
+
+/// Runs statements of a file, up to the first that fails: without being told, the client goes on, and
+/// ends well.
+fn source(db: &Database, args: &[&str], file: &str) -> Command {
+    let mut command = tool(db, "mariadb", &["--batch", "--abort-source-on-error"]);
+    command.args.extend(args.iter().map(|a| (*a).to_owned()));
+    command.args.push(format!("--execute=source {file}"));
+    command
+}
+
 /// Runs a script that asks.
 fn ask(db: &Database, mut text: String) -> Command {
     text.push_str("select json_array('end');\n");
     let name = "script.sql";
-    let mut command = tool(db, "mariadb", &["--skip-column-names", "--batch", "--raw"]);
-    command
-        .args
-        .push(format!("--execute=source {JOB_TARGET}/{name}"));
+    let file = format!("{JOB_TARGET}/{name}");
+    let mut command = source(db, &["--skip-column-names", "--raw"], &file);
     command.scripts.push((name.to_owned(), text));
     command
 }
@@ -98,27 +130,8 @@ impl Backups for MariaDb {
     }
 
     fn parts(&self, db: &Database, databases: &[String], _: u64) -> Vec<Part> {
-        let mut dump = tool(
-            db,
-            "mariadb-dump",
-            &[
-                "--single-transaction",
-                "--quick",
-                "--routines",
-                "--events",
-                "--triggers",
-                "--hex-blob",
-                "--max-allowed-packet=1G",
-                // Accounts as statements that any version takes, not as rows of its own tables.
-                "--system=users",
-                "--insert-ignore",
-            ],
-        );
-        dump.args.push(format!("--result-file={OUT}"));
-        if !databases.is_empty() {
-            dump.args.push("--databases".to_owned());
-            dump.args.extend(databases.iter().cloned());
-        }
+        // Accounts as statements that any version takes, not as rows of its own tables.
+        let dump = dump(db, &["--system=users", "--insert-ignore"], databases);
         vec![Part {
             name: ALL.to_owned(),
             database: None,
@@ -138,9 +151,21 @@ impl Backups for MariaDb {
     }
 
     fn load(&self, db: &Database, _: &str, _: Option<&str>) -> Command {
-        let mut command = tool(db, "mariadb", &["--batch", "--max-allowed-packet=1G"]);
-        command.args.push(format!("--execute=source {IN}"));
-        command
+        source(db, &["--max-allowed-packet=1G"], IN)
+    }
+
+    fn one(&self, from: &Database, to: &Database, database: &str, _: &str) -> Option<One> {
+        Some(One {
+            prepare: None,
+            dump: dump(from, &[], &[database.to_owned()]),
+            clear: ask(
+                to,
+                format!("drop database if exists {};\n", identifier(database)),
+            ),
+            load: self.load(to, ALL, None),
+            // There is no way to rename a database.
+            swap: None,
+        })
     }
 
     fn epilogue(&self, db: &Database, _: &str, passwords: Passwords<'_>) -> Option<Secret> {
@@ -187,6 +212,11 @@ impl Backups for MariaDb {
             }
         }
         vec![ask(db, text)]
+    }
+
+    fn calm(&self, spec: &mut ContainerSpec) {
+        // Events that ran there would change what is counted.
+        spec.command.push("--event-scheduler=OFF".to_owned());
     }
 
     fn restore_script(&self, _: &Database, files: &[(String, String, Option<String>)]) -> String {

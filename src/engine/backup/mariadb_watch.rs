@@ -18,6 +18,8 @@ const END: &str = "-- Dump completed";
 /// More of a line than this is not looked at: names have at most 64 characters, each of up to four
 /// bytes, and may be doubled.
 const LINE: usize = 4096;
+/// Of a longer line, its last bytes are kept, too: they may end a statement.
+const LAST: usize = 16;
 
 /// A dump going by.
 #[derive(Default)]
@@ -29,6 +31,11 @@ pub(super) struct SqlDump {
     last_line: Vec<u8>,
     state: State,
     rows: u64,
+    /// What ends a statement where it is not `;`: bodies of routines, triggers and events, which hold
+    /// statements of their own.
+    delimiter: Option<String>,
+    /// Whether the line is within such a body: nothing in it is the dump's own.
+    in_body: bool,
 }
 
 #[derive(Default, Clone, Copy, PartialEq)]
@@ -58,6 +65,9 @@ impl SqlDump {
 
     /// An INSERT's beginning is complete: rows follow.
     fn insert_begins(&mut self) -> bool {
+        if self.delimiter.is_some() {
+            return false;
+        }
         let text = String::from_utf8_lossy(&self.line).into_owned();
         let after = text
             .strip_prefix("INSERT IGNORE INTO ")
@@ -75,8 +85,38 @@ impl SqlDump {
         true
     }
 
+    /// The line goes on: a name in backticks that it begins holds a newline.
+    fn name_goes_on(&self) -> bool {
+        if self.delimiter.is_some() || self.line.starts_with(b"--") || self.line.len() >= LINE {
+            return false;
+        }
+        let text = String::from_utf8_lossy(&self.line);
+        text.find('`')
+            .is_some_and(|at| !text[..at].contains('\'') && quoted(&text[at..]).is_none())
+    }
+
+    /// Whether the line is the dump's own, and not within a body.
+    fn is_own(&mut self, text: &str) -> bool {
+        if self.in_body {
+            let end = self.delimiter.as_deref().unwrap_or(";");
+            self.in_body = !text.trim_end().ends_with(end);
+            return false;
+        }
+        if let Some(delimiter) = text.strip_prefix("DELIMITER ") {
+            let delimiter = delimiter.trim();
+            self.delimiter = (delimiter != ";").then(|| delimiter.to_owned());
+        } else if let Some(end) = &self.delimiter {
+            self.in_body = !text.trim_end().ends_with(end.as_str());
+        }
+        true
+    }
+
     fn line_ends(&mut self) {
         let text = String::from_utf8_lossy(&self.line).into_owned();
+        if !self.is_own(&text) {
+            self.line.clear();
+            return;
+        }
         let has = |word: &str| text.to_ascii_uppercase().contains(word);
         if let Some(name) = text.strip_prefix("USE ").and_then(quoted) {
             self.database = name.to_owned();
@@ -123,6 +163,7 @@ impl SqlDump {
 
     fn byte(&mut self, byte: u8) {
         match (self.state, byte) {
+            (State::Lines, b'\n') if self.name_goes_on() => self.push(byte),
             (State::Lines, b'\n') => {
                 if !self.insert_begins() {
                     self.line_ends();
@@ -161,9 +202,10 @@ impl SqlDump {
     }
 
     fn push(&mut self, byte: u8) {
-        if self.line.len() < LINE {
-            self.line.push(byte);
+        if self.line.len() == LINE {
+            self.line.remove(LINE - LAST);
         }
+        self.line.push(byte);
     }
 }
 
@@ -224,6 +266,68 @@ CREATE DEFINER=`root`@`%` PROCEDURE `p`()
 
 -- Dump completed on 2026-11-22 19:20:52
 ";
+
+    /// As `mariadb-dump` writes them: names with newlines, and bodies.
+    const PLANTED: &str = r"USE `x
+USE ``y`;
+DROP TABLE IF EXISTS `t
+CREATE TABLE ``forged`` (
+INSERT INTO ``u`` VALUES (1);
+`;
+CREATE TABLE `t
+CREATE TABLE ``forged`` (
+INSERT INTO ``u`` VALUES (1);
+` (
+  `id` int COMMENT 'it`s'
+) COMMENT='it`s';
+INSERT IGNORE INTO `t
+CREATE TABLE ``forged`` (
+INSERT INTO ``u`` VALUES (1);
+` VALUES
+(1),
+(2);
+DELIMITER ;;
+CREATE DEFINER=`root`@`%` PROCEDURE `p`()
+begin
+INSERT INTO `u` VALUES (1);
+INSERT INTO `u` VALUES
+(1);
+USE `mysql`;
+CREATE TABLE `u` (n int);
+DELIMITER ;
+-- Dump completed on 2026-11-22 19:20:52
+end ;;
+DELIMITER ;
+DELIMITER ;;
+/*!50003 SET sql_mode = '' */ ;;
+/*!50106 CREATE*/ /*!50117 DEFINER=`root`@`%`*/ /*!50106 EVENT `e` ON SCHEDULE EVERY 1 DAY DO begin
+/*!50106 CREATE*/ EVENT
+end */ ;;
+/*!50106 CREATE*/ /*!50117 DEFINER=`root`@`%`*/ /*!50106 EVENT `f` ON SCHEDULE EVERY 1 DAY DO select LONG */ ;;
+/*!50106 CREATE*/ /*!50117 DEFINER=`root`@`%`*/ /*!50106 EVENT `g` ON SCHEDULE EVERY 1 DAY DO select 1 */ ;;
+DELIMITER ;
+-- Dump completed on 2026-11-22 19:20:52
+";
+
+    #[test]
+    fn what_stands_in_a_name_or_a_body_is_not_the_dumps_own() {
+        let text = PLANTED.replace("LONG", &"1 + ".repeat(LINE));
+        for piece in [1, 7, 4096] {
+            let mut counts = watched(&text, piece).unwrap();
+            counts.retain(|_, n| *n > 0);
+            let database = "`x\nUSE ``y`";
+            let table = "`t\nCREATE TABLE ``forged`` (\nINSERT INTO ``u`` VALUES (1);\n`";
+            let expected = [
+                (format!("rows {database}.{table}"), 2),
+                (format!("{database}: tables"), 1),
+                (format!("{database}: routines"), 1),
+                (format!("{database}: events"), 3),
+            ];
+            assert_eq!(counts, expected.into());
+        }
+        let cut = text.find("end ;;").unwrap();
+        assert!(watched(&text[..cut], 64).is_err());
+    }
 
     fn watched(text: &str, piece: usize) -> Result<BTreeMap<String, u64>, String> {
         let mut watch: Box<dyn Watch> = Box::<SqlDump>::default();

@@ -11,19 +11,22 @@
 //! What is asked of a server is answered on standard output, a JSON array a line, the last one
 //! with [`LAST`] alone: without it the answer was cut off.
 
+mod files;
 mod mariadb;
 mod mariadb_watch;
 mod mongodb;
 mod mongodb_watch;
 mod neo4j;
 mod postgres;
+mod postgres_counts;
 mod watches;
 
 use std::collections::BTreeMap;
 
+pub use files::compare;
 use serde_json::{Value, json};
 
-use crate::model::{ContainerSpec, Contents, Database, EngineKind, Secret};
+use crate::model::{BackupKind, ContainerSpec, Contents, Database, EngineKind, Secret};
 
 /// Where a job finds its folder.
 pub const JOB_TARGET: &str = "/db4sci/job";
@@ -39,12 +42,15 @@ pub const SNAPSHOT: &str = "/db4sci/job/snapshot";
 pub const HOLD: &str = "/db4sci/job/hold";
 /// The pipe of what is loaded.
 pub const IN: &str = "/db4sci/job/in";
-/// Stands in a dump's arguments for the snapshot that its companion named.
+/// Stands in a dump's arguments for the snapshot that its companion named, before any database's name.
 pub const SNAPSHOT_NAME: &str = "{snapshot}";
 
-/// How an engine is backed up.
-pub fn backups(kind: EngineKind) -> &'static dyn Backups {
-    match kind {
+/// How an engine is backed up, or its files, where no server can be asked.
+pub fn backups(engine: EngineKind, kind: BackupKind) -> &'static dyn Backups {
+    if kind == BackupKind::Files {
+        return &files::Files;
+    }
+    match engine {
         EngineKind::Postgres => &postgres::Postgres,
         EngineKind::MariaDB => &mariadb::MariaDb,
         EngineKind::MongoDB => &mongodb::MongoDb,
@@ -93,6 +99,22 @@ pub trait Watch: Send {
     fn end(self: Box<Self>, words: &str) -> Result<BTreeMap<String, u64>, String>;
 }
 
+/// How one database of a restored server is carried over into a server that has others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct One {
+    /// In the restored server, before it is dumped.
+    pub prepare: Option<Command>,
+    /// In the restored server: writes it to [`OUT`].
+    pub dump: Command,
+    /// In the other server: makes room for it.
+    pub clear: Command,
+    /// In the other server: reads it from [`IN`].
+    pub load: Command,
+    /// In the other server, at the end; at once or not at all. Without it, what was there is gone from
+    /// `clear` on.
+    pub swap: Option<Command>,
+}
+
 /// Passwords that are in force after a load.
 #[derive(Debug, Clone, Copy)]
 pub struct Passwords<'a> {
@@ -114,6 +136,12 @@ pub trait Backups: Send + Sync {
     /// Whether it is dumped, loaded and counted at rest, since its server can do none of it.
     fn at_rest(&self) -> bool {
         false
+    }
+
+    /// Whether a server is to start on what was loaded. Without it nothing but the counts shows that
+    /// it is whole.
+    fn serves(&self) -> bool {
+        true
     }
 
     /// The password file for the privileged login at 127.0.0.1.
@@ -149,6 +177,15 @@ pub trait Backups: Send + Sync {
     fn counts(&self, answer: &[u8]) -> Result<BTreeMap<String, u64>, String> {
         counts(answer)
     }
+
+    /// How one database is carried from a restored server (`from`) into the running one (`to`), where
+    /// what is there is kept as `aside` if it can be. `None`: it has only one.
+    fn one(&self, _from: &Database, _to: &Database, _database: &str, _aside: &str) -> Option<One> {
+        None
+    }
+
+    /// Keeps a throwaway server from changing by itself what is loaded into it.
+    fn calm(&self, _: &mut ContainerSpec) {}
 
     /// Where data is loaded at rest: makes a server on it let in whoever is in its network, which
     /// nobody but its own jobs is.

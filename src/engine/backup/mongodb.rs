@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::super::mongodb::{ADMIN, SUPERUSER, percent};
 use super::mongodb_watch::{DOCUMENTS, INDEXES, MongoArchive};
 use super::watches::Lines;
-use super::{Backups, Command, IN, JOB_TARGET, OUT, PASSFILE, Part, Passwords};
+use super::{Backups, Command, IN, JOB_TARGET, OUT, One, PASSFILE, Part, Passwords};
 use super::{Watch, fresh_server, shell};
 use crate::model::database::Tls;
 use crate::model::{Contents, Database, Secret};
@@ -86,6 +86,19 @@ fn tool(program: &str, args: &[&str]) -> Command {
     }
 }
 
+/// Loads an archive; accounts go their own way.
+fn load_data() -> Command {
+    tool(
+        "mongorestore",
+        &[
+            &format!("--archive={IN}"),
+            "--stopOnError",
+            "--nsExclude=admin.system.*",
+            "--nsExclude=config.*",
+        ],
+    )
+}
+
 fn own_id() -> String {
     format!("{ADMIN}.{SUPERUSER}")
 }
@@ -146,15 +159,22 @@ impl Backups for MongoDb {
             let text = LOAD_ACCOUNTS.replace("{in}", &Value::from(IN).to_string());
             return script(&text.replace("{own}", &Value::from(own_id()).to_string()));
         }
-        tool(
-            "mongorestore",
-            &[
-                &format!("--archive={IN}"),
-                "--stopOnError",
-                "--nsExclude=admin.system.*",
-                "--nsExclude=config.*",
-            ],
-        )
+        load_data()
+    }
+
+    fn one(&self, _: &Database, _: &Database, database: &str, _: &str) -> Option<One> {
+        let name = Value::from(database).to_string();
+        Some(One {
+            prepare: None,
+            dump: tool(
+                "mongodump",
+                &[&format!("--archive={OUT}"), &format!("--db={database}")],
+            ),
+            clear: ask(&format!("db.getSiblingDB({name}).dropDatabase();\n")),
+            load: load_data(),
+            // There is no way to rename a database.
+            swap: None,
+        })
     }
 
     fn epilogue(&self, db: &Database, part: &str, passwords: Passwords<'_>) -> Option<Secret> {

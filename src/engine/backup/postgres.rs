@@ -2,8 +2,9 @@
 //! `ALTER SYSTEM` set.
 
 use super::super::postgres::{SUPERUSER, identifier, literal};
+use super::postgres_counts::COUNTS;
 use super::watches::{Archive, Lines};
-use super::{Backups, Command, HOLD, IN, OUT, PASSFILE, Part, Passwords, SNAPSHOT};
+use super::{Backups, Command, HOLD, IN, OUT, One, PASSFILE, Part, Passwords, SNAPSHOT};
 use super::{SNAPSHOT_NAME, Watch, fresh_server, shell};
 use crate::model::{Contents, Database, Secret};
 
@@ -11,6 +12,11 @@ use crate::model::{Contents, Database, Secret};
 const GLOBALS: &str = "globals.sql";
 /// What `ALTER SYSTEM` set.
 const SETTINGS: &str = "settings.sql";
+/// What a database is called while it is loaded beside the one whose place it takes. It may be half
+/// there, so it is in no backup.
+const BESIDE: &str = "db4sci restored";
+/// What new databases are made of: people put things there, too.
+const TEMPLATE: &str = "template1";
 /// How `pg_dumpall` ends its output.
 const GLOBALS_END: &str = "-- PostgreSQL database cluster dump complete";
 
@@ -19,49 +25,11 @@ const GLOBALS_END: &str = "-- PostgreSQL database cluster dump complete";
 const LISTS: &str = "'local_preload_libraries', 'search_path', 'session_preload_libraries', \
     'shared_preload_libraries', 'temp_tablespaces', 'unix_socket_directories'";
 
-/// Counts everything in one database: rows of each table, large objects, and things of the catalog.
-/// What belongs to an extension is the extension's. `pg_catalog` alone is searched, so that nothing
-/// in the database can stand in for what is called here.
-const COUNTS: &str = r#"set search_path = pg_catalog;
-set row_security = off;
-select format('select json_build_array(%L, count(*)) from only %I.%I',
-              quote_ident(current_database()) || ': rows ' || quote_ident(n.nspname) || '.' || quote_ident(c.relname),
-              n.nspname, c.relname)
-  from pg_class c join pg_namespace n on n.oid = c.relnamespace
- where c.relkind = 'r' and n.nspname not in ('pg_catalog', 'information_schema')
-   and n.nspname !~ '^pg_(toast|temp)'
-   and not exists (select 1 from pg_depend d where d.classid = 'pg_class'::regclass
-                    and d.objid = c.oid and d.deptype = 'e')
- order by n.nspname, c.relname
-\gexec
-select json_build_array(quote_ident(current_database()) || ': large objects', count(*))
-  from pg_largeobject_metadata;
-select json_build_array(quote_ident(current_database()) || ': bytes of large objects',
-                        coalesce(sum(length(data)), 0)) from pg_largeobject;
-with mine as (
-    select classid, objid from pg_depend where deptype = 'e'
-)
-select json_build_array(quote_ident(current_database()) || ': ' || what, n) from (
-    select case c.relkind when 'v' then 'views' when 'm' then 'materialized views'
-                when 'S' then 'sequences' when 'i' then 'indexes' when 'f' then 'foreign tables'
-                when 'p' then 'partitioned tables' end as what, count(*) as n
-      from pg_class c join pg_namespace ns on ns.oid = c.relnamespace
-     where c.relkind in ('v', 'm', 'S', 'i', 'f', 'p')
-       and ns.nspname not in ('pg_catalog', 'information_schema') and ns.nspname !~ '^pg_(toast|temp)'
-       and ('pg_class'::regclass, c.oid) not in (select classid, objid from mine)
-     group by 1
-    union all
-    select 'functions', count(*) from pg_proc p join pg_namespace ns on ns.oid = p.pronamespace
-     where ns.nspname not in ('pg_catalog', 'information_schema')
-       and ('pg_proc'::regclass, p.oid) not in (select classid, objid from mine)
-    union all
-    select 'triggers', count(*) from pg_trigger where not tgisinternal
-    union all
-    select 'extensions', count(*) from pg_extension
-    union all
-    select 'policies', count(*) from pg_policy
-) counted order by what;
-"#;
+/// What a database or a role sets for its sessions does not hold for these: an owner's timeout would
+/// end them, a database that is read-only would take no load, and a function that somebody made in a
+/// schema of `search_path` would be called by the privileged account.
+const OPTIONS: &str = "-c search_path=pg_catalog -c default_transaction_read_only=off \
+    -c statement_timeout=0 -c lock_timeout=0 -c role=none";
 
 /// Says that the answer is whole.
 const END: &str = "select json_build_array('end');\n";
@@ -80,6 +48,7 @@ fn tool(program: &str, args: &[&str]) -> Command {
             ("PGCONNECT_TIMEOUT", "20"),
             ("PGAPPNAME", "db4sci backup"),
             ("PGCLIENTENCODING", "UTF8"),
+            ("PGOPTIONS", OPTIONS),
         ]
         .map(|(k, v)| (k.to_owned(), v.to_owned()))
         .into(),
@@ -110,6 +79,48 @@ fn script(database: &str, text: String) -> Command {
     command
 }
 
+/// Writes a whole database, with all that makes it again under its name.
+fn dump(database: &str) -> Command {
+    let mut dump = tool(
+        "pg_dump",
+        &[
+            "--format=custom",
+            // zstd comes after it, and is better and faster at this.
+            "--compress=0",
+            "--create",
+            "--blobs",
+            "--no-password",
+            // A pipe cannot be synced; the store does that.
+            "--no-sync",
+            // A lock that a user holds must not hold up the backup for ever.
+            "--lock-wait-timeout=600000",
+            "--quote-all-identifiers",
+            "-f",
+            OUT,
+        ],
+    );
+    dump.args.extend(["-d".to_owned(), conninfo(database)]);
+    dump
+}
+
+/// Makes a database again under the name that its dump has, from within another one.
+fn restore(within: &str) -> Command {
+    tool(
+        "pg_restore",
+        &[
+            "--format=custom",
+            "--clean",
+            "--if-exists",
+            "--create",
+            "--exit-on-error",
+            "--no-password",
+            "-d",
+            within,
+            IN,
+        ],
+    )
+}
+
 impl Backups for Postgres {
     fn passfile(&self, _: &Database, password: &Secret) -> Secret {
         let escaped = password.expose().replace('\\', "\\\\").replace(':', "\\:");
@@ -119,7 +130,8 @@ impl Backups for Postgres {
     fn inventory(&self, _: &Database) -> Command {
         let text = format!(
             "select json_build_array(datname) from pg_catalog.pg_database \
-             where datallowconn and not datistemplate order by datname;\n{END}"
+             where datallowconn and datname not in ('template0', {}) order by datname;\n{END}",
+            literal(BESIDE)
         );
         script("postgres", text)
     }
@@ -140,29 +152,8 @@ impl Backups for Postgres {
             ),
         )];
         for database in databases {
-            let mut dump = tool(
-                "pg_dump",
-                &[
-                    "--format=custom",
-                    // zstd comes after it, and is better and faster at this.
-                    "--compress=0",
-                    "--create",
-                    "--blobs",
-                    "--no-password",
-                    // A pipe cannot be synced; the store does that.
-                    "--no-sync",
-                    // A lock that a user holds must not hold up the backup for ever.
-                    "--lock-wait-timeout=600000",
-                    "--quote-all-identifiers",
-                    "-f",
-                    OUT,
-                ],
-            );
-            dump.args.extend([
-                format!("--snapshot={SNAPSHOT_NAME}"),
-                "-d".to_owned(),
-                conninfo(database),
-            ]);
+            let mut dump = dump(database);
+            dump.args.insert(0, format!("--snapshot={SNAPSHOT_NAME}"));
             let holder = format!(
                 "set statement_timeout = 0;\n\
                  set idle_in_transaction_session_timeout = '{hold_seconds}s';\n\
@@ -233,21 +224,34 @@ impl Backups for Postgres {
                 ],
             ),
             // `postgres` exists, and is made anew like any other: nobody is in it.
-            Some(_) => tool(
-                "pg_restore",
-                &[
-                    "--format=custom",
-                    "--clean",
-                    "--if-exists",
-                    "--create",
-                    "--exit-on-error",
-                    "--no-password",
-                    "-d",
-                    "template1",
-                    IN,
-                ],
-            ),
+            Some(database) => restore(elsewhere(database)),
         }
+    }
+
+    fn one(&self, _: &Database, _: &Database, database: &str, aside: &str) -> Option<One> {
+        let statements = |text: String| script(elsewhere(database), text);
+        let (name, beside) = (identifier(database), identifier(BESIDE));
+        Some(One {
+            // It is loaded beside the one that is there.
+            prepare: Some(statements(format!(
+                "alter database {name} rename to {beside};\n"
+            ))),
+            dump: dump(BESIDE),
+            clear: statements(format!("drop database if exists {beside};\n")),
+            load: restore(elsewhere(BESIDE)),
+            // Who connects again before the first `rename` has its lock makes all of it fail.
+            swap: Some(statements(format!(
+                "begin;\n\
+                 select pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg_stat_activity \
+                 where datname = {};\n\
+                 alter database {name} rename to {aside};\n\
+                 alter database {beside} rename to {name};\n\
+                 alter database {aside} with allow_connections false;\n\
+                 commit;\n",
+                literal(database),
+                aside = identifier(aside),
+            ))),
+        })
     }
 
     fn epilogue(&self, db: &Database, part: &str, passwords: Passwords<'_>) -> Option<Secret> {
@@ -272,7 +276,7 @@ impl Backups for Postgres {
         Some(Secret::new(text))
     }
 
-    fn count(&self, _: &Database, _: &Contents, databases: &[String]) -> Vec<Command> {
+    fn count(&self, _: &Database, expected: &Contents, databases: &[String]) -> Vec<Command> {
         let mut all = vec![script(
             "template1",
             format!(
@@ -285,6 +289,10 @@ impl Backups for Postgres {
         all.extend(
             databases
                 .iter()
+                // Older backups do not have it, and every server does.
+                .filter(|d| {
+                    *d != TEMPLATE || expected.counts.keys().any(|k| k.starts_with("template1: "))
+                })
                 .map(|database| script(database, format!("{COUNTS}{END}"))),
         );
         all
@@ -296,10 +304,11 @@ impl Backups for Postgres {
             "POSTGRES_PASSWORD",
             "pg_isready -q -h 127.0.0.1 -U postgres",
         );
-        text.push_str(
-            "export PGPASSWORD=\"$PASSWORD\"\n\
-             run() { docker exec -i -e PGPASSWORD \"$NAME\" \"$@\"; }\n",
-        );
+        text.push_str(&format!(
+            "export PGPASSWORD=\"$PASSWORD\" PGOPTIONS={}\n\
+             run() {{ docker exec -i -e PGPASSWORD -e PGOPTIONS \"$NAME\" \"$@\"; }}\n",
+            shell(OPTIONS)
+        ));
         for (file, part, database) in files {
             let file = shell(file);
             text.push_str(&match database {
@@ -311,13 +320,23 @@ impl Backups for Postgres {
                 None => format!(
                     "plain {file} | run psql -X -q -v ON_ERROR_STOP=1 -h 127.0.0.1 -U postgres -d template1\n"
                 ),
-                Some(_) => format!(
+                Some(database) => format!(
                     "plain {file} | run pg_restore --format=custom --clean --if-exists --create --exit-on-error \\\n  \
-                     -h 127.0.0.1 -U postgres -d template1\n"
+                     -h 127.0.0.1 -U postgres -d {}\n",
+                    elsewhere(database)
                 ),
             });
         }
         text
+    }
+}
+
+/// Where somebody stays who makes a database anew.
+fn elsewhere(database: &str) -> &'static str {
+    if database == TEMPLATE {
+        "postgres"
+    } else {
+        TEMPLATE
     }
 }
 

@@ -15,7 +15,7 @@ pub(super) fn files(
     vec![
         ("spec.yaml".to_owned(), spec),
         ("restore.sh".to_owned(), script(recipe, db, manifest)),
-        ("RESTORE.md".to_owned(), words(db, manifest)),
+        ("RESTORE.md".to_owned(), words(recipe, db, manifest)),
     ]
 }
 
@@ -34,11 +34,12 @@ fn script(recipe: &dyn Backups, db: &Database, manifest: &Manifest) -> String {
         .replace("{image}", &manifest.image)
         .replace("{sums}", sums.trim_end())
         + &recipe.restore_script(db, &files)
-        + TAIL
+        + if recipe.serves() { TAIL } else { "" }
 }
 
-fn words(db: &Database, manifest: &Manifest) -> String {
-    WORDS
+fn words(recipe: &dyn Backups, db: &Database, manifest: &Manifest) -> String {
+    let words = WORDS.to_owned() + if recipe.serves() { "" } else { FILES };
+    words
         .replace("{name}", db.name.as_str())
         .replace("{slot}", &manifest.slot.to_string())
         .replace("{engine}", db.engine.as_str())
@@ -121,4 +122,13 @@ whole when `manifest.json` is here. What is needed: Docker, `age`, `zstd`, an im
 
 By hand, each file's own text is `age -d -i KEY FILE | zstd -d`; `restore.sh` says what it is piped
 into. The counts in `manifest.json` (`contents`) say what must be there afterwards.
+";
+
+const FILES: &str = r"
+## These are files
+
+The server of `{name}` could not be dumped any more when this was taken, so this is a copy of its
+files, as they were. `restore.sh` puts them into volumes of a new container and does not start it:
+whether a server starts on them, and with what they may be mended, has to be found out. No password
+is set; those of then are in the files.
 ";

@@ -2,7 +2,9 @@
 
 use super::Archive;
 use super::error::BackupError;
-use crate::model::{Backup, BackupState, Database, ImageId};
+use super::objects::Stored;
+use super::recipes;
+use crate::model::{Backup, BackupKind, BackupState, Database, ImageId};
 
 impl Archive {
     /// Restores a backup into a throwaway server without network, and compares what is counted with
@@ -11,24 +13,19 @@ impl Archive {
     /// # Errors
     /// When the test itself could not be made: that says nothing about the backup.
     pub async fn verify(&self, db: &Database, backup: &Backup) -> Result<Backup, BackupError> {
-        let image = db.image.pinned.clone().unwrap_or(ImageId(String::new()));
         let begun = self.clock.now();
-        let tested = self.load(db, &image, backup, None).await;
+        let tested = self.test(db, backup).await;
         let now = self.clock.now();
         let mut backup = backup.clone();
         let message = match tested {
-            Ok(built) => {
+            Ok(how) => {
                 backup.state = BackupState::Verified;
                 backup.verified = Some(now);
                 backup.error = None;
                 self.metrics
                     .backup_verified(&backup.id.name, &backup.id.store, now);
-                format!(
-                    "{} was restored in {} s and holds what it should: {} counts agree",
-                    backup.id,
-                    (now - begun).num_seconds(),
-                    built.manifest.contents.counts.len()
-                )
+                let took = (now - begun).num_seconds();
+                format!("{} is proven in {took} s: {how}", backup.id)
             }
             Err(error) if error.is_damage() => return self.damaged(&backup, &error).await,
             Err(error) => {
@@ -39,6 +36,61 @@ impl Archive {
         };
         self.note(&backup, message).await?;
         Ok(backup)
+    }
+
+    /// Whether a backup is what it should be, and how that was found.
+    async fn test(&self, db: &Database, backup: &Backup) -> Result<String, BackupError> {
+        if backup.kind == BackupKind::Files {
+            return self.compare(db, backup).await;
+        }
+        let image = db.image.pinned.clone().unwrap_or(ImageId(String::new()));
+        let built = self.load(db, &image, backup, None).await?;
+        let counts = built.manifest.contents.counts.len();
+        Ok(format!(
+            "it was restored and holds what it should, {counts} counts agree"
+        ))
+    }
+
+    /// Compares a copy of files with the files: no server can say what is in them. Only as long as
+    /// nobody has changed them.
+    async fn compare(&self, db: &Database, backup: &Backup) -> Result<String, BackupError> {
+        let recipe = recipes::backups(db.engine, BackupKind::Files);
+        let manifest = self.manifest(backup).await?;
+        let container = self.container(db, recipe).await?;
+        if container.finished_at.is_some_and(|at| at > backup.started) {
+            return Err(BackupError::NotNow(format!(
+                "{}: its server ran since, so its files are others now, and the copy cannot be compared \
+                 with them; nothing was changed",
+                backup.id
+            )));
+        }
+        let server = self.server(db, recipe, &container)?;
+        let store = self.store(&backup.id.store)?;
+        let meter = self.reading(&backup.id.name, "comparing it", &manifest);
+        for file in manifest.files.iter().filter(|f| f.part.is_some()) {
+            let stored = Stored {
+                store,
+                key: format!("{}{}", self.prefix(backup), file.name),
+                file,
+                meter: meter.clone(),
+            };
+            let what = format!("compare the files of {} with {}", db.name, backup.id);
+            let command = recipes::compare(db);
+            self.through(&server, &command, stored, None, &what)
+                .await
+                .map_err(|error| match error {
+                    // What differs is the copy's fault: the files are at rest.
+                    BackupError::Tool { what, why } => {
+                        BackupError::Damaged(format!("{what}: {why}"))
+                    }
+                    other => other,
+                })?;
+        }
+        let files = manifest.contents.counts.get("files").unwrap_or(&0);
+        Ok(format!(
+            "{files} files are, byte by byte, those of {}",
+            db.name
+        ))
     }
 
     /// Writes that a backup was found damaged; gives it as it is known from now on.

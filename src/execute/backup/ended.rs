@@ -10,12 +10,12 @@ pub(super) fn ended_well(end: &JobEnd, what: &str) -> Result<(), BackupError> {
     if end.code == 0 {
         return Ok(());
     }
-    let words = if end.words.is_empty() {
-        "it said nothing".to_owned()
-    } else {
-        // The last lines say why; the rest is in no log.
-        let lines: Vec<&str> = end.words.lines().collect();
-        lines[lines.len().saturating_sub(8)..].join(" | ")
+    let said = String::from_utf8_lossy(&end.output);
+    // The last lines say why; the rest is in no log.
+    let words = match (end.words.trim(), said.trim()) {
+        ("", "") => "it said nothing".to_owned(),
+        ("", said) => last_lines(said),
+        (words, _) => last_lines(words),
     };
     let why = format!("exit code {}: {words}", end.code);
     // From 125 on it was not started, or ended by a signal.
@@ -24,6 +24,11 @@ pub(super) fn ended_well(end: &JobEnd, what: &str) -> Result<(), BackupError> {
         return Err(BackupError::Cut { what, why });
     }
     Err(tool(what, why))
+}
+
+fn last_lines(words: &str) -> String {
+    let lines: Vec<&str> = words.lines().collect();
+    lines[lines.len().saturating_sub(8)..].join(" | ")
 }
 
 #[cfg(test)]

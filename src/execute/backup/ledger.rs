@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::error::BackupError;
-use super::objects::{self, OnItsWay};
+use super::objects::{self, OnItsWay, Stored};
 use super::take::Taking;
 use super::{Archive, stream, tool};
 use crate::engine::backup::Watch;
@@ -53,7 +53,14 @@ impl Archive {
         }
         let recipients = self.recipients.clone();
         let packing = tokio::task::spawn_blocking(move || {
-            stream::pack(fs::File::from(reader), &mut Unwatched, &recipients, senders)
+            let meter = Arc::default();
+            stream::pack(
+                fs::File::from(reader),
+                &mut Unwatched,
+                &recipients,
+                senders,
+                meter,
+            )
         });
         let packed = packing.await.map_err(|e| tool(WHAT, e.to_string()))?;
         let written = writing.await.map_err(|e| tool(WHAT, e.to_string()))?;
@@ -79,8 +86,13 @@ impl Archive {
             took_ms: None,
         };
         for (name, store) in taking.live.clone() {
-            let key = format!("{}{LEDGER}", taking.prefix);
-            if let Err(error) = self.read_back(&store, key, &file).await {
+            let stored = Stored {
+                store: &store,
+                key: format!("{}{LEDGER}", taking.prefix),
+                file: &file,
+                meter: Arc::default(),
+            };
+            if let Err(error) = self.read_back(stored).await {
                 taking.fail(&name, error);
             }
         }
@@ -106,7 +118,7 @@ pub async fn fetch_ledger(
     })?;
     let open = move || Ok(Box::new(BufWriter::new(to)) as Box<dyn Write>);
     let key = format!("{prefix}{LEDGER}");
-    let read = objects::read(store, key, identities, open, None).await;
+    let read = objects::read(store, key, Arc::default(), identities, open, None).await;
     let read = read.map_err(|e| tool("read the ledger", e.to_string()))?;
     objects::judged(read, file, &store.place()).map(|_| ())
 }

@@ -13,7 +13,9 @@ mod error;
 mod folder;
 mod known;
 mod ledger;
+mod meter;
 mod objects;
+mod one;
 mod part;
 mod restore;
 mod retired;
@@ -28,6 +30,8 @@ use std::time::Duration;
 
 pub use error::BackupError;
 pub use ledger::fetch_ledger;
+pub use meter::Meters;
+pub use one::Uncarried;
 pub use restore::{Built, Passwords};
 pub use ship::{Shipper, fetch_segment};
 pub use take::Order;
@@ -39,8 +43,8 @@ use crate::admin::{Ledger, NewEntry, Vault};
 use crate::engine::backup::{self as recipes, Backups, Command};
 use crate::engine::{ADMIN_SECRET, DAEMON_SECRET, USER_SECRET};
 use crate::model::{
-    Backup, BackupState, Change, Clock, ContainerId, ContainerSeen, Database, Mount, Outcome,
-    Secret, Seen, Site, Status,
+    Backup, BackupKind, BackupState, Change, Clock, ContainerId, ContainerSeen, Database, Mount,
+    Outcome, Secret, Seen, Site, Status,
 };
 use crate::record::Metrics;
 use crate::runtime::jobs::{Job, Jobs, Network};
@@ -87,6 +91,8 @@ pub struct Archive {
     pub identities: Vec<Identity>,
     /// Whom backups are encrypted to.
     pub recipients: Vec<Recipient>,
+    /// How far works are.
+    pub meters: Meters,
     /// The text of `spec.yaml`.
     pub spec_text: SpecText,
 }
@@ -94,15 +100,11 @@ pub struct Archive {
 /// Where commands are run: at a server, in its own network, or at data at rest.
 struct Server<'a> {
     db: &'a Database,
+    recipe: &'static dyn Backups,
     image: &'a crate::model::ImageId,
     /// The container of the server, if it is there to talk to; without it, commands have the data.
     running: Option<ContainerId>,
     password: Secret,
-}
-
-/// How a database is backed up.
-fn recipe(db: &Database) -> &'static dyn Backups {
-    recipes::backups(db.engine)
 }
 
 impl Server<'_> {
@@ -116,9 +118,9 @@ impl Server<'_> {
 }
 
 impl Archive {
-    /// Whether a database is dumped while its server is down.
-    pub fn at_rest(db: &Database) -> bool {
-        recipe(db).at_rest()
+    /// Whether a backup of this kind is taken while the database's server is down.
+    pub fn at_rest(db: &Database, kind: BackupKind) -> bool {
+        recipes::backups(db.engine, kind).at_rest()
     }
 
     /// Where jobs have their folders.
@@ -137,12 +139,16 @@ impl Archive {
     }
 
     /// The container of a database as a dump needs it: running, or at rest.
-    async fn container(&self, db: &Database) -> Result<ContainerSeen, BackupError> {
+    async fn container(
+        &self,
+        db: &Database,
+        recipe: &dyn Backups,
+    ) -> Result<ContainerSeen, BackupError> {
         let name = self.site.container_name(&db.name);
         let found = self.runtime.inspect(&name).await?;
         let found = found.filter(|c| c.uid() == Some(db.uid));
         let status = found.as_ref().map(|c| c.status);
-        let (fits, why) = if recipe(db).at_rest() {
+        let (fits, why) = if recipe.at_rest() {
             let down = matches!(status, Some(Status::Exited | Status::Created));
             (down, "is not at rest")
         } else {
@@ -169,12 +175,14 @@ impl Archive {
     fn server<'a>(
         &self,
         db: &'a Database,
+        recipe: &'static dyn Backups,
         container: &'a ContainerSeen,
     ) -> Result<Server<'a>, BackupError> {
         Ok(Server {
             db,
+            recipe,
             image: &container.image,
-            running: (!recipe(db).at_rest()).then(|| container.id.clone()),
+            running: (!recipe.at_rest()).then(|| container.id.clone()),
             password: self.vault.secret(db, ADMIN_SECRET)?,
         })
     }
@@ -194,7 +202,7 @@ impl Archive {
     }
 
     fn folder(&self, server: &Server<'_>, command: &Command) -> Result<JobFolder, BackupError> {
-        let passfile = recipe(server.db).passfile(server.db, &server.password);
+        let passfile = server.recipe.passfile(server.db, &server.password);
         let owner = server.db.layout.uid;
         JobFolder::for_command(&self.job_folders(), owner, &passfile, command)
             .map_err(BackupError::io("make a job's folder"))
@@ -248,7 +256,7 @@ impl Archive {
     /// The databases inside a server.
     async fn databases(&self, server: &Server<'_>) -> Result<Vec<String>, BackupError> {
         let what = format!("ask {} for its databases", server.db.name);
-        let command = recipe(server.db).inventory(server.db);
+        let command = server.recipe.inventory(server.db);
         let answer = self.ask(server, &command, &what, QUESTION).await?;
         let lines = recipes::lines(&answer).map_err(|why| tool(&what, why))?;
         lines
@@ -280,16 +288,23 @@ impl Archive {
     }
 
     /// Makes the secrets of a database that is to get its data from a backup, seals them, and writes
-    /// their files.
+    /// their files. With `like` they are those of another: files alone know no others.
     ///
     /// # Errors
     /// As vault, ledger and folders do.
-    pub async fn make_secrets(&self, db: &Database) -> Result<(), BackupError> {
+    pub async fn make_secrets(
+        &self,
+        db: &Database,
+        like: Option<&Database>,
+    ) -> Result<(), BackupError> {
         let recipe = crate::engine::recipe(db.engine);
         let wanted = recipe.files(db);
         let mut secrets = std::collections::BTreeMap::new();
         for file in &wanted.secrets {
-            let text = vault::make(file.kind)?;
+            let text = match like {
+                Some(like) => self.vault.secret(like, &file.name)?,
+                None => vault::make(file.kind)?,
+            };
             let sealed = self.vault.seal(db.uid, &file.name, &text)?;
             secrets.insert(file.name.clone(), sealed);
         }

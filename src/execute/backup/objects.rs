@@ -9,11 +9,21 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::error::BackupError;
+use super::meter::Meter;
 use super::stream::{self, AHEAD, Sums};
 use crate::model::Secret;
 use crate::store::manifest::{File, MANIFEST};
 use crate::store::seal::Identity;
 use crate::store::{BackupStore, StoreError, Upload};
+
+/// A file of a backup, where it lies.
+pub(super) struct Stored<'a> {
+    pub(super) store: &'a Arc<dyn BackupStore>,
+    pub(super) key: String,
+    pub(super) file: &'a File,
+    /// Counts what is read.
+    pub(super) meter: Arc<Meter>,
+}
 
 /// An object on its way into a store.
 pub(super) struct OnItsWay {
@@ -56,7 +66,11 @@ impl OnItsWay {
 }
 
 /// An object's pieces as they come.
-fn pieces(store: Arc<dyn BackupStore>, key: String) -> mpsc::Receiver<Result<Bytes, StoreError>> {
+fn pieces(
+    store: Arc<dyn BackupStore>,
+    key: String,
+    meter: Arc<Meter>,
+) -> mpsc::Receiver<Result<Bytes, StoreError>> {
     let (send, receive) = mpsc::channel(AHEAD);
     tokio::spawn(async move {
         let mut stream = match store.get(&key).await {
@@ -68,6 +82,7 @@ fn pieces(store: Arc<dyn BackupStore>, key: String) -> mpsc::Receiver<Result<Byt
             }
         };
         while let Some(piece) = stream.next().await {
+            meter.add(piece.as_ref().map_or(0, Bytes::len));
             let over = piece.is_err();
             if send.send(piece).await.is_err() || over {
                 return;
@@ -81,11 +96,12 @@ fn pieces(store: Arc<dyn BackupStore>, key: String) -> mpsc::Receiver<Result<Byt
 pub(super) fn read(
     store: &Arc<dyn BackupStore>,
     key: String,
+    meter: Arc<Meter>,
     identities: Vec<Identity>,
     to: impl FnOnce() -> io::Result<Box<dyn Write>> + Send + 'static,
     then: Option<Secret>,
 ) -> JoinHandle<io::Result<Sums>> {
-    let pieces = pieces(store.clone(), key);
+    let pieces = pieces(store.clone(), key, meter);
     tokio::task::spawn_blocking(move || {
         let mut to = to()?;
         let sums = stream::unpack(pieces, &identities, &mut to)?;

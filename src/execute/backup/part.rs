@@ -6,11 +6,12 @@ use std::time::Instant;
 
 use super::companion::Companion;
 use super::error::BackupError;
-use super::objects::{self, OnItsWay};
+use super::meter::Meter;
+use super::objects::{self, OnItsWay, Stored};
 use super::take::Taking;
 use super::{Archive, LONGEST, Server, ended_well, stream, tool};
-use crate::engine::backup::{Backups, IN, OUT, Part, SNAPSHOT_NAME};
-use crate::store::BackupStore;
+use crate::engine::backup::{Backups, Command, IN, OUT, Part, SNAPSHOT_NAME};
+use crate::model::Secret;
 use crate::store::manifest::File;
 
 impl Archive {
@@ -21,6 +22,7 @@ impl Archive {
         recipe: &dyn Backups,
         part: &Part,
         taking: &mut Taking,
+        meter: Arc<Meter>,
     ) -> Result<(File, BTreeMap<String, u64>), BackupError> {
         let what = format!("dump {} ({})", server.db.name, part.name);
         let file_name = format!("{}.zst.age", part.name);
@@ -29,10 +31,11 @@ impl Archive {
             None => None,
         };
         let mut command = part.dump.clone();
-        if let Some(companion) = &companion {
-            for arg in &mut command.args {
-                *arg = arg.replace(SNAPSHOT_NAME, &companion.snapshot);
-            }
+        // In one place: a database may be called like this, too.
+        if let Some(companion) = &companion
+            && let Some(arg) = command.args.iter_mut().find(|a| a.contains(SNAPSHOT_NAME))
+        {
+            *arg = arg.replace(SNAPSHOT_NAME, &companion.snapshot);
         }
         let folder = self.folder(server, &command)?;
         let io = |what: &'static str| BackupError::io(what);
@@ -48,7 +51,7 @@ impl Archive {
         let mut watch = recipe.watch(&part.name);
         let recipients = self.recipients.clone();
         let packing = tokio::task::spawn_blocking(move || {
-            let sums = stream::pack(reader, watch.as_mut(), &recipients, senders);
+            let sums = stream::pack(reader, watch.as_mut(), &recipients, senders, meter);
             (sums, watch)
         });
         let job = self.job(server, &command, &folder, &what);
@@ -114,17 +117,22 @@ impl Archive {
         part: &Part,
         file: &File,
         taking: &mut Taking,
+        meter: &Arc<Meter>,
     ) -> Result<(), BackupError> {
         let mut read_by_tool = part.check.is_none();
         for (name, store) in taking.live.clone() {
-            let key = format!("{}{}", taking.prefix, file.name);
+            let stored = Stored {
+                store: &store,
+                key: format!("{}{}", taking.prefix, file.name),
+                file,
+                meter: meter.clone(),
+            };
             let checked = match &part.check {
                 Some(command) if !read_by_tool => {
                     let what = format!("read {} of {}", part.name, server.db.name);
-                    self.through(server, command, &store, key, file, None, &what)
-                        .await
+                    self.through(server, command, stored, None, &what).await
                 }
-                Some(_) | None => self.read_back(&store, key, file).await,
+                Some(_) | None => self.read_back(stored).await,
             };
             match checked {
                 Ok(()) => read_by_tool = true,
@@ -135,14 +143,11 @@ impl Archive {
     }
 
     /// Reads a file and compares its sums.
-    pub(super) async fn read_back(
-        &self,
-        store: &Arc<dyn BackupStore>,
-        key: String,
-        file: &File,
-    ) -> Result<(), BackupError> {
+    pub(super) async fn read_back(&self, stored: Stored<'_>) -> Result<(), BackupError> {
         let nowhere = || Ok(Box::new(std::io::sink()) as Box<dyn std::io::Write>);
-        let reading = objects::read(store, key, self.identities.clone(), nowhere, None);
+        let Stored { store, file, .. } = stored;
+        let identities = self.identities.clone();
+        let reading = objects::read(store, stored.key, stored.meter, identities, nowhere, None);
         let read = reading
             .await
             .map_err(|e| tool("read back", e.to_string()))?;
@@ -150,25 +155,21 @@ impl Archive {
     }
 
     /// Reads a file into a command's pipe, and what follows it; compares its sums.
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "the one place where all of these meet"
-    )]
     pub(super) async fn through(
         &self,
         server: &Server<'_>,
-        command: &crate::engine::backup::Command,
-        store: &Arc<dyn BackupStore>,
-        key: String,
-        file: &File,
-        then: Option<crate::model::Secret>,
+        command: &Command,
+        stored: Stored<'_>,
+        then: Option<Secret>,
         what: &str,
     ) -> Result<(), BackupError> {
+        let Stored { store, file, .. } = stored;
         let folder = self.folder(server, command)?;
         let pipe = folder.pipe(IN).map_err(BackupError::io("make a pipe"))?;
         let to = pipe.clone();
         let open = move || Ok(Box::new(to.writer()?) as Box<dyn std::io::Write>);
-        let reading = objects::read(store, key, self.identities.clone(), open, then);
+        let identities = self.identities.clone();
+        let reading = objects::read(store, stored.key, stored.meter, identities, open, then);
         let job = self.job(server, command, &folder, what);
         let end = self.jobs.run(&job, LONGEST).await;
         pipe.free_writer(&reading).await;

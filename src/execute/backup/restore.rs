@@ -8,14 +8,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::BackupError;
+use super::meter::Meter;
+use super::objects::Stored;
 use super::throwaway::Throwaway;
-use super::{Archive, JobFolder, LONGEST, QUESTION, Server, ended_well, recipe, stream, tool};
+use super::{Archive, JobFolder, LONGEST, QUESTION, Server, ended_well, stream, tool};
 use crate::engine;
 use crate::engine::backup as recipes;
 use crate::execute::failpoint::failpoint;
 use crate::model::action::StopHow;
 use crate::model::guard::INNER_UID;
-use crate::model::{Backup, BackupId, Contents, Database, ImageId, RestartPolicy, Secret};
+use crate::model::{Backup, BackupId, Contents, Database, DbName, ImageId, RestartPolicy, Secret};
 use crate::store::manifest::{MANIFEST, MANIFEST_LIMIT, Manifest};
 use crate::store::{BackupStore, read_small};
 
@@ -38,6 +40,13 @@ pub struct Built {
     passwords: Option<Passwords>,
     /// What it was made of.
     pub manifest: Manifest,
+}
+
+impl Built {
+    /// The server that it was loaded into.
+    pub(super) fn server(&self) -> Server<'_> {
+        self.throwaway.server()
+    }
 }
 
 impl Archive {
@@ -89,6 +98,19 @@ impl Archive {
         Ok(manifest)
     }
 
+    /// A stage in which all of a backup is read.
+    pub(super) fn reading(
+        &self,
+        name: &DbName,
+        stage: &'static str,
+        manifest: &Manifest,
+    ) -> Arc<Meter> {
+        let parts = manifest.files.iter().filter(|f| f.part.is_some());
+        let total = parts.map(|f| f.bytes).sum();
+        self.meters
+            .begin(name, stage, Some(total), self.clock.now())
+    }
+
     pub(super) fn prefix(&self, backup: &Backup) -> String {
         let id = &backup.id;
         self.layout
@@ -107,8 +129,8 @@ impl Archive {
         backup: &Backup,
         passwords: Option<&Passwords>,
     ) -> Result<Built, BackupError> {
-        let recipe = recipe(db);
         let manifest = self.manifest(backup).await?;
+        let recipe = recipes::backups(db.engine, manifest.kind);
         if manifest.engine != db.engine {
             return Err(BackupError::NotNow(format!(
                 "{} holds data of {}, and {} is {}",
@@ -116,7 +138,7 @@ impl Archive {
             )));
         }
         let store: Arc<dyn BackupStore> = self.store(&backup.id.store)?.clone();
-        let mut throwaway = self.lay_out(db, image, passwords.is_some()).await?;
+        let mut throwaway = self.lay_out(db, recipe, image, passwords.is_some()).await?;
         if !recipe.at_rest() {
             self.launch(&mut throwaway).await?;
         }
@@ -126,15 +148,25 @@ impl Archive {
             user: passwords.and_then(|p| p.user.as_ref()),
             daemon: passwords.and_then(|p| p.daemon.as_ref()),
         };
+        let meter = self.reading(
+            &backup.id.name,
+            "loading it into a throwaway server",
+            &manifest,
+        );
         for file in &manifest.files {
             let Some(part) = &file.part else { continue };
             let command = recipe.load(&throwaway.db, part, file.database.as_deref());
             let then = recipe.epilogue(db, part, wanted);
             let changes = then.is_some();
-            let key = format!("{}{}", self.prefix(backup), file.name);
+            let stored = Stored {
+                store: &store,
+                key: format!("{}{}", self.prefix(backup), file.name),
+                file,
+                meter: meter.clone(),
+            };
             let what = format!("load {part} of {}", backup.id);
             let server = throwaway.server();
-            self.through(&server, &command, &store, key, file, then, &what)
+            self.through(&server, &command, stored, then, &what)
                 .await
                 .map_err(|error| match error {
                     // A tool that does not take what was stored speaks of the backup.
@@ -147,6 +179,9 @@ impl Archive {
                 throwaway.password = wanted.admin.clone();
             }
         }
+        let now = self.clock.now();
+        self.meters
+            .begin(&backup.id.name, "counting what came of it", None, now);
         let found = self.count(&throwaway.server(), &manifest.contents).await?;
         let differences = manifest.contents.differences(&found, 5);
         if !differences.is_empty() {
@@ -156,7 +191,7 @@ impl Archive {
                 differences.join("; ")
             )));
         }
-        if recipe.at_rest() {
+        if recipe.at_rest() && recipe.serves() {
             // Whether a server takes it, only a server shows.
             self.launch(&mut throwaway).await?;
             self.set_passwords(&throwaway, wanted).await?;
@@ -174,7 +209,7 @@ impl Archive {
         server: &Server<'_>,
         expected: &Contents,
     ) -> Result<BTreeMap<String, u64>, BackupError> {
-        let recipe = recipe(server.db);
+        let recipe = server.recipe;
         let databases = match server.running {
             Some(_) => self.databases(server).await?,
             None => Vec::new(),
@@ -195,7 +230,7 @@ impl Archive {
         passwords: recipes::Passwords<'_>,
     ) -> Result<(), BackupError> {
         let server = throwaway.server();
-        let Some((command, text)) = recipe(server.db).set_passwords(server.db, passwords) else {
+        let Some((command, text)) = server.recipe.set_passwords(server.db, passwords) else {
             return Ok(());
         };
         let what = format!("set the passwords of {}", server.db.name);

@@ -1,6 +1,7 @@
 //! What becomes of a retired database: its tombstone in the stores, and the end of its data.
 
 use super::error::BackupError;
+use super::objects::Stored;
 use super::{Archive, tool};
 use crate::execute::failpoint::failpoint;
 use crate::model::{Backup, BackupId, Database, Timestamp};
@@ -62,11 +63,15 @@ impl Archive {
         let manifest = self.manifest(backup).await?;
         let store = self.store(&backup.id.store)?;
         let prefix = self.prefix(backup);
-        for file in &manifest.files {
-            let key = format!("{prefix}{}", file.name);
-            if file.part.is_some() {
-                self.read_back(store, key, file).await?;
-            }
+        let meter = self.reading(&backup.id.name, "reading it once more", &manifest);
+        for file in manifest.files.iter().filter(|f| f.part.is_some()) {
+            let stored = Stored {
+                store,
+                key: format!("{prefix}{}", file.name),
+                file,
+                meter: meter.clone(),
+            };
+            self.read_back(stored).await?;
         }
         Ok(())
     }

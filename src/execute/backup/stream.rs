@@ -4,11 +4,13 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
+use super::meter::Meter;
 use crate::engine::backup::Watch;
 use crate::store::StoreError;
 use crate::store::seal::{self, Identity, Recipient};
@@ -72,6 +74,7 @@ pub(super) fn hex(digest: &[u8]) -> String {
 struct ToStores {
     piece: Vec<u8>,
     stores: Vec<mpsc::Sender<Bytes>>,
+    meter: Arc<Meter>,
 }
 
 impl ToStores {
@@ -81,6 +84,7 @@ impl ToStores {
         }
         let full = std::mem::replace(&mut self.piece, Vec::with_capacity(PIECE));
         let piece = Bytes::from(full);
+        self.meter.add(piece.len());
         self.stores
             .retain(|store| store.blocking_send(piece.clone()).is_ok());
         if self.stores.is_empty() {
@@ -112,10 +116,12 @@ pub(super) fn pack(
     watch: &mut dyn Watch,
     recipients: &[Recipient],
     stores: Vec<mpsc::Sender<Bytes>>,
+    meter: Arc<Meter>,
 ) -> io::Result<Sums> {
     let to = Summing::new(ToStores {
         piece: Vec::with_capacity(PIECE),
         stores,
+        meter,
     });
     let sealed = seal::seal(recipients, to)?;
     let mut packed = Summing::new(zstd::Encoder::new(sealed, LEVEL)?);
@@ -148,6 +154,8 @@ struct FromStore {
     piece: Bytes,
     sum: Sha256,
     bytes: u64,
+    /// Why the store gave no more.
+    failed: Option<StoreError>,
 }
 
 impl Read for FromStore {
@@ -165,7 +173,10 @@ impl BufRead for FromStore {
         while self.piece.is_empty() {
             match self.pieces.blocking_recv() {
                 Some(piece) => {
-                    self.piece = piece.map_err(io::Error::other)?;
+                    self.piece = piece.map_err(|error| {
+                        self.failed = Some(error.clone());
+                        io::Error::other(error)
+                    })?;
                     self.sum.update(&self.piece);
                     self.bytes += self.piece.len() as u64;
                 }
@@ -180,7 +191,28 @@ impl BufRead for FromStore {
     }
 }
 
+/// Decrypts and decompresses all of it.
+fn opened(from: &mut FromStore, identities: &[Identity], to: &mut dyn Write) -> io::Result<()> {
+    let opened = seal::open(identities, from)?;
+    let mut decoder =
+        zstd::Decoder::with_buffer(BufReader::with_capacity(256 << 10, opened))?.single_frame();
+    io::copy(&mut decoder, to)?;
+    // What stands behind the frame would be somebody else's: doubly compressed, or swapped.
+    let mut rest = decoder.finish();
+    if rest.fill_buf()?.is_empty() {
+        Ok(())
+    } else {
+        Err(io::Error::new(
+            ErrorKind::InvalidData,
+            "there is more in it than one compressed stream",
+        ))
+    }
+}
+
 /// Reads an object to its end and sends its own text on. Blocks.
+///
+/// # Errors
+/// The store's own as they are, and what is wrong with what it gave.
 pub(super) fn unpack(
     pieces: mpsc::Receiver<Result<Bytes, StoreError>>,
     identities: &[Identity],
@@ -191,22 +223,12 @@ pub(super) fn unpack(
         piece: Bytes::new(),
         sum: Sha256::new(),
         bytes: 0,
+        failed: None,
     };
     let mut plain = Summing::new(to);
-    {
-        let opened = seal::open(identities, &mut from)?;
-        let mut decoder =
-            zstd::Decoder::with_buffer(BufReader::with_capacity(256 << 10, opened))?.single_frame();
-        io::copy(&mut decoder, &mut plain)?;
-        // What stands behind the frame would be somebody else's: doubly compressed, or swapped.
-        let mut rest = decoder.finish();
-        if !rest.fill_buf()?.is_empty() {
-            return Err(io::Error::new(
-                ErrorKind::InvalidData,
-                "there is more in it than one compressed stream",
-            ));
-        }
-    }
+    // A store that gave no more is no damage, whatever those in between make of it.
+    opened(&mut from, identities, &mut plain)
+        .map_err(|error| from.failed.take().map_or(error, io::Error::other))?;
     let (_, plain_bytes, plain_sha256) = plain.end();
     // The end of the object itself must have been reached, too.
     if !from.fill_buf()?.is_empty() {
@@ -263,7 +285,14 @@ mod tests {
             }
             all
         });
-        let sums = pack(pipe_with(text), &mut Blind, &[key.recipient()], vec![send]).unwrap();
+        let sums = pack(
+            pipe_with(text),
+            &mut Blind,
+            &[key.recipient()],
+            vec![send],
+            Arc::default(),
+        )
+        .unwrap();
         (sums, taken.join().unwrap())
     }
 
@@ -311,6 +340,25 @@ mod tests {
     }
 
     #[test]
+    fn a_store_that_gives_no_more_is_no_damage_wherever_it_stops() {
+        let key = Identity::generate();
+        let (_, stored) = packed(&key, noise(200_000));
+        for at in (0..stored.len()).step_by(stored.len() / 40) {
+            let (send, receive) = mpsc::channel(2);
+            let whole = Bytes::copy_from_slice(&stored[..at]);
+            send.blocking_send(Ok(whole)).unwrap();
+            let error = StoreError::Full {
+                place: "there".to_owned(),
+                what: "read".to_owned(),
+            };
+            send.blocking_send(Err(error)).unwrap();
+            let error = unpack(receive, std::slice::from_ref(&key), &mut io::sink()).unwrap_err();
+            let store = error.get_ref().and_then(|e| e.downcast_ref::<StoreError>());
+            assert!(store.is_some(), "at {at}: {error}");
+        }
+    }
+
+    #[test]
     fn a_store_that_gives_up_breaks_the_dump_and_does_not_hang_it() {
         let key = Identity::generate();
         let (send, receive) = mpsc::channel(1);
@@ -320,6 +368,7 @@ mod tests {
             &mut Blind,
             &[key.recipient()],
             vec![send],
+            Arc::default(),
         );
         assert_eq!(result.unwrap_err().kind(), ErrorKind::BrokenPipe);
     }

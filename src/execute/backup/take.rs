@@ -6,7 +6,8 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::error::BackupError;
-use super::{Archive, LONGEST, bundle, recipe, stream, tool};
+use super::{Archive, LONGEST, bundle, stream, tool};
+use crate::engine::backup as recipes;
 use crate::execute::failpoint::failpoint;
 use crate::model::{
     Backup, BackupId, BackupKind, BackupState, Contents, Database, Slot, Timestamp,
@@ -156,6 +157,14 @@ impl Archive {
         }
     }
 
+    /// Bytes of the last backup, from which the next one is not far.
+    fn last_bytes(&self, db: &Database) -> Option<u64> {
+        let book = self.ledger.book();
+        let backups = book.row(&db.name)?.backups.values();
+        let good = backups.filter(|b| b.uid == db.uid && b.state.good());
+        good.max_by_key(|b| b.started).map(|b| b.bytes)
+    }
+
     /// Dumps into all stores; the manifests, and why a store has none.
     #[allow(clippy::type_complexity, reason = "said once, and taken apart at once")]
     async fn dump(
@@ -171,13 +180,13 @@ impl Archive {
         ),
         BackupError,
     > {
-        if Archive::at_rest(db) {
+        let recipe = recipes::backups(db.engine, order.kind);
+        if recipe.at_rest() {
             failpoint("backup.resting");
         }
-        let recipe = recipe(db);
-        let container = self.container(db).await?;
+        let container = self.container(db, recipe).await?;
         let reached = self.as_in_force(db).await;
-        let server = self.server(&reached, &container)?;
+        let server = self.server(&reached, recipe, &container)?;
         let mut taking = Taking {
             live: BTreeMap::new(),
             failed: BTreeMap::new(),
@@ -204,9 +213,16 @@ impl Archive {
         };
         let parts = recipe.parts(&reached, &databases, LONGEST.as_secs());
         let mut files = Vec::new();
+        let stage = |stage, total| {
+            let now = self.clock.now();
+            self.meters.begin(&db.name, stage, total, now)
+        };
+        let meter = stage("dumping", self.last_bytes(db));
         for part in &parts {
             taking.any()?;
-            let (file, counts) = self.part(&server, recipe, part, &mut taking).await?;
+            let (file, counts) = self
+                .part(&server, recipe, part, &mut taking, meter.clone())
+                .await?;
             contents.counts.extend(counts);
             files.push(file);
         }
@@ -229,8 +245,11 @@ impl Archive {
         }
         dumped();
         failpoint("backup.dumped");
+        let copies = taking.live.len() as u64;
+        let total = files.iter().map(|f| f.bytes).sum::<u64>() * copies;
+        let meter = stage("reading it back", Some(total));
         for (part, file) in parts.iter().zip(&files) {
-            self.check(&server, part, file, &mut taking).await?;
+            self.check(&server, part, file, &mut taking, &meter).await?;
         }
         let mut manifest = Manifest {
             version: manifest::VERSION,

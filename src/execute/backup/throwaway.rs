@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::error::BackupError;
-use super::{Archive, Server, recipes, tool};
+use super::{Archive, Server, tool};
 use crate::admin::vault;
+use crate::engine::backup::Backups;
 use crate::engine::{self, ADMIN_SECRET, GUARD_TARGET, MARKER_TARGET};
 use crate::model::database::{Account, Volume};
 use crate::model::{ContainerId, Database, Secret, SecretKind, SecretText, Site};
@@ -32,6 +33,7 @@ pub(super) fn work_folder(db: &Database) -> PathBuf {
 pub(super) struct Throwaway {
     /// The database as this server has it: same name, another place.
     pub(super) db: Database,
+    recipe: &'static dyn Backups,
     /// The password in force.
     pub(super) password: Secret,
     image: crate::model::ImageId,
@@ -48,6 +50,7 @@ impl Throwaway {
     pub(super) fn server(&self) -> Server<'_> {
         Server {
             db: &self.db,
+            recipe: self.recipe,
             image: &self.image,
             running: self.id.clone(),
             password: self.password.clone(),
@@ -146,6 +149,7 @@ impl Archive {
     pub(super) async fn lay_out(
         &self,
         db: &Database,
+        recipe: &'static dyn Backups,
         image: &crate::model::ImageId,
         to_stay: bool,
     ) -> Result<Throwaway, BackupError> {
@@ -171,6 +175,7 @@ impl Archive {
         // From here on the directory goes with this value.
         let throwaway = Throwaway {
             db: inner,
+            recipe,
             password,
             image: image.clone(),
             site,
@@ -194,7 +199,8 @@ impl Archive {
             BackupError::NotNow(format!("the image {image} is not on this host; load it"))
         })?;
         let mut spec = recipe.container(db, site, &seen);
-        recipes::backups(db.engine).open_door(&mut spec);
+        throwaway.recipe.open_door(&mut spec);
+        throwaway.recipe.calm(&mut spec);
         // Guard and marker are for data that somebody has.
         let own = |target: &str| target != GUARD_TARGET && target != MARKER_TARGET;
         let job = Job {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Api, Name};
 use crate::http::refusal::Refusal;
-use crate::model::{OverrideState, Timestamp, Who};
+use crate::model::{DbName, OverrideState, Timestamp, Who};
 
 /// A person's word over the spec.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +26,34 @@ pub struct OverrideRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ActRequest {
+    /// Why.
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// Steps that may begin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ApproveRequest {
+    /// What names them: a plan's hash, or one database's.
+    pub hash: String,
+    /// Of this database only.
+    #[serde(default)]
+    pub name: Option<DbName>,
+    /// Why.
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// Hands off the whole host, or on it again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HostMaintenanceRequest {
+    /// Whether hands are off from now on.
+    pub on: bool,
+    /// When it ends by itself.
+    #[serde(default)]
+    pub until: Option<Timestamp>,
     /// Why.
     #[serde(default)]
     pub reason: String,
@@ -132,4 +160,36 @@ pub async fn retry(
     Json(request): Json<ActRequest>,
 ) -> Answer {
     accepted(api.backend.retry(who, &name, request.reason).await?)
+}
+
+/// `POST /databases/{name}/release`
+pub async fn release(
+    State(api): State<Api>,
+    Extension(who): Extension<Who>,
+    Name(name): Name,
+    Json(request): Json<ActRequest>,
+) -> Answer {
+    accepted(api.backend.release(who, &name, request.reason).await?)
+}
+
+/// `POST /approve`
+pub async fn approve(
+    State(api): State<Api>,
+    Extension(who): Extension<Who>,
+    Json(request): Json<ApproveRequest>,
+) -> Answer {
+    let ApproveRequest { hash, name, reason } = request;
+    let done = api.backend.approve(who, &hash, name.as_ref(), reason).await;
+    accepted(done?)
+}
+
+/// `POST /maintenance`: of the whole host.
+pub async fn host_maintenance(
+    State(api): State<Api>,
+    Extension(who): Extension<Who>,
+    Json(request): Json<HostMaintenanceRequest>,
+) -> Answer {
+    let HostMaintenanceRequest { on, until, reason } = request;
+    let done = api.backend.host_maintenance(who, on, until, reason).await;
+    accepted(done?)
 }

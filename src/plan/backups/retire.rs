@@ -15,7 +15,8 @@ const PROVEN: TimeDelta = TimeDelta::minutes(10);
 
 /// The way out, one step at a time: a final backup in every store, a restore test of one of them,
 /// and then it may be retired: not while a store waits for its next attempt, or had the last one, and
-/// not on a backup of long ago. What never had data has nothing to save.
+/// not on a backup of long ago. What never had data has nothing to save. Of a server that was given up
+/// its files are taken instead, and compared.
 pub(super) fn retire(known: &Known<'_>, asked: Timestamp, now: Timestamp) -> Option<Work> {
     if !known.initialised {
         return Some(Work::Retire(None));
@@ -25,18 +26,27 @@ pub(super) fn retire(known: &Known<'_>, asked: Timestamp, now: Timestamp) -> Opt
         return None;
     }
     let recent = |at: Option<Timestamp>, span| at.is_some_and(|at| now <= at + span);
+    let kind = match (known.answers, known.given_up) {
+        (true, _) => Some(BackupKind::Final),
+        (false, Some(_)) => Some(BackupKind::Files),
+        (false, None) => None,
+    };
     let last = |b: &Backup| {
         let counts = match b.state {
             BackupState::Verified => recent(b.verified, PROVEN),
             _ => recent(b.finished, UNPROVEN),
         };
-        b.kind == BackupKind::Final && b.started >= asked && counts
+        let of_now = match b.kind {
+            BackupKind::Final => true,
+            // A server that ran since has changed them.
+            BackupKind::Files => !known.answers && known.given_up.is_some_and(|at| b.started >= at),
+            _ => false,
+        };
+        of_now && b.started >= asked && counts
     };
-    if known.answers {
-        let taken = attempt(known, &own, Slot::at(asked), BackupKind::Final, now, last);
-        if taken.is_some() {
-            return taken;
-        }
+    let taken = kind.and_then(|kind| attempt(known, &own, Slot::at(asked), kind, now, last));
+    if taken.is_some() {
+        return taken;
     }
     let has = |store: &String| {
         let mut here = own.iter().filter(|b| b.id.store == *store);
@@ -70,7 +80,7 @@ pub(super) fn final_backups(known: &Known<'_>) -> Vec<BackupId> {
     let same = |b: &&&Backup| (b.id.slot, b.id.attempt) == (last.slot, last.attempt);
     own(known)
         .iter()
-        .filter(|b| b.kind == BackupKind::Final && b.state == BackupState::Verified)
+        .filter(|b| b.kind.is_last() && b.state == BackupState::Verified)
         .filter(same)
         .map(|b| b.id.clone())
         .collect()
@@ -101,8 +111,8 @@ pub(super) fn last_words(
         };
         match fate {
             fate if over && !held(backup) => *fate = Fate::Goes,
-            Fate::Kept(why) if backup.kind == BackupKind::Final => why.push("final".to_owned()),
-            fate @ Fate::Goes if backup.kind == BackupKind::Final && !over => {
+            Fate::Kept(why) if backup.kind.is_last() => why.push("final".to_owned()),
+            fate @ Fate::Goes if backup.kind.is_last() && !over => {
                 *fate = Fate::Kept(vec!["final".to_owned()]);
             }
             Fate::Kept(_) | Fate::Goes => {}

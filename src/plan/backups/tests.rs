@@ -16,6 +16,29 @@ fn db() -> Database {
     }
 }
 
+/// One that serves, and that nobody wants to retire.
+fn known<'a>(
+    db: &'a Database,
+    backups: &'a BTreeMap<BackupId, Backup>,
+    stores: &'a [String],
+) -> Known<'a> {
+    Known {
+        db,
+        since: at("2026-03-01T12:00:00Z"),
+        backups,
+        stores,
+        answers: true,
+        initialised: true,
+        given_up: None,
+        retirement: Retirement::None,
+        last: None,
+        frozen: false,
+        tombstone: Tombstone::None,
+        keep: KeepRetired::default(),
+        unsaved: 0,
+    }
+}
+
 fn backup(db: &Database, slot: &str, attempt: u32, state: BackupState) -> Backup {
     let started = at(slot);
     Backup {
@@ -43,20 +66,7 @@ fn backup(db: &Database, slot: &str, attempt: u32, state: BackupState) -> Backup
 fn asked(db: &Database, backups: &[Backup], now: &str) -> Option<Work> {
     let backups = backups.iter().map(|b| (b.id.clone(), b.clone())).collect();
     let stores = ["local".to_owned()];
-    let known = Known {
-        db,
-        since: at("2026-03-01T12:00:00Z"),
-        backups: &backups,
-        stores: &stores,
-        answers: true,
-        initialised: true,
-        retirement: Retirement::None,
-        last: None,
-        frozen: false,
-        tombstone: Tombstone::None,
-        keep: KeepRetired::default(),
-        unsaved: 0,
-    };
+    let known = known(db, &backups, &stores);
     due(&known, at(now))
 }
 
@@ -176,20 +186,7 @@ fn freshness_is_counted_from_the_dumps_beginning_and_from_the_first_data() {
     let db = db();
     let none = BTreeMap::new();
     let stores = ["local".to_owned()];
-    let known = Known {
-        db: &db,
-        since: at("2026-03-01T12:00:00Z"),
-        backups: &none,
-        stores: &stores,
-        answers: true,
-        initialised: true,
-        retirement: Retirement::None,
-        last: None,
-        frozen: false,
-        tombstone: Tombstone::None,
-        keep: KeepRetired::default(),
-        unsaved: 0,
-    };
+    let known = known(&db, &none, &stores);
     assert_eq!(
         fresh(&known, at("2026-03-02T12:00:00Z")).0,
         ConditionStatus::True
@@ -229,18 +226,10 @@ fn what_is_retired_has_a_final_verified_backup_or_never_had_data() {
         let backups = backups.iter().map(|b| (b.id.clone(), b.clone())).collect();
         let stores = ["local".to_owned()];
         let known = Known {
-            db: &db,
-            since: at("2026-03-01T12:00:00Z"),
-            backups: &backups,
-            stores: &stores,
             answers,
             initialised,
             retirement: Retirement::Asked(asked),
-            last: None,
-            frozen: false,
-            tombstone: Tombstone::None,
-            keep: KeepRetired::default(),
-            unsaved: 0,
+            ..known(&db, &backups, &stores)
         };
         due(&known, at("2026-03-05T10:30:00Z"))
     };
@@ -301,19 +290,10 @@ fn nothing_is_retired_before_every_store_has_its_final_backup() {
                 (last.id.clone(), last)
             })
         });
+        let backups = backups.collect();
         let known = Known {
-            db: &db,
-            since: at("2026-03-01T12:00:00Z"),
-            backups: &backups.collect(),
-            stores: &stores,
-            answers: true,
-            initialised: true,
             retirement: Retirement::Asked(asked),
-            last: None,
-            frozen: false,
-            tombstone: Tombstone::None,
-            keep: KeepRetired::default(),
-            unsaved: 0,
+            ..known(&db, &backups, &stores)
         };
         due(&known, at(now))
     };
@@ -345,18 +325,8 @@ fn a_ledger_that_grew_is_saved_before_its_schedule_but_not_all_the_time() {
     let stores = ["local".to_owned()];
     let step = |unsaved, now: &str| {
         let known = Known {
-            db: &db,
-            since: at("2026-03-01T12:00:00Z"),
-            backups: &backups,
-            stores: &stores,
-            answers: true,
-            initialised: true,
-            retirement: Retirement::None,
-            last: None,
-            frozen: false,
-            tombstone: Tombstone::None,
-            keep: KeepRetired::default(),
             unsaved,
+            ..known(&db, &backups, &stores)
         };
         slot_of(due(&known, at(now)))
     };
@@ -388,18 +358,11 @@ fn gone(
     let stores = ["local".to_owned()];
     let id = last(BackupState::Verified).id;
     let mut known = Known {
-        db: &db,
-        since: at("2026-03-01T12:00:00Z"),
-        backups: &backups,
-        stores: &stores,
         answers: false,
-        initialised: true,
         retirement,
         last: Some(&id),
-        frozen: false,
         tombstone: Tombstone::Lies,
-        keep: KeepRetired::default(),
-        unsaved: 0,
+        ..known(&db, &backups, &stores)
     };
     change(&mut known);
     (due(&known, at(now)), kept(&known, at(now)))
@@ -528,4 +491,94 @@ fn nothing_goes_while_not_all_is_known() {
         matches!(taken, Some(Work::Take { kind, .. }) if kind == BackupKind::Final),
         "{taken:?}"
     );
+}
+
+#[test]
+fn a_server_that_was_given_up_is_retired_on_a_copy_of_its_files() {
+    let (db, none) = (db(), BTreeMap::new());
+    let asked = at("2026-03-05T10:00:00Z");
+    let given_up = at("2026-03-05T10:20:00Z");
+    let stores = ["local".to_owned()];
+    let step = |backups: &[Backup], answers, given_up, now: &str| {
+        let backups = backups.iter().map(|b| (b.id.clone(), b.clone())).collect();
+        let known = Known {
+            backups: &backups,
+            answers,
+            given_up,
+            retirement: Retirement::Asked(asked),
+            ..known(&db, &none, &stores)
+        };
+        due(&known, at(now))
+    };
+    let now = "2026-03-05T10:30:00Z";
+    let taken = step(&[], false, Some(given_up), now);
+    assert!(
+        matches!(
+            &taken,
+            Some(Work::Take {
+                kind: BackupKind::Files,
+                ..
+            })
+        ),
+        "{taken:?}"
+    );
+    assert_eq!(step(&[], false, None, now), None, "it may come up yet");
+    let mut copy = backup(&db, "2026-03-05T10:30:00Z", 1, BackupState::Stored);
+    copy.kind = BackupKind::Files;
+    let copies = std::slice::from_ref(&copy);
+    let later = "2026-03-05T10:50:00Z";
+    assert_eq!(
+        step(copies, false, Some(given_up), later),
+        Some(Work::Verify(copy.id.clone()))
+    );
+    // It was tried again since: those files are no more.
+    for (answers, since) in [(true, None), (false, Some(at("2026-03-05T10:45:00Z")))] {
+        let again = step(copies, answers, since, later);
+        assert!(matches!(again, Some(Work::Take { .. })), "{again:?}");
+    }
+    copy.state = BackupState::Verified;
+    copy.verified = Some(at("2026-03-05T10:49:00Z"));
+    assert_eq!(
+        step(std::slice::from_ref(&copy), false, Some(given_up), later),
+        Some(Work::Retire(Some(copy.id.clone())))
+    );
+}
+
+#[test]
+fn a_backup_of_a_clock_that_was_ahead_does_not_stand_in_for_todays() {
+    let db = db();
+    let ahead = [backup(
+        &db,
+        "2027-03-02T02:00:00Z",
+        1,
+        BackupState::Verified,
+    )];
+    let due = slot_of(asked(&db, &ahead, "2026-03-09T11:00:00Z"));
+    assert_eq!(due, Some(("20260309T020000Z".to_owned(), 1)));
+}
+
+#[test]
+fn what_replaced_a_damaged_one_replaced_it_also_where_the_clock_was_set_back() {
+    let db = db();
+    let bad = backup(&db, "2026-03-05T02:00:00Z", 1, BackupState::Damaged);
+    let mut again = backup(&db, "2026-03-05T02:01:00Z", 1, BackupState::Verified);
+    again.started = at("2026-03-05T01:00:00Z");
+    let due = slot_of(asked(&db, &[bad, again], "2026-03-06T11:00:00Z"));
+    assert_eq!(due, Some(("20260306T020000Z".to_owned(), 1)));
+}
+
+#[test]
+fn a_damaged_one_that_could_not_be_replaced_ends_no_schedule() {
+    let db = db();
+    let bad = backup(&db, "2026-03-05T02:00:00Z", 1, BackupState::Damaged);
+    let again = (1..=6).map(|n| backup(&db, "2026-03-05T02:01:00Z", n, BackupState::Failed));
+    let all: Vec<Backup> = std::iter::once(bad).chain(again).collect();
+    // Its own slot is still without a good one.
+    let due = |now| slot_of(asked(&db, &all, now));
+    assert_eq!(
+        due("2026-03-06T01:59:00Z"),
+        Some(("20260305T020000Z".to_owned(), 2))
+    );
+    let next = due("2026-03-06T02:00:10Z");
+    assert_eq!(next, Some(("20260306T020000Z".to_owned(), 1)));
 }

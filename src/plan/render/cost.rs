@@ -1,25 +1,18 @@
-//! What a change costs a database's users, in words.
+//! What a change costs a database's users, in words. Durations are those that were measured here;
+//! what was not is said to be unknown.
 
-use crate::model::Cost;
 use crate::model::view::DatabaseView;
+use crate::model::{Cost, Expected};
 
 use super::rows::Which;
 
-/// Seconds until a new database answers. What was measured of PostgreSQL and MariaDB on a small
-/// host, with room; an image that must be fetched first takes longer.
-const CREATE_SECONDS: u32 = 20;
-/// Seconds that a restart takes a server away.
-const RESTART_SECONDS: u32 = 10;
-/// Seconds that another container on the same data takes.
-const RECREATE_SECONDS: u32 = 15;
-
-/// How long the server is away (or takes to be there), if it is.
-pub fn seconds(which: Which, cost: Cost) -> Option<u32> {
+/// How long the server is away (or takes to be there), if it is, as far as that was measured.
+pub fn expected(view: &DatabaseView, which: Which, cost: Cost) -> Option<Expected> {
     match (which, cost) {
-        (Which::Create, _) => Some(CREATE_SECONDS),
+        (Which::Create, _) => view.expected.create,
         (Which::Change | Which::Stop, Cost::None | Cost::Stop) => None,
-        (Which::Change | Which::Stop, Cost::Restart) => Some(RESTART_SECONDS),
-        (Which::Change | Which::Stop, Cost::Recreate) => Some(RECREATE_SECONDS),
+        (Which::Change | Which::Stop, Cost::Restart) => view.expected.restart,
+        (Which::Change | Which::Stop, Cost::Recreate) => view.expected.recreate,
     }
 }
 
@@ -29,15 +22,25 @@ pub fn sentence(view: &DatabaseView, which: Which, cost: Cost) -> String {
         Some(0) => "no connection now".to_owned(),
         Some(1) => "1 connection now".to_owned(),
         Some(n) => format!("{n} connections now"),
-        None => "connections are cut".to_owned(),
+        None => "open connections unknown".to_owned(),
     };
-    let for_seconds = seconds(which, cost).map(|n| format!("about {n} s"));
+    let for_seconds = match expected(view, which, cost) {
+        Some(Expected {
+            seconds, own: true, ..
+        }) => format!("about {seconds} s"),
+        Some(Expected {
+            seconds,
+            own: false,
+            ..
+        }) => format!("about {seconds} s, as others here"),
+        None => "how long was not measured yet".to_owned(),
+    };
     match (which, cost) {
-        (Which::Create, _) => for_seconds.unwrap_or_default(),
+        (Which::Create, _) => for_seconds,
         (Which::Change | Which::Stop, _) if !view.ready => "it is down now".to_owned(),
         (Which::Change | Which::Stop, Cost::None) => "no downtime".to_owned(),
         (Which::Change | Which::Stop, Cost::Restart | Cost::Recreate) => {
-            format!("{}, {cut}", for_seconds.unwrap_or_default())
+            format!("{for_seconds}, {cut}")
         }
         (Which::Change | Which::Stop, Cost::Stop) => format!("down until started, {cut}"),
     }

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::cost;
 use crate::model::view::{DatabaseView, Phase};
-use crate::model::{Action, Cost, Held, Lane, Problem, Reason, Timestamp};
+use crate::model::{Action, Cost, Expected, Held, Lane, Problem, Reason, Timestamp};
+use crate::plan::approval;
 
 /// One row.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,8 +26,12 @@ pub struct Row {
     pub cost_text: String,
     /// What it costs.
     pub cost: Cost,
-    /// About how many seconds the server is away, or takes to be there.
-    pub seconds: Option<u32>,
+    /// How long the server is away, or takes to be there, as far as that was measured.
+    pub expected: Option<Expected>,
+    /// What of its data is at risk, if anything.
+    pub risk: Option<String>,
+    /// What names the steps for `approve`, where they wait and a person may let them go.
+    pub hash: Option<String>,
     /// Connections that would be cut, where known.
     pub connections: Option<u32>,
     /// The steps' kinds.
@@ -93,7 +98,9 @@ pub fn of_problem(problem: &Problem) -> Row {
         what: problem.to_string(),
         cost_text: String::new(),
         cost: Cost::None,
-        seconds: None,
+        expected: None,
+        risk: None,
+        hash: None,
         connections: None,
         steps: Vec::new(),
     }
@@ -123,7 +130,11 @@ fn of_lane(view: &DatabaseView, lane: &Lane, when: When, held: Option<&Held>) ->
         what: what(view, lane, which),
         cost_text: cost::sentence(view, which, lane.cost),
         cost: lane.cost,
-        seconds: cost::seconds(which, lane.cost),
+        expected: cost::expected(view, which, lane.cost),
+        risk: lane.risk.clone(),
+        hash: held
+            .and_then(approval::approvable)
+            .map(|lane| approval::hash(view.uid, lane)),
         connections: view.connections,
         steps: lane.actions.iter().map(Action::kind).collect(),
     }
@@ -184,7 +195,8 @@ fn of_held(view: &DatabaseView, held: &Held) -> Option<Row> {
         | Reason::Maintenance
         | Reason::Stopped
         | Reason::Starting
-        | Reason::OutsideWindow => return None,
+        | Reason::OutsideWindow
+        | Reason::NeedsApproval => return None,
     };
     Some(Row {
         name: view.name.to_string(),
@@ -195,7 +207,9 @@ fn of_held(view: &DatabaseView, held: &Held) -> Option<Row> {
         what: format!("{}: {}", held.reason.as_str(), held.message),
         cost_text: String::new(),
         cost: Cost::None,
-        seconds: None,
+        expected: None,
+        risk: None,
+        hash: None,
         connections: None,
         steps: Vec::new(),
     })
@@ -245,9 +259,15 @@ impl Row {
             "what": self.what,
             "cost": self.cost,
             "costText": self.cost_text,
-            "seconds": self.seconds,
+            "seconds": self.expected.map(|expected| expected.seconds),
+            "measured": self.expected.map(|expected| json!({
+                "times": expected.times,
+                "own": expected.own,
+            })),
             "connections": self.connections,
+            "dataAtRisk": self.risk,
             "steps": self.steps,
+            "hash": self.hash,
         })
     }
 }

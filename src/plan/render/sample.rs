@@ -4,7 +4,7 @@ use chrono::{TimeZone, Utc};
 
 use crate::model::view::{Condition, ConditionStatus, DatabaseView, Phase};
 use crate::model::{
-    Action, Cost, DbName, EngineKind, Held, ImageRef, Lane, Reason, Timestamp, Uid,
+    Action, Cost, DbName, EngineKind, Expectations, Held, ImageRef, Lane, Reason, Timestamp, Uid,
 };
 
 /// 2026-11-22 20:00 UTC, a Sunday: the instant of all samples.
@@ -68,6 +68,7 @@ pub(crate) fn ready(text: &str, engine: &str, version: &str, port: u16) -> Datab
             "container: running, healthy".to_owned(),
             "data: marker initialised, sentinel there".to_owned(),
         ],
+        expected: Expectations::default(),
     }
 }
 
@@ -127,6 +128,9 @@ pub(crate) fn lane(text: &str, cost: Cost, why: &[&str], actions: Vec<Action>) -
         why: why.iter().map(|w| (*w).to_owned()).collect(),
         cost,
         repair: false,
+        counts: false,
+        risk: None,
+        approval: None,
     }
 }
 

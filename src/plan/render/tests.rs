@@ -1,11 +1,20 @@
 use super::sample::{at, first_start, held, hold, lane, now, ready};
 use super::{Preview, When};
 use crate::model::view::{DatabaseView, Phase};
-use crate::model::{Cost, Place, Problem, Reason, Timestamp};
+use crate::model::{Action, Cost, Expected, Lane, Place, Problem, Reason, Timestamp};
+use crate::plan::approval;
 
 /// The design's own example.
 fn example() -> Vec<DatabaseView> {
     let mut genomics = ready("genomics", "Postgres", "17.5", 32011);
+    let took = |seconds, own| {
+        Some(Expected {
+            seconds,
+            times: 3,
+            own,
+        })
+    };
+    genomics.expected.restart = took(9, true);
     genomics.lane = Some(lane("genomics", Cost::None, &["memory 2Gi -> 4Gi"], vec![]));
     let restart = lane(
         "genomics",
@@ -25,6 +34,7 @@ fn example() -> Vec<DatabaseView> {
     let mut assays = ready("assays", "MongoDB", "7.0", 32015);
     assays.phase = Phase::Pending;
     assays.ready = false;
+    assays.expected.create = took(20, false);
     assays.lane = Some(lane(
         "assays",
         Cost::None,
@@ -49,15 +59,15 @@ fn text(databases: &[DatabaseView]) -> String {
 #[test]
 fn a_plan_says_what_when_and_what_it_costs() {
     let preview = Preview::of(&example(), &[]);
+    let lane = preview.hash.clone();
     let expected = format!(
-        "plan {}\n{}",
-        preview.hash,
-        "\
+        "plan {lane}\n\
 ~ genomics  now      memory 2Gi -> 4Gi                     no downtime
-            22:00    restart: shared_buffers 512MB -> 1GB  about 10 s, 12 connections now
+            22:00    restart: shared_buffers 512MB -> 1GB  about 9 s, 12 connections now; approve {lane}
 x chembank  refused  Incompatible: Neo4j 5 -> 4 over data; set the image back
-+ assays    now      create MongoDB 7.0, port 32015        about 20 s
++ assays    now      create MongoDB 7.0, port 32015        about 20 s, as others here
 2 act now, 1 waits, 1 refused, 1 unchanged. Nothing is deleted.
+What waits begins at once after: db4sci approve {lane}
 "
     );
     assert_eq!(text(&example()), expected);
@@ -106,6 +116,7 @@ fn repairs_stops_recreations_and_other_days_have_words_of_their_own() {
     let mut backing_off = held("d", "Postgres", 32014, Reason::Backoff);
     backing_off.held[0].until = Some(at(20, 3));
     let lost = held("e", "MariaDB", 32016, Reason::DataLost);
+    let hash = approval::hash(moved.uid, moved.held[0].would.as_ref().unwrap());
     let message = "the data directory is empty; it held data before";
     assert_eq!(
         text(&[down, moved, stopping, backing_off, lost])
@@ -115,11 +126,12 @@ fn repairs_stops_recreations_and_other_days_have_words_of_their_own() {
         format!(
             "\
 ~ a  now        it exited (137); started again                  it is down now
-~ b  Mon 22:00  recreate on the same data: port 32012 -> 32020  about 15 s, connections are cut
+~ b  Mon 22:00  recreate on the same data: port 32012 -> 32020  how long was not measured yet, open connections unknown; approve {hash}
 - c  now        stop, as jane(1000) wants                       down until started, 1 connection now
 ! d  20:03      Backoff: {message}
 ! e  held       DataLost: {message}
 2 act now, 1 waits, 2 held, 0 unchanged. Nothing is deleted.
+What waits begins at once after: db4sci approve {hash}
 "
         )
     );
@@ -133,14 +145,22 @@ fn the_hash_names_the_steps_and_neither_times_nor_connections() {
         Preview::of(&databases, &[]).hash
     };
     let same = hash(&|_| {});
-    assert_eq!(same.len(), 6);
+    assert_eq!(same.len(), approval::DIGITS);
     assert_eq!(hash(&|db| db.held[0].until = Some(at(23, 30))), same);
     assert_eq!(hash(&|db| db.connections = Some(3)), same);
-    assert_ne!(hash(&|db| db.lane = None), same);
-    let other = |db: &mut DatabaseView| {
-        db.lane = Some(lane("genomics", Cost::None, &["memory 2Gi -> 8Gi"], vec![]));
+    // What is done meanwhile is not what is approved.
+    assert_eq!(hash(&|db| db.lane = None), same);
+    let other = |change: fn(&mut Lane)| {
+        hash(&|db: &mut DatabaseView| change(db.held[0].would.as_mut().unwrap()))
     };
-    assert_ne!(hash(&other), same);
+    assert_ne!(other(|lane| lane.why[0].push('2')), same);
+    assert_ne!(other(|lane| lane.generation = 4), same);
+    assert_ne!(other(|lane| lane.cost = Cost::Recreate), same);
+    assert_ne!(other(|lane| lane.actions.push(Action::WriteFiles)), same);
+    // Without anything that waits, all of it.
+    let all = |databases: &[DatabaseView]| Preview::of(databases, &[]).hash;
+    let rest = &example()[1..];
+    assert_ne!(all(rest), all(&rest[1..]));
 }
 
 #[test]
@@ -187,6 +207,13 @@ fn the_form_for_programs_is_versioned() {
     assert_eq!(row["until"], "2026-11-22T22:00:00Z");
     assert_eq!(row["cost"], "restart");
     assert_eq!(row["connections"], 12);
+    assert_eq!(
+        (&row["seconds"], &row["measured"]["times"]),
+        (&9.into(), &3.into())
+    );
+    assert_eq!(row["hash"], json["hash"]);
+    assert!(row["dataAtRisk"].is_null());
+    assert_eq!(json["counts"]["approvable"], 1);
     assert_eq!(json["changes"][3]["steps"][0], "pull");
     assert_eq!(Preview::of(&example(), &[]).count(When::Waits), 1);
 }

@@ -4,7 +4,7 @@ use chrono::NaiveDateTime;
 
 use super::Preview;
 use super::rows::{Row, When};
-use crate::model::Timestamp;
+use crate::model::{Reason, Timestamp};
 
 /// Turns an instant into the reader's own time.
 pub type Local<'a> = &'a dyn Fn(Timestamp) -> NaiveDateTime;
@@ -29,7 +29,7 @@ pub fn text(preview: &Preview, now: Timestamp, local: Local<'_>) -> String {
                 },
                 when(row, now, local),
                 row.what.clone(),
-                row.cost_text.clone(),
+                cost(row),
             ]
         })
         .collect();
@@ -49,8 +49,32 @@ pub fn text(preview: &Preview, now: Timestamp, local: Local<'_>) -> String {
         lines.push(line.trim_end().to_owned());
     }
     lines.push(closing(preview));
+    lines.extend(leave(preview));
     lines.push(String::new());
     lines.join("\n")
+}
+
+/// What it costs, what is at risk, and what lets it go.
+fn cost(row: &Row) -> String {
+    let risk = row.risk.as_ref().map(|risk| format!("; {risk}"));
+    let hash = row.hash.as_ref().map(|hash| format!("; approve {hash}"));
+    let more: String = risk.into_iter().chain(hash).collect();
+    format!("{}{more}", row.cost_text)
+}
+
+/// How a person lets go what waits.
+fn leave(preview: &Preview) -> Option<String> {
+    let hash = &preview.hash;
+    match preview.approvable {
+        0 => None,
+        1 => Some(format!(
+            "What waits begins at once after: db4sci approve {hash}"
+        )),
+        n => Some(format!(
+            "What waits begins at once after: db4sci approve {hash} (all {n}), or: db4sci approve \
+             {hash} NAME"
+        )),
+    }
 }
 
 /// The instant as a reader of today needs it.
@@ -58,6 +82,7 @@ fn when(row: &Row, now: Timestamp, local: Local<'_>) -> String {
     match (row.when, row.until) {
         (When::Now, _) => "now".to_owned(),
         (When::Refused, _) => "refused".to_owned(),
+        (When::Waits, None) if row.reason == Some(Reason::NeedsApproval) => "approval".to_owned(),
         (When::Waits, None) => "later".to_owned(),
         (When::Held, None) => "held".to_owned(),
         (When::Waits | When::Held, Some(until)) => {

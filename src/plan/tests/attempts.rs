@@ -16,7 +16,7 @@ fn up(since: Timestamp) -> Probe {
         since,
         version: "17.5".to_owned(),
         account: true,
-        connections: 0,
+        connections: Some(0),
     }
 }
 

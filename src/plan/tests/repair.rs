@@ -99,7 +99,10 @@ fn what_is_quarantined_is_left_alone_and_says_how_to_go_on() {
         }
         case.is_left_alone_for(Reason::Quarantined);
         let held = case.held(Reason::Quarantined);
-        assert!(held.message.contains("db4sci retry genomics"));
+        assert!(
+            held.message
+                .contains("db4sci release genomics --reason TEXT")
+        );
     }
 }
 

@@ -69,7 +69,7 @@ impl Bolt {
         Ok(Answer {
             version,
             // The question's own is one of them.
-            connections: u32::try_from(connections - 1).unwrap_or(0),
+            connections: Some(u32::try_from(connections - 1).unwrap_or(0)),
             account,
         })
     }

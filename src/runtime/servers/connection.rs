@@ -128,7 +128,7 @@ impl Connection {
 fn answer(version: String, connections: i64, account: bool) -> Result<Answer, WireError> {
     Ok(Answer {
         version,
-        connections: u32::try_from(connections).unwrap_or(0),
+        connections: u32::try_from(connections).ok(),
         account,
     })
 }

@@ -79,23 +79,24 @@ impl Mongo {
     /// Asks the question, a command a line.
     pub(super) async fn ask(&self, question: &str) -> Result<Answer, WireError> {
         let admin = self.client.database("admin");
-        let (mut version, mut connections, mut account) = (None, 0, false);
+        let (mut version, mut connections, mut account) = (None, None, false);
         for line in question.lines() {
             let answer = admin.run_command(command(line)?).await?;
             if let Ok(found) = answer.get_str("version") {
                 version = Some(found.to_owned());
             }
             if let Ok(counts) = answer.get_document("connections") {
-                connections = number(counts, "current");
+                connections = number(counts, "current").or(connections);
             }
             if let Ok(users) = answer.get_array("users") {
                 account = !users.is_empty();
             }
         }
-        let connections = (connections - OWN_CONNECTIONS).max(0);
+        // One that is not told is not none.
+        let connections = connections.map(|all| (all - OWN_CONNECTIONS).max(0));
         Ok(Answer {
             version: version.ok_or(WireError::Strange("no version in the server's answer"))?,
-            connections: u32::try_from(connections).unwrap_or(u32::MAX),
+            connections: connections.map(|n| u32::try_from(n).unwrap_or(u32::MAX)),
             account,
         })
     }
@@ -123,9 +124,9 @@ fn command(json: &str) -> Result<Document, WireError> {
     serde_json::from_str(json).map_err(|_| WireError::Strange("a command that is no JSON"))
 }
 
-fn number(counts: &Document, key: &str) -> i64 {
+fn number(counts: &Document, key: &str) -> Option<i64> {
     let whole = counts.get_i32(key).map(i64::from);
-    whole.or_else(|_| counts.get_i64(key)).unwrap_or(0)
+    whole.or_else(|_| counts.get_i64(key)).ok()
 }
 
 /// What an error of the driver says.

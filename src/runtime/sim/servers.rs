@@ -16,7 +16,7 @@ impl Servers for World {
             let (inode, version) = state.reach(target)?;
             Ok(Answer {
                 version,
-                connections: state.connections.get(&target.uid).copied().unwrap_or(0),
+                connections: Some(state.connections.get(&target.uid).copied().unwrap_or(0)),
                 account: state.disk.data.get(&inode).is_some_and(|d| d.account),
             })
         })

@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use db4sci::model::view::DatabaseView;
 use db4sci::model::{Entry, Reason};
 
@@ -109,6 +111,18 @@ impl Host {
         });
         let held = view.held.into_iter().find(|held| held.reason == reason);
         held.map(|held| held.message).unwrap_or_default()
+    }
+
+    /// What waits of a database, as `plan -o json` has it.
+    #[track_caller]
+    pub fn plan(&self, name: &str) -> Value {
+        let said = self.db4sci(&["plan", name, "-o", "json"]);
+        let plan: Value = serde_json::from_str(&said.out).unwrap();
+        let mut changes = plan["changes"].as_array().unwrap().iter();
+        let waits = changes.find(|change| change["hash"].is_string());
+        waits
+            .unwrap_or_else(|| panic!("nothing waits: {plan}"))
+            .clone()
     }
 
     /// Everything that happened to a database (to all with ""), oldest first.

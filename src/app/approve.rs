@@ -1,0 +1,109 @@
+//! What a person says about steps that wait, and about the whole host.
+
+use futures_util::future::join_all;
+
+use crate::admin::NewEntry;
+use crate::http::refusal::{Refusal, RefusalKind};
+use crate::model::{Change, DbName, Outcome, Override, OverrideState, Timestamp, Who};
+use crate::plan::approval::{self, Waiting};
+
+use super::backend::{Daemon, LOOK, because, unavailable};
+
+impl Daemon {
+    /// Lets steps begin that a hash names. They are looked at anew first: what was shown may be old.
+    pub(super) async fn let_begin(
+        &self,
+        who: Who,
+        hash: &str,
+        name: Option<&DbName>,
+        reason: String,
+    ) -> Result<String, Refusal> {
+        if let Some(name) = name {
+            self.database(name)?;
+        }
+        let conflict = |why| Refusal::new(RefusalKind::Conflict, why);
+        let shown = self.board.watch().borrow().clone();
+        let named = approval::named(&shown.databases, hash, name).map_err(conflict)?;
+        let looks = named.iter().map(|one| self.queue.look(&one.view.name));
+        // Safe to cancel: looks go on by themselves, and whatever is shown by then counts.
+        let _ = tokio::time::timeout(LOOK, join_all(looks)).await;
+        let shown = self.board.watch().borrow().clone();
+        let named = approval::named(&shown.databases, hash, name).map_err(conflict)?;
+        let entries: Vec<NewEntry> = named
+            .iter()
+            .map(|one| NewEntry {
+                who: who.clone(),
+                name: Some(one.view.name.clone()),
+                outcome: Outcome::Done,
+                message: format!("approved: {}{}", line(one), because(&reason)),
+                change: Change::Approved {
+                    uid: one.view.uid,
+                    hash: one.hash(),
+                },
+            })
+            .collect();
+        self.ledger.append_all(entries).await.map_err(unavailable)?;
+        for one in &named {
+            self.queue.add(&one.view.name);
+        }
+        let lines: Vec<String> = named.iter().map(line).collect();
+        Ok(format!(
+            "approved, and begun as soon as may be: {}",
+            lines.join("; ")
+        ))
+    }
+
+    /// Takes hands off the whole host, or puts them on it again.
+    pub(super) async fn hands(
+        &self,
+        who: Who,
+        off: bool,
+        until: Option<Timestamp>,
+        reason: String,
+    ) -> Result<String, Refusal> {
+        let (message, change) = if off {
+            let end = until.map_or_else(
+                || "until `db4sci maintenance off --all`".to_owned(),
+                |at| format!("until {}", at.format("%F %T UTC")),
+            );
+            let by = Override {
+                state: OverrideState::Maintenance,
+                until,
+                reason: reason.clone(),
+                who: who.clone(),
+                since: self.clock.now(),
+            };
+            let message = format!(
+                "hands are off every database of this host, mydb_admin included, {end}{}: nothing is \
+                 started, stopped, backed up or removed",
+                because(&reason)
+            );
+            (message, Change::HandsOff { by })
+        } else {
+            let message = format!("hands are on this host again{}", because(&reason));
+            (message, Change::HandsOn)
+        };
+        let entry = NewEntry {
+            who,
+            name: None,
+            outcome: Outcome::Done,
+            message: message.clone(),
+            change,
+        };
+        self.ledger.append(entry).await.map_err(unavailable)?;
+        for (name, _) in self.ledger.book().rows() {
+            self.queue.add(name);
+        }
+        Ok(message)
+    }
+}
+
+/// `genomics 1a2b3c4d (restart: …)`.
+fn line(one: &Waiting<'_>) -> String {
+    format!(
+        "{} {} ({})",
+        one.view.name,
+        one.hash(),
+        one.lane.why.join(", ")
+    )
+}

@@ -1,0 +1,121 @@
+//! What a row of the ledger asks of the planner, and what it shows.
+
+use crate::admin::Book;
+use crate::admin::book::Row;
+use crate::model::view::{Condition, DatabaseView};
+use crate::model::{
+    ContainerSeen, Database, Expectations, KeepRetired, SeenDatabase, Site, Timestamp, Took,
+};
+use crate::plan::blast::{Leave, Pass};
+use crate::plan::{self, Hands, Wanted, history};
+
+use super::reconciler::FileStanding;
+use super::view::view;
+
+/// How a database looks to somebody who only looks.
+pub fn view_of(row: &Row, seen: &SeenDatabase, site: &Site, now: Timestamp) -> DatabaseView {
+    let wanted = wanted(row, None, false);
+    let verdict = plan::plan(&wanted, seen, site, now);
+    view(&wanted, seen, &verdict, site, None, now)
+}
+
+/// The condition that says whether the backups are new enough.
+pub(super) fn fresh(
+    row: &Row,
+    stores: &[String],
+    before: Option<&DatabaseView>,
+    now: Timestamp,
+) -> Condition {
+    let db = &row.database;
+    let stores = if db.backup.stores.is_empty() {
+        stores
+    } else {
+        &db.backup.stores
+    };
+    let known = plan::backups::Known {
+        db,
+        since: row.initialised_at.unwrap_or(now),
+        backups: &row.backups,
+        stores,
+        answers: true,
+        initialised: row.initialised,
+        given_up: None,
+        retirement: super::desk::retirement(row),
+        last: None,
+        frozen: false,
+        tombstone: row.tombstone,
+        keep: KeepRetired::default(),
+        unsaved: 0,
+    };
+    let (status, reason, message) = plan::backups::fresh(&known, now);
+    let earlier = before.and_then(DatabaseView::backup_fresh);
+    Condition {
+        kind: DatabaseView::BACKUP_FRESH.to_owned(),
+        status,
+        reason: reason.to_owned(),
+        message,
+        last_transition_time: match earlier {
+            Some(earlier) if earlier.status == status => earlier.last_transition_time,
+            Some(_) | None => now,
+        },
+    }
+}
+
+/// What is wanted of a database, from its row and its file; `rests` while it is dumped at rest.
+pub(super) fn wanted<'a>(
+    row: &'a Row,
+    standing: Option<&'a FileStanding>,
+    rests: bool,
+) -> Wanted<'a> {
+    let own = row.backups.values();
+    let good = own.filter(|b| b.uid == row.database.uid && b.state.good());
+    Wanted {
+        db: &row.database,
+        over: row.word(),
+        whole_host: row.host.is_some(),
+        approved: row.approved.as_ref().map(|a| (a.hash.as_str(), a.at)),
+        leave: Leave::Free,
+        saved: good.map(|b| b.started).max(),
+        initialised: row.initialised,
+        quarantined: row.quarantined.as_ref().map(|(_, why)| why.as_str()),
+        refused: row.refused.as_deref(),
+        restart_asked: row.restart_asked,
+        hands: match &row.restoring {
+            Some((from, _)) => Some(Hands::Restore(from)),
+            None => rests.then_some(Hands::Dump),
+        },
+        retired: row.retired.is_some(),
+        end: row.end,
+        rotating: row.secrets.values().any(|kept| kept.next.is_some()),
+        orphan: matches!(standing, Some(FileStanding::Orphan)),
+        renamed_to: match standing {
+            Some(FileStanding::RenamedTo(new)) => Some(new.as_str()),
+            Some(FileStanding::Orphan) | None => None,
+        },
+    }
+}
+
+/// The container of a database, the running one first.
+pub(super) fn running_of<'s>(db: &Database, seen: &'s SeenDatabase) -> Option<&'s ContainerSeen> {
+    let all = seen.containers.present()?;
+    let ours = all.iter().filter(|c| c.uid() == Some(db.uid));
+    ours.max_by_key(|c| c.status == crate::model::Status::Running)
+}
+
+/// How long a database may be away, from what was measured of it and of others of its engine.
+pub(super) fn expected(book: &Book, db: &Database) -> Expectations {
+    let own = book.row(&db.name).map_or(&[][..], |row| &row.took);
+    let of_engine = book
+        .rows()
+        .filter(|(name, row)| **name != db.name && row.database.engine == db.engine);
+    let others: Vec<Took> = of_engine.flat_map(|(_, row)| row.took.clone()).collect();
+    history::expected(own, &others)
+}
+
+/// The disruptions of late, as the ledger knows them.
+pub(super) fn pass(book: &Book) -> Pass {
+    Pass::of(book.rows().map(|(name, row)| {
+        let waits = row.reason == Some(crate::model::Reason::NeedsApproval);
+        (name, row.disrupted_at, waits)
+    }))
+}

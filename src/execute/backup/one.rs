@@ -1,0 +1,143 @@
+//! One database of a backup, carried into a server that has others: first the whole backup is loaded
+//! into a throwaway server and counted, and only what was proven there goes on.
+
+use std::io::{self, Write};
+
+use super::error::BackupError;
+use super::restore::Built;
+use super::{Archive, JobFolder, LONGEST, QUESTION, Server, ended_well, recipes, tool};
+use crate::engine::backup::{Command, IN, OUT};
+use crate::model::{Backup, BackupKind, Database, ImageId};
+
+/// How often the last step is tried: clients that connect again at once stand in its way.
+const SWAPS: u32 = 10;
+
+/// Why a database was not carried over.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct Uncarried {
+    error: BackupError,
+    /// Whether what was there is gone, or half replaced.
+    pub gone: bool,
+}
+
+impl From<BackupError> for Uncarried {
+    fn from(error: BackupError) -> Self {
+        let gone = false;
+        Uncarried { error, gone }
+    }
+}
+
+impl Archive {
+    /// Loads a backup, which must hold a database of this name, into a throwaway server that goes on
+    /// running with a password of its own.
+    ///
+    /// # Errors
+    /// As [`BackupError`] says.
+    pub async fn open(
+        &self,
+        db: &Database,
+        image: &ImageId,
+        backup: &Backup,
+        database: &str,
+    ) -> Result<Built, BackupError> {
+        let built = self.load(db, image, backup, None).await?;
+        let there = self.databases(&built.server()).await?;
+        if there.iter().any(|name| name == database) {
+            return Ok(built);
+        }
+        Err(BackupError::NotNow(format!(
+            "{} holds no database `{database}`; it holds: {}",
+            backup.id,
+            there.join(", ")
+        )))
+    }
+
+    /// Carries one database out of a restored server into the running one of `db`. `aside` is what the
+    /// one that is there is called afterwards, if the engine can rename it; whether it could is given.
+    ///
+    /// # Errors
+    /// As [`Uncarried`] says.
+    pub async fn carry(
+        &self,
+        built: &Built,
+        db: &Database,
+        database: &str,
+        aside: &str,
+    ) -> Result<bool, Uncarried> {
+        let recipe = recipes::backups(db.engine, BackupKind::Manual);
+        let from = built.server();
+        let container = self.container(db, recipe).await?;
+        let reached = self.as_in_force(db).await;
+        let to = self.server(&reached, recipe, &container)?;
+        let one = recipe.one(from.db, to.db, database, aside).ok_or_else(|| {
+            let why = format!("{} has one database only: restore all of it", db.engine);
+            BackupError::NotNow(why)
+        })?;
+        let what = format!("restore {database} of {}", db.name);
+        if let Some(prepare) = &one.prepare {
+            self.ask(&from, prepare, &what, QUESTION).await?;
+        }
+        let replaced = async {
+            self.ask(&to, &one.clear, &what, QUESTION).await?;
+            self.transfer(&from, &one.dump, &to, &one.load, &what).await
+        };
+        let gone = one.swap.is_none();
+        let replaced = replaced.await;
+        replaced.map_err(|error| Uncarried { error, gone })?;
+        let Some(swap) = &one.swap else {
+            return Ok(false);
+        };
+        let mut tries = 1;
+        loop {
+            match self.ask(&to, swap, &what, QUESTION).await {
+                Ok(_) => return Ok(true),
+                Err(BackupError::Tool { .. }) if tries < SWAPS => tries += 1,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// What one command writes in one server, another reads in the other.
+    async fn transfer(
+        &self,
+        from: &Server<'_>,
+        dump: &Command,
+        to: &Server<'_>,
+        load: &Command,
+        what: &str,
+    ) -> Result<(), BackupError> {
+        let (out, into) = (self.folder(from, dump)?, self.folder(to, load)?);
+        let pipe = |folder: &JobFolder, name| {
+            let pipe = folder.pipe(name);
+            pipe.map_err(BackupError::io("make a pipe"))
+        };
+        let (source, sink) = (pipe(&out, OUT)?, pipe(&into, IN)?);
+        let (mut reader, keeper) = source.reader().map_err(BackupError::io("open a pipe"))?;
+        let writer = sink.clone();
+        let copying = tokio::task::spawn_blocking(move || {
+            let mut writer = writer.writer()?;
+            io::copy(&mut reader, &mut writer)?;
+            writer.flush()
+        });
+        let dump = self.job(from, dump, &out, what);
+        let load = self.job(to, load, &into, what);
+        let dumping = async {
+            let end = self.jobs.run(&dump, LONGEST).await;
+            // The reader comes to its end.
+            drop(keeper);
+            end
+        };
+        let loading = async {
+            let end = self.jobs.run(&load, LONGEST).await;
+            sink.free_writer(&copying).await;
+            end
+        };
+        let (dumped, loaded) = tokio::join!(dumping, loading);
+        let copied = copying.await.map_err(|e| tool(what, e.to_string()))?;
+        // The reader says more than the writer, which found its pipe broken.
+        ended_well(&loaded?, what)?;
+        ended_well(&dumped?, what)?;
+        copied.map_err(BackupError::io("carry it over"))
+    }
+}

@@ -1,0 +1,121 @@
+//! What lies beside the databases of a server, and what is easily left out: templates, empty databases,
+//! how roles belong to each other, settings; and names of any script.
+
+use crate::host::{Host, MariaDB, Postgres};
+use crate::hostile::inside;
+use crate::{nothing_is_left, take, verify};
+
+#[test]
+fn templates_roles_settings_and_empty_databases_come_back() {
+    let mut host = Host::new();
+    host.spec("genomics", Postgres, &[]);
+    host.start();
+    host.ready(&["genomics"]);
+    let server = |database: &str, sql: &str| {
+        // Some of these take no other statement beside them.
+        for statement in sql.split(";\n").filter(|s| !s.trim().is_empty()) {
+            inside(&host, "genomics", "postgres", database, statement);
+        }
+    };
+    server(
+        "template1",
+        "create table public.in_each (n int);\ninsert into public.in_each values (7);\n\
+         create extension hstore;\n",
+    );
+    server(
+        "postgres",
+        "create database lab_template is_template true;\ncreate database nothing_in_it;\n\
+         create role boss;\ncreate role worker;\ncreate role guest connection limit 3;\n\
+         grant boss to worker with admin true, inherit false;\n\
+         grant worker to guest with inherit true, set false;\n\
+         grant boss to guest granted by worker;\n\
+         alter role guest in database nothing_in_it set work_mem = '5MB';\n\
+         alter system set work_mem = '7MB';\n",
+    );
+    server("lab_template", "create table kept as select 8 as n;\n");
+    server(
+        "genomics",
+        "create extension hstore;\nselect lo_from_bytea(4242, 'a large object');\n\
+         grant select on large object 4242 to guest;\n",
+    );
+    let backup = take(&host, "genomics");
+    verify(&host, &backup).unwrap();
+    let id = backup.id.to_string();
+    host.ok(&["restore", "genomics", "--from", &id, "--as", "copy"]);
+
+    let both = |database: &str, sql: &str| {
+        let answers = ["genomics", "copy"].map(|n| inside(&host, n, "postgres", database, sql));
+        assert_eq!(answers[0], answers[1], "{sql}");
+        answers[1].clone()
+    };
+    let databases = "select datname, datistemplate from pg_database order by 1";
+    let names = both("postgres", databases);
+    assert!(
+        names.contains("lab_template|t") && names.contains("nothing_in_it|f"),
+        "{names}"
+    );
+    assert_eq!(both("lab_template", "select n from kept"), "8");
+    let members = "select m.rolname, r.rolname, g.rolname, admin_option, inherit_option, set_option \
+                   from pg_auth_members a join pg_roles m on m.oid = member \
+                   join pg_roles r on r.oid = roleid join pg_roles g on g.oid = grantor \
+                   where r.rolname !~ '^pg_' order by 1, 2, 3";
+    let members = both("postgres", members);
+    assert!(members.contains("worker|boss|postgres|t|f|t"), "{members}");
+    assert!(members.contains("guest|boss|worker|f|t|t"), "{members}");
+    let roles = "select rolname, rolconnlimit, rolsuper, rolcreatedb from pg_roles order by 1";
+    assert!(both("postgres", roles).contains("guest|3"));
+    let settings = "select datname, rolname, setconfig from pg_db_role_setting s \
+                    left join pg_database d on d.oid = setdatabase \
+                    left join pg_roles r on r.oid = setrole order by 1, 2";
+    assert!(both("postgres", settings).contains("nothing_in_it|guest|{work_mem=5MB}"));
+    assert_eq!(
+        inside(&host, "copy", "postgres", "postgres", "show work_mem"),
+        "7MB"
+    );
+    let object = "select lo_get(4242), (select lomacl from pg_largeobject_metadata)";
+    assert!(both("genomics", object).contains("guest=r/postgres"));
+    // What is made from now on has what the template has.
+    inside(
+        &host,
+        "copy",
+        "postgres",
+        "postgres",
+        "create database made_later",
+    );
+    let there = "select n, '\"a\"=>\"b\"'::hstore -> 'a' from in_each";
+    assert_eq!(
+        inside(&host, "copy", "postgres", "made_later", there),
+        "7|b"
+    );
+    nothing_is_left(&host);
+}
+
+#[test]
+fn names_of_any_script_come_back_in_mariadb() {
+    let mut host = Host::new();
+    host.spec("chem", MariaDB, &[]);
+    host.start();
+    host.ready(&["chem"]);
+    let statements = "create database `База ü 数据`; use `База ü 数据`; \
+         create table `таблица 表` (`столбец ß` int, t text); \
+         insert into `таблица 表` values (1, 'Ünï 数'), (2, null); \
+         create view `вид 看` as select * from `таблица 表`; \
+         create procedure `процедура`() insert into `таблица 表` values (3, 'ä'); \
+         create function `функция ü`() returns int deterministic return 5; \
+         create trigger `триггер` before insert on `таблица 表` for each row set new.t = concat(new.t, '!'); \
+         create event `событие 事`  on schedule every 1 day do delete from `таблица 表`; \
+         create user `пользователь ü`@'%' identified by 'pw'";
+    host.sql("chem", statements);
+    let backup = take(&host, "chem");
+    verify(&host, &backup).unwrap();
+    let id = backup.id.to_string();
+    host.ok(&["restore", "chem", "--from", &id, "--as", "copy"]);
+    host.holds("copy", MariaDB);
+    let called = "use `База ü 数据`; call `процедура`(); \
+                  select group_concat(coalesce(t, '-') order by `столбец ß`) from `вид 看`";
+    assert_eq!(host.sql("copy", called), "Ünï 数,-,ä!");
+    assert_eq!(host.sql("copy", "select `База ü 数据`.`функция ü`()"), "5");
+    let events = "select event_schema, event_name, status from information_schema.events";
+    assert_eq!(host.sql("copy", events), "База ü 数据\tсобытие 事\tENABLED");
+    nothing_is_left(&host);
+}
