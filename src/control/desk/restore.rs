@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::Desk;
 use crate::admin::Row;
 use crate::control::intake::Admitted;
-use crate::execute::backup::BackupError;
+use crate::execute::backup::{BackupError, Built};
 use crate::execute::failpoint::failpoint;
 use crate::model::view::Phase;
 use crate::model::{
@@ -73,18 +73,9 @@ impl Desk {
                 })?;
         }
         let image = image_of(db)?;
-        let turn = self.dumps.acquire().await.map_err(|e| e.to_string())?;
-        let built = self.archive.build(db, &image, backup).await;
-        drop(turn);
-        let built = match built {
-            Ok(built) => built,
-            Err(error) => {
-                if error.is_damage() {
-                    self.archive.damaged(backup, &error).await.map_err(told)?;
-                }
-                return Err(format!("{error}; nothing was changed"));
-            }
-        };
+        let built = self.archive.build(db, &image, backup);
+        let built = self.in_turn(backup, built).await;
+        let built = built.map_err(|why| format!("{why}; nothing was changed"))?;
         let aside = self.archive.aside(db, &backup.id);
         let begun = Change::RestoreBegan {
             uid: db.uid,
@@ -155,6 +146,24 @@ impl Desk {
         Err(why)
     }
 
+    /// Makes data of a backup when it is its turn. One that turns out to be damaged is known to be so
+    /// from then on.
+    pub(super) async fn in_turn(
+        &self,
+        backup: &Backup,
+        make: impl Future<Output = Result<Built, BackupError>>,
+    ) -> Result<Built, String> {
+        let turn = self.dumps.acquire().await.map_err(|e| e.to_string())?;
+        let made = make.await;
+        drop(turn);
+        if let Err(error) = &made
+            && error.is_damage()
+        {
+            self.archive.damaged(backup, error).await.map_err(told)?;
+        }
+        made.map_err(told)
+    }
+
     /// Makes another database of a backup, with passwords of its own and without backups.
     pub(super) async fn copy(
         &self,
@@ -175,16 +184,16 @@ impl Desk {
         let message = format!("{} is {image}, as {}'s", db.image.reference, source.name);
         self.note(&copy, Outcome::Done, message, pinned).await?;
         let made = async {
-            archive.dirs.prepare(&db).await?;
+            archive.dirs.prepare(&db).await.map_err(|e| e.to_string())?;
             let like = (backup.kind == BackupKind::Files).then_some(source);
-            archive.make_secrets(&db, like).await?;
-            let turn = self.dumps.acquire().await;
-            let built = archive.build(&db, &image, backup).await?;
-            drop(turn);
+            archive.make_secrets(&db, like).await.map_err(told)?;
+            let built = archive.build(&db, &image, backup);
+            let built = self.in_turn(backup, built).await?;
             let aside = archive.aside(&db, &backup.id);
-            archive.put_in_place(&built, &db, aside).await?;
-            archive.dirs.mark_initialised(&db).await?;
-            Ok::<(), BackupError>(())
+            let placed = archive.put_in_place(&built, &db, aside).await;
+            placed.map_err(told)?;
+            let marked = archive.dirs.mark_initialised(&db).await;
+            marked.map_err(|e| e.to_string())
         };
         made.await.map_err(|e| {
             format!(

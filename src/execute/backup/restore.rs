@@ -111,6 +111,29 @@ impl Archive {
             .begin(name, stage, Some(total), self.clock.now())
     }
 
+    /// The parts of a backup where they lie; what is read of them is counted.
+    ///
+    /// # Errors
+    /// `NotNow` when its store is not one of the settings'.
+    pub(super) fn objects<'a>(
+        &'a self,
+        backup: &Backup,
+        manifest: &'a Manifest,
+        meter: &Arc<Meter>,
+    ) -> Result<impl Iterator<Item = (&'a str, Stored<'a>)> + use<'a>, BackupError> {
+        let store = self.store(&backup.id.store)?;
+        let (prefix, meter) = (self.prefix(backup), meter.clone());
+        Ok(manifest.files.iter().filter_map(move |file| {
+            let stored = Stored {
+                store,
+                key: format!("{prefix}{}", file.name),
+                file,
+                meter: meter.clone(),
+            };
+            Some((file.part.as_deref()?, stored))
+        }))
+    }
+
     pub(super) fn prefix(&self, backup: &Backup) -> String {
         let id = &backup.id;
         self.layout
@@ -137,7 +160,6 @@ impl Archive {
                 backup.id, manifest.engine, db.name, db.engine
             )));
         }
-        let store: Arc<dyn BackupStore> = self.store(&backup.id.store)?.clone();
         let mut throwaway = self.lay_out(db, recipe, image, passwords.is_some()).await?;
         if !recipe.at_rest() {
             self.launch(&mut throwaway).await?;
@@ -153,28 +175,17 @@ impl Archive {
             "loading it into a throwaway server",
             &manifest,
         );
-        for file in &manifest.files {
-            let Some(part) = &file.part else { continue };
+        for (part, stored) in self.objects(backup, &manifest, &meter)? {
+            let file = stored.file;
             let command = recipe.load(&throwaway.db, part, file.database.as_deref());
             let then = recipe.epilogue(db, part, wanted);
             let changes = then.is_some();
-            let stored = Stored {
-                store: &store,
-                key: format!("{}{}", self.prefix(backup), file.name),
-                file,
-                meter: meter.clone(),
-            };
             let what = format!("load {part} of {}", backup.id);
             let server = throwaway.server();
             self.through(&server, &command, stored, then, &what)
                 .await
-                .map_err(|error| match error {
-                    // A tool that does not take what was stored speaks of the backup.
-                    BackupError::Tool { what, why } => {
-                        BackupError::Damaged(format!("{what}: {why}"))
-                    }
-                    other => other,
-                })?;
+                // A tool that does not take what was stored speaks of the backup.
+                .map_err(BackupError::damage_told)?;
             if changes {
                 throwaway.password = wanted.admin.clone();
             }
