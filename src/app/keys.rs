@@ -104,6 +104,7 @@ pub(super) async fn renew(settings: &Settings) -> Result<String, String> {
     let books = ledger.clone();
     let folder = home::keys(&settings.state_dir);
     let vault = Vault::read_only(&folder, move || books.book()).map_err(|e| e.to_string())?;
+    ledger.seal_with(vault.sealer());
     let renewed = vault.renew(&Who::Daemon, |db, file| lies(&site, &db.name, file));
     let (key, entries) = renewed.map_err(|e| format!("{e}. No key was made"))?;
     let count = entries.len();

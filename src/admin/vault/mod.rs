@@ -14,8 +14,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 pub use keys::Keyring;
+pub use seal::Proof;
 
 use crate::admin::book::{Book, NewEntry};
+use crate::admin::journal::Sealer;
 use crate::model::{
     Change, Class, Database, DbName, KeptSecret, KeptSecrets, KeyId, Outcome, Sealed, Secret,
     SecretKind, SecretText, Uid, Who,
@@ -100,7 +102,7 @@ impl VaultError {
 
 /// Opens what the ledger holds sealed.
 pub struct Vault {
-    ring: RwLock<Keyring>,
+    ring: Arc<RwLock<Keyring>>,
     /// Where keys are; `None` in simulations.
     folder: Option<PathBuf>,
     book: Box<dyn Fn() -> Arc<Book> + Send + Sync>,
@@ -122,7 +124,7 @@ impl Vault {
             ring.add(folder)?;
         }
         Ok(Vault {
-            ring: RwLock::new(ring),
+            ring: Arc::new(RwLock::new(ring)),
             folder: Some(folder.to_owned()),
             book: Box::new(book),
         })
@@ -137,7 +139,7 @@ impl Vault {
         book: impl Fn() -> Arc<Book> + Send + Sync + 'static,
     ) -> Result<Self, VaultError> {
         Ok(Vault {
-            ring: RwLock::new(Keyring::read(folder)?),
+            ring: Arc::new(RwLock::new(Keyring::read(folder)?)),
             folder: Some(folder.to_owned()),
             book: Box::new(book),
         })
@@ -146,10 +148,25 @@ impl Vault {
     /// A vault whose keys lie in no folder: for simulations.
     pub fn with(ring: Keyring, book: impl Fn() -> Arc<Book> + Send + Sync + 'static) -> Self {
         Vault {
-            ring: RwLock::new(ring),
+            ring: Arc::new(RwLock::new(ring)),
             folder: None,
             book: Box::new(book),
         }
+    }
+
+    /// What seals the ledger's records: always with the newest key.
+    pub fn sealer(&self) -> Sealer {
+        let ring = self.ring.clone();
+        Arc::new(move |bytes| {
+            let ring = ring.read().unwrap_or_else(PoisonError::into_inner);
+            ring.prove(bytes)
+        })
+    }
+
+    /// What a seal says of bytes.
+    pub fn judge(&self, seal: &str, bytes: &[u8]) -> Proof {
+        let ring = self.ring.read().unwrap_or_else(PoisonError::into_inner);
+        ring.judge(seal, bytes)
     }
 
     /// A secret of a database that is in force.
@@ -349,6 +366,25 @@ impl Vault {
 }
 
 impl Keyring {
+    /// A seal of bytes, `KEY:HEX`; `None` when there is no key.
+    fn prove(&self, bytes: &[u8]) -> Option<String> {
+        let (id, key) = self.sealing()?;
+        Some(format!("{id}:{}", seal::prove(key, bytes)))
+    }
+
+    /// What a seal says of bytes.
+    pub fn judge(&self, seal: &str, bytes: &[u8]) -> Proof {
+        let parts = seal.split_once(':');
+        let Some((Ok(id), digits)) = parts.map(|(id, digits)| (id.parse::<KeyId>(), digits)) else {
+            return Proof::Wrong;
+        };
+        match self.key(&id) {
+            None => Proof::NoKey(id),
+            Some(key) if seal::proves(key, bytes, digits) => Proof::Good,
+            Some(_) => Proof::Wrong,
+        }
+    }
+
     /// Whether it opens all that is sealed in a book; `folder` is where it was read.
     ///
     /// # Errors

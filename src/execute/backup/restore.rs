@@ -19,7 +19,7 @@ use crate::model::action::StopHow;
 use crate::model::guard::INNER_UID;
 use crate::model::{Backup, BackupId, Contents, Database, DbName, ImageId, RestartPolicy, Secret};
 use crate::store::manifest::{MANIFEST, MANIFEST_LIMIT, Manifest};
-use crate::store::{BackupStore, read_small};
+use crate::store::read_small;
 
 /// Passwords that are to be in force after a load.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -316,7 +316,10 @@ fn pass(after: &[i64], held: &[&str]) -> Pass {
         .zip(after)
         .map(|(name, after)| (name, Some(noon() + seconds(*after)), false));
     let last = noon() + seconds(after.iter().copied().max().unwrap_or(0));
-    Pass::of(begun.chain(held.iter().map(|name| (name, None, true))), last)
+    Pass::of(
+        begun.chain(held.iter().map(|name| (name, None, true))),
+        last,
+    )
 }
 
 #[test]
