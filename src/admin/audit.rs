@@ -199,3 +199,6 @@ fn stray(id: i64) -> Finding {
     let what = format!("mydb_admin: log has a row {id}, and there is no such entry");
     Finding::new(u64::try_from(id).unwrap_or(0), what)
 }
+
+#[cfg(test)]
+mod tests;
