@@ -11,7 +11,7 @@ use super::error::BackupError;
 use super::meter::Meter;
 use super::objects::Stored;
 use super::throwaway::Throwaway;
-use super::{Archive, JobFolder, LONGEST, QUESTION, Server, ended_well, stream, tool};
+use super::{Archive, JobFolder, LONGEST, QUESTION, Server, ended_well, room, stream, tool};
 use crate::engine;
 use crate::engine::backup as recipes;
 use crate::execute::failpoint::failpoint;
@@ -161,8 +161,28 @@ impl Archive {
             )));
         }
         let mut throwaway = self.lay_out(db, recipe, image, passwords.is_some()).await?;
+        let what = format!("load {}", backup.id);
+        let filled = self.fill(&mut throwaway, db, backup, &manifest, passwords);
+        room::while_there_is_room(&db.volume.path, &what, filled).await?;
+        Ok(Built {
+            throwaway,
+            passwords: passwords.cloned(),
+            manifest,
+        })
+    }
+
+    /// Brings a backup into a throwaway server that was laid out, and counts what is there then.
+    async fn fill(
+        &self,
+        throwaway: &mut Throwaway,
+        db: &Database,
+        backup: &Backup,
+        manifest: &Manifest,
+        passwords: Option<&Passwords>,
+    ) -> Result<(), BackupError> {
+        let recipe = recipes::backups(db.engine, manifest.kind);
         if !recipe.at_rest() {
-            self.launch(&mut throwaway).await?;
+            self.launch(throwaway).await?;
         }
         let own = throwaway.password.clone();
         let wanted = recipes::Passwords {
@@ -173,9 +193,9 @@ impl Archive {
         let meter = self.reading(
             &backup.id.name,
             "loading it into a throwaway server",
-            &manifest,
+            manifest,
         );
-        for (part, stored) in self.objects(backup, &manifest, &meter)? {
+        for (part, stored) in self.objects(backup, manifest, &meter)? {
             let file = stored.file;
             let command = recipe.load(&throwaway.db, part, file.database.as_deref());
             let then = recipe.epilogue(db, part, wanted);
@@ -204,14 +224,10 @@ impl Archive {
         }
         if recipe.at_rest() && recipe.serves() {
             // Whether a server takes it, only a server shows.
-            self.launch(&mut throwaway).await?;
-            self.set_passwords(&throwaway, wanted).await?;
+            self.launch(throwaway).await?;
+            self.set_passwords(throwaway, wanted).await?;
         }
-        Ok(Built {
-            throwaway,
-            passwords: passwords.cloned(),
-            manifest,
-        })
+        Ok(())
     }
 
     /// What is counted now of what is to be there.
