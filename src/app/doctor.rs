@@ -8,6 +8,7 @@ use crate::http::accounts;
 use crate::model::{Clock, DbName, Memory, SystemClock};
 use crate::runtime::Runtime;
 use crate::runtime::docker::Docker;
+use crate::runtime::host;
 use crate::settings::Settings;
 use crate::specs::{self, Rules};
 
@@ -119,8 +120,8 @@ fn room(what: &str, path: &Path) -> Finding {
             Some(next),
         );
     }
-    let free = match rustix::fs::statvfs(path) {
-        Ok(fs) => fs.f_bavail.saturating_mul(fs.f_frsize),
+    let free = match host::room::room(path) {
+        Ok(room) => room.free,
         Err(error) => return finding(what, Health::Bad, format!("{shown}: {error}"), None),
     };
     if rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_err() {

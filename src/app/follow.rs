@@ -1,5 +1,6 @@
 //! Tasks of the daemon that follow something: the folder of specs, the ledger's head.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,18 +8,17 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::Ledger;
-use crate::control::{Desk, Intake};
+use crate::control::{Desk, Disks, Intake};
+use crate::model::disk::Room;
+use crate::runtime::host::room;
+use crate::settings::Settings;
 use crate::specs;
 
 /// The folder of specs is read this often even without a hint.
 const RESCAN: Duration = Duration::from_secs(10);
 
 /// Reads the folder of specs at every hint, and now and then without one.
-pub(super) async fn folder(
-    intake: Arc<Intake>,
-    desired_state: std::path::PathBuf,
-    stop: CancellationToken,
-) {
+pub(super) async fn folder(intake: Arc<Intake>, desired_state: PathBuf, stop: CancellationToken) {
     let (tick, mut ticks) = mpsc::channel(1);
     let watching = specs::watch::watch(desired_state, tick, |why| tracing::warn!(why, "specs"));
     let reading = async {
@@ -57,4 +57,23 @@ pub(super) async fn head(ledger: Ledger, heads: watch::Sender<u64>, stop: Cancel
             changed = books.changed() => if changed.is_err() { return },
         }
     }
+}
+
+/// This host's own disks.
+pub(super) struct HostDisks;
+
+impl Disks for HostDisks {
+    fn room(&self, folder: &Path) -> std::io::Result<Room> {
+        room::room(folder)
+    }
+
+    fn used(&self, folder: &Path) -> std::io::Result<u64> {
+        room::used(folder)
+    }
+}
+
+/// The data volumes of the settings.
+pub(super) fn volumes(settings: &Settings) -> Vec<(String, PathBuf)> {
+    let volumes = settings.data_volumes.iter();
+    volumes.map(|v| (v.label.clone(), v.path.clone())).collect()
 }

@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::{Ledger, Vault};
-use crate::control::{Board, Desk, Intake, Queue, Reconciler, Triggers};
+use crate::control::{Board, Desk, Intake, Measure, Queue, Reconciler, Triggers};
 use crate::execute::Executor;
 use crate::model::{Clock, Site};
 use crate::observe::ports::ThisHost;
@@ -234,6 +234,14 @@ impl Parts {
         ));
         let (url, seen) = (self.settings.heartbeat.clone(), self.backend.board.watch());
         tasks.spawn(heartbeat::beat(url, seen, self.stop.clone()));
+        let measure = Measure {
+            disks: Arc::new(follow::HostDisks),
+            ledger: self.ledger.clone(),
+            board: self.backend.board.clone(),
+            clock: self.backend.clock.clone(),
+            volumes: follow::volumes(&self.settings),
+        };
+        tasks.spawn(measure.run(self.stop.clone()));
         if let Some(every) = self.settings.ship_journal {
             tasks.spawn(follow::ship(self.desk.clone(), every, self.stop.clone()));
         }

@@ -71,6 +71,8 @@ pub enum Verb {
     Apply(apply::Args),
     /// List databases
     Get(get::Args),
+    /// What databases take on their disks, and what is left there
+    Disk,
     /// Everything about one database: why is nothing happening?
     Describe(describe::Args),
     /// What happened

@@ -81,6 +81,19 @@ fn text(context: &Context, view: &DatabaseView, events: Result<Vec<Entry>, CliEr
     text
 }
 
+/// What it takes, how much more a day, and on which volume.
+fn disk(view: &DatabaseView) -> String {
+    let growth = super::disk::a_day(view).map(|growth| format!(", {growth} a day"));
+    match super::disk::of(view) {
+        taken if taken.is_empty() => format!("not measured yet, volume {}", view.volume),
+        taken => format!(
+            "{taken}{}, volume {}",
+            growth.unwrap_or_default(),
+            view.volume
+        ),
+    }
+}
+
 /// The lines above all sections.
 fn head(context: &Context, view: &DatabaseView) -> String {
     let paint = context.paint();
@@ -108,6 +121,7 @@ fn head(context: &Context, view: &DatabaseView) -> String {
                 .map_or("not known".to_owned(), |n| n.to_string()),
         ),
         ("Memory", view.memory.clone()),
+        ("Disk", disk(view)),
         ("Owner", view.owner.clone()),
         (
             "Spec",

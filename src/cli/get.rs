@@ -2,11 +2,11 @@
 
 use super::args::Format;
 use super::context::Context;
-use super::daemon;
 use super::error::{CliError, Exit};
 use super::ui::paint::of_phase;
 use super::ui::table::{Cell, Table};
 use super::ui::{documents, next, times};
+use super::{daemon, disk};
 use crate::model::DbName;
 use crate::model::view::{DatabaseView, Phase};
 
@@ -45,7 +45,9 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
 }
 
 fn table(context: &Context, databases: &[&DatabaseView], wide: bool) -> String {
-    let mut heading = vec!["NAME", "ENGINE", "PHASE", "PORT", "MEM", "OWNER"];
+    let mut heading = vec![
+        "NAME", "ENGINE", "PHASE", "PORT", "MEM", "DISK", "VERIFIED", "OWNER",
+    ];
     if wide {
         heading.extend([
             "IMAGE",
@@ -67,6 +69,8 @@ fn table(context: &Context, databases: &[&DatabaseView], wide: bool) -> String {
             Cell::coloured(view.phase.as_str(), of_phase(view.phase)),
             view.port.to_string().into(),
             view.memory.as_str().into(),
+            disk::of(view).into(),
+            verified(context, view).into(),
             view.owner.as_str().into(),
         ];
         if wide {
@@ -85,6 +89,12 @@ fn table(context: &Context, databases: &[&DatabaseView], wide: bool) -> String {
         table.row(cells);
     }
     table.text(context.paint())
+}
+
+/// How old the newest backup is that a restore has proven.
+fn verified(context: &Context, view: &DatabaseView) -> String {
+    let last = view.backup.last_verified;
+    last.map(|at| times::age(context, at)).unwrap_or_default()
 }
 
 /// The engine, with the server's own version once it answered.

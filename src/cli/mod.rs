@@ -23,6 +23,7 @@ mod completions;
 mod connect;
 mod delete;
 mod describe;
+mod disk;
 mod doctor;
 mod events;
 mod export;
@@ -137,6 +138,7 @@ async fn dispatch(verb: Option<Verb>, context: &Context) -> Exit {
         Some(Verb::Password(args)) => password::run(args, context).await,
         Some(Verb::Rotate(args)) => rotate::run(args, context).await,
         Some(Verb::Ca(args)) => ca::run(args, context).await,
+        Some(Verb::Disk) => disk::run(context).await,
         Some(Verb::Audit(args)) => audit::run(args, context).await,
         Some(Verb::Key(args)) => key::run(args, context).await,
         Some(Verb::Images(args)) => images::run(args, context).await,

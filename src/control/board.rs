@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
+use crate::model::disk::{DiskUse, VolumeView};
 use crate::model::view::{DatabaseView, Snapshot, Unshipped};
 use crate::model::{Clock, DbName, Problem};
 
@@ -19,6 +20,7 @@ pub struct Board {
 struct State {
     views: BTreeMap<DbName, Arc<DatabaseView>>,
     rest: Snapshot,
+    disks: BTreeMap<DbName, DiskUse>,
     /// Databases that are dumped at rest, or restored in part.
     resting: BTreeSet<DbName>,
 }
@@ -45,6 +47,7 @@ impl Board {
         };
         let state = Mutex::new(State {
             views: BTreeMap::new(),
+            disks: BTreeMap::new(),
             rest,
             resting: BTreeSet::new(),
         });
@@ -96,8 +99,9 @@ impl Board {
     }
 
     /// Shows a database's newest view.
-    pub fn show(&self, view: DatabaseView) {
+    pub fn show(&self, mut view: DatabaseView) {
         let mut state = self.state();
+        view.disk = state.disks.get(&view.name).copied();
         if state.views.get(&view.name).is_some_and(|old| **old == view) {
             return;
         }
@@ -141,6 +145,24 @@ impl Board {
     /// Shows why nothing is removed or retired; empty when that is over.
     pub fn frozen(&self, why: Vec<String>) {
         self.change(|rest| rest.frozen = why);
+    }
+
+    /// Shows what a database's data takes; `None`: that cannot be told.
+    pub fn disk(&self, name: &DbName, disk: Option<DiskUse>) {
+        let mut state = self.state();
+        match disk {
+            Some(disk) => state.disks.insert(name.clone(), disk),
+            None => state.disks.remove(name),
+        };
+        if let Some(view) = state.views.get_mut(name) {
+            Arc::make_mut(view).disk = disk;
+            self.publish(&mut state);
+        }
+    }
+
+    /// Shows the data volumes.
+    pub fn volumes(&self, volumes: Vec<VolumeView>) {
+        self.change(|rest| rest.volumes = volumes);
     }
 
     /// Shows that the journal does not reach a store, or (`None`) that it does.

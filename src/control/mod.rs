@@ -5,6 +5,7 @@
 
 pub mod board;
 pub mod desk;
+pub mod disks;
 pub mod intake;
 pub mod queue;
 pub mod reconciler;
@@ -15,6 +16,7 @@ mod wants;
 
 pub use board::Board;
 pub use desk::Desk;
+pub use disks::{Disks, Measure};
 pub use intake::{Admitted, Intake};
 pub use queue::Queue;
 pub use reconciler::Reconciler;

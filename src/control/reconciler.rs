@@ -21,7 +21,7 @@ use crate::record::Metrics;
 
 use super::Board;
 use super::view::view;
-use super::wants::{expected, fresh, pass, running_of, wanted};
+use super::wants::{expected, fresh, newest, pass, running_of, wanted};
 
 pub use super::wants::view_of;
 
@@ -180,6 +180,7 @@ impl Reconciler {
         shown
             .conditions
             .push(fresh(&row, &self.stores, before.as_deref(), now));
+        shown.backup = newest(&row);
         let (phase, reason, message) = (shown.phase, shown.reason, shown.message.clone());
         self.board.show(shown);
         // Its answer ends what is measured, also when nobody looked while it was away.

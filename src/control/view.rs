@@ -67,6 +67,9 @@ pub(super) fn view(
         lane: verdict.lane.clone(),
         seen: lines(wanted, seen, now),
         expected: Expectations::default(),
+        volume: db.volume.label.clone(),
+        disk: before.and_then(|view| view.disk),
+        backup: before.map(|view| view.backup).unwrap_or_default(),
     }
 }
 

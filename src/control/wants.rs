@@ -2,9 +2,9 @@
 
 use crate::admin::Book;
 use crate::admin::book::Row;
-use crate::model::view::{Condition, DatabaseView};
+use crate::model::view::{Condition, DatabaseView, NewestBackups};
 use crate::model::{
-    ContainerSeen, Database, Expectations, KeepRetired, SeenDatabase, Site, Timestamp,
+    BackupState, ContainerSeen, Database, Expectations, KeepRetired, SeenDatabase, Site, Timestamp,
 };
 use crate::plan::blast::{Leave, Pass};
 use crate::plan::{self, Hands, Wanted, history};
@@ -58,6 +58,19 @@ pub(super) fn fresh(
             Some(earlier) if earlier.status == status => earlier.last_transition_time,
             Some(_) | None => now,
         },
+    }
+}
+
+/// The newest backups of a database.
+pub(super) fn newest(row: &Row) -> NewestBackups {
+    let own = row.backups.values();
+    let own = own.filter(|b| b.uid == row.database.uid && b.state.good());
+    NewestBackups {
+        last: own.clone().map(|b| b.started).max(),
+        last_verified: own
+            .filter(|b| b.state == BackupState::Verified)
+            .map(|b| b.started)
+            .max(),
     }
 }
 

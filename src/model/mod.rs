@@ -11,6 +11,7 @@ pub mod change;
 pub mod class;
 pub mod container;
 pub mod database;
+pub mod disk;
 pub mod engine_kind;
 pub mod files;
 pub mod guard;

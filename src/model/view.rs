@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::disk::{DiskUse, VolumeView};
 use super::{
     Backup, BackupId, BackupKind, BackupState, DbName, EngineKind, Expectations, Held, Lane,
     Override, Reason, Slot, Timestamp, Uid,
@@ -153,6 +154,25 @@ pub struct DatabaseView {
     /// How long it may be away, from what was measured here.
     #[serde(default)]
     pub expected: Expectations,
+    /// Its data volume.
+    #[serde(default)]
+    pub volume: String,
+    /// What its data takes, once that was measured.
+    #[serde(default)]
+    pub disk: Option<DiskUse>,
+    /// Its newest backups.
+    #[serde(default)]
+    pub backup: NewestBackups,
+}
+
+/// The newest backups of a database, by the instant that they stand for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NewestBackups {
+    /// The newest one that is whole.
+    pub last: Option<Timestamp>,
+    /// The newest one that was proven by a restore.
+    pub last_verified: Option<Timestamp>,
 }
 
 /// Everything the API shows, taken at one instant.
@@ -180,6 +200,9 @@ pub struct Snapshot {
     /// Why nothing is removed or retired, if it is not, one line each: something that lives is not known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub frozen: Vec<String>,
+    /// The data volumes, as far as they could be measured.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<VolumeView>,
     /// Stores that the journal does not reach now.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unshipped: Vec<Unshipped>,

@@ -1,6 +1,8 @@
 //! What verbs that only look say, word for word.
 
 use super::fake::{out, world};
+use crate::model::audit::{AuditView, Finding, Findings, LogHarm};
+use crate::model::disk::{DiskUse, VolumeView};
 use crate::model::view::{DatabaseView, Unshipped};
 use crate::model::{Cost, Outcome, Override, OverrideState, Problem, Reason, Who};
 use crate::plan::render::sample::{at, held, hold, lane, ready};
@@ -23,6 +25,12 @@ fn three() -> Vec<DatabaseView> {
         Some(restart),
     )];
     genomics.generation = 4;
+    genomics.disk = Some(DiskUse {
+        bytes: 41 << 30,
+        measured: at(19, 55),
+        a_day: Some(1200 << 20),
+    });
+    genomics.backup.last_verified = Some(at(11, 0));
     let mut admin = ready("mydb_admin", "Postgres", "17.5", 32009);
     admin.owner = String::new();
     vec![
@@ -38,10 +46,10 @@ async fn get_shows_a_table_and_who_needs_a_person() {
     assert_eq!(
         world.run("get").await,
         out("\
-NAME        ENGINE         PHASE  PORT   MEM  OWNER           REASON
-genomics    Postgres 17.5  Ready  32011  2Gi  genomics-lab    OutsideWindow 22:00
-proteomics  MariaDB 11.8   Held   32012  2Gi  proteomics-lab  DataLost
-mydb_admin  Postgres 17.5  Ready  32009  2Gi  -               -
+NAME        ENGINE         PHASE  PORT   MEM  DISK  VERIFIED  OWNER           REASON
+genomics    Postgres 17.5  Ready  32011  2Gi  41Gi  9h        genomics-lab    OutsideWindow 22:00
+proteomics  MariaDB 11.8   Held   32012  2Gi  -     -         proteomics-lab  DataLost
+mydb_admin  Postgres 17.5  Ready  32009  2Gi  -     -         -               -
 3 databases, 1 needs you: db4sci describe proteomics
 ")
     );
@@ -62,6 +70,90 @@ mydb_admin  Postgres 17.5  Ready  32009  2Gi  -               -
 {wide}"
         );
     }
+}
+
+#[tokio::test]
+async fn disk_shows_what_is_taken_and_what_is_left() {
+    let world = world(three()).await;
+    world.daemon.change(|snapshot| {
+        snapshot.volumes = vec![VolumeView {
+            label: "Standard".to_owned(),
+            path: "/data".to_owned(),
+            size: 98 << 30,
+            free: 40 << 30,
+        }];
+    });
+    assert_eq!(
+        world.run("disk").await,
+        out("\
+VOLUME    SIZE  FREE  DATABASES  PATH
+Standard  98Gi  40Gi  41Gi       /data
+
+NAME        VOLUME    DISK  A DAY   OWNER
+genomics    Standard  41Gi  +1.2Gi  genomics-lab
+proteomics  Standard  -     -       proteomics-lab
+mydb_admin  Standard  -     -       -
+")
+    );
+    let describe = world.run("describe genomics").await.out;
+    let line = "Disk:        41Gi, +1.2Gi a day, volume Standard\n";
+    assert!(describe.contains(line), "{describe}");
+}
+
+#[tokio::test]
+async fn audit_names_what_differs_and_fails_until_all_is_well() {
+    let world = world(three()).await;
+    let counts = |view: &mut AuditView| (view.entries, view.sealed, view.rows) = (41, 40, 41);
+    counts(&mut world.daemon.audit.lock().unwrap());
+    let figures = "41 entries of the journal, 40 of them sealed by this host; 41 rows of log; 0 ends in the stores\n";
+    let good = format!("{figures}The log is as it was written.\n");
+    assert_eq!(world.run("audit verify").await, out(&good));
+
+    let mut findings = Findings::default();
+    findings.add(Finding::new(7, "mydb_admin: its row of log is gone"));
+    world.daemon.audit.lock().unwrap().harms = vec![LogHarm {
+        entry: 40,
+        at: at(19, 0),
+        findings: findings.clone(),
+    }];
+    let said = world.run("audit verify").await;
+    let told =
+        "19:00 (60 min ago): found, mended, and not acknowledged:\n  entry 7: mydb_admin: its row";
+    assert!(said.exit == 1 && said.out.starts_with(told), "{}", said.out);
+    assert!(
+        said.out.contains("db4sci audit acknowledge"),
+        "{}",
+        said.out
+    );
+
+    world.daemon.audit.lock().unwrap().findings = findings;
+    let said = world.run("audit verify").await;
+    assert!(
+        said.exit == 1
+            && said
+                .out
+                .contains("\nentry 7: mydb_admin: its row of log is gone\n")
+    );
+    assert!(
+        said.out
+            .ends_with("not as it was written. Next: docs/runbooks/audit.md\n")
+    );
+
+    *world.daemon.audit.lock().unwrap() = AuditView {
+        unread: vec!["store offsite: no answer".to_owned()],
+        ..AuditView::default()
+    };
+    let said = world.run("audit verify").await;
+    assert!(
+        said.exit == 1
+            && said
+                .out
+                .starts_with("not compared: store offsite: no answer\n")
+    );
+
+    world.run("audit acknowledge --reason tested").await;
+    let asked = world.daemon.asked.lock().unwrap().join("\n");
+    assert!(asked.contains("acknowledge: tested"), "{asked}");
 }
 
 #[tokio::test]
@@ -211,6 +303,7 @@ Image:       MariaDB 11.8 (mariadb:11.8, id 000000000000)
 Address:     db.example.org:32012
 Connections: not known
 Memory:      2Gi
+Disk:        not measured yet, volume Standard
 Owner:       proteomics-lab
 Spec:        file:proteomics.yaml, generation 3, in force 3
 Uid:         00000000-0000-0000-0000-000000007d0c

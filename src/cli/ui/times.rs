@@ -26,6 +26,16 @@ pub fn both(context: &Context, at: Timestamp) -> String {
     format!("{} ({})", brief(context, at), relative(at - context.now()))
 }
 
+/// How long ago, for a narrow column: `22m`, `9h`, `12d`.
+pub fn age(context: &Context, at: Timestamp) -> String {
+    let seconds = (context.now() - at).num_seconds().max(0);
+    match seconds {
+        0..7200 => format!("{}m", seconds / 60),
+        7200..172_800 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
 /// `in 2 h`, `3 min ago`, `now`.
 pub fn relative(from_now: TimeDelta) -> String {
     let seconds = from_now.num_seconds();

@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::{BackupPolicy, Schedule, Uid};
+use crate::model::{BackupPolicy, Retention, Schedule, Uid};
 use crate::plan::tests::database;
 
 fn at(text: &str) -> Timestamp {
@@ -172,13 +172,34 @@ fn a_damaged_backup_is_replaced_at_once_and_once() {
 
 #[test]
 fn nothing_of_an_earlier_database_of_this_name_counts_or_goes() {
-    let db = db();
-    let mut old = backup(&db, "2025-03-02T02:00:00Z", 1, BackupState::Verified);
-    old.uid = Uid(uuid::Uuid::from_u128(77));
-    let due = asked(&db, &[old.clone()], "2026-03-02T02:00:10Z");
-    assert!(slot_of(due).is_some());
-    let new = backup(&db, "2026-03-02T02:00:00Z", 1, BackupState::Verified);
-    assert_eq!(asked(&db, &[old, new], "2026-03-02T04:00:00Z"), None);
+    let mut db = db();
+    db.backup.retention = Retention {
+        last: 1,
+        daily: 1,
+        weekly: 1,
+        monthly: 1,
+    };
+    // Several of one day: of its own ones, only one would stay.
+    let of_day = |hour: u32| {
+        let slot = format!("2025-03-02T{hour:02}:00:00Z");
+        backup(&db, &slot, 1, BackupState::Verified)
+    };
+    let old: Vec<Backup> = [2, 3, 4].into_iter().map(of_day).collect();
+    let at_work = asked(&db, &old, "2025-03-02T05:00:00Z");
+    assert!(matches!(at_work, Some(Work::Prune(_))), "{at_work:?}");
+    let earlier = |mut backup: Backup| {
+        backup.uid = Uid(uuid::Uuid::from_u128(77));
+        backup
+    };
+    let mut all: Vec<Backup> = old.into_iter().map(earlier).collect();
+    // One stands in the very slot that is due.
+    let same = backup(&db, "2026-03-02T02:00:00Z", 1, BackupState::Verified);
+    all.push(earlier(same.clone()));
+    let due = slot_of(asked(&db, &all, "2026-03-02T02:00:10Z"));
+    assert_eq!(due.unwrap().0, "20260302T020000Z");
+    all.pop();
+    all.push(same);
+    assert_eq!(asked(&db, &all, "2026-03-02T04:00:00Z"), None);
 }
 
 #[test]

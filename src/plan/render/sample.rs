@@ -2,7 +2,7 @@
 
 use chrono::{TimeZone, Utc};
 
-use crate::model::view::{Condition, ConditionStatus, DatabaseView, Phase};
+use crate::model::view::{Condition, ConditionStatus, DatabaseView, NewestBackups, Phase};
 use crate::model::{
     Action, Cost, DbName, EngineKind, Expectations, Held, ImageRef, Lane, Reason, Timestamp, Uid,
 };
@@ -69,6 +69,9 @@ pub(crate) fn ready(text: &str, engine: &str, version: &str, port: u16) -> Datab
             "data: marker initialised, sentinel there".to_owned(),
         ],
         expected: Expectations::default(),
+        volume: "Standard".to_owned(),
+        disk: None,
+        backup: NewestBackups::default(),
     }
 }
 

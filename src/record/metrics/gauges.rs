@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::families::{Family, Rows};
 use super::{Metrics, whole};
+use crate::model::disk::VolumeView;
 use crate::model::view::{ConditionStatus, DatabaseView, Phase, Snapshot};
 
 /// Sets all gauges that follow from a snapshot.
@@ -16,6 +17,13 @@ pub fn observe(metrics: &Metrics, snapshot: &Snapshot) {
     show(&metrics.up, up(snapshot));
     show(&metrics.fresh, fresh(snapshot));
     show(&metrics.held, held(snapshot));
+    show(&metrics.disk, disk(snapshot));
+    let volumes = |of: fn(&VolumeView) -> u64| {
+        let row = |volume: &VolumeView| (vec![volume.label.clone()], whole(of(volume)));
+        snapshot.volumes.iter().map(row).collect()
+    };
+    show(&metrics.volume_size, volumes(|volume| volume.size));
+    show(&metrics.volume_free, volumes(|volume| volume.free));
     show(&metrics.drift, drift(snapshot));
     for view in &snapshot.databases {
         // Shows 0 from the beginning, so that the first restart is an increase.
@@ -61,6 +69,15 @@ fn fresh(snapshot: &Snapshot) -> Rows {
             ConditionStatus::Unknown => return None,
         };
         Some((vec![view.name.to_string()], fresh))
+    };
+    snapshot.databases.iter().filter_map(row).collect()
+}
+
+/// None of what was not measured.
+fn disk(snapshot: &Snapshot) -> Rows {
+    let row = |view: &DatabaseView| {
+        let disk = view.disk?;
+        Some((vec![view.name.to_string()], whole(disk.bytes)))
     };
     snapshot.databases.iter().filter_map(row).collect()
 }

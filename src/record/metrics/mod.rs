@@ -51,6 +51,9 @@ pub struct Metrics {
     databases: Mutex<Family>,
     up: Mutex<Family>,
     fresh: Mutex<Family>,
+    disk: Mutex<Family>,
+    volume_size: Mutex<Family>,
+    volume_free: Mutex<Family>,
     held: Mutex<Family>,
     drift: Mutex<Family>,
 }
@@ -158,6 +161,21 @@ impl Metrics {
                 "db4sci_backup_fresh",
                 "Whether a database's backups are as new as its spec demands in every store (1) or not (0).",
                 &["name"],
+            )?,
+            disk: family(
+                "db4sci_database_disk_bytes",
+                "What a database's data takes on its volume.",
+                &["name"],
+            )?,
+            volume_size: family(
+                "db4sci_volume_size_bytes",
+                "Bytes of a data volume's file system.",
+                &["volume"],
+            )?,
+            volume_free: family(
+                "db4sci_volume_free_bytes",
+                "Bytes that may still be written to a data volume.",
+                &["volume"],
             )?,
             held: family(
                 "db4sci_held",

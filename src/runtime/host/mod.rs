@@ -19,6 +19,7 @@ mod files;
 mod look;
 mod place;
 mod remove;
+pub mod room;
 mod secrets;
 mod volume;
 
