@@ -131,6 +131,10 @@ pub(super) struct RawStore {
     /// Whether the server is asked to encrypt, too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encrypt: Option<bool>,
+    /// Whether an `http://` endpoint beyond this host is meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "allowInsecure")]
+    pub allow_insecure: Option<bool>,
 }
 
 /// Whom backups are encrypted to.

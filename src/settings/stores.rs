@@ -1,5 +1,6 @@
 //! The stores of the settings, and whom backups are encrypted to.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -46,6 +47,23 @@ pub enum StorePlace {
         /// Whether the server is asked to encrypt, too.
         encrypt: bool,
     },
+}
+
+/// Whether what is sent to an endpoint can be read on its way: plain HTTP to another host.
+fn in_the_clear(endpoint: &str) -> bool {
+    let Some(rest) = endpoint.strip_prefix("http://") else {
+        return false;
+    };
+    let authority = rest.split('/').next().unwrap_or_default();
+    let host = match authority
+        .strip_prefix('[')
+        .and_then(|v6| v6.split_once(']'))
+    {
+        Some((v6, _)) => v6,
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    let loopback = host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+    !loopback && host != "localhost"
 }
 
 impl Resolve<'_> {
@@ -100,6 +118,7 @@ impl Resolve<'_> {
                     ("prefix", row.prefix.is_some()),
                     ("credentials", row.credentials.is_some()),
                     ("encrypt", row.encrypt.is_some()),
+                    ("allowInsecure", row.allow_insecure.is_some()),
                 ];
                 for (key, _) in given.into_iter().filter(|(_, given)| *given) {
                     let message = "goes with `bucket`; a folder has none";
@@ -127,6 +146,15 @@ impl Resolve<'_> {
                         let message = "is no address such as `https://s3.example.org` (without user \
                                        or password)";
                         return self.refuse(&field("endpoint"), message.to_owned());
+                    }
+                    if in_the_clear(endpoint) && row.allow_insecure != Some(true) {
+                        let message = format!(
+                            "`{}` goes over the network in the clear: backups are encrypted, but their \
+                             names and sizes are not, and somebody in between can withhold them; write \
+                             https://…, or `allowInsecure: true` beside it",
+                            endpoint.escape_debug()
+                        );
+                        return self.refuse(&field("endpoint"), message);
                     }
                 }
                 let prefix = row.prefix.clone().unwrap_or_default();

@@ -99,6 +99,28 @@ fn the_file() {
                 "prod/config.yaml:5:22: dataVolumes[2].path: `/b` is `A`'s, too",
             ],
         ),
+        (
+            Some(&format!(
+                "{GOOD}stores:\n  \
+                 - {{name: a, bucket: bbb, endpoint: \"http://s3.example.org\", credentials: /c}}\n  \
+                 - {{name: b, bucket: bbb, endpoint: \"http://[::1]:9000\", credentials: /c}}\n  \
+                 - {{name: c, bucket: bbb, endpoint: \"http://127.0.0.1:9000/\", credentials: /c}}\n  \
+                 - {{name: d, bucket: bbb, endpoint: \"http://x\", credentials: /c, allowInsecure: true}}\n  \
+                 - {{name: e, bucket: bbb, endpoint: \"http://localhost.example\", credentials: /c}}\n  \
+                 - {{name: f, path: /f, allowInsecure: true}}\n"
+            )),
+            &[
+                "prod/config.yaml:4:38: stores[0].endpoint: `http://s3.example.org` goes over the \
+                 network in the clear: backups are encrypted, but their names and sizes are not, and \
+                 somebody in between can withhold them; write https://…, or `allowInsecure: true` \
+                 beside it",
+                "prod/config.yaml:8:38: stores[4].endpoint: `http://localhost.example` goes over the \
+                 network in the clear: backups are encrypted, but their names and sizes are not, and \
+                 somebody in between can withhold them; write https://…, or `allowInsecure: true` \
+                 beside it",
+                "prod/config.yaml:9:40: stores[5].allowInsecure: goes with `bucket`; a folder has none",
+            ],
+        ),
     ] {
         assert_eq!(errors(text, &[]), expected);
     }
