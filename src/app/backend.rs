@@ -285,6 +285,12 @@ impl Backend for Daemon {
         self.hands(who, off, until, reason).await
     }
 
+    async fn rename_cost(&self, name: &DbName, to: &DbName) -> Result<String, Refusal> {
+        let row = self.row(name)?;
+        let cost = self.desk.rename_cost(&row, to).await;
+        cost.map_err(|why| Refusal::new(RefusalKind::Conflict, why))
+    }
+
     async fn thaw(&self, who: Who, store: &str, reason: String) -> Result<String, Refusal> {
         let thawed = self.desk.thaw(who, store, &reason).await;
         thawed.map_err(|why| Refusal::new(RefusalKind::Conflict, why))
@@ -363,8 +369,12 @@ impl Backend for Daemon {
     }
 
     async fn work(&self, name: &DbName, id: u64) -> Result<Option<WorkView>, Refusal> {
-        self.database(name)?;
-        Ok(self.desk.work(name, id))
+        // A rename is asked for under the old name, and ends when nobody has that any more.
+        let work = self.desk.work(name, id);
+        if work.is_none() {
+            self.database(name)?;
+        }
+        Ok(work)
     }
 
     async fn take_on(&self, who: Who, name: &DbName, ask: WorkAsk) -> Result<WorkView, Refusal> {

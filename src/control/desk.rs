@@ -4,10 +4,12 @@
 
 mod again;
 mod asked;
+mod copies;
 mod dumps;
 mod known;
 mod one;
 mod recover;
+mod rename;
 mod restore;
 mod retired;
 mod works;
@@ -27,6 +29,7 @@ use self::works::Works;
 use super::{Board, Intake, Queue};
 use crate::admin::{Ledger, NewEntry, Row};
 use crate::execute::backup::{Archive, Order};
+use crate::model::database::Source;
 use crate::model::view::{BackupView, Phase, WorkView};
 use crate::model::{
     Backup, BackupState, Change, Clock, Cost, Database, DbName, KeepRetired, Outcome, Timestamp,
@@ -49,6 +52,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 const TEST_AGAIN: TimeDelta = TimeDelta::minutes(30);
 /// Until a store, or what is left of a retired database, is tried again.
 const STORE_AGAIN: TimeDelta = TimeDelta::minutes(1);
+/// Until the end of a rename or a copy that was cut off is tried again.
+const END_AGAIN: TimeDelta = TimeDelta::seconds(10);
 /// Until a restore of lost data that failed is tried again, perhaps from an older backup.
 const RECOVER_AGAIN: TimeDelta = TimeDelta::seconds(30);
 
@@ -77,6 +82,9 @@ pub type Refused = String;
 
 /// What is due by itself.
 enum Due {
+    Rename(DbName, Source),
+    /// What is left of a copy that was cut off goes.
+    EndCopy,
     Recovery(Recovery),
     Backup(Work),
 }
@@ -84,6 +92,8 @@ enum Due {
 impl Due {
     fn what(&self) -> String {
         match self {
+            Due::EndCopy => "removal of a copy that was cut off".to_owned(),
+            Due::Rename(to, _) => format!("rename to {to}"),
             Due::Recovery(Recovery::Restore(id)) => format!("recovery from {id}"),
             Due::Recovery(Recovery::StartOver) => "recovery from the ledger".to_owned(),
             Due::Backup(Work::Take { kind, .. }) => format!("{} backup", kind.as_str()),
@@ -168,11 +178,7 @@ impl Desk {
             if self.works.busy(name) || row.restoring.is_some() {
                 continue;
             }
-            let due = match self.lost(row, now) {
-                Some(recovery) => Some(Due::Recovery(recovery)),
-                None => self.ask(row, now).map(Due::Backup),
-            };
-            let Some(due) = due else {
+            let Some(due) = self.due(row, now) else {
                 continue;
             };
             let (this, row) = (self.clone(), row.clone());
@@ -181,6 +187,15 @@ impl Desk {
                 self.spawn(name, begun.id, async move {
                     let _turn = turn;
                     match due {
+                        Due::Rename(to, source) => {
+                            let done = this.finish_rename(&row.database.name, &to, source).await;
+                            this.put_off(&row, END_AGAIN, done).await
+                        }
+                        Due::EndCopy => {
+                            let why = "the daemon ended while it was made".to_owned();
+                            let done = this.end_copy(&row.database, why).await;
+                            this.put_off(&row, END_AGAIN, done).await
+                        }
                         Due::Recovery(recovery) => {
                             let done = this.recover(&row, recovery).await;
                             this.put_off(&row, RECOVER_AGAIN, done).await
@@ -190,6 +205,22 @@ impl Desk {
                 });
             }
         }
+    }
+
+    /// What is due of a database by itself: what an earlier daemon had begun comes first, and until it
+    /// is over nothing else is.
+    fn due(&self, row: &Row, now: Timestamp) -> Option<Due> {
+        if let Some((to, source)) = &row.renaming {
+            let waits = self.waits(&row.database.name, now);
+            return (!waits).then(|| Due::Rename(to.clone(), source.clone()));
+        }
+        if row.copying.is_some() {
+            return (!self.waits(&row.database.name, now)).then_some(Due::EndCopy);
+        }
+        if let Some(recovery) = self.lost(row, now) {
+            return Some(Due::Recovery(recovery));
+        }
+        self.ask(row, now).map(Due::Backup)
     }
 
     /// The stores that a database is backed up to.

@@ -8,7 +8,7 @@ use crate::admin::book::Book;
 use crate::admin::bootstrap::bootstrap;
 use crate::admin::journal::{Head, Record};
 use crate::admin::tables::{self, Access, Tables, TablesError};
-use crate::model::Clock;
+use crate::model::{Clock, DbName};
 
 /// A connection to tables that entries can be brought into.
 #[async_trait]
@@ -29,7 +29,7 @@ pub trait Shelf: Send {
     async fn record(&mut self, seq: u64) -> Result<Option<String>, TablesError>;
 
     /// See [`Tables::carry_over`].
-    async fn carry_over(&mut self) -> Result<u64, TablesError>;
+    async fn carry_over(&mut self, left: &[DbName]) -> Result<u64, TablesError>;
 }
 
 /// Makes connections to the tables, with everything in place for entries.
@@ -71,8 +71,8 @@ impl Shelf for Tables {
         Tables::record(self, seq).await
     }
 
-    async fn carry_over(&mut self) -> Result<u64, TablesError> {
-        Tables::carry_over(self).await
+    async fn carry_over(&mut self, left: &[DbName]) -> Result<u64, TablesError> {
+        Tables::carry_over(self, left).await
     }
 }
 

@@ -4,6 +4,7 @@
 //! - here: connecting, making the tables, and how much of the ledger is in them;
 //! - `apply`: bringing entries in, by number, each once;
 //! - `proof`: whether they are as they were written;
+//! - `names`: rows that go with their name;
 //! - `mend`: harmed ones out of the way;
 //! - `witness`: what they prove of the ledger;
 //! - `edits`: what people wrote and nobody has answered;
@@ -19,6 +20,7 @@ mod edits;
 mod error;
 mod feed;
 mod mend;
+mod names;
 mod proof;
 mod witness;
 

@@ -23,14 +23,14 @@ impl Archive {
                 backup.verified = Some(now);
                 backup.error = None;
                 self.metrics
-                    .backup_verified(&backup.id.name, &backup.id.store, now);
+                    .backup_verified(&db.name, &backup.id.store, now);
                 let took = (now - begun).num_seconds();
                 format!("{} is proven in {took} s: {how}", backup.id)
             }
             Err(error) if error.is_damage() => return self.damaged(&backup, &error).await,
             Err(error) => {
                 self.metrics
-                    .backup_failed(&backup.id.name, &backup.id.store, error.word());
+                    .backup_failed(&db.name, &backup.id.store, error.word());
                 return Err(error);
             }
         };
@@ -66,7 +66,7 @@ impl Archive {
         }
         let server = self.server(db, recipe, &container)?;
         let store = self.store(&backup.id.store)?;
-        let meter = self.reading(&backup.id.name, "comparing it", &manifest);
+        let meter = self.reading(&db.name, "comparing it", &manifest);
         for file in manifest.files.iter().filter(|f| f.part.is_some()) {
             let stored = Stored {
                 store,
@@ -110,7 +110,7 @@ impl Archive {
             ..backup.clone()
         };
         self.metrics
-            .backup_failed(&backup.id.name, &backup.id.store, "drill");
+            .backup_failed(&self.owner(&backup), &backup.id.store, "drill");
         let message = format!(
             "{} cannot be restored: {why}; another one is taken",
             backup.id

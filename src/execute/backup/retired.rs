@@ -63,7 +63,7 @@ impl Archive {
         let manifest = self.manifest(backup).await?;
         let store = self.store(&backup.id.store)?;
         let prefix = self.prefix(backup);
-        let meter = self.reading(&backup.id.name, "reading it once more", &manifest);
+        let meter = self.reading(&self.owner(backup), "reading it once more", &manifest);
         for file in manifest.files.iter().filter(|f| f.part.is_some()) {
             let stored = Stored {
                 store,
