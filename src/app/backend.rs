@@ -352,10 +352,14 @@ impl Backend for Daemon {
         after_seq: u64,
         limit: usize,
     ) -> Result<Vec<Entry>, Refusal> {
+        let all = Query {
+            limit,
+            ..Query::default()
+        };
+        let of = |name| Query::of(&self.ledger.book(), name, limit);
         let query = Query {
             after: (after_seq > 0).then_some(after_seq),
-            name: name.cloned(),
-            limit,
+            ..name.map_or(all, of)
         };
         self.ledger.entries(&query).await.map_err(unavailable)
     }

@@ -5,6 +5,7 @@
 mod again;
 mod asked;
 mod copies;
+mod due;
 mod dumps;
 mod known;
 mod one;
@@ -29,7 +30,6 @@ use self::works::Works;
 use super::{Board, Intake, Queue};
 use crate::admin::{Ledger, NewEntry, Row};
 use crate::execute::backup::{Archive, Order};
-use crate::model::database::Source;
 use crate::model::view::{BackupView, Phase, WorkView};
 use crate::model::{
     Backup, BackupState, Change, Clock, Cost, Database, DbName, KeepRetired, Outcome, Timestamp,
@@ -37,7 +37,6 @@ use crate::model::{
 };
 use crate::plan::approval;
 use crate::plan::backups::{self, Known, Retirement, Work};
-use crate::plan::recovery::Recovery;
 use crate::plan::retention::Fate;
 
 /// How often it is asked what is due.
@@ -79,32 +78,6 @@ pub struct Desk {
 
 /// Why something is not begun; nothing was changed then.
 pub type Refused = String;
-
-/// What is due by itself.
-enum Due {
-    Rename(DbName, Source),
-    /// What is left of a copy that was cut off goes.
-    EndCopy,
-    Recovery(Recovery),
-    Backup(Work),
-}
-
-impl Due {
-    fn what(&self) -> String {
-        match self {
-            Due::EndCopy => "removal of a copy that was cut off".to_owned(),
-            Due::Rename(to, _) => format!("rename to {to}"),
-            Due::Recovery(Recovery::Restore(id)) => format!("recovery from {id}"),
-            Due::Recovery(Recovery::StartOver) => "recovery from the ledger".to_owned(),
-            Due::Backup(Work::Take { kind, .. }) => format!("{} backup", kind.as_str()),
-            Due::Backup(Work::Verify(id)) => format!("restore test of {id}"),
-            Due::Backup(Work::Prune(ids)) => format!("removal of {} backups", ids.len()),
-            Due::Backup(Work::Retire(_)) => "retirement".to_owned(),
-            Due::Backup(Work::SetTombstone | Work::TakeTombstone) => "tombstone".to_owned(),
-            Due::Backup(Work::Remove(_)) => "removal of its data".to_owned(),
-        }
-    }
-}
 
 impl Desk {
     /// A desk that lets so many works go on at once.
@@ -186,41 +159,10 @@ impl Desk {
             if let Some((begun, turn)) = self.works.begin(name, due.what(), now) {
                 self.spawn(name, begun.id, async move {
                     let _turn = turn;
-                    match due {
-                        Due::Rename(to, source) => {
-                            let done = this.finish_rename(&row.database.name, &to, source).await;
-                            this.put_off(&row, END_AGAIN, done).await
-                        }
-                        Due::EndCopy => {
-                            let why = "the daemon ended while it was made".to_owned();
-                            let done = this.end_copy(&row.database, why).await;
-                            this.put_off(&row, END_AGAIN, done).await
-                        }
-                        Due::Recovery(recovery) => {
-                            let done = this.recover(&row, recovery).await;
-                            this.put_off(&row, RECOVER_AGAIN, done).await
-                        }
-                        Due::Backup(work) => this.carry_out(row, work).await,
-                    }
+                    this.do_due(row, due).await
                 });
             }
         }
-    }
-
-    /// What is due of a database by itself: what an earlier daemon had begun comes first, and until it
-    /// is over nothing else is.
-    fn due(&self, row: &Row, now: Timestamp) -> Option<Due> {
-        if let Some((to, source)) = &row.renaming {
-            let waits = self.waits(&row.database.name, now);
-            return (!waits).then(|| Due::Rename(to.clone(), source.clone()));
-        }
-        if row.copying.is_some() {
-            return (!self.waits(&row.database.name, now)).then_some(Due::EndCopy);
-        }
-        if let Some(recovery) = self.lost(row, now) {
-            return Some(Due::Recovery(recovery));
-        }
-        self.ask(row, now).map(Due::Backup)
     }
 
     /// The stores that a database is backed up to.

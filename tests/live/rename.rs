@@ -6,7 +6,7 @@ use std::fs;
 use db4sci::model::view::{BackupView, Phase};
 use db4sci::model::{BackupState, Reason};
 
-use crate::host::{Host, LONG, SOON, eventually};
+use crate::host::{Host, LONG, Postgres, SOON, eventually};
 
 const ADMIN: &str = "mydb_admin";
 
@@ -19,7 +19,7 @@ fn insert(host: &Host, name: &str) {
     let spec = r#"{"engine":"Postgres","owner":"lab","contact":"lab@example.org","resources":{"memory":"192Mi"}}"#;
     let insert = format!("insert into state (name, spec) values ('{name}', '{spec}')");
     host.sql(ADMIN, &insert);
-    host.shows(name, LONG, "ready", |view| view.ready);
+    host.shows(name, LONG, "ready", |view| view.phase == Phase::Ready);
 }
 
 #[track_caller]
@@ -79,7 +79,11 @@ fn everything_goes_with_a_database_of_the_tables() {
         view.ready && host.run_of("genomics") != run
     });
 
-    let plan = host.ok(&["rename", "genomics", "gen-2", "--plan"]);
+    // The backup is proven first, by itself.
+    let plan = eventually(LONG, "nothing else is done", || {
+        let said = host.db4sci(&["rename", "genomics", "gen-2", "--plan"]);
+        (said.code == 0).then_some(said.out).ok_or(said.err)
+    });
     assert!(
         plan.contains("genomics  -> gen-2") && plan.contains("connection"),
         "{plan}"
@@ -247,4 +251,131 @@ fn what_cannot_be_renamed_is_told_why() {
     fs::rename(host.path("volume/lost"), host.path("volume/gen")).unwrap();
     host.ready(&["gen"]);
     assert_eq!(host.rows("gen"), [1]);
+}
+
+#[test]
+fn the_daemon_killed_at_any_step_finishes_it_or_goes_back() {
+    let mut host = Host::new();
+    host.start();
+    host.ready(&[ADMIN]);
+    insert(&host, "genomics");
+    host.write("genomics", 0);
+    let uid = host.view("genomics").unwrap().uid;
+    let neighbour = host.run_of(ADMIN);
+    let stages = [
+        "begun", "down", "removed", "data", "marker", "secrets", "config", "aside", "evidence",
+        "written",
+    ];
+    let names = ["genomics", "gen-2"];
+    for (n, stage) in stages.into_iter().enumerate() {
+        let (old, new) = (names[n % 2], names[(n + 1) % 2]);
+        host.stop();
+        host.start_with(&[("DB4SCI_FAILPOINT", &format!("rename.{stage}"))]);
+        host.ready(&[old, ADMIN]);
+        let said = host.db4sci(&["rename", old, new]);
+        assert_eq!(said.code, 1, "{stage}: {}", said.all());
+        host.wait_killed();
+        let up = host.containers();
+        assert!(
+            up.iter().filter(|c| c.status() == "running").count() <= 2,
+            "{stage}"
+        );
+        host.start();
+        host.shows(new, LONG, stage, |view| view.phase == Phase::Ready);
+        went_over(&host, old, new);
+        assert_eq!(host.view(new).unwrap().uid, uid, "{stage}");
+        let kept: Vec<u32> = (0..=n as u32).collect();
+        assert_eq!(host.rows(new), kept, "{stage}");
+        host.write(new, n as u32 + 1);
+        assert_eq!(host.containers().len(), 2, "{stage}");
+    }
+
+    // Something is in the way when the next daemon wants to finish it: it goes back.
+    host.stop();
+    host.start_with(&[("DB4SCI_FAILPOINT", "rename.secrets")]);
+    host.ready(&["genomics", ADMIN]);
+    host.db4sci(&["rename", "genomics", "gen-2"]);
+    host.wait_killed();
+    fs::create_dir(host.path("state/config/gen-2")).unwrap();
+    host.start();
+    host.shows("genomics", LONG, "back", |view| view.phase == Phase::Ready);
+    assert!(host.view("gen-2").is_none());
+    assert_eq!(host.rows("genomics").len(), stages.len() + 1);
+    let told = host.told_events("genomics");
+    assert!(told.contains("keeps its name"), "{told}");
+    fs::remove_dir(host.path("state/config/gen-2")).unwrap();
+    host.ok(&["rename", "genomics", "gen-2"]);
+    went_over(&host, "genomics", "gen-2");
+    assert_eq!(host.run_of(ADMIN), neighbour);
+}
+
+#[test]
+fn a_file_says_the_new_name_first_and_its_spec_goes_over() {
+    let mut host = Host::new();
+    host.spec("genomics", Postgres, &[]);
+    host.start();
+    host.ready(&["genomics", ADMIN]);
+    host.write("genomics", 1);
+    let uid = host.view("genomics").unwrap().uid;
+    refused(
+        &host,
+        &["rename", "genomics", "gen"],
+        &["genomics.yaml", "name: gen"],
+    );
+
+    // Another name in the same file.
+    let run = host.run_of("genomics");
+    let path = host.path("desired-state/genomics.yaml");
+    let text = fs::read_to_string(&path).unwrap();
+    host.spec_text("genomics", &text.replace("name: genomics", "name: gen"));
+    let hint = host.told("genomics", Reason::Renamed, SOON);
+    assert!(hint.contains("db4sci rename genomics gen"), "{hint}");
+    assert!(host.view("gen").is_none());
+    assert_eq!(host.run_of("genomics"), run);
+    refused(&host, &["rename", "genomics", "other"], &["says `gen`"]);
+    let said = host.ok(&["rename", "genomics", "gen"]);
+    assert!(said.contains("account: {user: genomics}"), "{said}");
+    went_over(&host, "genomics", "gen");
+    let view = host.view("gen").unwrap();
+    assert_eq!(
+        (view.uid, view.source.as_str()),
+        (uid, "file:genomics.yaml")
+    );
+    assert!(view.held.is_empty(), "{view:?}");
+    assert_eq!(host.rows("gen"), [1]);
+
+    // The file goes on to say what is wanted, and may say what the names inside are.
+    let text = fs::read_to_string(&path).unwrap();
+    let more = "  database: genomics\n  account: {user: genomics}\n  description: read again\n";
+    host.spec_text("genomics", &format!("{text}{more}"));
+    host.shows("gen", LONG, "the new spec", |view| {
+        view.generation > 2 && view.observed_generation == view.generation && view.ready
+    });
+
+    // Another name and another path at once, as `git mv` and an editor do.
+    let text = fs::read_to_string(&path).unwrap();
+    fs::remove_file(&path).unwrap();
+    host.spec_text(
+        "transcripts",
+        &text.replace("name: gen\n", "name: transcripts\n"),
+    );
+    host.told("gen", Reason::Renamed, SOON);
+    assert!(host.view("transcripts").is_none());
+    let said = host.ok(&["rename", "gen", "transcripts"]);
+    assert!(!said.contains("account:"), "{said}");
+    went_over(&host, "gen", "transcripts");
+    let view = host.view("transcripts").unwrap();
+    assert_eq!(
+        (view.uid, view.source.as_str()),
+        (uid, "file:transcripts.yaml")
+    );
+    assert_eq!(host.rows("transcripts"), [1]);
+
+    // A new daemon reads the same, and finds nothing to do.
+    let run = host.run_of("transcripts");
+    host.stop();
+    host.start();
+    host.ready(&["transcripts", ADMIN]);
+    assert_eq!(host.run_of("transcripts"), run);
+    assert_eq!(host.containers().len(), 2);
 }

@@ -272,3 +272,6 @@ fn no_data(reason: Reason) -> bool {
         Reason::DataLost | Reason::DataForeign | Reason::DataUnmounted | Reason::DataBusy
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -181,7 +181,7 @@ impl Desk {
     /// Takes back what was moved; what came of it, for people.
     async fn go_back(&self, db: &Database, renamed: &Database, error: String) -> String {
         let name = &db.name;
-        if let Err(why) = self.archive.move_folders(renamed, db).await {
+        if let Err(why) = self.archive.move_back(renamed, db).await {
             return format!(
                 "{error}; and its folders could not be moved back: {why}. {name} stays down, and it is \
                  tried again"

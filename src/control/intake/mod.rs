@@ -137,7 +137,12 @@ impl Intake {
             .rows()
             .map(|(name, row)| (name.clone(), row.database.source.clone()))
             .collect();
-        let merged = merge(&seen, &self.folder, &sources);
+        let given = book
+            .rows()
+            .map(|(name, row)| (name.clone(), row.database.given.clone()))
+            .collect();
+        let mut merged = merge(&seen, &self.folder, &sources);
+        merged.hold_moved(&given);
         let mut problems = merged.problems.clone();
         match self.rules() {
             Ok(mut rules) => {

@@ -81,10 +81,35 @@ impl Archive {
         Ok(())
     }
 
+    /// Moves its folders back to the places of its name. Secret files and configuration that cannot be
+    /// moved are made anew before the next start.
+    ///
+    /// # Errors
+    /// When data or marker cannot be moved; it may be repeated.
+    pub async fn move_back(&self, renamed: &Database, db: &Database) -> Result<(), BackupError> {
+        for which in NamedFolder::ALL {
+            let moved = self.dirs.move_folder(&self.site, renamed, db, which).await;
+            match (which, moved) {
+                (_, Ok(())) => {}
+                (NamedFolder::Data | NamedFolder::Marker, Err(error)) => {
+                    return Err(tool("move its folders back", error.to_string()));
+                }
+                (
+                    NamedFolder::Secrets
+                    | NamedFolder::Config
+                    | NamedFolder::Aside
+                    | NamedFolder::Evidence,
+                    Err(error),
+                ) => tracing::warn!(name = %db.name, %error, "a folder stays where it is"),
+            }
+        }
+        Ok(())
+    }
+
     /// Moves its folders to the places of another name; what is there already stays.
     ///
     /// # Errors
-    /// What is in the way; it may be repeated, and taken back by the same call the other way round.
+    /// What is in the way; it may be repeated, and taken back.
     pub async fn move_folders(&self, from: &Database, to: &Database) -> Result<(), BackupError> {
         for which in NamedFolder::ALL {
             let moved = self.dirs.move_folder(&self.site, from, to, which).await;

@@ -5,12 +5,13 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::durable::{at, sync_folder};
+use super::durable::{at, read_small, sync_folder};
 use super::look::{is_folder, marker};
 use super::place::{ASIDE, hold, own};
 use super::remove::set_aside;
 use super::volume::{self, MARKERS, Volume};
-use crate::model::{Database, Site};
+use crate::model::guard::INNER_UID;
+use crate::model::{Database, Site, Uid};
 use crate::runtime::{DirError, NamedFolder};
 
 /// Moves one of a database's folders from the place of its old name to that of its new one.
@@ -49,6 +50,17 @@ pub(super) fn rename(
             )));
         }
     };
+    // Somebody made the old place anew meanwhile: what is ours is where it should be.
+    let there = match which {
+        NamedFolder::Data => inner(to) == Some(to.uid),
+        NamedFolder::Marker => new.is_some(),
+        NamedFolder::Secrets | NamedFolder::Config | NamedFolder::Aside | NamedFolder::Evidence => {
+            false
+        }
+    };
+    if there {
+        return Ok(());
+    }
     match which {
         NamedFolder::Data => shift(&from.data_dir(), &to.data_dir()),
         NamedFolder::Marker => shift(&from.marker_dir(), &to.marker_dir()),
@@ -57,6 +69,13 @@ pub(super) fn rename(
         NamedFolder::Aside => asides(from, to),
         NamedFolder::Evidence => evidence(site, from, to),
     }
+}
+
+/// The uid inside the data, if it can be read.
+fn inner(db: &Database) -> Option<Uid> {
+    let (first, _) = db.data_mounts().next()?;
+    let text = read_small(&first.join(INNER_UID)).ok()??;
+    text.trim().parse().ok()
 }
 
 /// One rename, on the disk when this returns.

@@ -1,6 +1,5 @@
 //! `DataDirs` for the simulated host, by the rules of the real one.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -15,7 +14,7 @@ use crate::model::{
 };
 use crate::runtime::{DataDirs, DirError, NamedFolder};
 
-type Answer<T> = Result<T, DirError>;
+pub(super) type Answer<T> = Result<T, DirError>;
 
 #[async_trait]
 impl DataDirs for World {
@@ -212,7 +211,7 @@ impl State {
     }
 
     /// What lies there, known for sure.
-    fn known(&self, db: &Database) -> Answer<Option<DataSeen>> {
+    pub(super) fn known(&self, db: &Database) -> Answer<Option<DataSeen>> {
         match self.look_at(db) {
             Seen::Absent => Ok(None),
             Seen::Present(seen) => Ok(Some(seen)),
@@ -220,7 +219,7 @@ impl State {
         }
     }
 
-    fn writable(&self, db: &Database) -> Answer<()> {
+    pub(super) fn writable(&self, db: &Database) -> Answer<()> {
         if self.disk.full {
             return Err(DirError::DiskFull(db.data_dir().display().to_string()));
         }
@@ -331,55 +330,8 @@ impl State {
         Ok(())
     }
 
-    fn rename(
-        &mut self,
-        site: &Site,
-        from: &Database,
-        to: &Database,
-        which: NamedFolder,
-    ) -> Answer<()> {
-        self.writable(from)?;
-        let markers = [from, to].map(|db| self.known(db).map(|s| s.and_then(|s| s.marker)));
-        let mut ours = false;
-        for (db, marker) in [from, to].into_iter().zip(markers) {
-            match marker? {
-                Some(marker) if marker.uid != from.uid => {
-                    return refused("marked as the place of another database".to_owned());
-                }
-                Some(_) => {
-                    ours = true;
-                    self.unlocked(db)?;
-                }
-                None => {}
-            }
-        }
-        if !ours {
-            return refused("no marker says whose it is".to_owned());
-        }
-        let disk = &mut self.disk;
-        let done = match which {
-            NamedFolder::Data => shift(&mut disk.dirs, from.data_dir(), to.data_dir()),
-            NamedFolder::Marker => shift(&mut disk.markers, from.marker_dir(), to.marker_dir()),
-            NamedFolder::Secrets => {
-                let (old, new) = (site.secrets_dir(&from.name), site.secrets_dir(&to.name));
-                shift_plain(&mut disk.plain, &old, &new);
-                shift(&mut disk.secrets, old, new)
-            }
-            NamedFolder::Config => {
-                let (old, new) = (site.config_dir(&from.name), site.config_dir(&to.name));
-                shift_plain(&mut disk.plain, &old, &new);
-                shift(&mut disk.applied, old, new)
-            }
-            // Nobody asks the simulated host for these.
-            NamedFolder::Aside | NamedFolder::Evidence => Ok(()),
-        };
-        self.journal
-            .push(format!("rename {} of {}", which.as_str(), from.name));
-        done
-    }
-
     /// No server runs on the data.
-    fn unlocked(&self, db: &Database) -> Answer<()> {
+    pub(super) fn unlocked(&self, db: &Database) -> Answer<()> {
         let lock = self.disk.markers.get(&db.marker_dir()).map(|m| m.inode);
         let mut servers = self.containers.values().filter_map(|c| c.server());
         if lock.is_some() && servers.any(|s| s.lock == lock) {
@@ -433,28 +385,6 @@ impl State {
     }
 }
 
-fn shift<T>(of: &mut BTreeMap<PathBuf, T>, from: PathBuf, to: PathBuf) -> Answer<()> {
-    if of.contains_key(&from) && of.contains_key(&to) {
-        return refused(format!("{} is in the way", to.display()));
-    }
-    if let Some(moved) = of.remove(&from) {
-        of.insert(to, moved);
-    }
-    Ok(())
-}
-
-fn shift_plain(plain: &mut BTreeSet<PathBuf>, from: &Path, to: &Path) {
-    let (moved, stay): (BTreeSet<_>, BTreeSet<_>) = std::mem::take(plain)
-        .into_iter()
-        .partition(|path| path.starts_with(from));
-    *plain = stay;
-    for path in moved {
-        if let Ok(below) = path.strip_prefix(from) {
-            plain.insert(to.join(below));
-        }
-    }
-}
-
-fn refused<T>(why: String) -> Answer<T> {
+pub(super) fn refused<T>(why: String) -> Answer<T> {
     Err(DirError::Refused(format!("{why}; nothing was changed")))
 }
