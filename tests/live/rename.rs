@@ -160,6 +160,8 @@ fn everything_goes_with_a_database_of_the_tables() {
     });
     assert_eq!(backups(&host, "gen-2").len(), listed.len());
     assert_eq!(host.run_of(ADMIN), neighbour);
+    let admin = host.told_events(ADMIN);
+    assert!(!admin.contains("made again from the ledger"), "{admin}");
 
     // The old name is free, for a database of its own.
     insert(&host, "genomics");

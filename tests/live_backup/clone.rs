@@ -1,10 +1,10 @@
-//! A clone has its data and passwords of its own; one whose daemon dies is finished, or gone with its name
+//! What goes by a database's name: backups of a renamed one come back to an empty machine. A clone has its data and passwords of its own; one whose daemon dies is finished, or gone with its name
 //! free.
 
 use db4sci::model::view::Phase;
 
 use crate::host::{Host, LONG, Postgres, SOON, eventually};
-use crate::recovery::ADMIN;
+use crate::recovery::{ADMIN, lose, shipped};
 use crate::{backups, nothing_is_left, take, verify};
 
 #[track_caller]
@@ -129,4 +129,51 @@ fn a_clone_whose_daemon_dies_is_finished_or_gone_and_its_name_is_free() {
     assert_eq!(host.rows("copy"), [1]);
     assert_eq!(host.run_of("genomics"), run);
     nothing_is_left(&host);
+}
+
+#[test]
+fn a_renamed_database_comes_back_to_an_empty_machine() {
+    let mut host = Host::new();
+    host.set("DB4SCI_SHIP_JOURNAL", "1s");
+    host.spec("genomics", Postgres, &["backup: {schedule: Never}"]);
+    host.start();
+    host.ready(&["genomics", ADMIN]);
+    host.write("genomics", 1);
+    let uid = host.view("genomics").unwrap().uid;
+    let old = take(&host, "genomics");
+    take(&host, ADMIN);
+    let keys = host.path("keys-copied");
+    host.ok(&["key", "export", &keys.display().to_string()]);
+    let path = host.path("desired-state/genomics.yaml");
+    let text = std::fs::read_to_string(path).unwrap();
+    host.spec_text("genomics", &text.replace("name: genomics", "name: gen-2"));
+    eventually(LONG, "it is renamed", || {
+        let said = host.db4sci(&["rename", "genomics", "gen-2"]);
+        (said.code == 0).then_some(()).ok_or(said.err)
+    });
+    shipped(&host);
+    host.stop();
+    let offline = host.ok(&["backup", "list", "gen-2", "-o", "name"]);
+    assert!(offline.contains(&old.id.to_string()), "{offline}");
+    host.start();
+    host.ready(&["gen-2", ADMIN]);
+    lose(&mut host);
+    let copied = std::process::Command::new("cp")
+        .arg("-a")
+        .args([&keys, &host.path("state/keys")])
+        .status();
+    assert!(copied.unwrap().success());
+    let said = host.ok(&["recover"]);
+    assert!(said.contains("gen-2"), "{said}");
+    host.start();
+    host.ready(&["gen-2", ADMIN]);
+    assert_eq!(host.rows("gen-2"), [1]);
+    assert_eq!(host.view("gen-2").unwrap().uid, uid);
+    assert!(host.view("genomics").is_none());
+    let listed = backups(&host, "gen-2");
+    assert!(listed.iter().any(|b| b.id == old.id), "{listed:?}");
+    eventually(LONG, "nothing is frozen", || {
+        let status = host.db4sci(&["status"]).all();
+        (!status.contains("frozen")).then_some(()).ok_or(status)
+    });
 }

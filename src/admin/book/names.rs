@@ -7,7 +7,7 @@ use super::{Book, NewEntry, Row};
 use crate::model::database::Source;
 use crate::model::{
     Away, Backup, BackupId, BackupState, Database, DbName, End, Entry, Outcome, OverrideState,
-    Reason, Tombstone, Uid, WantedState,
+    Tombstone, Uid, WantedState,
 };
 
 impl Book {
@@ -233,7 +233,7 @@ impl Row {
                 "`{name}` is quarantined ({why}); mend that, then: db4sci release {name} --reason TEXT"
             ));
         }
-        if let Some(reason) = self.reason.filter(|reason| no_data(*reason)) {
+        if let Some(reason) = self.reason.filter(|reason| reason.no_data()) {
             return Some(format!(
                 "`{name}` is held ({}), so its data is not known to be whole; see: db4sci describe {name}",
                 reason.as_str()
@@ -263,14 +263,6 @@ impl Row {
             format!("the passwords of `{name}` are being changed; try again when that is over")
         })
     }
-}
-
-/// Whether a reason says that its data is gone, not its own, or cannot be seen.
-fn no_data(reason: Reason) -> bool {
-    matches!(
-        reason,
-        Reason::DataLost | Reason::DataForeign | Reason::DataUnmounted | Reason::DataBusy
-    )
 }
 
 #[cfg(test)]

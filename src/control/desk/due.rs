@@ -38,6 +38,10 @@ impl Desk {
     /// What is due of a database by itself: what an earlier daemon had begun comes first, and until it
     /// is over nothing else is.
     pub(super) fn due(&self, row: &Row, now: Timestamp) -> Option<Due> {
+        let begun = row.renaming.is_some() || row.copying.is_some();
+        if begun && row.host.is_some() {
+            return None;
+        }
         if let Some((to, source)) = &row.renaming {
             let waits = self.waits(&row.database.name, now);
             return (!waits).then(|| Due::Rename(to.clone(), source.clone()));

@@ -6,7 +6,7 @@ use super::{Desk, Refused};
 use crate::admin::{NewEntry, Row};
 use crate::execute::failpoint::failpoint;
 use crate::model::database::Source;
-use crate::model::{Change, Cost, Database, DbName, Outcome, Reason, WantedState};
+use crate::model::{Change, Cost, Database, DbName, Outcome, WantedState};
 use crate::plan::render;
 use crate::specs;
 
@@ -72,12 +72,7 @@ impl Desk {
     fn without_data(&self, name: &DbName) -> Option<String> {
         let view = self.board.view(name)?;
         let mut held = view.held.iter();
-        let lost = held.find(|held| match held.reason {
-            Reason::DataLost | Reason::DataForeign | Reason::DataUnmounted | Reason::DataBusy => {
-                true
-            }
-            _ => false,
-        });
+        let lost = held.find(|held| held.reason.no_data());
         lost.map(|held| held.message.clone())
     }
 
@@ -163,7 +158,10 @@ impl Desk {
         if row.wanted() != WantedState::Running {
             return Ok(format!("{name} is {to} now, and down as it was{hint}"));
         }
-        if !self.until_ready(to).await {
+        let ready = self.until_ready(to).await;
+        // How long it was away is in the ledger now, and is shown by the next look.
+        self.queue.add(to);
+        if !ready {
             return Err(format!(
                 "{name} is {to} now, and its server does not answer yet; see: db4sci describe {to}"
             ));

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use super::*;
 use crate::admin::testing::{admitted, book, database, entry, instant, name, new};
 use crate::model::view::Phase;
-use crate::model::{BackupKind, Change, Override, Slot, Who};
+use crate::model::{BackupKind, Change, Override, Reason, Slot, Who};
 
 fn uid() -> Uid {
     database("genomics", 32011).uid
