@@ -10,6 +10,7 @@
 //! what should run and what to do about it is for `specs` and `plan`.
 
 pub mod applier;
+pub mod audit;
 pub mod authority;
 pub mod book;
 pub mod bootstrap;

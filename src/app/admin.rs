@@ -37,7 +37,7 @@ pub(super) struct Logins {
 }
 
 impl Logins {
-    fn access(&self) -> Option<Access> {
+    pub(super) fn access(&self) -> Option<Access> {
         let db = self.database()?;
         let recipe = engine::recipe(db.engine);
         let superuser_password = self.secret(&db, ADMIN_SECRET)?;
@@ -78,7 +78,7 @@ impl Admin {
         let logins = self.logins.clone();
         let reach = MydbAdmin::new(self.clock.clone(), move || logins.access());
         let applier = Applier::spawn(self.ledger.clone(), reach);
-        let board = self.board.clone();
+        let (board, ledger) = (self.board.clone(), self.ledger.clone());
         let mut status = applier.watch();
         let follow_status = async move {
             loop {
@@ -88,6 +88,7 @@ impl Admin {
                     Doing::Starting | Doing::Following | Doing::Waiting { .. } => None,
                 };
                 board.tables(now.behind, harm);
+                board.log_harms(ledger.book().log_harms().len() as u64);
                 if status.changed().await.is_err() {
                     return;
                 }

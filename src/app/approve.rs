@@ -35,7 +35,7 @@ impl Daemon {
                 who: who.clone(),
                 name: Some(one.view.name.clone()),
                 outcome: Outcome::Done,
-                message: format!("approved: {}{}", line(one), because(&reason)),
+                message: format!("approved: {}{}", one.line(), because(&reason)),
                 change: Change::Approved {
                     uid: one.view.uid,
                     hash: one.hash(),
@@ -46,7 +46,7 @@ impl Daemon {
         for one in &named {
             self.queue.add(&one.view.name);
         }
-        let lines: Vec<String> = named.iter().map(line).collect();
+        let lines: Vec<String> = named.iter().map(Waiting::line).collect();
         Ok(format!(
             "approved, and begun as soon as may be: {}",
             lines.join("; ")
@@ -96,14 +96,4 @@ impl Daemon {
         }
         Ok(message)
     }
-}
-
-/// `genomics 1a2b3c4d (restart: …)`.
-fn line(one: &Waiting<'_>) -> String {
-    format!(
-        "{} {} ({})",
-        one.view.name,
-        one.hash(),
-        one.lane.why.join(", ")
-    )
 }

@@ -46,12 +46,15 @@ pub(super) fn archive(settings: &Settings, parts: Parts) -> Result<Archive, Stri
     } = parts;
     if identity_at(&settings.state_dir)?.is_none() {
         let book = ledger.book();
-        let mut all = book.rows().flat_map(|(_, row)| row.backups.values());
-        if all.any(|backup| backup.state.good()) {
-            tracing::error!(
-                "the key of the backups is gone, and another one is made; put the old one into \
-                 keys/ under another name that ends in .agekey"
-            );
+        let all = book.rows().flat_map(|(_, row)| row.backups.values());
+        let stored = all.filter(|backup| backup.state.good()).count();
+        if stored > 0 {
+            return Err(format!(
+                "{}: the key of the backups is gone, and {stored} backups are sealed with it; nothing was \
+                 started and no other key was made. Put it back from your copy, or see \
+                 docs/runbooks/lost-key.md",
+                key_file(&settings.state_dir).display()
+            ));
         }
     }
     let identity = identity(&settings.state_dir)?;
@@ -208,9 +211,9 @@ fn others(state_dir: &Path) -> Result<Vec<Identity>, String> {
     Ok(found)
 }
 
-/// The instance's key, made where there is none. A key that is there and cannot be read is never
+/// The instance's key, made where there is none: whether that was lost is the caller's to ask. A key that is there and cannot be read is never
 /// replaced: backups that only it reads would be lost.
-fn identity(state_dir: &Path) -> Result<Identity, String> {
+pub(super) fn identity(state_dir: &Path) -> Result<Identity, String> {
     if let Some(identity) = identity_at(state_dir)? {
         return Ok(identity);
     }

@@ -15,6 +15,7 @@ use crate::http::backend::{
 use crate::http::document::Document;
 use crate::http::peer::Caller;
 use crate::http::refusal::{Refusal, RefusalKind};
+use crate::model::audit::AuditView;
 use crate::model::view::{BackupView, Snapshot, WorkAsk, WorkView};
 use crate::model::{
     BackupId, Change, Class, Clock, Database, DbName, Entry, OverrideState, Problem, Site,
@@ -323,6 +324,14 @@ impl Backend for Daemon {
         self.new_passwords(caller, name, which, reason).await
     }
 
+    async fn audit(&self) -> AuditView {
+        self.compare_log().await
+    }
+
+    async fn acknowledge(&self, caller: &Caller, reason: String) -> Result<String, Refusal> {
+        self.acknowledge_audit(caller, reason).await
+    }
+
     async fn renew_keys(&self, caller: &Caller) -> Result<String, Refusal> {
         self.new_key(caller).await
     }
@@ -397,7 +406,9 @@ impl Backend for Daemon {
 
     fn metrics(&self) -> String {
         self.metrics.queue_depth(self.queue.depth());
-        self.metrics.journal_entries(self.ledger.book().head().seq);
+        let book = self.ledger.book();
+        self.metrics.journal_entries(book.head().seq);
+        self.metrics.log_harms(book.log_harms().len() as u64);
         self.metrics.observe(&self.board.watch().borrow());
         self.metrics.render()
     }

@@ -43,6 +43,7 @@ pub(super) async fn run(settings: Settings) -> Result<(), String> {
         history::refuse_history(&settings).await?;
     }
     let vault = Arc::new(open_vault(&settings.state_dir, &ledger)?);
+    ledger.seal_with(vault.sealer());
     let opened = authority::open(&settings, &site.instance, clock.now())?;
     if let Some(made) = &opened.made {
         note(&ledger, made).await;
@@ -125,6 +126,14 @@ pub(super) async fn open_ledger(folder: &Path, clock: Arc<dyn Clock>) -> Result<
     let (ledger, report) = Ledger::open(storage, clock).await.map_err(|e| chain(&e))?;
     tell_torn(&report);
     Ok(ledger)
+}
+
+/// Seals what is written while there is no vault, with the keys that are there.
+pub(super) fn seal(settings: &Settings, ledger: &Ledger) -> Result<(), String> {
+    let books = ledger.clone();
+    let vault = Vault::read_only(&home::keys(&settings.state_dir), move || books.book());
+    ledger.seal_with(vault.map_err(|e| e.to_string())?.sealer());
+    Ok(())
 }
 
 pub(super) fn tell_torn(report: &OpenReport) {

@@ -93,7 +93,8 @@ pub(super) fn export(settings: &Settings, to: &Path) -> Result<Vec<String>, Stri
     Ok(done)
 }
 
-/// A new key while the daemon is stopped. What a lost key sealed is taken from `secrets/`.
+/// A new key while the daemon is stopped. What a lost key sealed is taken from `secrets/`. A lost key
+/// of the backups is replaced, too.
 pub(super) async fn renew(settings: &Settings) -> Result<String, String> {
     let holder = format!("db4sci key renew, process {}", std::process::id());
     let _lock = lock::take(&settings.state_dir, &holder)?;
@@ -103,6 +104,7 @@ pub(super) async fn renew(settings: &Settings) -> Result<String, String> {
     let books = ledger.clone();
     let folder = home::keys(&settings.state_dir);
     let vault = Vault::read_only(&folder, move || books.book()).map_err(|e| e.to_string())?;
+    ledger.seal_with(vault.sealer());
     let renewed = vault.renew(&Who::Daemon, |db, file| lies(&site, &db.name, file));
     let (key, entries) = renewed.map_err(|e| format!("{e}. No key was made"))?;
     let count = entries.len();
@@ -110,8 +112,16 @@ pub(super) async fn renew(settings: &Settings) -> Result<String, String> {
         let written = ledger.append_all(entries).await;
         written.map_err(|e| daemon::chain(&e))?;
     }
+    let backups = match archive::identity_at(&settings.state_dir)? {
+        Some(_) => String::new(),
+        None => format!(
+            "; backups are sealed with {} from now on, and the lost key is still what opens those of \
+             before",
+            archive::identity(&settings.state_dir)?.recipient()
+        ),
+    };
     Ok(format!(
-        "key {key} seals from now on, the secrets of {count} databases too; keep a copy of it \
+        "key {key} seals from now on, the secrets of {count} databases too{backups}; keep a copy \
          elsewhere: db4sci key export FOLDER"
     ))
 }

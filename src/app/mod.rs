@@ -3,6 +3,7 @@
 mod admin;
 mod approve;
 mod archive;
+mod audit;
 mod authority;
 mod backend;
 mod bundles;

@@ -120,6 +120,7 @@ async fn bring(
     }
     // All of it is in the ledger before that is this host's: killed in between, nothing was done.
     let ledger = daemon::open_ledger(coming, Arc::new(SystemClock)).await?;
+    daemon::seal(settings, &ledger)?;
     let retired = retired_again(&book, &tombstones);
     note(&ledger, &recovered, &book, backups, retired, &args.only).await?;
     failpoint("recover.noted");

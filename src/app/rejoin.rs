@@ -6,8 +6,9 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use crate::admin::audit::Believed;
 use crate::admin::journal::{FILE_NAME, read_line};
-use crate::admin::{Book, read_offline};
+use crate::admin::{Book, Keyring, read_offline};
 use crate::execute::backup::{fetch_ledger, fetch_segment};
 use crate::model::{Link, Segment, Timestamp};
 use crate::plan::shipping;
@@ -43,6 +44,7 @@ pub(super) async fn ledger(
     coming: &Path,
 ) -> Result<Rejoined, String> {
     let identities = archive::identities(&settings.state_dir)?;
+    let ring = Keyring::read(&home::keys(&settings.state_dir)).map_err(|e| e.to_string())?;
     let mut admins: Vec<&Place> = all
         .places
         .iter()
@@ -52,9 +54,10 @@ pub(super) async fn ledger(
     let mut problems = Vec::new();
     let mut copy = None;
     for place in admins {
-        match copied(stores, place, identities.clone(), coming).await {
+        let mut believed = Believed::with(ring.clone());
+        match copied(stores, place, identities.clone(), coming, &mut believed).await {
             Ok(found) => {
-                copy = Some(found);
+                copy = Some((found, believed));
                 break;
             }
             Err(why) => problems.push(format!(
@@ -63,17 +66,19 @@ pub(super) async fn ledger(
             )),
         }
     }
-    let (book, from, copied_at) = match copy {
-        Some((book, from, at)) => (book, from, Some(at)),
+    let (book, from, copied_at, believed) = match copy {
+        Some(((book, from, at), believed)) => (book, from, Some(at), believed),
         None => {
             // What a copy left that broke off is no part of it.
             fresh(coming)?;
-            (Book::new(), "no backup of mydb_admin".to_owned(), None)
+            let from = "no backup of mydb_admin".to_owned();
+            (Book::new(), from, None, Believed::with(ring))
         }
     };
     let before = book.head().seq;
     let mut joining = Joining {
         book,
+        believed,
         upto: None,
         shipped_at: None,
     };
@@ -103,6 +108,7 @@ async fn copied(
     place: &Place,
     identities: Vec<Identity>,
     coming: &Path,
+    believed: &mut Believed,
 ) -> Result<(Book, String, Timestamp), String> {
     let store = &stores[&place.store];
     let manifest = manifest(store, &place.prefix).await?;
@@ -110,6 +116,7 @@ async fn copied(
     let fetched = fetch_ledger(store, &place.prefix, &manifest, identities, file);
     fetched.await.map_err(|e| e.to_string())?;
     let (book, _) = read_offline(coming, 0).map_err(|e| daemon::chain(&e))?;
+    believed.judge_file(&coming.join(FILE_NAME))?;
     let id = manifest.id(&place.store).to_string();
     Ok((book, id, manifest.started))
 }
@@ -129,6 +136,8 @@ fn fresh(coming: &Path) -> Result<File, String> {
 /// A ledger that pieces are joined to.
 struct Joining {
     book: Book,
+    /// Whose entries they are.
+    believed: Believed,
     /// When its last entry from a piece was accepted.
     upto: Option<Timestamp>,
     /// When the last piece that was joined had been written.
@@ -166,7 +175,7 @@ impl Joining {
             let store = &stores[&piece.store];
             let fetched = fetch_segment(store, &piece.key, identities.to_vec()).await;
             let read = fetched.map_err(|e| e.to_string()).and_then(|lines| {
-                let longer = longer(&self.book, &lines, &next);
+                let longer = longer(&self.book, &lines, &next, &mut self.believed);
                 longer.map_err(|why| format!("{}: {}: {why}", store.place(), piece.key))
             });
             match read {
@@ -216,7 +225,12 @@ struct Longer {
 }
 
 /// A ledger with the lines of a piece, as far as it does not have them.
-fn longer(book: &Book, lines: &[u8], segment: &Segment) -> Result<Longer, String> {
+fn longer(
+    book: &Book,
+    lines: &[u8],
+    segment: &Segment,
+    believed: &mut Believed,
+) -> Result<Longer, String> {
     let mut longer = book.clone();
     let mut added = Vec::new();
     let mut upto = None;
@@ -231,6 +245,7 @@ fn longer(book: &Book, lines: &[u8], segment: &Segment) -> Result<Longer, String
         if seq != head.seq + 1 || record.prev != head.hash {
             return Err(format!("entry {seq} does not follow entry {}", head.seq));
         }
+        believed.judge(line)?;
         longer.apply(&record.entry)?;
         longer.seal(record.head());
         added.extend_from_slice(line);

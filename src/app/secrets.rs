@@ -206,11 +206,17 @@ impl Daemon {
         matches!(tokio::time::timeout(WAIT, done).await, Ok(Ok(_)))
     }
 
-    pub(super) async fn new_key(&self, caller: &Caller) -> Result<String, Refusal> {
-        if !caller.root && !caller.is_one_of(&self.admins).await {
-            let message = format!("{} is no admin; nothing was changed", caller.user);
-            return Err(Refusal::new(RefusalKind::Forbidden, message));
+    /// Refuses whoever is no admin of this host.
+    pub(super) async fn admin_only(&self, caller: &Caller) -> Result<(), Refusal> {
+        if caller.root || caller.is_one_of(&self.admins).await {
+            return Ok(());
         }
+        let message = format!("{} is no admin; nothing was changed", caller.user);
+        Err(Refusal::new(RefusalKind::Forbidden, message))
+    }
+
+    pub(super) async fn new_key(&self, caller: &Caller) -> Result<String, Refusal> {
+        self.admin_only(caller).await?;
         let (key, entries) = self.vault.renew(&caller.who, |_, _| None).map_err(sealed)?;
         let count = entries.len();
         self.ledger.append_all(entries).await.map_err(unavailable)?;

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::admin::audit::Believed;
 use crate::admin::journal::{FILE_NAME, FileStorage, MAX_LINE, follow};
 use crate::admin::tables::{Access, last_record, records_from};
-use crate::admin::{Head, JournalError, Ledger, NewEntry, TablesError};
+use crate::admin::{Head, JournalError, Keyring, Ledger, NewEntry, TablesError, TablesHarm};
 use crate::engine::{self, ADMIN_SECRET};
 use crate::model::{Change, Clock, DbName, Outcome, Secret, Site, Uid};
 use crate::runtime::DataDirs;
@@ -18,7 +19,7 @@ use crate::runtime::host::HostDirs;
 use crate::settings::Settings;
 use crate::specs;
 
-use super::daemon;
+use super::{daemon, home};
 
 /// Longest wait for an answer: without one the journal is believed.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -58,7 +59,7 @@ pub(super) async fn open(
         Err(error) => return Err(daemon::chain(&error)),
     };
     let whole = match access {
-        Some(access) => mend(&folder, &access, clock.as_ref()).await,
+        Some(access) => mend(&folder, &access, clock.as_ref(), believed(settings)?).await,
         None => Err("its password is not on this host".to_owned()),
     };
     if let (Err(error), true) = (&whole, readable) {
@@ -77,6 +78,7 @@ pub(super) async fn open(
         )
     })?;
     let ledger = daemon::open_ledger(&folder, clock).await?;
+    daemon::seal(settings, &ledger)?;
     let message = format!(
         "the journal was harmed ({why}); it was made whole from mydb_admin's tables up to entry {}; the \
          harmed one is kept as {}",
@@ -87,6 +89,12 @@ pub(super) async fn open(
     let entry = NewEntry::of(&DbName::mydb_admin(), Outcome::Done, message, Change::Noted);
     ledger.append(entry).await.map_err(|e| e.to_string())?;
     Ok(ledger)
+}
+
+/// What tells this host's entries from others'.
+fn believed(settings: &Settings) -> Result<Believed, String> {
+    let ring = Keyring::read(&home::keys(&settings.state_dir));
+    ring.map(Believed::with).map_err(|e| e.to_string())
 }
 
 /// How to reach `mydb_admin` without the ledger; `None`: there is none, or it never was made here.
@@ -111,6 +119,7 @@ async fn mend(
     folder: &Path,
     access: &Access,
     clock: &dyn Clock,
+    mut believed: Believed,
 ) -> Result<(PathBuf, Head), String> {
     let journal = folder.join(FILE_NAME);
     let coming = folder.join("coming");
@@ -127,9 +136,16 @@ async fn mend(
         .map_err(told(&coming))?;
     let mut to = BufWriter::new(file);
     let good = good_lines(&journal, Head::GENESIS, &mut to).map_err(told(&journal))?;
+    to.flush().map_err(told(&coming))?;
+    believed.judge_file(&coming)?;
     let mut each = |line: &str| {
-        to.write_all(line.as_bytes())?;
-        to.write_all(b"\n")
+        // Whoever is superuser there can write records, and chain them.
+        let judged = believed.judge(line.as_bytes());
+        judged.map_err(TablesHarm::Foreign)?;
+        let written = to
+            .write_all(line.as_bytes())
+            .and_then(|()| to.write_all(b"\n"));
+        written.map_err(TablesError::Io)
     };
     let from_tables = records_from(access, good, &mut each).await;
     let from_tables = from_tables.map_err(|e: TablesError| daemon::chain(&e))?;

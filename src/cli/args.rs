@@ -5,9 +5,9 @@ use clap::{Parser, Subcommand, ValueEnum};
 use super::acting::Why;
 use super::host::Globals;
 use super::{
-    apply, approve, backup, ca, check, clone, completions, connect, delete, describe, events,
-    export, get, images, init, key, logs, maintenance, password, plan, recover, release, rename,
-    restart, restore, resume, retry, rotate, start, stop, thaw, wait,
+    apply, approve, audit, backup, ca, check, clone, completions, connect, delete, describe,
+    events, export, get, images, init, key, logs, maintenance, password, plan, recover, release,
+    rename, restart, restore, resume, retry, rotate, start, stop, thaw, wait,
 };
 
 /// Database servers for research groups, each in a container of its own.
@@ -75,6 +75,8 @@ pub enum Verb {
     Describe(describe::Args),
     /// What happened
     Events(events::Args),
+    /// Whether the log is as it was written
+    Audit(audit::Args),
     /// What a database's server wrote
     Logs(logs::Args),
     /// Wait until a database is ready, stopped or retired

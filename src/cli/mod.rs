@@ -15,6 +15,7 @@ mod daemon;
 
 mod apply;
 mod approve;
+mod audit;
 mod backup;
 mod ca;
 mod check;
@@ -140,6 +141,7 @@ async fn dispatch(verb: Option<Verb>, context: &Context) -> Exit {
         Some(Verb::Password(args)) => password::run(args, context).await,
         Some(Verb::Rotate(args)) => rotate::run(args, context).await,
         Some(Verb::Ca(args)) => ca::run(args, context).await,
+        Some(Verb::Audit(args)) => audit::run(args, context).await,
         Some(Verb::Key(args)) => key::run(args, context).await,
         Some(Verb::Images(args)) => images::run(args, context).await,
         Some(Verb::Export(args)) => export::run(args, context).await,

@@ -116,6 +116,10 @@ fn items(context: &Context, snapshot: &Snapshot) -> Vec<Item> {
         );
         items.push(wrong("mydb_admin", what, "db4sci describe mydb_admin"));
     }
+    if snapshot.log_harms > 0 {
+        let what = "somebody altered its log; it was mended, and what was there is kept".to_owned();
+        items.push(wrong("mydb_admin", what, "db4sci audit verify"));
+    }
     for why in &snapshot.frozen {
         let what = format!("nothing is removed or retired anywhere: {why}");
         items.push(wrong("db4sci", what, "db4sci doctor"));

@@ -133,6 +133,11 @@ impl Board {
         self.change(|rest| (rest.tables_behind, rest.tables_harm) = (behind, harm));
     }
 
+    /// Shows how often the log was found altered, and nobody has acknowledged it.
+    pub fn log_harms(&self, times: u64) {
+        self.change(|rest| rest.log_harms = times);
+    }
+
     /// Shows why nothing is removed or retired; empty when that is over.
     pub fn frozen(&self, why: Vec<String>) {
         self.change(|rest| rest.frozen = why);

@@ -90,7 +90,7 @@ impl Reconciler {
     ) -> Self {
         Reconciler {
             observer,
-            pass: Mutex::new(pass(&executor.ledger.book())),
+            pass: Mutex::new(pass(&executor.ledger.book(), executor.clock.now())),
             ledger: executor.ledger.clone(),
             clock: executor.clock.clone(),
             site: executor.site.clone(),

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::Desk;
 use crate::execute::backup::{BackupError, Shipper};
+use crate::model::audit::{Finding, Findings};
 use crate::model::view::Unshipped;
 use crate::plan::shipping;
 
@@ -68,6 +69,38 @@ impl Desk {
             };
             self.tell(store, &mut reach, done);
         }
+    }
+
+    /// Compares the ends of the log that lie in the stores with this host's own chain: how many there
+    /// are, what does not agree, and which stores could not be read.
+    pub async fn compare_ends(&self) -> (u64, Findings, Vec<String>) {
+        let shipper = self.archive.shipper();
+        let (mut ends, mut findings, mut unread) = (0, Findings::default(), Vec::new());
+        for store in shipper.stores.keys() {
+            let compared = async {
+                let links = shipper.look_at_all(store).await?.links();
+                let ours = shipper.ours(links.clone()).await?;
+                Ok::<_, BackupError>((links, ours))
+            };
+            let (links, ours) = match compared.await {
+                Ok(compared) => compared,
+                Err(error) => {
+                    unread.push(format!("store {store}: {error}"));
+                    continue;
+                }
+            };
+            ends += links.len() as u64;
+            let head = self.ledger.book().head().seq;
+            for link in links.difference(&ours) {
+                let what = if link.seq > head {
+                    format!("store {store}: it is there, and the log of this host ends at {head}")
+                } else {
+                    format!("store {store}: what is there is not this host's entry of that number")
+                };
+                findings.add(Finding::new(link.seq, what));
+            }
+        }
+        (ends, findings, unread)
     }
 
     /// Brings a store up to date.

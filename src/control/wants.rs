@@ -4,7 +4,7 @@ use crate::admin::Book;
 use crate::admin::book::Row;
 use crate::model::view::{Condition, DatabaseView};
 use crate::model::{
-    ContainerSeen, Database, Expectations, KeepRetired, SeenDatabase, Site, Timestamp, Took,
+    ContainerSeen, Database, Expectations, KeepRetired, SeenDatabase, Site, Timestamp,
 };
 use crate::plan::blast::{Leave, Pass};
 use crate::plan::{self, Hands, Wanted, history};
@@ -106,17 +106,20 @@ pub(super) fn running_of<'s>(db: &Database, seen: &'s SeenDatabase) -> Option<&'
 /// How long a database may be away, from what was measured of it and of others of its engine.
 pub(super) fn expected(book: &Book, db: &Database) -> Expectations {
     let own = book.row(&db.name).map_or(&[][..], |row| &row.took);
-    let of_engine = book
-        .rows()
-        .filter(|(name, row)| **name != db.name && row.database.engine == db.engine);
-    let others: Vec<Took> = of_engine.flat_map(|(_, row)| row.took.clone()).collect();
-    history::expected(own, &others)
+    let others = || {
+        let of_engine = book
+            .rows()
+            .filter(|(name, row)| **name != db.name && row.database.engine == db.engine);
+        of_engine.flat_map(|(_, row)| &row.took)
+    };
+    history::expected(own, others)
 }
 
 /// The disruptions of late, as the ledger knows them.
-pub(super) fn pass(book: &Book) -> Pass {
-    Pass::of(book.rows().map(|(name, row)| {
+pub(super) fn pass(book: &Book, now: Timestamp) -> Pass {
+    let rows = book.rows().map(|(name, row)| {
         let waits = row.reason == Some(crate::model::Reason::NeedsApproval);
         (name, row.disrupted_at, waits)
-    }))
+    });
+    Pass::of(rows, now)
 }

@@ -10,6 +10,7 @@ use super::document::Document;
 use super::peer::Caller;
 use super::refusal::Refusal;
 use crate::engine::Client;
+use crate::model::audit::AuditView;
 use crate::model::view::{BackupView, DatabaseView, Snapshot, WorkAsk, WorkView};
 use crate::model::{BackupId, DbName, Entry, OverrideState, Problem, Secret, Timestamp, Who};
 
@@ -124,6 +125,12 @@ pub trait Backend: Send + Sync + 'static {
         which: Rotate,
         reason: String,
     ) -> Result<Rotated, Refusal>;
+
+    /// Compares the log with what proves it.
+    async fn audit(&self) -> AuditView;
+
+    /// Notes that somebody has looked into what was found of the log.
+    async fn acknowledge(&self, caller: &Caller, reason: String) -> Result<String, Refusal>;
 
     /// Makes a new sealing key, and seals everything under it.
     async fn renew_keys(&self, caller: &Caller) -> Result<String, Refusal>;

@@ -13,6 +13,7 @@ use super::peer::Caller;
 use super::refusal::{Refusal, RefusalKind};
 use super::serve::{Options, bind};
 use crate::engine::Client;
+use crate::model::audit::AuditView;
 use crate::model::view::{BackupView, DatabaseView, Snapshot, WorkAsk, WorkView};
 use crate::model::{
     BackupId, Change, DbName, Entry, Outcome, OverrideState, Place, Problem, Secret, Timestamp, Who,
@@ -31,6 +32,8 @@ pub(crate) struct Fake {
     snapshot: watch::Sender<Arc<Snapshot>>,
     head: watch::Sender<u64>,
     entries: Mutex<Vec<Entry>>,
+    /// What a comparison of the log finds.
+    pub(crate) audit: Mutex<AuditView>,
     /// What was asked of it, in words.
     pub(crate) asked: Mutex<Vec<String>>,
     /// What a look finds.
@@ -51,6 +54,7 @@ impl Fake {
             snapshot: watch::Sender::new(Arc::new(snapshot)),
             head: watch::Sender::new(0),
             entries: Mutex::default(),
+            audit: Mutex::default(),
             asked: Mutex::default(),
             look: Mutex::new(Box::new(|_, _| {})),
         })
@@ -316,6 +320,14 @@ impl Backend for Fake {
             password: Secret::new(PASSWORD),
         });
         Ok(Rotated { message, account })
+    }
+
+    async fn audit(&self) -> AuditView {
+        self.audit.lock().unwrap().clone()
+    }
+
+    async fn acknowledge(&self, caller: &Caller, reason: String) -> Result<String, Refusal> {
+        self.said(format!("{} acknowledge: {reason}", caller.who))
     }
 
     async fn renew_keys(&self, caller: &Caller) -> Result<String, Refusal> {

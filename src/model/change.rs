@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::audit::Findings;
 use super::database::Source;
 use super::view::Phase;
 use super::{
@@ -173,6 +174,17 @@ pub enum Change {
     },
     /// That is over.
     HandsOn,
+    /// Rows of `log` in `mydb_admin` were not as they were written. They are kept, and others stand in
+    /// their place.
+    LogHarmed {
+        /// What was found.
+        findings: Findings,
+    },
+    /// Somebody has looked into all of that.
+    AuditAcknowledged {
+        /// What came of it.
+        reason: String,
+    },
     /// It is left alone from now on.
     Quarantined {
         /// Why.
@@ -340,6 +352,8 @@ impl Change {
             Change::ApprovalVoided { .. } => "approval_voided",
             Change::HandsOff { .. } => "hands_off",
             Change::HandsOn => "hands_on",
+            Change::LogHarmed { .. } => "log_harmed",
+            Change::AuditAcknowledged { .. } => "audit_acknowledged",
             Change::Quarantined { .. } => "quarantined",
             Change::Observed { .. } => "observed",
             Change::Inspected { .. } => "inspected",

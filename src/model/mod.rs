@@ -4,6 +4,7 @@
 //! carries its rule, so that a value that exists is a value that is allowed.
 
 pub mod action;
+pub mod audit;
 pub mod backup;
 pub mod certificate;
 pub mod change;

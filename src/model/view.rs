@@ -174,6 +174,9 @@ pub struct Snapshot {
     /// Why the tables are left alone, if they are: a person is wanted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tables_harm: Option<String>,
+    /// How often the log was found altered, and nobody has acknowledged it.
+    #[serde(default)]
+    pub log_harms: u64,
     /// Why nothing is removed or retired, if it is not, one line each: something that lives is not known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub frozen: Vec<String>,

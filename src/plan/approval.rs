@@ -57,6 +57,12 @@ impl Waiting<'_> {
     pub fn hash(&self) -> String {
         hash(self.view.uid, self.lane)
     }
+
+    /// `genomics 1a2b3c4d (restart: …)`.
+    pub fn line(&self) -> String {
+        let why = self.lane.why.join(", ");
+        format!("{} {} ({why})", self.view.name, self.hash())
+    }
 }
 
 /// The steps that a person may let go, if this is a thing that waits for that.
@@ -112,7 +118,7 @@ pub fn named<'v>(
     if !mine.is_empty() {
         return Ok(mine);
     }
-    let told: Vec<String> = all.iter().map(line).collect();
+    let told: Vec<String> = all.iter().map(Waiting::line).collect();
     let told = match told.as_slice() {
         [] => "nothing waits for approval now".to_owned(),
         all => format!("what waits now: {}", all.join("; ")),
@@ -124,7 +130,7 @@ pub fn named<'v>(
                 other.view.name
             ));
         }
-        let own: Vec<String> = all.iter().filter(of_name).map(line).collect();
+        let own: Vec<String> = all.iter().filter(of_name).map(Waiting::line).collect();
         if own.is_empty() {
             return Err(format!(
                 "nothing of `{name}` waits for approval; {told}; nothing was changed; see: db4sci \
@@ -171,10 +177,4 @@ pub fn void(uid: Uid, approved: &str, verdict: &Verdict, phase: Phase) -> bool {
         | Phase::Held => false,
     };
     at_rest && !stands && !first && !under_way
-}
-
-/// `genomics 1a2b3c4d (restart: …)`.
-fn line(one: &Waiting<'_>) -> String {
-    let why = one.lane.why.join(", ");
-    format!("{} {} ({why})", one.view.name, one.hash())
 }

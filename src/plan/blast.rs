@@ -62,7 +62,10 @@ pub struct Looked {
 impl Pass {
     /// What the ledger knows of it: when each database was last disrupted, and which ones wait for an
     /// approval.
-    pub fn of<'a>(rows: impl Iterator<Item = (&'a DbName, Option<Timestamp>, bool)>) -> Self {
+    pub fn of<'a>(
+        rows: impl Iterator<Item = (&'a DbName, Option<Timestamp>, bool)>,
+        now: Timestamp,
+    ) -> Self {
         let mut pass = Pass::default();
         for (name, disrupted_at, waits) in rows {
             if let Some(at) = disrupted_at {
@@ -72,7 +75,14 @@ impl Pass {
                 pass.held.insert(name.clone());
             }
         }
+        pass.trim(now);
         pass
+    }
+
+    /// Forgets the passes before this one.
+    fn trim(&mut self, now: Timestamp) {
+        let present: BTreeSet<DbName> = self.disrupted(now).into_iter().cloned().collect();
+        self.begun.retain(|name, _| present.contains(name));
     }
 
     /// Whether a database may be disrupted now, being one of so many.
@@ -117,8 +127,7 @@ impl Pass {
     /// Takes notice of what was decided of a database.
     pub fn note(&mut self, name: &DbName, verdict: &Verdict, looked: Looked, now: Timestamp) {
         if verdict.lane.as_ref().is_some_and(|lane| lane.counts) {
-            let earlier: BTreeSet<DbName> = self.disrupted(now).into_iter().cloned().collect();
-            self.begun.retain(|name, _| earlier.contains(name));
+            self.trim(now);
             self.begun.insert(name.clone(), now);
             self.held.remove(name);
             return;

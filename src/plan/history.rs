@@ -4,11 +4,16 @@
 use crate::model::{Away, Expectations, Expected, Took};
 
 /// What is to be expected of a database with these times of its own and of others.
-pub fn expected(own: &[Took], others: &[Took]) -> Expectations {
+pub fn expected<'t, O: Iterator<Item = &'t Took>>(
+    own: &[Took],
+    others: impl Fn() -> O,
+) -> Expectations {
     let of = |why| {
-        let median = |own: bool, took: &[Took]| {
-            let of_kind = took.iter().filter(|took| took.why == why);
-            let mut seconds: Vec<u32> = of_kind.map(|took| took.seconds).collect();
+        let seconds_of = |took: &mut dyn Iterator<Item = &Took>| -> Vec<u32> {
+            let of_kind = took.filter(|took| took.why == why);
+            of_kind.map(|took| took.seconds).collect()
+        };
+        let median = |own: bool, mut seconds: Vec<u32>| {
             seconds.sort_unstable();
             // Of an even number the longer one: nobody minds a shorter absence.
             let middle = *seconds.get(seconds.len() / 2)?;
@@ -18,7 +23,9 @@ pub fn expected(own: &[Took], others: &[Took]) -> Expectations {
                 own,
             })
         };
-        median(true, own).or_else(|| median(false, others))
+        // The others are asked only where it has no times of its own.
+        median(true, seconds_of(&mut own.iter()))
+            .or_else(|| median(false, seconds_of(&mut others())))
     };
     Expectations {
         create: of(Away::Create),
@@ -47,7 +54,7 @@ mod tests {
         ]
         .concat();
         let own = took(Away::Restart, &[8, 30, 9]);
-        let found = expected(&own, &others);
+        let found = expected(&own, || others.iter());
         let of = |seconds, times, own| {
             Some(Expected {
                 seconds,
@@ -58,6 +65,6 @@ mod tests {
         assert_eq!(found.restart, of(9, 3, true));
         assert_eq!(found.create, of(20, 2, false));
         assert_eq!(found.recreate, None);
-        assert_eq!(expected(&[], &[]), Expectations::default());
+        assert_eq!(expected(&[], || [].iter()), Expectations::default());
     }
 }

@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::PathBuf;
 
+use db4sci::http::Client;
 use db4sci::model::BackupState;
+use db4sci::model::view::{WorkAsk, WorkView};
 
 use crate::host::{Host, LONG, MariaDB, Postgres, eventually};
 use crate::{backups, nothing_is_left, place, take, verify, walk};
@@ -112,8 +114,21 @@ fn a_job_killed_in_mid_dump_fails_that_backup_alone() {
     );
     let instance = fs::read_to_string(host.path("state/instance")).unwrap();
     let filter = format!("label=db4sci.work-instance={}", instance.trim());
-    host.ok(&["backup", "now", "genomics"]);
-    eventually(LONG, "pg_dump writes", || {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let client = Client::new(host.path("socket"));
+    let ask = WorkAsk::Backup {
+        note: String::new(),
+    };
+    let begun = client.post::<_, WorkView>("/databases/genomics/work", &ask);
+    let begun = runtime.block_on(begun).unwrap();
+    let shown = format!("/databases/genomics/work/{}", begun.id);
+    eventually(LONG, "the dump is seen to grow", || {
+        let now = runtime.block_on(client.get::<WorkView>(&shown)).unwrap();
+        let grown = now.progress.as_ref();
+        let grown = grown.is_some_and(|p| p.stage == "dumping" && p.done_bytes > 0);
+        grown.then_some(()).ok_or(format!("{now:?}"))
+    });
+    eventually(LONG, "its job is killed", || {
         let lines = host.docker(&[
             "ps",
             "--no-trunc",
@@ -126,7 +141,6 @@ fn a_job_killed_in_mid_dump_fails_that_backup_alone() {
         let id = job
             .and_then(|l| l.split(' ').next())
             .ok_or_else(|| lines.clone())?;
-        std::thread::sleep(std::time::Duration::from_millis(400));
         let killed = host.try_docker(&["kill", id]);
         if killed.code == 0 {
             Ok(())

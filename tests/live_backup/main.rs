@@ -27,6 +27,7 @@ mod freeze;
 mod full_disk;
 mod given_up;
 mod hostile;
+mod keys;
 mod killed;
 mod large;
 mod mongodb;

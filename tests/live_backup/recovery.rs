@@ -145,6 +145,22 @@ fn mydb_admin_comes_back_whatever_is_left_of_it() {
         (row == "Running Ready").then_some(()).ok_or(row)
     });
     assert_eq!(host.run_of(ADMIN), admin);
+    // What was altered is named until somebody has looked into it.
+    let said = host.db4sci(&["audit", "verify"]);
+    assert_eq!(said.code, 1, "{}", said.all());
+    assert!(
+        said.out
+            .contains("entry 3: mydb_admin: its row of log is gone"),
+        "{}",
+        said.all()
+    );
+    assert!(host.db4sci(&[]).out.contains("audit verify"));
+    let blank = host.db4sci(&["audit", "acknowledge", "--reason", " "]);
+    assert_eq!(blank.code, 1, "{}", blank.all());
+    host.ok(&["audit", "acknowledge", "--reason", "a test"]);
+    let said = host.db4sci(&["audit", "verify"]);
+    assert_eq!(said.code, 0, "{}", said.all());
+    assert!(said.out.contains("as it was written."), "{}", said.out);
     // All the while, nobody touched what is the users'.
     assert_eq!(host.run_of("genomics"), stopped);
     assert_eq!(host.rows("genomics"), [1]);

@@ -9,10 +9,12 @@ use tokio::time::Instant;
 
 use super::reach::{Reach, Shelf};
 use super::{ApplierStatus, Doing};
+use crate::admin::audit::AuditError;
 use crate::admin::book::{Book, NewEntry};
 use crate::admin::journal::{Head, verify};
 use crate::admin::ledger::{Ledger, LedgerError};
 use crate::admin::tables::{TablesError, TablesHarm};
+use crate::model::audit::{Finding, Findings};
 use crate::model::{Change, DbName, Outcome};
 
 /// Entries brought in with one transaction at most.
@@ -151,21 +153,46 @@ impl Follower {
         if !harm.is_mendable() || self.mends.len() >= MENDS {
             return Ok(false);
         }
+        // While it can still be told which rows they are.
+        let findings = self.harm_of_log(harm).await?;
         let schema = self.reach.set_aside().await?;
         self.mends.push(now);
-        let message = format!(
-            "{harm}; the tables are made again from the ledger, and what was there is kept in the \
-             schema {schema}"
-        );
-        tracing::warn!(message);
-        let change = Change::Acted {
-            action: "mend_tables".to_owned(),
+        let kept = format!("what was there is kept in the schema {schema}");
+        let entry = |message: String, change| {
+            tracing::warn!(message);
+            NewEntry::of(&DbName::mydb_admin(), Outcome::Done, message, change)
         };
-        let entry = NewEntry::of(&DbName::mydb_admin(), Outcome::Done, message, change);
-        if let Err(error) = self.ledger.append(entry).await {
+        let mut entries = Vec::new();
+        if let Some(first) = findings.named.first() {
+            let rest = findings.named.len() as u64 - 1 + findings.more;
+            let rest = (rest > 0).then(|| format!(", and {rest} more findings"));
+            let message = format!(
+                "the log is not as it was written: {first}{}; {kept}; see: db4sci audit verify",
+                rest.unwrap_or_default()
+            );
+            entries.push(entry(message, Change::LogHarmed { findings }));
+        }
+        let message = format!("{harm}; the tables are made again from the ledger, and {kept}");
+        let action = "mend_tables".to_owned();
+        entries.push(entry(message, Change::Acted { action }));
+        if let Err(error) = self.ledger.append_all(entries).await {
             tracing::error!(%error, "the repair of mydb_admin's tables could not be recorded");
         }
         Ok(true)
+    }
+
+    /// What of the log in harmed tables is not as it was written. What cannot be read is harm of it, too.
+    async fn harm_of_log(&self, harm: &TablesHarm) -> Result<Findings, TablesError> {
+        let mut findings = Findings::default();
+        match self.reach.harm_of_log(&self.ledger).await {
+            Ok(found) => return Ok(found),
+            Err(AuditError::Tables(error)) if error.is_lost() => return Err(error),
+            Err(error) => {
+                let what = format!("mydb_admin: {harm}; its rows cannot be read: {error}");
+                findings.add(Finding::new(0, what));
+            }
+        }
+        Ok(findings)
     }
 
     fn waiting(&mut self, error: &dyn std::error::Error) -> (Doing, Option<Instant>) {

@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use crate::admin::audit::{self, AuditError};
 use crate::admin::book::Book;
 use crate::admin::bootstrap::bootstrap;
 use crate::admin::journal::{Head, Record};
+use crate::admin::ledger::Ledger;
 use crate::admin::tables::{self, Access, Tables, TablesError};
+use crate::model::audit::Findings;
 use crate::model::{Clock, DbName};
 
 /// A connection to tables that entries can be brought into.
@@ -47,6 +50,12 @@ pub trait Reach: Send + Sync + 'static {
     /// # Errors
     /// See [`TablesError`]; nothing was moved then.
     async fn set_aside(&self) -> Result<String, TablesError>;
+
+    /// What of the log in harmed tables is not as it was written.
+    ///
+    /// # Errors
+    /// See [`AuditError`].
+    async fn harm_of_log(&self, ledger: &Ledger) -> Result<Findings, AuditError>;
 }
 
 #[async_trait]
@@ -122,5 +131,13 @@ impl Reach for MydbAdmin {
     async fn set_aside(&self) -> Result<String, TablesError> {
         let access = (self.access)().ok_or(TablesError::Absent)?;
         tables::set_aside(&access, self.clock.now()).await
+    }
+
+    async fn harm_of_log(&self, ledger: &Ledger) -> Result<Findings, AuditError> {
+        let access = (self.access)().ok_or(TablesError::Absent)?;
+        let mut tables = Tables::as_superuser(&access).await?;
+        let (_, findings) = audit::tables(ledger, &mut tables, false).await?;
+        tables.close().await;
+        Ok(findings)
     }
 }

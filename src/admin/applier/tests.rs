@@ -4,10 +4,12 @@ use async_trait::async_trait;
 use tokio::time::{Duration, Instant};
 
 use super::*;
+use crate::admin::audit::AuditError;
 use crate::admin::book::Book;
 use crate::admin::journal::{Head, MemoryStorage, Record};
 use crate::admin::tables::TablesError;
 use crate::admin::testing::{StoppedClock, admitted, database, new};
+use crate::model::audit::{Finding, Findings};
 use crate::model::{Change, DbName};
 
 /// Tables in memory: numbers of the entries in them, and whether they answer.
@@ -23,6 +25,7 @@ struct State {
     changes: u32,
     altered: bool,
     always_altered: bool,
+    log_altered: bool,
     aside: u32,
     carried: u32,
 }
@@ -63,6 +66,14 @@ impl Reach for Fake {
             (s.altered, s.records) = (s.always_altered, Vec::new());
         });
         Ok("harmed_now".to_owned())
+    }
+
+    async fn harm_of_log(&self, _: &Ledger) -> Result<Findings, AuditError> {
+        let mut findings = Findings::default();
+        if self.0.lock().unwrap().log_altered {
+            findings.add(Finding::new(7, "its message is another one"));
+        }
+        Ok(findings)
     }
 }
 

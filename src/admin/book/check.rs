@@ -185,6 +185,15 @@ impl Book {
                         .to_owned(),
                 ),
             },
+            Change::AuditAcknowledged { .. } if self.log_harms().is_empty() => Err(
+                "there is no harm of the log to acknowledge; what differs now: db4sci audit verify"
+                    .to_owned(),
+            ),
+            Change::AuditAcknowledged { reason } if reason.trim().is_empty() => Err(
+                "an acknowledgement needs a reason, for the log: db4sci audit acknowledge --reason TEXT"
+                    .to_owned(),
+            ),
+            Change::AuditAcknowledged { .. } | Change::LogHarmed { .. } => Ok(()),
             Change::Quarantined { .. } | Change::Observed { .. } => self.check_row(new).map(|_| ()),
             // A refused spec, a failed attempt or a note may concern what was never admitted.
             Change::SpecRefused { .. }

@@ -15,6 +15,7 @@ pub use row::{Approved, Row};
 
 use crate::admin::journal::Head;
 use crate::model::action::START;
+use crate::model::audit::LogHarm;
 use crate::model::{
     Backup, BackupId, BackupState, Change, Database, DbName, End, Entry, KeptSecret, Outcome,
     Override, Timestamp, Tombstone, WantedState, Who,
@@ -60,6 +61,8 @@ pub struct Book {
     forgotten: BTreeMap<DbName, BTreeMap<BackupId, Backup>>,
     /// Hands off the whole host; stands in every row, too.
     host: Option<Override>,
+    /// Harm of the log that nobody has acknowledged.
+    log_harms: Arc<Vec<LogHarm>>,
     head: Head,
 }
 
@@ -71,6 +74,7 @@ impl Book {
             unborn: BTreeMap::new(),
             forgotten: BTreeMap::new(),
             host: None,
+            log_harms: Arc::default(),
             head: Head::GENESIS,
         }
     }
@@ -88,6 +92,11 @@ impl Book {
     /// Hands off the whole host, if they are.
     pub fn host(&self) -> Option<&Override> {
         self.host.as_ref()
+    }
+
+    /// Harm of the log that nobody has acknowledged, oldest first.
+    pub fn log_harms(&self) -> &[LogHarm] {
+        &self.log_harms
     }
 
     /// Backups of names that are free again.
@@ -252,6 +261,12 @@ impl Book {
             }
             Change::HandsOff { by } => self.hands(Some(by)),
             Change::HandsOn => self.hands(None),
+            Change::LogHarmed { findings } => Arc::make_mut(&mut self.log_harms).push(LogHarm {
+                entry: entry.seq,
+                at,
+                findings: findings.clone(),
+            }),
+            Change::AuditAcknowledged { reason: _ } => self.log_harms = Arc::default(),
             Change::Intended {
                 approval, disrupts, ..
             } => {

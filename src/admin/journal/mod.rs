@@ -18,7 +18,7 @@ mod scan;
 mod storage;
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::model::Entry;
 
@@ -27,7 +27,9 @@ use reader::Extent;
 pub use error::{Harm, JournalError};
 pub use memory::{Fault, MemoryStorage};
 pub use reader::JournalReader;
-pub use record::{ChainHash, Head, MAX_LINE, Record, fits, follow, read_line, verify};
+pub use record::{
+    ChainHash, Head, MAX_LINE, Record, Sealer, fits, follow, read_line, seal_of, verify,
+};
 pub use scan::{Cursor, End, Torn};
 pub use storage::{FILE_NAME, FileStorage, JournalSource, JournalStorage};
 
@@ -35,9 +37,29 @@ pub use storage::{FILE_NAME, FileStorage, JournalSource, JournalStorage};
 pub struct Journal {
     storage: Box<dyn JournalStorage>,
     reader: JournalReader,
+    sealing: Sealing,
     end: Cursor,
     /// Bytes after `end` may lie on the disk, and must go before anything is written.
     dirty: bool,
+}
+
+/// What seals the records that are appended from now on, if anything does: keys are read only after the
+/// journal is.
+#[derive(Clone, Default)]
+pub struct Sealing(Arc<Mutex<Option<Sealer>>>);
+
+impl Sealing {
+    /// Seals with this.
+    pub fn begin(&self, sealer: Sealer) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(sealer);
+    }
+
+    fn now(&self) -> Option<Sealer> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
 }
 
 /// A group as it will lie on the disk.
@@ -80,6 +102,7 @@ impl Journal {
                 source,
                 extent: Arc::new(Mutex::new(extent)),
             },
+            sealing: Sealing::default(),
             end: end.cursor,
             dirty: false,
         };
@@ -148,6 +171,11 @@ impl Journal {
         self.reader.clone()
     }
 
+    /// What seals its records.
+    pub fn sealing(&self) -> Sealing {
+        self.sealing.clone()
+    }
+
     /// Whether calls may wait for a device.
     pub fn may_block(&self) -> bool {
         self.storage.may_block()
@@ -155,6 +183,7 @@ impl Journal {
 
     fn lay_out(&self, units: Vec<Vec<Entry>>) -> Result<Laid, JournalError> {
         let synced = self.end.head.seq;
+        let sealer = self.sealing.now();
         let mut at = self.end;
         let mut laid = Laid::default();
         for unit in units {
@@ -165,8 +194,9 @@ impl Journal {
                     let why = format!("it is number {} after {}", entry.seq, at.head.seq);
                     return Err(JournalError::Unfit { why });
                 }
-                let (line, record) = record::encode(at.head.hash, synced, rest, entry)
-                    .map_err(|why| JournalError::Unfit { why })?;
+                let (line, record) =
+                    record::encode(at.head.hash, synced, rest, entry, sealer.as_ref())
+                        .map_err(|why| JournalError::Unfit { why })?;
                 laid.cursors.push(at);
                 at = Cursor {
                     offset: at.offset + line.len() as u64,

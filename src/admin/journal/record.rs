@@ -2,15 +2,18 @@
 //! record before it.
 //!
 //! ```text
-//! {"hash":"<64 hex digits>","prev":"<64 hex digits>","synced":41,"rest":0,"entry":{…}}
+//! {"hash":"<64 hex digits>","seal":"<key>:<hex digits>","prev":"<64 hex digits>","synced":41,"rest":0,"entry":{…}}
 //! ```
 //!
 //! `hash` is the SHA-256 of everything in the line after it, bytes as they stand; since that
-//! includes `prev`, it seals the whole past too. A line can be read with `jq`, and checked without
-//! knowing what an entry is.
+//! includes `prev`, it covers the whole past too. A line can be read with `jq`, and checked without
+//! knowing what an entry is. Whoever writes lines of their own can compute it; the seal they cannot: it
+//! is made of everything after it with a key that lies elsewhere. Lines of a daemon without a key have
+//! none.
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -22,6 +25,11 @@ pub const MAX_LINE: usize = 4 << 20;
 
 const HEAD: &[u8] = b"{\"hash\":\"";
 const HEX: usize = 64;
+const SEAL: &[u8] = b"\"seal\":\"";
+const AFTER_SEAL: &[u8] = b"\",";
+
+/// Seals bytes, if there is a key: text of letters, digits, `-` and `:`.
+pub type Sealer = Arc<dyn Fn(&[u8]) -> Option<String> + Send + Sync>;
 
 /// The checksum of a record, and through the chain of all records before it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -168,6 +176,7 @@ pub fn encode(
     synced: u64,
     rest: u32,
     entry: Entry,
+    sealer: Option<&Sealer>,
 ) -> Result<(Vec<u8>, Record), String> {
     let body = Body {
         prev,
@@ -183,13 +192,16 @@ pub fn encode(
         ));
     }
     // The body loses its opening brace: the line's own one stands before the checksum.
-    let sealed = &json[1..];
-    let hash = ChainHash::of(sealed);
-    let mut line = Vec::with_capacity(HEAD.len() + HEX + 2 + sealed.len() + 1);
+    let body_text = &json[1..];
+    let seal = sealer.and_then(|seal| seal(body_text));
+    let seal = seal.map(|seal| [SEAL, seal.as_bytes(), AFTER_SEAL].concat());
+    let covered = [&seal.unwrap_or_default(), body_text].concat();
+    let hash = ChainHash::of(&covered);
+    let mut line = Vec::with_capacity(HEAD.len() + HEX + 2 + covered.len() + 1);
     line.extend_from_slice(HEAD);
     line.extend_from_slice(hash.to_string().as_bytes());
     line.extend_from_slice(b"\",");
-    line.extend_from_slice(sealed);
+    line.extend_from_slice(&covered);
     let text = String::from_utf8(line.clone()).map_err(|e| e.to_string())?;
     line.push(b'\n');
     let Body { entry, .. } = body;
@@ -271,11 +283,27 @@ pub fn follow(head: Head, line: &[u8]) -> Option<Head> {
 
 /// The checksum of a line, if what follows it agrees with it.
 pub fn verify(line: &[u8]) -> Option<ChainHash> {
-    let rest = line.strip_prefix(HEAD)?;
-    let (hex, rest) = rest.split_at_checked(HEX)?;
-    let sealed = rest.strip_prefix(b"\",")?;
+    let (hex, covered) = split(line)?;
     let hash: ChainHash = std::str::from_utf8(hex).ok()?.parse().ok()?;
-    (hash == ChainHash::of(sealed)).then_some(hash)
+    (hash == ChainHash::of(covered)).then_some(hash)
+}
+
+/// The digits of a line's checksum, and what it covers.
+fn split(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (hex, rest) = line.strip_prefix(HEAD)?.split_at_checked(HEX)?;
+    Some((hex, rest.strip_prefix(b"\",")?))
+}
+
+/// The seal of a line, and what it was made of; `None`: it has none.
+pub fn seal_of(line: &[u8]) -> Option<(&str, &[u8])> {
+    let (_, covered) = split(line)?;
+    let rest = covered.strip_prefix(SEAL)?;
+    let end = rest.iter().position(|byte| *byte == b'"')?;
+    let (seal, rest) = rest.split_at_checked(end)?;
+    Some((
+        std::str::from_utf8(seal).ok()?,
+        rest.strip_prefix(AFTER_SEAL)?,
+    ))
 }
 
 /// The `synced` of a line whose checksum agrees, whatever else it says.

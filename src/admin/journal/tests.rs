@@ -13,6 +13,11 @@ fn open(storage: &MemoryStorage) -> Result<(Journal, Vec<Entry>, Option<Torn>), 
         entries.push(record.entry);
         Ok(())
     })?;
+    // Every second line has a seal.
+    journal.sealing().begin(Arc::new(|bytes| {
+        let odd = bytes.len() % 2 == 1;
+        odd.then(|| format!("0001-00000000:{:016x}", bytes.len()))
+    }));
     Ok((journal, entries, torn))
 }
 
@@ -182,7 +187,7 @@ fn a_removed_repeated_or_reordered_record_is_harm() {
 fn a_record_of_a_newer_program_is_not_called_damaged() {
     let (storage, _) = written(&[2]);
     let (journal, ..) = open(&storage).unwrap();
-    let (line, _) = record::encode(journal.head().hash, 2, 0, note(3, "")).unwrap();
+    let (line, _) = record::encode(journal.head().hash, 2, 0, note(3, ""), None).unwrap();
     let known = String::from_utf8(line).unwrap();
     let newer = known.replace("\"kind\":\"noted\"", "\"kind\":\"dreamt\"");
     // Seal it again, as the newer program would.
@@ -311,7 +316,7 @@ proptest! {
         let unsynced: Vec<u8> = (0..3)
             .scan(journal.head(), |head, i| {
                 let (line, record) =
-                    record::encode(head.hash, next - 1, 0, note(next + i, "?")).unwrap();
+                    record::encode(head.hash, next - 1, 0, note(next + i, "?"), None).unwrap();
                 *head = record.head();
                 Some(line)
             })

@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::admin::book::{Book, NewEntry};
 use crate::admin::journal::{
-    Head, Journal, JournalError, JournalReader, JournalStorage, Record, Torn,
+    Head, Journal, JournalError, JournalReader, JournalStorage, Record, Sealer, Sealing, Torn,
 };
 use crate::model::{Class, Clock, Entry};
 
@@ -84,6 +84,7 @@ struct Shown {
     ring: Arc<Mutex<VecDeque<Record>>>,
     writable: Arc<AtomicBool>,
     reader: JournalReader,
+    sealing: Sealing,
 }
 
 impl Ledger {
@@ -121,10 +122,16 @@ impl Ledger {
             ring: Arc::new(Mutex::new(ring)),
             writable: Arc::new(AtomicBool::new(true)),
             reader: journal.reader(),
+            sealing: journal.sealing(),
         };
         let writer = Writer::new(journal, clock, publish, shown.clone());
         tokio::spawn(writer.run(queue));
         Ok((Ledger { requests, shown }, OpenReport { head, torn }))
+    }
+
+    /// Seals the entries that follow.
+    pub fn seal_with(&self, sealer: Sealer) {
+        self.shown.sealing.begin(sealer);
     }
 
     /// Appends one entry. On return it is on disk, and the book shows it.

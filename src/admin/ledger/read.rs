@@ -87,6 +87,14 @@ impl Ledger {
                 return Ok(newer.take(limit).cloned().collect());
             }
         }
+        self.on_disk(after, limit).await
+    }
+
+    /// The same, read from the disk whatever is in memory.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn on_disk(&self, after: u64, limit: usize) -> Result<Vec<Record>, LedgerError> {
         let reader = self.shown.reader.clone();
         let found = read(reader, move |reader| {
             let mut found = Vec::new();

@@ -15,7 +15,7 @@ use sqlx::postgres::PgConnection;
 
 use super::clean::{instant, json, number, text};
 use super::{Tables, TablesError, TablesHarm, head_of, in_time};
-use super::{backups, names, proof};
+use super::{backups, log, names, proof};
 use crate::admin::book::{Book, Row};
 use crate::admin::journal::{Head, Record};
 use crate::model::database::Source;
@@ -58,7 +58,7 @@ impl Tables {
             if first.prev != applied.hash {
                 return Err(wrong_chain.into());
             }
-            write_log(&mut tx, new).await.map_err(sql)?;
+            log::write(&mut tx, new).await.map_err(sql)?;
             for record in new {
                 backups::write(&mut tx, &record.entry).await.map_err(sql)?;
                 names::write(&mut tx, &record.entry).await.map_err(sql)?;
@@ -154,6 +154,8 @@ fn touches(records: &[Record]) -> BTreeMap<DbName, Touch> {
             | Change::ApprovalVoided { .. }
             | Change::HandsOff { .. }
             | Change::HandsOn
+            | Change::LogHarmed { .. }
+            | Change::AuditAcknowledged { .. }
             | Change::Quarantined { .. }
             | Change::Observed { .. }
             | Change::Intended { .. }
@@ -178,33 +180,6 @@ fn touches(records: &[Record]) -> BTreeMap<DbName, Touch> {
         }
     }
     touches
-}
-
-async fn write_log(conn: &mut PgConnection, records: &[Record]) -> Result<(), sqlx::Error> {
-    let entries = || records.iter().map(|r| &r.entry);
-    let texts = |of: &dyn Fn(&Record) -> String| -> Vec<String> {
-        records.iter().map(|r| text(&of(r))).collect()
-    };
-    sqlx::query(
-        "insert into public.log (id, ts, who, name, action, outcome, message, hash)
-         select * from unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::text[], $5::text[],
-                              $6::text[], $7::text[], $8::text[])",
-    )
-    .bind(entries().map(|e| number(e.seq)).collect::<Vec<_>>())
-    .bind(entries().map(|e| instant(e.at)).collect::<Vec<_>>())
-    .bind(texts(&|r| r.entry.who.to_string()))
-    .bind(
-        entries()
-            .map(|e| e.name.as_ref().map(ToString::to_string))
-            .collect::<Vec<_>>(),
-    )
-    .bind(texts(&|r| r.entry.change.kind().to_owned()))
-    .bind(texts(&|r| format!("{:?}", r.entry.outcome).to_lowercase()))
-    .bind(texts(&|r| r.entry.message.clone()))
-    .bind(texts(&|r| r.hash.to_string()))
-    .execute(conn)
-    .await
-    .map(|_| ())
 }
 
 async fn write_container(

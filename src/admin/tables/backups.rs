@@ -27,6 +27,8 @@ pub(super) async fn write(conn: &mut PgConnection, entry: &Entry) -> Result<(), 
         | Change::ApprovalVoided { .. }
         | Change::HandsOff { .. }
         | Change::HandsOn
+        | Change::LogHarmed { .. }
+        | Change::AuditAcknowledged { .. }
         | Change::Quarantined { .. }
         | Change::Observed { .. }
         | Change::Inspected { .. }

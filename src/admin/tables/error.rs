@@ -100,6 +100,9 @@ pub enum TablesError {
     /// Older tables stand where newer ones stood a moment ago: somebody restored them.
     #[error("mydb_admin was replaced by an older one meanwhile")]
     Replaced,
+    /// What is read from them cannot be kept.
+    #[error("what mydb_admin holds cannot be written")]
+    Io(#[source] std::io::Error),
     /// There is no `mydb_admin` yet.
     #[error("mydb_admin is not there yet")]
     Absent,
@@ -122,6 +125,7 @@ impl TablesError {
             | TablesError::TimedOut { .. }
             | TablesError::Login { .. }
             | TablesError::Absent
+            | TablesError::Io(_)
             | TablesError::Replaced
             | TablesError::Sql { .. } => Class::Transient,
             TablesError::Newer { .. }
@@ -132,7 +136,7 @@ impl TablesError {
     }
 
     /// Whether the server went away: a later try may tell more.
-    pub(super) fn is_lost(&self) -> bool {
+    pub(in crate::admin) fn is_lost(&self) -> bool {
         matches!(
             self,
             TablesError::Unreachable { .. } | TablesError::TimedOut { .. }

@@ -3,6 +3,7 @@
 //! - `access`: where the server is, and logins;
 //! - here: connecting, making the tables, and how much of the ledger is in them;
 //! - `apply`: bringing entries in, by number, each once;
+//! - `log`: rows of the log, written and compared;
 //! - `proof`: whether they are as they were written;
 //! - `names`: rows that go with their name;
 //! - `mend`: harmed ones out of the way;
@@ -19,6 +20,7 @@ mod clean;
 mod edits;
 mod error;
 mod feed;
+mod log;
 mod mend;
 mod names;
 mod proof;
@@ -38,6 +40,7 @@ pub use access::{Access, DAEMON_ROLE, PEOPLE_ROLE};
 pub use edits::Edit;
 pub use error::{TablesError, TablesHarm};
 pub use feed::{Feed, Hint};
+pub use log::{LogRow, Still};
 pub use mend::set_aside;
 pub use witness::{last_record, records_from};
 

@@ -36,7 +36,7 @@ pub async fn last_record(access: &Access) -> Result<u64, TablesError> {
 pub async fn records_from(
     access: &Access,
     mut head: Head,
-    each: &mut (dyn FnMut(&str) -> std::io::Result<()> + Send),
+    each: &mut (dyn FnMut(&str) -> Result<(), TablesError> + Send),
 ) -> Result<Head, TablesError> {
     let sql = |e| TablesError::sql(WHAT, e);
     let mut root = access.as_superuser(MYDB_ADMIN).await?;
@@ -48,7 +48,7 @@ pub async fn records_from(
         let Some(next) = follow(head, line.as_bytes()) else {
             break;
         };
-        each(&line).map_err(|e| sql(sqlx::Error::Io(e)))?;
+        each(&line)?;
         head = next;
     }
     drop(lines);

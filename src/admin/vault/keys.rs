@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::VaultError;
-use super::seal::KEY;
+use super::seal::{self, KEY, Proof};
+use crate::admin::book::Book;
 use crate::admin::keyfile;
 use crate::model::KeyId;
 
@@ -97,6 +98,51 @@ impl Keyring {
     /// All ids, oldest first.
     pub fn ids(&self) -> impl Iterator<Item = &KeyId> {
         self.keys.keys()
+    }
+
+    /// A seal of bytes, `KEY:HEX`; `None` when there is no key.
+    pub(super) fn prove(&self, bytes: &[u8]) -> Option<String> {
+        let (id, key) = self.sealing()?;
+        Some(format!("{id}:{}", seal::prove(key, bytes)))
+    }
+
+    /// What a seal says of bytes.
+    pub fn judge(&self, seal: &str, bytes: &[u8]) -> Proof {
+        let parts = seal.split_once(':');
+        let Some((Ok(id), digits)) = parts.map(|(id, digits)| (id.parse::<KeyId>(), digits)) else {
+            return Proof::Wrong;
+        };
+        match self.key(&id) {
+            None => Proof::NoKey(id),
+            Some(key) if seal::proves(key, bytes, digits) => Proof::Good,
+            Some(_) => Proof::Wrong,
+        }
+    }
+
+    /// Whether it opens all that is sealed in a book; `folder` is where it was read.
+    ///
+    /// # Errors
+    /// The first key that is missing, and what is sealed under it.
+    pub fn opens(&self, folder: &Path, book: &Book) -> Result<(), VaultError> {
+        let mut needed: BTreeMap<&KeyId, Vec<&str>> = BTreeMap::new();
+        for (name, row) in book.rows() {
+            for kept in row.secrets.values() {
+                for sealed in std::iter::once(&kept.sealed).chain(&kept.next) {
+                    let names = needed.entry(&sealed.key).or_default();
+                    if names.last() != Some(&name.as_str()) {
+                        names.push(name.as_str());
+                    }
+                }
+            }
+        }
+        match needed.into_iter().find(|(id, _)| self.key(id).is_none()) {
+            None => Ok(()),
+            Some((id, names)) => Err(VaultError::KeyLost {
+                key: id.clone(),
+                folder: folder.display().to_string(),
+                names: names.join(", "),
+            }),
+        }
     }
 
     pub(super) fn sealing(&self) -> Option<(&KeyId, &[u8; KEY])> {

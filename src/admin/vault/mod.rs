@@ -14,8 +14,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 pub use keys::Keyring;
+pub use seal::Proof;
 
 use crate::admin::book::{Book, NewEntry};
+use crate::admin::journal::Sealer;
 use crate::model::{
     Change, Class, Database, DbName, KeptSecret, KeptSecrets, KeyId, Outcome, Sealed, Secret,
     SecretKind, SecretText, Uid, Who,
@@ -100,7 +102,7 @@ impl VaultError {
 
 /// Opens what the ledger holds sealed.
 pub struct Vault {
-    ring: RwLock<Keyring>,
+    ring: Arc<RwLock<Keyring>>,
     /// Where keys are; `None` in simulations.
     folder: Option<PathBuf>,
     book: Box<dyn Fn() -> Arc<Book> + Send + Sync>,
@@ -122,7 +124,7 @@ impl Vault {
             ring.add(folder)?;
         }
         Ok(Vault {
-            ring: RwLock::new(ring),
+            ring: Arc::new(RwLock::new(ring)),
             folder: Some(folder.to_owned()),
             book: Box::new(book),
         })
@@ -137,7 +139,7 @@ impl Vault {
         book: impl Fn() -> Arc<Book> + Send + Sync + 'static,
     ) -> Result<Self, VaultError> {
         Ok(Vault {
-            ring: RwLock::new(Keyring::read(folder)?),
+            ring: Arc::new(RwLock::new(Keyring::read(folder)?)),
             folder: Some(folder.to_owned()),
             book: Box::new(book),
         })
@@ -146,10 +148,25 @@ impl Vault {
     /// A vault whose keys lie in no folder: for simulations.
     pub fn with(ring: Keyring, book: impl Fn() -> Arc<Book> + Send + Sync + 'static) -> Self {
         Vault {
-            ring: RwLock::new(ring),
+            ring: Arc::new(RwLock::new(ring)),
             folder: None,
             book: Box::new(book),
         }
+    }
+
+    /// What seals the ledger's records: always with the newest key.
+    pub fn sealer(&self) -> Sealer {
+        let ring = self.ring.clone();
+        Arc::new(move |bytes| {
+            let ring = ring.read().unwrap_or_else(PoisonError::into_inner);
+            ring.prove(bytes)
+        })
+    }
+
+    /// What a seal says of bytes.
+    pub fn judge(&self, seal: &str, bytes: &[u8]) -> Proof {
+        let ring = self.ring.read().unwrap_or_else(PoisonError::into_inner);
+        ring.judge(seal, bytes)
     }
 
     /// A secret of a database that is in force.
@@ -345,34 +362,6 @@ impl Vault {
         let key = read.key(id).copied();
         *self.ring.write().unwrap_or_else(PoisonError::into_inner) = read;
         key.ok_or_else(|| lost(folder.display().to_string()))
-    }
-}
-
-impl Keyring {
-    /// Whether it opens all that is sealed in a book; `folder` is where it was read.
-    ///
-    /// # Errors
-    /// The first key that is missing, and what is sealed under it.
-    pub fn opens(&self, folder: &Path, book: &Book) -> Result<(), VaultError> {
-        let mut needed: BTreeMap<&KeyId, Vec<&str>> = BTreeMap::new();
-        for (name, row) in book.rows() {
-            for kept in row.secrets.values() {
-                for sealed in std::iter::once(&kept.sealed).chain(&kept.next) {
-                    let names = needed.entry(&sealed.key).or_default();
-                    if names.last() != Some(&name.as_str()) {
-                        names.push(name.as_str());
-                    }
-                }
-            }
-        }
-        match needed.into_iter().find(|(id, _)| self.key(id).is_none()) {
-            None => Ok(()),
-            Some((id, names)) => Err(VaultError::KeyLost {
-                key: id.clone(),
-                folder: folder.display().to_string(),
-                names: names.join(", "),
-            }),
-        }
     }
 }
 

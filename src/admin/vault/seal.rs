@@ -1,4 +1,4 @@
-//! Sealing and opening one value. Pure but for the nonce.
+//! Sealing and opening one value, and proving what was written here. Pure but for the nonce.
 //!
 //! ChaCha20-Poly1305 with a random nonce before the ciphertext. What a value is for (database and
 //! file name) is bound to it: put in another's place, it does not open.
@@ -6,9 +6,10 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::hmac;
 
 use super::VaultError;
-use crate::model::{Secret, Uid};
+use crate::model::{KeyId, Secret, Uid};
 
 /// Bytes of a key.
 pub(super) const KEY: usize = 32;
@@ -45,6 +46,41 @@ pub(super) fn open(key: &[u8; KEY], purpose: &str, data: &str) -> Option<Secret>
         .open_in_place(nonce, Aad::from(purpose.as_bytes()), &mut sealed)
         .ok()?;
     String::from_utf8(text.to_vec()).ok().map(Secret::new)
+}
+
+/// What a seal says of bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Proof {
+    /// Whoever had the key wrote them.
+    Good,
+    /// Somebody without the key wrote them, or changed them.
+    Wrong,
+    /// The key is not on this host.
+    NoKey(KeyId),
+}
+
+/// The digits that only the key makes of bytes (HMAC-SHA-256).
+pub(super) fn prove(key: &[u8; KEY], bytes: &[u8]) -> String {
+    let tag = hmac::sign(&proving(key), bytes);
+    tag.as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// Whether the key makes these digits of bytes.
+pub(super) fn proves(key: &[u8; KEY], bytes: &[u8], digits: &str) -> bool {
+    // Nothing secret is compared: whoever asks has the bytes and the digits, and no key.
+    prove(key, bytes) == digits
+}
+
+/// A key of its own for proofs: one key never serves two purposes.
+fn proving(key: &[u8; KEY]) -> hmac::Key {
+    let root = hmac::Key::new(hmac::HMAC_SHA256, key);
+    hmac::Key::new(
+        hmac::HMAC_SHA256,
+        hmac::sign(&root, b"db4sci log 1").as_ref(),
+    )
 }
 
 fn cipher(key: &[u8; KEY]) -> Result<LessSafeKey, VaultError> {

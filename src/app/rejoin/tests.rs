@@ -1,13 +1,23 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::admin::{Ledger, MemoryStorage, NewEntry};
+use crate::admin::journal::Sealer;
+use crate::admin::{Ledger, MemoryStorage, NewEntry, Vault};
 use crate::execute::backup::Shipper;
 use crate::model::{Change, Clock, DbName, Outcome, SystemClock};
 use crate::store::BackupStore;
 use crate::store::manifest::Layout;
 use crate::store::memory::MemoryStore;
 use crate::store::seal::Identity;
+
+fn ring() -> Keyring {
+    Keyring::of([1; 32])
+}
+
+/// What the hosts here seal with.
+fn sealer() -> Sealer {
+    Vault::with(ring(), || Arc::new(Book::new())).sealer()
+}
 
 /// A host whose ledger goes to two stores, and a folder that another one joins it in.
 struct World {
@@ -24,13 +34,15 @@ impl World {
         let key = Identity::generate();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let storage = MemoryStorage::new();
-        let opened = Ledger::open(storage.clone(), clock.clone()).await;
+        let ledger = Ledger::open(storage.clone(), clock.clone()).await;
+        let ledger = ledger.unwrap().0;
+        ledger.seal_with(sealer());
         let named = |i: usize| {
             let store: Arc<dyn BackupStore> = Arc::new(memory[i].clone());
             (i.to_string(), store)
         };
         let shipper = Shipper {
-            ledger: opened.unwrap().0,
+            ledger,
             stores: [named(0), named(1)].into(),
             layout: Layout::new("test", "i"),
             recipients: vec![key.recipient()],
@@ -91,6 +103,7 @@ impl World {
         }
         let mut joining = Joining {
             book,
+            believed: Believed::with(ring()),
             upto: None,
             shipped_at: None,
         };
@@ -190,6 +203,22 @@ async fn a_piece_that_is_not_what_its_name_says_is_not_believed() {
 }
 
 #[tokio::test]
+async fn a_piece_that_somebody_without_the_key_wrote_is_not_believed() {
+    let world = World::new().await;
+    world.accept(2).await;
+    let first = world.ship("0", 0).await;
+    // Whoever may write to the store knows what pieces are encrypted to.
+    world.shipper.ledger.seal_with(Arc::new(|_| None));
+    world.accept(2).await;
+    let theirs = world.ship("0", 2).await;
+    let (end, told) = world.join(Book::new(), &[first, theirs]).await;
+    assert!(
+        end == 2 && told[0].contains("entry 3 was not written by this daemon"),
+        "{end} {told:?}"
+    );
+}
+
+#[tokio::test]
 async fn of_two_histories_the_later_one_goes_on() {
     let world = World::new().await;
     world.accept(2).await;
@@ -203,6 +232,7 @@ async fn of_two_histories_the_later_one_goes_on() {
     let clock = world.shipper.clock.clone();
     let mut later = World::new().await;
     later.shipper.ledger = Ledger::open(again, clock).await.unwrap().0;
+    later.shipper.ledger.seal_with(sealer());
     later.shipper.stores.clone_from(&world.shipper.stores);
     later.shipper.recipients = vec![world.key.recipient()];
     later.accept(1).await;

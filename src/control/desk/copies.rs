@@ -9,7 +9,6 @@ use super::restore::{image_of, told};
 use super::{Desk, Refused};
 use crate::admin::Row;
 use crate::control::intake::{Admitted, Copying};
-use crate::execute::backup::BackupError;
 use crate::execute::failpoint::failpoint;
 use crate::model::{
     Backup, BackupId, BackupKind, BackupState, Change, Database, DbName, Outcome, Problem,
@@ -127,21 +126,18 @@ impl Desk {
         let message = format!("{} is {image}, as {}'s", db.image.reference, source.name);
         let made = async {
             self.note(copy, Outcome::Done, message, pinned).await?;
-            let made = async {
-                archive.dirs.prepare(&db).await?;
-                failpoint("copy.prepared");
-                let like = (backup.kind == BackupKind::Files).then_some(source);
-                archive.make_secrets(&db, like).await?;
-                failpoint("copy.sealed");
-                let turn = self.dumps.acquire().await;
-                let built = archive.build(&db, &image, backup).await?;
-                drop(turn);
-                let aside = archive.aside(&db, &backup.id);
-                archive.put_in_place(&built, &db, aside).await?;
-                archive.dirs.mark_initialised(&db).await?;
-                Ok::<(), BackupError>(())
-            };
-            made.await.map_err(told)?;
+            archive.dirs.prepare(&db).await.map_err(|e| e.to_string())?;
+            failpoint("copy.prepared");
+            let like = (backup.kind == BackupKind::Files).then_some(source);
+            archive.make_secrets(&db, like).await.map_err(told)?;
+            failpoint("copy.sealed");
+            let built = archive.build(&db, &image, backup);
+            let built = self.in_turn(backup, built).await?;
+            let aside = archive.aside(&db, &backup.id);
+            let placed = archive.put_in_place(&built, &db, aside).await;
+            placed.map_err(told)?;
+            let marked = archive.dirs.mark_initialised(&db).await;
+            marked.map_err(|e| e.to_string())?;
             failpoint("copy.placed");
             let ends = Copying::Ends(&backup.id);
             self.admit(&spec, WantedState::Running, ends).await

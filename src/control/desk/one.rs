@@ -1,7 +1,7 @@
 //! A restore of one database inside a server that goes on serving its others.
 
 use super::Desk;
-use super::restore::{image_of, told};
+use super::restore::image_of;
 use crate::admin::Row;
 use crate::execute::backup::{Archive, Uncarried};
 use crate::model::view::Phase;
@@ -40,18 +40,9 @@ impl Desk {
             ));
         }
         let image = image_of(db)?;
-        let turn = self.dumps.acquire().await.map_err(|e| e.to_string())?;
-        let opened = self.archive.open(db, &image, backup, database).await;
-        drop(turn);
-        let built = match opened {
-            Ok(built) => built,
-            Err(error) => {
-                if error.is_damage() {
-                    self.archive.damaged(backup, &error).await.map_err(told)?;
-                }
-                return Err(format!("{error}; nothing was changed"));
-            }
-        };
+        let opened = self.archive.open(db, &image, backup, database);
+        let built = self.in_turn(backup, opened).await;
+        let built = built.map_err(|why| format!("{why}; nothing was changed"))?;
         let note = format!("before {database} of {} was restored", backup.id);
         self.now(row, BackupKind::BeforeRestore, note)
             .await
@@ -113,8 +104,8 @@ impl Desk {
         }
         let back = async {
             let image = image_of(db)?;
-            let built = self.archive.open(db, &image, before, database).await;
-            let built = built.map_err(told)?;
+            let opened = self.archive.open(db, &image, before, database);
+            let built = self.in_turn(before, opened).await?;
             let carried = self.archive.carry(&built, db, database, aside).await;
             carried.map_err(|e| e.to_string())
         };

@@ -3,7 +3,7 @@
 
 use super::Desk;
 use crate::admin::Row;
-use crate::execute::backup::BackupError;
+use crate::execute::backup::{BackupError, Built};
 use crate::execute::failpoint::failpoint;
 use crate::model::view::Phase;
 use crate::model::{Backup, BackupKind, Change, Database, DbName, ImageId, Outcome, WantedState};
@@ -65,18 +65,9 @@ impl Desk {
                 })?;
         }
         let image = image_of(db)?;
-        let turn = self.dumps.acquire().await.map_err(|e| e.to_string())?;
-        let built = self.archive.build(db, &image, backup).await;
-        drop(turn);
-        let built = match built {
-            Ok(built) => built,
-            Err(error) => {
-                if error.is_damage() {
-                    self.archive.damaged(backup, &error).await.map_err(told)?;
-                }
-                return Err(format!("{error}; nothing was changed"));
-            }
-        };
+        let built = self.archive.build(db, &image, backup);
+        let built = self.in_turn(backup, built).await;
+        let built = built.map_err(|why| format!("{why}; nothing was changed"))?;
         let aside = self.archive.aside(db, &backup.id);
         let begun = Change::RestoreBegan {
             uid: db.uid,
@@ -145,6 +136,24 @@ impl Desk {
             .await?;
         self.queue.look(name).await;
         Err(why)
+    }
+
+    /// Makes data of a backup when it is its turn. One that turns out to be damaged is known to be so
+    /// from then on.
+    pub(super) async fn in_turn(
+        &self,
+        backup: &Backup,
+        make: impl Future<Output = Result<Built, BackupError>>,
+    ) -> Result<Built, String> {
+        let turn = self.dumps.acquire().await.map_err(|e| e.to_string())?;
+        let made = make.await;
+        drop(turn);
+        if let Err(error) = &made
+            && error.is_damage()
+        {
+            self.archive.damaged(backup, error).await.map_err(told)?;
+        }
+        made.map_err(told)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use super::Archive;
 use super::error::BackupError;
-use super::objects::Stored;
 use super::recipes;
 use crate::model::{Backup, BackupKind, BackupState, Database, ImageId};
 
@@ -65,26 +64,14 @@ impl Archive {
             )));
         }
         let server = self.server(db, recipe, &container)?;
-        let store = self.store(&backup.id.store)?;
         let meter = self.reading(&db.name, "comparing it", &manifest);
-        for file in manifest.files.iter().filter(|f| f.part.is_some()) {
-            let stored = Stored {
-                store,
-                key: format!("{}{}", self.prefix(backup), file.name),
-                file,
-                meter: meter.clone(),
-            };
+        for (_, stored) in self.objects(backup, &manifest, &meter)? {
             let what = format!("compare the files of {} with {}", db.name, backup.id);
             let command = recipes::compare(db);
             self.through(&server, &command, stored, None, &what)
                 .await
-                .map_err(|error| match error {
-                    // What differs is the copy's fault: the files are at rest.
-                    BackupError::Tool { what, why } => {
-                        BackupError::Damaged(format!("{what}: {why}"))
-                    }
-                    other => other,
-                })?;
+                // What differs is the copy's fault: the files are at rest.
+                .map_err(BackupError::damage_told)?;
         }
         let files = manifest.contents.counts.get("files").unwrap_or(&0);
         Ok(format!(

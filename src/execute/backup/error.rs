@@ -87,6 +87,14 @@ impl BackupError {
         }
     }
 
+    /// A tool's refusal of what was stored, which speaks of the backup; all else as it is.
+    pub(super) fn damage_told(self) -> BackupError {
+        match self {
+            BackupError::Tool { what, why } => BackupError::Damaged(format!("{what}: {why}")),
+            other => other,
+        }
+    }
+
     pub(super) fn io(what: &str) -> impl FnOnce(io::Error) -> BackupError + use<> {
         let what = what.to_owned();
         move |error| BackupError::Io { what, error }

@@ -53,13 +53,12 @@ impl Archive {
         }
         let recipients = self.recipients.clone();
         let packing = tokio::task::spawn_blocking(move || {
-            let meter = Arc::default();
             stream::pack(
                 fs::File::from(reader),
                 &mut Unwatched,
                 &recipients,
                 senders,
-                meter,
+                Arc::default(),
             )
         });
         let packed = packing.await.map_err(|e| tool(WHAT, e.to_string()))?;

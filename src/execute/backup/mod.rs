@@ -20,6 +20,7 @@ mod one;
 mod part;
 mod restore;
 mod retired;
+mod room;
 mod ship;
 mod stream;
 mod take;

@@ -11,7 +11,7 @@ use super::error::BackupError;
 use super::meter::Meter;
 use super::objects::Stored;
 use super::throwaway::Throwaway;
-use super::{Archive, JobFolder, LONGEST, QUESTION, Server, ended_well, stream, tool};
+use super::{Archive, JobFolder, LONGEST, QUESTION, Server, ended_well, room, stream, tool};
 use crate::engine;
 use crate::engine::backup as recipes;
 use crate::execute::failpoint::failpoint;
@@ -19,7 +19,7 @@ use crate::model::action::StopHow;
 use crate::model::guard::INNER_UID;
 use crate::model::{Backup, BackupId, Contents, Database, DbName, ImageId, RestartPolicy, Secret};
 use crate::store::manifest::{MANIFEST, MANIFEST_LIMIT, Manifest};
-use crate::store::{BackupStore, read_small};
+use crate::store::read_small;
 
 /// Passwords that are to be in force after a load.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,6 +111,29 @@ impl Archive {
             .begin(name, stage, Some(total), self.clock.now())
     }
 
+    /// The parts of a backup where they lie; what is read of them is counted.
+    ///
+    /// # Errors
+    /// `NotNow` when its store is not one of the settings'.
+    pub(super) fn objects<'a>(
+        &'a self,
+        backup: &Backup,
+        manifest: &'a Manifest,
+        meter: &Arc<Meter>,
+    ) -> Result<impl Iterator<Item = (&'a str, Stored<'a>)> + use<'a>, BackupError> {
+        let store = self.store(&backup.id.store)?;
+        let (prefix, meter) = (self.prefix(backup), meter.clone());
+        Ok(manifest.files.iter().filter_map(move |file| {
+            let stored = Stored {
+                store,
+                key: format!("{prefix}{}", file.name),
+                file,
+                meter: meter.clone(),
+            };
+            Some((file.part.as_deref()?, stored))
+        }))
+    }
+
     pub(super) fn prefix(&self, backup: &Backup) -> String {
         let id = &backup.id;
         self.layout
@@ -137,10 +160,29 @@ impl Archive {
                 backup.id, manifest.engine, db.name, db.engine
             )));
         }
-        let store: Arc<dyn BackupStore> = self.store(&backup.id.store)?.clone();
         let mut throwaway = self.lay_out(db, recipe, image, passwords.is_some()).await?;
+        let what = format!("load {}", backup.id);
+        let filled = self.fill(&mut throwaway, db, backup, &manifest, passwords);
+        room::while_there_is_room(&db.volume.path, &what, filled).await?;
+        Ok(Built {
+            throwaway,
+            passwords: passwords.cloned(),
+            manifest,
+        })
+    }
+
+    /// Brings a backup into a throwaway server that was laid out, and counts what is there then.
+    async fn fill(
+        &self,
+        throwaway: &mut Throwaway,
+        db: &Database,
+        backup: &Backup,
+        manifest: &Manifest,
+        passwords: Option<&Passwords>,
+    ) -> Result<(), BackupError> {
+        let recipe = recipes::backups(db.engine, manifest.kind);
         if !recipe.at_rest() {
-            self.launch(&mut throwaway).await?;
+            self.launch(throwaway).await?;
         }
         let own = throwaway.password.clone();
         let wanted = recipes::Passwords {
@@ -149,29 +191,18 @@ impl Archive {
             daemon: passwords.and_then(|p| p.daemon.as_ref()),
         };
         let owner = self.owner(backup);
-        let meter = self.reading(&owner, "loading it into a throwaway server", &manifest);
-        for file in &manifest.files {
-            let Some(part) = &file.part else { continue };
+        let meter = self.reading(&owner, "loading it into a throwaway server", manifest);
+        for (part, stored) in self.objects(backup, manifest, &meter)? {
+            let file = stored.file;
             let command = recipe.load(&throwaway.db, part, file.database.as_deref());
             let then = recipe.epilogue(db, part, wanted);
             let changes = then.is_some();
-            let stored = Stored {
-                store: &store,
-                key: format!("{}{}", self.prefix(backup), file.name),
-                file,
-                meter: meter.clone(),
-            };
             let what = format!("load {part} of {}", backup.id);
             let server = throwaway.server();
             self.through(&server, &command, stored, then, &what)
                 .await
-                .map_err(|error| match error {
-                    // A tool that does not take what was stored speaks of the backup.
-                    BackupError::Tool { what, why } => {
-                        BackupError::Damaged(format!("{what}: {why}"))
-                    }
-                    other => other,
-                })?;
+                // A tool that does not take what was stored speaks of the backup.
+                .map_err(BackupError::damage_told)?;
             if changes {
                 throwaway.password = wanted.admin.clone();
             }
@@ -190,14 +221,10 @@ impl Archive {
         }
         if recipe.at_rest() && recipe.serves() {
             // Whether a server takes it, only a server shows.
-            self.launch(&mut throwaway).await?;
-            self.set_passwords(&throwaway, wanted).await?;
+            self.launch(throwaway).await?;
+            self.set_passwords(throwaway, wanted).await?;
         }
-        Ok(Built {
-            throwaway,
-            passwords: passwords.cloned(),
-            manifest,
-        })
+        Ok(())
     }
 
     /// What is counted now of what is to be there.

@@ -1,7 +1,6 @@
 //! What becomes of a retired database: its tombstone in the stores, and the end of its data.
 
 use super::error::BackupError;
-use super::objects::Stored;
 use super::{Archive, tool};
 use crate::execute::failpoint::failpoint;
 use crate::model::{Backup, BackupId, Database, Timestamp};
@@ -61,16 +60,8 @@ impl Archive {
     /// What is missing or other than it was.
     pub async fn whole(&self, backup: &Backup) -> Result<(), BackupError> {
         let manifest = self.manifest(backup).await?;
-        let store = self.store(&backup.id.store)?;
-        let prefix = self.prefix(backup);
         let meter = self.reading(&self.owner(backup), "reading it once more", &manifest);
-        for file in manifest.files.iter().filter(|f| f.part.is_some()) {
-            let stored = Stored {
-                store,
-                key: format!("{prefix}{}", file.name),
-                file,
-                meter: meter.clone(),
-            };
+        for (_, stored) in self.objects(backup, &manifest, &meter)? {
             self.read_back(stored).await?;
         }
         Ok(())

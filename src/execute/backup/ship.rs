@@ -63,6 +63,30 @@ impl Shipper {
     /// # Errors
     /// As the store does.
     pub async fn look(&self, store: &str) -> Result<Shipped, BackupError> {
+        let book = self.ledger.book();
+        let row = book.row(&DbName::mydb_admin());
+        let good = |manifest: &Manifest| {
+            row.and_then(|row| row.backups.get(&manifest.id(store)))
+                .is_some_and(|backup| backup.state.good())
+        };
+        self.found(store, MANIFESTS, good).await
+    }
+
+    /// The same, whatever the ledger knows of backups: what it has forgotten shows.
+    ///
+    /// # Errors
+    /// As the store does.
+    pub async fn look_at_all(&self, store: &str) -> Result<Shipped, BackupError> {
+        self.found(store, usize::MAX, |_| true).await
+    }
+
+    /// The pieces in a store, and the ledger's copies beside the newest backups that count.
+    async fn found(
+        &self,
+        store: &str,
+        manifests_at_most: usize,
+        counts: impl Fn(&Manifest) -> bool,
+    ) -> Result<Shipped, BackupError> {
         let at = self.store(store)?;
         let mut shipped = Shipped::default();
         for object in at.list(&self.layout.journal()).await? {
@@ -84,13 +108,13 @@ impl Shipper {
             below.split_once('/').map(|(_, slot)| slot.to_owned())
         };
         manifests.sort_by_key(|key| std::cmp::Reverse(newest(key)));
-        for key in manifests.iter().take(MANIFESTS) {
+        for key in manifests.iter().take(manifests_at_most) {
             let bytes = read_small(at.as_ref(), key, MANIFEST_LIMIT).await?;
             // One that cannot be read counts for nothing: more is shipped than would be needed.
             let Ok(manifest) = Manifest::read(&bytes) else {
                 continue;
             };
-            if self.good(&manifest, store) {
+            if counts(&manifest) {
                 let copy = manifest.ledger_copy;
                 shipped
                     .copies
@@ -98,14 +122,6 @@ impl Shipper {
             }
         }
         Ok(shipped)
-    }
-
-    /// Whether a backup is one to rely on, as far as the ledger knows.
-    fn good(&self, manifest: &Manifest, store: &str) -> bool {
-        let book = self.ledger.book();
-        let row = book.row(&DbName::mydb_admin());
-        row.and_then(|row| row.backups.get(&manifest.id(store)))
-            .is_some_and(|backup| backup.state.good())
     }
 
     /// Which of these places are in this host's chain.

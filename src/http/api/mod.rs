@@ -2,6 +2,7 @@
 
 pub mod act;
 pub mod apply;
+pub mod audit;
 pub mod backups;
 pub mod read;
 pub mod secrets;
@@ -62,6 +63,8 @@ pub fn router(backend: Arc<dyn Backend>, door: Door, stop: CancellationToken) ->
         .route("/databases/{name}/restart", post(act::restart))
         .route("/databases/{name}/retry", post(act::retry))
         .route("/databases/{name}/release", post(act::release))
+        .route("/audit", get(audit::audit))
+        .route("/audit/acknowledge", post(audit::acknowledge))
         .route("/approve", post(act::approve))
         .route("/maintenance", post(act::host_maintenance))
         .route("/databases/{name}/rename/{to}", get(act::rename_cost))

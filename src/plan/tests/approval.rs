@@ -315,7 +315,11 @@ fn pass(after: &[i64], held: &[&str]) -> Pass {
         .iter()
         .zip(after)
         .map(|(name, after)| (name, Some(noon() + seconds(*after)), false));
-    Pass::of(begun.chain(held.iter().map(|name| (name, None, true))))
+    let last = noon() + seconds(after.iter().copied().max().unwrap_or(0));
+    Pass::of(
+        begun.chain(held.iter().map(|name| (name, None, true))),
+        last,
+    )
 }
 
 #[test]

@@ -42,6 +42,7 @@ pub struct Metrics {
     queue_wait: Histogram,
     last_pass: Gauge,
     journal_entries: IntGauge,
+    log_harms: IntGauge,
     tables_behind: IntGauge,
     unshipped: IntGaugeVec,
     docker_up: IntGauge,
@@ -115,6 +116,10 @@ impl Metrics {
             journal_entries: gauge(
                 "db4sci_journal_entries",
                 "Entries of the journal: every accepted change since the first start.",
+            )?,
+            log_harms: gauge(
+                "db4sci_log_harms",
+                "How often the log in mydb_admin was found altered and mended, and nobody acknowledged it.",
             )?,
             tables_behind: gauge(
                 "db4sci_tables_behind",
@@ -201,6 +206,11 @@ impl Metrics {
         self.unshipped
             .with_label_values(&[store])
             .set(whole(entries));
+    }
+
+    /// Harm of the log was found so often, and not acknowledged.
+    pub fn log_harms(&self, times: u64) {
+        self.log_harms.set(whole(times));
     }
 
     /// The journal holds so many entries.

@@ -1,0 +1,204 @@
+//! Whether the log is as it was written: the journal against its own chain and seals, the tables
+//! against the journal.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+
+use super::journal::{Head, MAX_LINE, Record, follow, read_line, seal_of, verify};
+use super::ledger::{Ledger, LedgerError};
+use super::tables::{LogRow, Tables, TablesError};
+use super::vault::{Keyring, Proof, Vault};
+use crate::model::audit::{Finding, Findings, NAMED};
+
+/// Entries that are compared in one step.
+const STEP: usize = 1024;
+
+/// Why nothing can be said.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    /// The journal cannot be read: it is harmed itself.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The tables cannot be read.
+    #[error(transparent)]
+    Tables(#[from] TablesError),
+}
+
+/// Judges lines that lay elsewhere, in their order. Whoever can write there can make lines and chain
+/// them, but cannot seal them. Where nothing was sealed before, or the key is not here, the chain alone
+/// counts.
+#[derive(Debug)]
+pub struct Believed {
+    ring: Keyring,
+    sealed: bool,
+}
+
+impl Believed {
+    /// With these keys.
+    pub fn with(ring: Keyring) -> Self {
+        let sealed = false;
+        Believed { ring, sealed }
+    }
+
+    /// Judges the next line.
+    ///
+    /// # Errors
+    /// When somebody without the key wrote it; for a person.
+    pub fn judge(&mut self, line: &[u8]) -> Result<(), String> {
+        let wrong = match seal_of(line).map(|(seal, bytes)| self.ring.judge(seal, bytes)) {
+            Some(Proof::Good | Proof::NoKey(_)) => {
+                self.sealed = true;
+                return Ok(());
+            }
+            None if !self.sealed => return Ok(()),
+            Some(Proof::Wrong) => "its seal is wrong",
+            None => "it has no seal",
+        };
+        let entry = read_line(line).map_or(0, |record| record.entry.seq);
+        Err(format!(
+            "entry {entry} was not written by this daemon: {wrong}; nobody without the keys can seal one"
+        ))
+    }
+
+    /// Judges the lines of a journal's file; what is no record is passed over.
+    ///
+    /// # Errors
+    /// As [`Believed::judge`], and when the file cannot be read.
+    pub fn judge_file(&mut self, path: &Path) -> Result<(), String> {
+        let told = |e: std::io::Error| format!("{}: {e}", path.display());
+        let mut reader = BufReader::new(File::open(path).map_err(told)?);
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            let mut part = reader.by_ref().take(MAX_LINE as u64 + 1024);
+            if part.read_until(b'\n', &mut line).map_err(told)? == 0 {
+                return Ok(());
+            }
+            let text = line.strip_suffix(b"\n").unwrap_or(&line);
+            if verify(text).is_some() {
+                self.judge(text)?;
+            }
+        }
+    }
+}
+
+/// What was found of the journal.
+#[derive(Debug, Default)]
+pub struct Chain {
+    /// Entries that were read.
+    pub entries: u64,
+    /// Of them, those whose seal is good.
+    pub sealed: u64,
+    /// What is not as it was written.
+    pub findings: Findings,
+    /// Keys that are missing, and the entries that nobody can judge without them.
+    pub keys: BTreeMap<String, u64>,
+}
+
+impl Chain {
+    /// Judges the next record.
+    fn judge(&mut self, before: Head, record: &Record, vault: &Vault) {
+        self.entries += 1;
+        let seq = record.entry.seq;
+        let line = record.line.as_bytes();
+        if follow(before, line).is_none() {
+            let what = "the journal: it does not follow the entry before it";
+            self.findings.add(Finding::new(seq, what));
+        }
+        match seal_of(line).map(|(seal, bytes)| vault.judge(seal, bytes)) {
+            Some(Proof::Good) => self.sealed += 1,
+            Some(Proof::NoKey(key)) => *self.keys.entry(key.to_string()).or_default() += 1,
+            Some(Proof::Wrong) => {
+                let what = "the journal: its seal is wrong, so it was not written by this daemon";
+                self.findings.add(Finding::new(seq, what));
+            }
+            // What came before the first seal is from before there were any.
+            None if self.sealed == 0 && self.keys.is_empty() => {}
+            None => {
+                let what = "the journal: it has no seal, so it was not written by this daemon";
+                self.findings.add(Finding::new(seq, what));
+            }
+        }
+    }
+}
+
+/// Judges every entry of the journal as it lies on the disk.
+///
+/// # Errors
+/// When it cannot be read.
+pub async fn journal(ledger: &Ledger, vault: &Vault) -> Result<Chain, AuditError> {
+    let (mut chain, mut at) = (Chain::default(), Head::GENESIS);
+    loop {
+        let records = ledger.on_disk(at.seq, STEP).await?;
+        for record in &records {
+            chain.judge(at, record, vault);
+            at = record.head();
+        }
+        if records.len() < STEP {
+            return Ok(chain);
+        }
+    }
+}
+
+/// Compares the rows of `log` with the journal, and where `records`, the ledger's records that are kept
+/// beside them: harmed tables may have none. How many entries were compared, and what differs.
+///
+/// # Errors
+/// When one of the two cannot be read.
+pub async fn tables(
+    ledger: &Ledger,
+    tables: &mut Tables,
+    records: bool,
+) -> Result<(u64, Findings), AuditError> {
+    let mut still = tables.still().await?;
+    let mut findings = Findings::default();
+    for id in still.strays(NAMED).await? {
+        findings.add(stray(id));
+    }
+    let mut at = 0;
+    while at < still.end {
+        let entries = ledger.on_disk(at, STEP).await?;
+        let Some(upto) = entries.last().map(|r| r.entry.seq.min(still.end)) else {
+            let foreign = still.rows(at, still.end).await?;
+            foreign.into_keys().for_each(|id| findings.add(stray(id)));
+            break;
+        };
+        let rows = still.rows(at, upto).await?;
+        let lines = match records {
+            true => Some(still.lines(at, upto).await?),
+            false => None,
+        };
+        for record in entries.iter().filter(|r| r.entry.seq <= upto) {
+            let written = LogRow::of(record);
+            let row = match rows.get(&written.id) {
+                None => Some("its row of log is gone".to_owned()),
+                Some(row) => row.differs(&written),
+            };
+            let line = lines
+                .as_ref()
+                .and_then(|lines| match lines.get(&written.id) {
+                    None => Some("the ledger's record of it is gone".to_owned()),
+                    Some(line) if *line != record.line => {
+                        Some("the ledger's record of it is another one".to_owned())
+                    }
+                    Some(_) => None,
+                });
+            for what in row.into_iter().chain(line) {
+                let what = format!("mydb_admin: {what}");
+                findings.add(Finding::new(record.entry.seq, what));
+            }
+        }
+        at = upto;
+    }
+    Ok((at, findings))
+}
+
+fn stray(id: i64) -> Finding {
+    let what = format!("mydb_admin: log has a row {id}, and there is no such entry");
+    Finding::new(u64::try_from(id).unwrap_or(0), what)
+}
+
+#[cfg(test)]
+mod tests;
