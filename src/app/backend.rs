@@ -286,6 +286,12 @@ impl Backend for Daemon {
         self.hands(who, off, until, reason).await
     }
 
+    async fn rename_cost(&self, name: &DbName, to: &DbName) -> Result<String, Refusal> {
+        let row = self.row(name)?;
+        let cost = self.desk.rename_cost(&row, to).await;
+        cost.map_err(|why| Refusal::new(RefusalKind::Conflict, why))
+    }
+
     async fn thaw(&self, who: Who, store: &str, reason: String) -> Result<String, Refusal> {
         let thawed = self.desk.thaw(who, store, &reason).await;
         thawed.map_err(|why| Refusal::new(RefusalKind::Conflict, why))
@@ -355,10 +361,14 @@ impl Backend for Daemon {
         after_seq: u64,
         limit: usize,
     ) -> Result<Vec<Entry>, Refusal> {
+        let all = Query {
+            limit,
+            ..Query::default()
+        };
+        let of = |name| Query::of(&self.ledger.book(), name, limit);
         let query = Query {
             after: (after_seq > 0).then_some(after_seq),
-            name: name.cloned(),
-            limit,
+            ..name.map_or(all, of)
         };
         self.ledger.entries(&query).await.map_err(unavailable)
     }
@@ -372,8 +382,12 @@ impl Backend for Daemon {
     }
 
     async fn work(&self, name: &DbName, id: u64) -> Result<Option<WorkView>, Refusal> {
-        self.database(name)?;
-        Ok(self.desk.work(name, id))
+        // A rename is asked for under the old name, and ends when nobody has that any more.
+        let work = self.desk.work(name, id);
+        if work.is_none() {
+            self.database(name)?;
+        }
+        Ok(work)
     }
 
     async fn take_on(&self, who: Who, name: &DbName, ask: WorkAsk) -> Result<WorkView, Refusal> {

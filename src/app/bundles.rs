@@ -9,6 +9,7 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use sha2::{Digest, Sha256};
 
+use crate::admin::read_offline;
 use crate::model::view::BackupView;
 use crate::model::{BackupId, DbName};
 use crate::settings::Settings;
@@ -22,9 +23,22 @@ use super::{archive, history, home};
 pub(super) async fn list(settings: &Settings, name: &DbName) -> Result<Vec<BackupView>, String> {
     let instance = home::instance_of(&settings.state_dir)?;
     let layout = Layout::new(settings.mode.as_str(), &instance);
+    // Those that were taken under another name are told by the uid. Without a journal there are none.
+    let book = read_offline(&settings.state_dir.join("journal"), 0).ok();
+    let row = book.as_ref().and_then(|(book, _)| book.row(name));
+    let formerly = row.map_or(&[][..], |row| &row.formerly);
+    let mut names: Vec<&DbName> = formerly.iter().map(|(name, _)| name).collect();
+    names.sort();
+    names.dedup();
     let mut found = Vec::new();
     for (store_name, store) in archive::stores(settings)? {
-        for (prefix, manifest) in manifests(&store, &layout, name).await? {
+        let mut all = manifests(&store, &layout, name).await?;
+        for earlier in names.iter().filter(|earlier| **earlier != name) {
+            let own = |m: &Manifest| row.is_some_and(|row| row.database.uid == m.uid);
+            let of = manifests(&store, &layout, earlier).await?;
+            all.extend(of.into_iter().filter(|(_, m)| own(m)));
+        }
+        for (prefix, manifest) in all {
             let backup = manifest.backup(&store_name, &store.place(), &prefix);
             found.push(BackupView::of(&backup, Vec::new()));
         }

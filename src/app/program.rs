@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 
-use crate::admin::read_offline;
+use crate::admin::{Query, read_offline};
 use crate::cli::{
     Checked, Finding, Globals, Host, ImageInfo, JobRequest, KeyInfo, RecoverArgs, Recovered,
 };
@@ -172,11 +172,9 @@ impl Host for Program {
         let name = name.cloned();
         let read = move || match name {
             None => read_offline(&folder, limit).map(|(_, entries)| entries),
-            Some(name) => read_offline(&folder, usize::MAX).map(|(_, entries)| {
-                let of: Vec<_> = entries
-                    .into_iter()
-                    .filter(|e| e.name.as_ref() == Some(&name))
-                    .collect();
+            Some(name) => read_offline(&folder, usize::MAX).map(|(book, entries)| {
+                let query = Query::of(&book, &name, limit);
+                let of: Vec<_> = entries.into_iter().filter(|e| query.wants(e)).collect();
                 let skip = of.len().saturating_sub(limit);
                 of.into_iter().skip(skip).collect()
             }),

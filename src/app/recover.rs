@@ -10,7 +10,9 @@ use crate::admin::journal::FILE_NAME;
 use crate::admin::{Book, Keyring, Ledger, NewEntry, Row, read_offline};
 use crate::cli::{Found, RecoverArgs, Recovered};
 use crate::execute::failpoint::failpoint;
-use crate::model::{Backup, BackupState, Change, DbName, Outcome, Slot, SystemClock, WantedState};
+use crate::model::{
+    Backup, BackupState, Change, DbName, Outcome, Slot, SystemClock, Uid, WantedState,
+};
 use crate::plan::recovery;
 use crate::settings::Settings;
 use crate::store::Stores;
@@ -96,10 +98,15 @@ async fn bring(
         backups.extend(newer);
         recovered.databases.insert(name.clone(), found);
     }
+    let past = |row: &Row| row.backups.values().map(|b| b.uid).collect::<Vec<_>>();
+    let uids: BTreeSet<Uid> = book
+        .rows()
+        .flat_map(|(_, row)| [past(row), vec![row.database.uid]].concat())
+        .collect();
     let unknown: BTreeSet<&DbName> = all
         .places
         .iter()
-        .filter(|place| book.row(&place.name).is_none())
+        .filter(|place| book.row(&place.name).is_none() && !uids.contains(&place.uid))
         .map(|place| &place.name)
         .collect();
     for name in unknown {
@@ -168,7 +175,8 @@ async fn of_database(
     only: &[DbName],
 ) -> (Found, Vec<Backup>) {
     let db = &row.database;
-    let own = all.iter().filter(|p| p.name == db.name && p.uid == db.uid);
+    // By uid alone: it may have had another name then.
+    let own = all.iter().filter(|p| p.uid == db.uid);
     let (mut newer, mut there, mut unreadable) = (Vec::new(), BTreeMap::new(), 0);
     for place in own {
         let store = &stores[&place.store];
@@ -259,8 +267,9 @@ async fn note(
         Change::Noted,
     )];
     for backup in backups {
+        let owner = book.owner_of(backup.uid, &backup.id);
         entries.push(NewEntry::of(
-            &backup.id.name.clone(),
+            &owner.unwrap_or(&backup.id.name).clone(),
             Outcome::Done,
             format!("{} was found in its store", backup.id),
             Change::Backup {

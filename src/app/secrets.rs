@@ -116,6 +116,9 @@ impl Daemon {
                 "{name} is being restored from {from}; change its passwords when that is over"
             ));
         }
+        if let Some(why) = row.on_its_way() {
+            return conflict(format!("{why}; nothing was changed"));
+        }
         if row.secrets.values().any(|kept| kept.next.is_some()) {
             return conflict(format!(
                 "the passwords of {name} are being changed already; it ends when its server answers"

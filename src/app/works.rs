@@ -4,7 +4,7 @@ use crate::http::refusal::{Refusal, RefusalKind};
 use crate::model::view::{WorkAsk, WorkView};
 use crate::model::{BackupId, Change, DbName, Timestamp, Who};
 
-use super::backend::{Daemon, unavailable};
+use super::backend::{Daemon, because, unavailable};
 
 impl Daemon {
     pub(super) async fn begin_work(
@@ -17,6 +17,8 @@ impl Daemon {
         let what = match &ask {
             WorkAsk::Backup { .. } => "a backup".to_owned(),
             WorkAsk::Verify { .. } => "a restore test".to_owned(),
+            WorkAsk::Rename { to, reason } => format!("its rename to {to}{}", because(reason)),
+            WorkAsk::Clone { copy, .. } => format!("a clone of it, {copy}"),
             WorkAsk::Restore { from, copy, only } => match (copy, only) {
                 (Some(copy), _) => format!("the restore of {from} as {copy}"),
                 (None, Some(only)) => format!("the restore of `{only}` alone from {from}"),
@@ -31,7 +33,7 @@ impl Daemon {
         let change = Change::Acted {
             action: "work_asked".to_owned(),
         };
-        let message = format!("{name}: {what} was asked for");
+        let message = format!("{name}: asked for {what}");
         self.intake
             .wish(who, name, message, change)
             .await
@@ -46,9 +48,9 @@ impl Daemon {
         until: Option<Timestamp>,
         note: Option<String>,
     ) -> Result<String, Refusal> {
-        let row = self.row(&id.name)?;
-        let found = row.backups.get(id).filter(|b| b.state.good());
-        let Some(backup) = found else {
+        let book = self.ledger.book();
+        let found = book.holder_of(id).filter(|(_, b)| b.state.good());
+        let Some((row, backup)) = found else {
             let message = format!(
                 "there is no backup {id}; see: db4sci backup list {}",
                 id.name
@@ -67,6 +69,6 @@ impl Daemon {
         let change = Change::Backup {
             backup: Box::new(backup),
         };
-        self.wish(who, &id.name, message, change).await
+        self.wish(who, &row.database.name, message, change).await
     }
 }

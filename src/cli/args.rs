@@ -5,9 +5,9 @@ use clap::{Parser, Subcommand, ValueEnum};
 use super::acting::Why;
 use super::host::Globals;
 use super::{
-    apply, approve, audit, backup, ca, check, completions, connect, delete, describe, events,
-    export, get, images, init, key, logs, maintenance, password, plan, recover, release, restart,
-    restore, resume, retry, rotate, start, stop, thaw, wait,
+    apply, approve, audit, backup, ca, check, clone, completions, connect, delete, describe,
+    events, export, get, images, init, key, logs, maintenance, password, plan, recover, release,
+    rename, restart, restore, resume, retry, rotate, start, stop, thaw, wait,
 };
 
 /// Database servers for research groups, each in a container of its own.
@@ -107,6 +107,10 @@ pub enum Verb {
     Backup(backup::Args),
     /// Bring a backup back, in place or as another database
     Restore(restore::Args),
+    /// Make another database of a backup, with passwords of its own
+    Clone(clone::Args),
+    /// Give a database another name; its data, port, passwords, backups and history go with it
+    Rename(rename::Args),
     /// Bring a lost host's databases back from the stores
     Recover(recover::Args),
     /// Give up a store that is gone, so that removals are no longer frozen for it

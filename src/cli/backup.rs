@@ -142,7 +142,7 @@ pub async fn ask(
             }
             None => {
                 return Err(CliError::Said(format!(
-                    "the daemon was started anew meanwhile; see: db4sci backup list {name}"
+                    "the daemon was started anew meanwhile; see: db4sci events {name}"
                 )));
             }
         }

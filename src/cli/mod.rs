@@ -19,6 +19,7 @@ mod audit;
 mod backup;
 mod ca;
 mod check;
+mod clone;
 mod completions;
 mod connect;
 mod delete;
@@ -37,6 +38,7 @@ mod password;
 mod plan;
 mod recover;
 mod release;
+mod rename;
 mod restart;
 mod restore;
 mod resume;
@@ -133,6 +135,8 @@ async fn dispatch(verb: Option<Verb>, context: &Context) -> Exit {
         Some(Verb::Retry(args)) => retry::run(args, context).await,
         Some(Verb::Backup(args)) => backup::run(args, context).await,
         Some(Verb::Restore(args)) => restore::run(args, context).await,
+        Some(Verb::Clone(args)) => clone::run(args, context).await,
+        Some(Verb::Rename(args)) => rename::run(args, context).await,
         Some(Verb::Recover(args)) => recover::run(args, context).await,
         Some(Verb::Thaw(args)) => thaw::run(args, context).await,
         Some(Verb::Password(args)) => password::run(args, context).await,

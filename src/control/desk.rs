@@ -4,10 +4,13 @@
 
 mod again;
 mod asked;
+mod copies;
+mod due;
 mod dumps;
 mod known;
 mod one;
 mod recover;
+mod rename;
 mod restore;
 mod retired;
 mod works;
@@ -34,7 +37,6 @@ use crate::model::{
 };
 use crate::plan::approval;
 use crate::plan::backups::{self, Known, Retirement, Work};
-use crate::plan::recovery::Recovery;
 use crate::plan::retention::Fate;
 
 /// How often it is asked what is due.
@@ -49,6 +51,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 const TEST_AGAIN: TimeDelta = TimeDelta::minutes(30);
 /// Until a store, or what is left of a retired database, is tried again.
 const STORE_AGAIN: TimeDelta = TimeDelta::minutes(1);
+/// Until the end of a rename or a copy that was cut off is tried again.
+const END_AGAIN: TimeDelta = TimeDelta::seconds(10);
 /// Until a restore of lost data that failed is tried again, perhaps from an older backup.
 const RECOVER_AGAIN: TimeDelta = TimeDelta::seconds(30);
 
@@ -74,27 +78,6 @@ pub struct Desk {
 
 /// Why something is not begun; nothing was changed then.
 pub type Refused = String;
-
-/// What is due by itself.
-enum Due {
-    Recovery(Recovery),
-    Backup(Work),
-}
-
-impl Due {
-    fn what(&self) -> String {
-        match self {
-            Due::Recovery(Recovery::Restore(id)) => format!("recovery from {id}"),
-            Due::Recovery(Recovery::StartOver) => "recovery from the ledger".to_owned(),
-            Due::Backup(Work::Take { kind, .. }) => format!("{} backup", kind.as_str()),
-            Due::Backup(Work::Verify(id)) => format!("restore test of {id}"),
-            Due::Backup(Work::Prune(ids)) => format!("removal of {} backups", ids.len()),
-            Due::Backup(Work::Retire(_)) => "retirement".to_owned(),
-            Due::Backup(Work::SetTombstone | Work::TakeTombstone) => "tombstone".to_owned(),
-            Due::Backup(Work::Remove(_)) => "removal of its data".to_owned(),
-        }
-    }
-}
 
 impl Desk {
     /// A desk that lets so many works go on at once.
@@ -168,11 +151,7 @@ impl Desk {
             if self.works.busy(name) || row.restoring.is_some() {
                 continue;
             }
-            let due = match self.lost(row, now) {
-                Some(recovery) => Some(Due::Recovery(recovery)),
-                None => self.ask(row, now).map(Due::Backup),
-            };
-            let Some(due) = due else {
+            let Some(due) = self.due(row, now) else {
                 continue;
             };
             let (this, row) = (self.clone(), row.clone());
@@ -180,13 +159,7 @@ impl Desk {
             if let Some((begun, turn)) = self.works.begin(name, due.what(), now) {
                 self.spawn(name, begun.id, async move {
                     let _turn = turn;
-                    match due {
-                        Due::Recovery(recovery) => {
-                            let done = this.recover(&row, recovery).await;
-                            this.put_off(&row, RECOVER_AGAIN, done).await
-                        }
-                        Due::Backup(work) => this.carry_out(row, work).await,
-                    }
+                    this.do_due(row, due).await
                 });
             }
         }

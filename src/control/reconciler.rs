@@ -1,6 +1,7 @@
 //! One look at one database: observe, plan, act, show.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::TimeDelta;
@@ -62,8 +63,8 @@ struct Memory {
 pub enum FileStanding {
     /// Its file is gone.
     Orphan,
-    /// Its file names another database now.
-    RenamedTo(DbName),
+    /// A file, by its path below the folder, that was its own names another database now.
+    RenamedTo(DbName, PathBuf),
 }
 
 /// When to look at a database again.
@@ -121,7 +122,8 @@ impl Reconciler {
         news
     }
 
-    fn file_standing(&self, name: &DbName) -> Option<FileStanding> {
+    /// What the folder of specs says about a database whose file changed its name or went away.
+    pub fn file_standing(&self, name: &DbName) -> Option<FileStanding> {
         self.files
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -149,6 +151,7 @@ impl Reconciler {
         let Some(mut row) = self.ledger.book().row(name).cloned() else {
             self.board.hide(name);
             self.pass().forget(name);
+            self.memory().remove(name);
             return Some(Again::OnEvent);
         };
         self.end_overrides(&mut row).await;

@@ -93,16 +93,17 @@ pub(super) fn wanted<'a>(
         quarantined: row.quarantined.as_ref().map(|(_, why)| why.as_str()),
         refused: row.refused.as_deref(),
         restart_asked: row.restart_asked,
-        hands: match &row.restoring {
-            Some((from, _)) => Some(Hands::Restore(from)),
-            None => rests.then_some(Hands::Dump),
+        hands: match (&row.restoring, row.becomes()) {
+            (Some((from, _)), _) => Some(Hands::Restore(from)),
+            (None, Some(to)) => Some(Hands::Rename(to)),
+            (None, None) => rests.then_some(Hands::Dump),
         },
         retired: row.retired.is_some(),
         end: row.end,
         rotating: row.secrets.values().any(|kept| kept.next.is_some()),
         orphan: matches!(standing, Some(FileStanding::Orphan)),
         renamed_to: match standing {
-            Some(FileStanding::RenamedTo(new)) => Some(new.as_str()),
+            Some(FileStanding::RenamedTo(new, _)) => Some(new.as_str()),
             Some(FileStanding::Orphan) | None => None,
         },
     }

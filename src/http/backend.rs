@@ -96,6 +96,9 @@ pub trait Backend: Send + Sync + 'static {
         reason: String,
     ) -> Result<String, Refusal>;
 
+    /// What a rename would cost, in a plan's words; refused as the rename itself would be.
+    async fn rename_cost(&self, name: &DbName, to: &DbName) -> Result<String, Refusal>;
+
     /// Gives up a store that is gone: what it may hold keeps nothing from being removed any more.
     async fn thaw(&self, who: Who, store: &str, reason: String) -> Result<String, Refusal>;
 
@@ -149,10 +152,10 @@ pub trait Backend: Send + Sync + 'static {
     /// The backups of a database, newest first.
     async fn backups(&self, name: &DbName) -> Result<Vec<BackupView>, Refusal>;
 
-    /// A work on a database's backups, under way or over.
+    /// A work on a database, under way or over.
     async fn work(&self, name: &DbName, id: u64) -> Result<Option<WorkView>, Refusal>;
 
-    /// Takes on work on a database's backups; it goes on after this returned.
+    /// Takes on work on a database; it goes on after this returned.
     async fn take_on(&self, who: Who, name: &DbName, ask: WorkAsk) -> Result<WorkView, Refusal>;
 
     /// Keeps a backup until an instant, whatever the retention says; `None` ends that.

@@ -251,6 +251,10 @@ impl Backend for Fake {
         self.said(format!("{who} hands off {off}{until}: {reason}"))
     }
 
+    async fn rename_cost(&self, name: &DbName, to: &DbName) -> Result<String, Refusal> {
+        Ok(format!("~ {name}  -> {to}: about 9 s, 3 connections now"))
+    }
+
     async fn thaw(&self, who: Who, store: &str, reason: String) -> Result<String, Refusal> {
         if store != "offsite" {
             let message = format!("there is no store `{store}` in the settings");

@@ -39,6 +39,17 @@ impl Refusal {
         }
     }
 
+    /// A text that is no database's name.
+    pub fn no_name(text: &str, why: &str) -> Self {
+        Refusal::new(
+            RefusalKind::Invalid,
+            format!(
+                "`{}` is no database's name: {why}; nothing was changed",
+                text.escape_debug()
+            ),
+        )
+    }
+
     /// There is no database of that name.
     pub fn no_database(name: &DbName) -> Self {
         Refusal::new(

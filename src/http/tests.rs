@@ -109,7 +109,7 @@ async fn the_socket_shows_databases_and_takes_orders_under_the_callers_name() {
 #[tokio::test]
 async fn an_unknown_database_is_404_and_a_bad_name_422() {
     let served = serve(&Fake::new(two())).await;
-    let get = |path| on_socket(&served, request(Method::GET, path, ""));
+    let get = |path: &str| on_socket(&served, request(Method::GET, path, ""));
     let missing = get("/api/v1/databases/assays").await;
     assert_eq!(missing.status(), StatusCode::NOT_FOUND);
     let detail = problem(&missing)["detail"].to_string();
@@ -120,6 +120,14 @@ async fn an_unknown_database_is_404_and_a_bad_name_422() {
     let bad = get("/api/v1/databases/a%3Bid").await;
     assert_eq!(bad.status(), StatusCode::UNPROCESSABLE_ENTITY);
     assert!(problem(&bad)["detail"].to_string().contains("`a;id`"));
+    for path in ["genomics/rename/Gen", "a%3Bid/rename/gen"] {
+        let bad = get(&format!("/api/v1/databases/{path}")).await;
+        assert_eq!(bad.status(), StatusCode::UNPROCESSABLE_ENTITY, "{path}");
+        let detail = problem(&bad)["detail"].to_string();
+        assert!(detail.contains("nothing was changed"), "{detail}");
+    }
+    let good = get("/api/v1/databases/genomics/rename/gen").await;
+    assert_eq!(good.status(), StatusCode::OK);
 }
 
 #[tokio::test]

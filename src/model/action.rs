@@ -321,6 +321,14 @@ impl Reason {
         format!("{self:?}")
     }
 
+    /// Whether its data is gone, not its own, or cannot be seen.
+    pub fn no_data(self) -> bool {
+        matches!(
+            self,
+            Reason::DataLost | Reason::DataForeign | Reason::DataUnmounted | Reason::DataBusy
+        )
+    }
+
     /// Whether a person has to act before it can go on.
     pub fn needs_person(self) -> bool {
         match self {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::audit::Findings;
+use super::database::Source;
 use super::view::Phase;
 use super::{
     Backup, BackupId, BackupState, Cost, Database, DbName, ImageId, Reason, Sealed, Timestamp, Uid,
@@ -287,6 +288,40 @@ pub enum Change {
         /// Whose.
         uid: Uid,
     },
+    /// It is about to get another name. Until the end of that nothing else touches it, and nobody
+    /// else gets the name.
+    RenameBegan {
+        /// Whose.
+        uid: Uid,
+        /// Its new name.
+        to: DbName,
+        /// Where its spec comes from then.
+        source: Source,
+    },
+    /// It has another name from now on, and its entries carry that.
+    Renamed {
+        /// Its name until now.
+        from: DbName,
+        /// The database as it is now.
+        database: Box<Database>,
+    },
+    /// It keeps its name: what was begun could not be done.
+    RenameEnded {
+        /// Whose.
+        uid: Uid,
+    },
+    /// It is a copy that is to get its data from a backup of another one.
+    CopyBegan {
+        /// Whose.
+        uid: Uid,
+        /// The backup.
+        from: BackupId,
+    },
+    /// The copy has its data; or, when it failed, it is gone, and its name is free.
+    CopyEnded {
+        /// Whose.
+        uid: Uid,
+    },
     /// Something was done to a database; changes no row but the log's.
     Acted {
         /// The action's kind.
@@ -341,6 +376,11 @@ impl Change {
             Change::Forgotten { .. } => "forgotten",
             Change::StartedOver { .. } => "started_over",
             Change::RecoverAsked { .. } => "recover_asked",
+            Change::RenameBegan { .. } => "rename_began",
+            Change::Renamed { .. } => "renamed",
+            Change::RenameEnded { .. } => "rename_ended",
+            Change::CopyBegan { .. } => "copy_began",
+            Change::CopyEnded { .. } => "copy_ended",
             Change::Acted { action } => action,
             Change::Noted => "noted",
         }

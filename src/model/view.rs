@@ -300,7 +300,7 @@ impl BackupView {
     }
 }
 
-/// Long work on one database's backups that a person asks for.
+/// Long work on one database that a person asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "what", deny_unknown_fields)]
 pub enum WorkAsk {
@@ -326,6 +326,25 @@ pub enum WorkAsk {
         /// This database inside it alone, in its place.
         #[serde(default)]
         only: Option<String>,
+    },
+    /// Another name.
+    Rename {
+        /// Which.
+        to: DbName,
+        /// Why.
+        #[serde(default)]
+        reason: String,
+    },
+    /// Another database with its data, and passwords of its own.
+    Clone {
+        /// Its name.
+        copy: DbName,
+        /// The backup; without one, the newest that is verified.
+        #[serde(default)]
+        from: Option<BackupId>,
+        /// Of a backup that is taken now.
+        #[serde(default)]
+        live: bool,
     },
 }
 

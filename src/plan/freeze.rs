@@ -12,8 +12,9 @@ use crate::model::{BackupId, DbName, Uid};
 pub struct Found {
     /// The containers that carry this instance's label, each with its uid; or why that is unknown.
     pub containers: Result<Vec<(String, Option<Uid>)>, String>,
-    /// The manifests of this instance in each store; or why they are unknown.
-    pub stores: BTreeMap<String, Result<BTreeSet<BackupId>, String>>,
+    /// The manifests of this instance in each store, with their databases' uids; or why they are
+    /// unknown.
+    pub stores: BTreeMap<String, Result<BTreeMap<BackupId, Uid>, String>>,
 }
 
 /// What the ledger knows.
@@ -21,6 +22,8 @@ pub struct Found {
 pub struct Known {
     /// The databases.
     pub uids: BTreeMap<Uid, DbName>,
+    /// Those of whom backups are known: an earlier database's of a name are among them.
+    pub past: BTreeMap<Uid, DbName>,
     /// Their backups, those of earlier databases of the same names included.
     pub backups: BTreeSet<BackupId>,
 }
@@ -28,7 +31,7 @@ pub struct Known {
 /// What is to be done about what is not known.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Unknown {
-    /// Backups of names that are known: they get their row.
+    /// Backups of databases, or of names, that are known: they get their row.
     pub adopt: Vec<BackupId>,
     /// What keeps everything frozen, one line each.
     pub frozen: Vec<String>,
@@ -63,8 +66,13 @@ pub fn unknown(known: &Known, found: &Found, thawed: &BTreeSet<String>) -> Unkno
             )),
             Ok(manifests) => {
                 let mut nameless: BTreeSet<&DbName> = BTreeSet::new();
-                for id in manifests.difference(&known.backups) {
-                    if names.contains(&id.name) {
+                let unknown_ids = manifests
+                    .iter()
+                    .filter(|(id, _)| !known.backups.contains(*id));
+                for (id, uid) in unknown_ids {
+                    // A database may have been renamed since: then only its uid tells.
+                    let of_uid = known.uids.contains_key(uid) || known.past.contains_key(uid);
+                    if of_uid || names.contains(&id.name) {
                         unknown.adopt.push(id.clone());
                     } else {
                         nameless.insert(&id.name);
@@ -104,6 +112,7 @@ mod tests {
     fn known() -> Known {
         Known {
             uids: [(uid(1), "genomics".parse().unwrap())].into(),
+            past: [(uid(3), "genomics".parse().unwrap())].into(),
             backups: [id("genomics", 1, "local"), id("old", 1, "local")].into(),
         }
     }
@@ -113,7 +122,13 @@ mod tests {
         local: &[BackupId],
         offsite: Result<&[BackupId], &str>,
     ) -> Found {
-        let all = |ids: &[BackupId]| ids.iter().cloned().collect();
+        // `was-…` is the name that a database had before it was renamed.
+        let whose = |id: &BackupId| match id.name.as_str() {
+            "genomics" | "was-genomics" => uid(1),
+            "was-before" => uid(3),
+            _ => uid(2),
+        };
+        let all = |ids: &[BackupId]| ids.iter().map(|id| (id.clone(), whose(id))).collect();
         Found {
             containers: Ok(containers
                 .iter()
@@ -135,6 +150,7 @@ mod tests {
         let (one, two) = (id("genomics", 1, "local"), id("genomics", 2, "local"));
         let there = id("genomics", 2, "offsite");
         let other = id("assays", 2, "offsite");
+        let (renamed, before) = (id("was-genomics", 1, "local"), id("was-before", 1, "local"));
         let ours = &[("genomics", Some(1))][..];
         type Case<'a> = (Found, &'a [&'a str], Vec<BackupId>, &'a [&'a str]);
         let cases: Vec<Case<'_>> = vec![
@@ -189,6 +205,13 @@ mod tests {
                 &["store offsite does not answer: no route"],
             ),
             (found(ours, &[], Err("no route")), &["offsite"], vec![], &[]),
+            // Taken under a name that its database, or an earlier one, does not have any more.
+            (
+                found(ours, &[renamed.clone(), before.clone()], Ok(&[])),
+                &[],
+                vec![before, renamed],
+                &[],
+            ),
             // Another store's end does not give up this one.
             (
                 found(ours, &[], Err("no route")),

@@ -29,8 +29,8 @@ pub mod window;
 
 use crate::engine::{self, Recipe};
 use crate::model::{
-    BackupId, ContainerSeen, Database, End, Held, Lane, Override, OverrideState, Reason, Seen,
-    SeenDatabase, Site, Timestamp, Verdict, WantedState,
+    BackupId, ContainerSeen, Database, DbName, End, Held, Lane, Override, OverrideState, Reason,
+    Seen, SeenDatabase, Site, Timestamp, Verdict, WantedState,
 };
 
 /// One database as it should be, with everything that people and history say about it.
@@ -75,6 +75,8 @@ pub struct Wanted<'a> {
 pub enum Hands<'a> {
     /// A restore in place, of this backup.
     Restore(&'a BackupId),
+    /// A rename, to this name.
+    Rename(&'a DbName),
     /// A dump of data at rest, since its server cannot be dumped while it runs; or a restore of one
     /// database inside the running server.
     Dump,
@@ -161,8 +163,9 @@ impl Ask<'_> {
         }
         if let Some(new) = self.wanted.renamed_to {
             let message = format!(
-                "its file now names `{new}`; nothing is renamed or made by that: set the name \
-                 back, or use another file for `{new}`"
+                "its file now names `{new}`; nothing is renamed or made by that: `db4sci rename {} \
+                 {new}` renames it, or set the name back",
+                self.wanted.db.name
             );
             self.hold(Reason::Renamed, message, None);
         } else if self.wanted.orphan {

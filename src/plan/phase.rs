@@ -38,6 +38,10 @@ pub fn phase(
         Some(Hands::Restore(from)) => {
             return (Phase::Restoring, None, format!("{from} is being restored"));
         }
+        Some(Hands::Rename(to)) => {
+            let message = format!("it is being renamed to `{to}`, and down meanwhile");
+            return (Phase::Degraded, None, message);
+        }
         Some(Hands::Dump) => {
             let why = if running {
                 "a work on its backups has its hands on it; nothing else is done meanwhile"

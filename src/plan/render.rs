@@ -17,6 +17,7 @@ use crate::model::view::DatabaseView;
 use crate::model::{Problem, Timestamp};
 use crate::plan::approval;
 
+pub use self::cost::sentence;
 pub use self::rows::{Row, When, Which};
 pub use self::text::Local;
 

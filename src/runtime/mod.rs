@@ -235,6 +235,17 @@ pub trait DataDirs: Send + Sync + 'static {
     /// no error. Refuses data that no marker of this uid claims, or that a server runs on.
     async fn remove(&self, site: &Site, db: &Database) -> Result<(), DirError>;
 
+    /// Moves one of a database's folders from the place of its old name to that of its new one; what
+    /// is there already stays. Refuses what no marker of this uid claims, what a server runs on, and
+    /// a place that is taken.
+    async fn move_folder(
+        &self,
+        site: &Site,
+        from: &Database,
+        to: &Database,
+        which: NamedFolder,
+    ) -> Result<(), DirError>;
+
     /// Writes guard and configuration.
     async fn write_files(
         &self,
@@ -274,6 +285,47 @@ pub trait DataDirs: Send + Sync + 'static {
         now: Timestamp,
         files: &[(String, String)],
     ) -> Result<PathBuf, DirError>;
+}
+
+/// The folders that are named by their database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NamedFolder {
+    /// Its data.
+    Data,
+    /// Its marker.
+    Marker,
+    /// Its secret files, its certificate among them.
+    Secrets,
+    /// Its rendered configuration.
+    Config,
+    /// What was moved aside of its data.
+    Aside,
+    /// Evidence of its quarantines.
+    Evidence,
+}
+
+impl NamedFolder {
+    /// All, in the order in which they are moved.
+    pub const ALL: [NamedFolder; 6] = [
+        NamedFolder::Data,
+        NamedFolder::Marker,
+        NamedFolder::Secrets,
+        NamedFolder::Config,
+        NamedFolder::Aside,
+        NamedFolder::Evidence,
+    ];
+
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            NamedFolder::Data => "data",
+            NamedFolder::Marker => "marker",
+            NamedFolder::Secrets => "secrets",
+            NamedFolder::Config => "config",
+            NamedFolder::Aside => "aside",
+            NamedFolder::Evidence => "evidence",
+        }
+    }
 }
 
 /// Why something on the host's disk failed. The message names the path.

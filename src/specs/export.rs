@@ -14,6 +14,7 @@ pub fn export(db: &Database) -> Value {
         fields.insert("port".to_owned(), json!(db.port.get()));
         fields.insert("volume".to_owned(), json!(db.volume.label));
     }
+    super::rename::pin_what_differs(db, &mut spec);
     let mut metadata = json!({ "name": db.name });
     if !db.labels.is_empty() {
         metadata["labels"] = json!(db.labels);

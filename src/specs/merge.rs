@@ -4,6 +4,8 @@
 //! force, and a folder that cannot be read leaves nothing at all to conclude. One bad file is one
 //! problem, and blocks no other.
 
+mod moved;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 

@@ -21,6 +21,7 @@ mod encryption;
 mod engines;
 mod hands;
 mod images;
+mod rename;
 mod secrets;
 mod servers;
 mod specs;

@@ -21,6 +21,7 @@ mod gateway;
 mod way;
 
 mod bucket;
+mod clone;
 mod damage;
 mod freeze;
 mod full_disk;

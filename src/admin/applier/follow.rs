@@ -219,7 +219,7 @@ impl Follower {
         self.compare(shelf.as_mut(), applied).await?;
         let mut proven = Proven::now(shelf.as_mut()).await?;
         applied = self.catch_up(shelf.as_mut(), applied).await?;
-        let carried = shelf.carry_over().await?;
+        let carried = shelf.carry_over(&self.ledger.book().left_names()).await?;
         if carried > 0 {
             tracing::info!(carried, "edits of harmed tables are to be answered");
         }

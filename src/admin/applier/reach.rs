@@ -10,8 +10,8 @@ use crate::admin::bootstrap::bootstrap;
 use crate::admin::journal::{Head, Record};
 use crate::admin::ledger::Ledger;
 use crate::admin::tables::{self, Access, Tables, TablesError};
-use crate::model::Clock;
 use crate::model::audit::Findings;
+use crate::model::{Clock, DbName};
 
 /// A connection to tables that entries can be brought into.
 #[async_trait]
@@ -32,7 +32,7 @@ pub trait Shelf: Send {
     async fn record(&mut self, seq: u64) -> Result<Option<String>, TablesError>;
 
     /// See [`Tables::carry_over`].
-    async fn carry_over(&mut self) -> Result<u64, TablesError>;
+    async fn carry_over(&mut self, left: &[DbName]) -> Result<u64, TablesError>;
 }
 
 /// Makes connections to the tables, with everything in place for entries.
@@ -80,8 +80,8 @@ impl Shelf for Tables {
         Tables::record(self, seq).await
     }
 
-    async fn carry_over(&mut self) -> Result<u64, TablesError> {
-        Tables::carry_over(self).await
+    async fn carry_over(&mut self, left: &[DbName]) -> Result<u64, TablesError> {
+        Tables::carry_over(self, left).await
     }
 }
 

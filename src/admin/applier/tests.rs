@@ -9,8 +9,8 @@ use crate::admin::book::Book;
 use crate::admin::journal::{Head, MemoryStorage, Record};
 use crate::admin::tables::TablesError;
 use crate::admin::testing::{StoppedClock, admitted, database, new};
-use crate::model::Change;
 use crate::model::audit::{Finding, Findings};
+use crate::model::{Change, DbName};
 
 /// Tables in memory: numbers of the entries in them, and whether they answer.
 #[derive(Clone, Default)]
@@ -122,7 +122,7 @@ impl Shelf for Fake {
         Ok(found.map(|r| r.line.clone()))
     }
 
-    async fn carry_over(&mut self) -> Result<u64, TablesError> {
+    async fn carry_over(&mut self, _: &[DbName]) -> Result<u64, TablesError> {
         self.set(|s| s.carried += 1);
         Ok(0)
     }

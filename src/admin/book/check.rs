@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{Book, NewEntry, Row};
-use crate::model::{Change, Database, DbName, End, Source, Uid, WantedState, Who};
+use crate::model::{Change, Database, DbName, End, Outcome, Source, Uid, WantedState, Who};
 
 impl Book {
     /// Whether a new entry may be accepted.
@@ -21,11 +21,14 @@ impl Book {
             | Change::Inspected { uid, .. }
             | Change::RestoreEnded { uid }
             | Change::RecoverAsked { uid }
+            | Change::RenameEnded { uid }
             | Change::TombstoneSet { uid }
             | Change::TombstoneTaken { uid } => self.check_uid(new, *uid),
             Change::RestoreBegan { uid, .. } => {
                 self.check_uid(new, *uid)?;
-                self.check_row(new)?.gone().map_or(Ok(()), Err)
+                let row = self.check_row(new)?;
+                let refused = row.gone().or_else(|| row.on_its_way());
+                refused.map_or(Ok(()), Err)
             }
             Change::RemovalBegan { uid } => {
                 self.check_uid(new, *uid)?;
@@ -79,8 +82,37 @@ impl Book {
                 }
             }
             // Backups outlive their database: those of an earlier uid are removed, too.
-            Change::Backup { backup } => self.check_backup(new, &backup.id.name),
-            Change::BackupRemoved { id, .. } => self.check_backup(new, &id.name),
+            Change::Backup { backup } => self.check_backup(new, backup.uid, &backup.id),
+            Change::BackupRemoved { uid, id } => self.check_backup(new, *uid, id),
+            Change::RenameBegan { uid, to, .. } => {
+                self.check_uid(new, *uid)?;
+                let old = &self.check_row(new)?.database.name;
+                self.rename_refused(old, to).map_or(Ok(()), Err)
+            }
+            Change::Renamed { from, database } => self.check_renamed(new, from, database),
+            Change::CopyBegan { uid, .. } => {
+                self.check_uid(new, *uid)?;
+                match self.check_row(new)? {
+                    row if row.initialised => Err(format!(
+                        "`{}` has data; a copy is made under a name of its own",
+                        row.database.name
+                    )),
+                    _ => Ok(()),
+                }
+            }
+            Change::CopyEnded { uid } => {
+                self.check_uid(new, *uid)?;
+                match self.check_row(new)? {
+                    row if row.copying.is_none() => {
+                        Err(format!("`{}` is no copy on its way", row.database.name))
+                    }
+                    row if row.initialised != (new.outcome == Outcome::Done) => Err(format!(
+                        "`{}`: a copy ends well when it has its data, and only then",
+                        row.database.name
+                    )),
+                    _ => Ok(()),
+                }
+            }
             Change::SecretsOffered { uid, secrets } => {
                 self.check_uid(new, *uid)?;
                 let row = self.check_row(new)?;
@@ -171,7 +203,7 @@ impl Book {
         }
     }
 
-    fn check_row(&self, new: &NewEntry) -> Result<&Row, String> {
+    pub(super) fn check_row(&self, new: &NewEntry) -> Result<&Row, String> {
         let kind = new.change.kind();
         let name = new
             .name
@@ -179,15 +211,6 @@ impl Book {
             .ok_or_else(|| format!("`{kind}` must name a database"))?;
         self.row(name)
             .ok_or_else(|| format!("there is no database `{name}`"))
-    }
-
-    fn check_backup(&self, new: &NewEntry, name: &DbName) -> Result<(), String> {
-        let row = self.check_row(new)?;
-        if row.database.name == *name {
-            Ok(())
-        } else {
-            Err(format!("`{name}` is not `{}`", row.database.name))
-        }
     }
 
     fn check_uid(&self, new: &NewEntry, uid: Uid) -> Result<(), String> {
@@ -216,6 +239,19 @@ impl Book {
         }
         let earlier = self.row(name);
         if let Some(why) = earlier.and_then(Row::gone) {
+            return Err(why);
+        }
+        if let Some(why) = earlier.and_then(Row::on_its_way) {
+            return Err(why);
+        }
+        // Two of one identity would be two on one data folder.
+        let mut others = self.rows().filter(|(other, _)| *other != name);
+        if let Some((other, _)) = others.find(|(_, row)| row.database.uid == database.uid) {
+            return Err(format!("uid {} is `{other}`'s", database.uid));
+        }
+        if earlier.is_none()
+            && let Some(why) = self.name_taken(name)
+        {
             return Err(why);
         }
         match earlier.map(|row| &row.database) {

@@ -5,6 +5,7 @@
 //! added later never makes an old journal unreadable.
 
 mod check;
+mod names;
 mod row;
 
 use std::collections::BTreeMap;
@@ -295,6 +296,13 @@ impl Book {
                     Arc::make_mut(row).end_lane(action);
                 }
             }
+            Change::RenameBegan { uid: _, to, source } => self.begin_rename(entry, to, source)?,
+            Change::Renamed { from, database } => self.rename(entry, from, database)?,
+            Change::RenameEnded { uid: _ } => self.change(entry)?.renaming = None,
+            Change::CopyBegan { uid: _, from } => {
+                self.change(entry)?.copying = Some(from.clone());
+            }
+            Change::CopyEnded { uid: _ } => self.end_copy(entry)?,
             // These change tables and the log, not what should be.
             Change::Inspected { .. } | Change::Acted { .. } | Change::Noted => {}
         }

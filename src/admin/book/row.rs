@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::model::action::START;
+use crate::model::database::Source;
 use crate::model::view::Phase;
 use crate::model::{
-    Away, Backup, BackupId, Cost, Database, End, KeptSecrets, Override, Reason, Timestamp,
+    Away, Backup, BackupId, Cost, Database, DbName, End, KeptSecrets, Override, Reason, Timestamp,
     Tombstone, Took, WantedState, Who,
 };
 
@@ -25,11 +26,19 @@ pub struct Row {
     pub initialised: bool,
     /// Since when, if it was.
     pub initialised_at: Option<Timestamp>,
-    /// Its backups, those of an earlier database of this name included.
+    /// Its backups, those of an earlier database of this name included. Their ids hold the name
+    /// under which they were taken.
     pub backups: BTreeMap<BackupId, Backup>,
     /// The restore in place that is under way: what is restored, and where the data that was there
     /// is kept.
     pub restoring: Option<(BackupId, PathBuf)>,
+    /// The name that it is getting, and where its spec comes from then. Ended by `Renamed`, or by
+    /// `RenameEnded`.
+    pub renaming: Option<(DbName, Source)>,
+    /// Names that it had before, each with the entry that ended it.
+    pub formerly: Vec<(DbName, u64)>,
+    /// The backup that it is being made of: nobody touches it before its data is there.
+    pub copying: Option<BackupId>,
     /// The entry that its last backup was begun with; 0: none was.
     pub backup_begun: u64,
     /// Whether lost data is to come back by itself, whatever the spec says.
@@ -87,6 +96,9 @@ impl Row {
             initialised_at: None,
             backups: BTreeMap::new(),
             restoring: None,
+            renaming: None,
+            formerly: Vec::new(),
+            copying: None,
             backup_begun: 0,
             recover: false,
             retired: None,
@@ -170,7 +182,10 @@ impl Row {
             .retired
             .as_ref()
             .map(|_| format!("`{name}` is retired; take it back first: db4sci undelete {name}"));
-        self.gone().or(retired).or_else(|| self.host_refused())
+        self.gone()
+            .or(retired)
+            .or_else(|| self.on_its_way())
+            .or_else(|| self.host_refused())
     }
 
     /// Why nothing is wanted of it now, if hands are off the whole host.

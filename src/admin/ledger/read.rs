@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::{Ledger, LedgerError};
+use crate::admin::book::Book;
 use crate::admin::journal::{Head, JournalError, JournalReader, Record};
 use crate::model::{DbName, Entry};
 
@@ -13,8 +14,33 @@ pub struct Query {
     pub after: Option<u64>,
     /// Only entries that concern this database.
     pub name: Option<DbName>,
+    /// Names that it had before, each up to an entry: see [`crate::admin::Row::formerly`].
+    pub formerly: Vec<(DbName, u64)>,
     /// At most so many.
     pub limit: usize,
+}
+
+impl Query {
+    /// The newest entries about a database, those under earlier names of it included.
+    pub fn of(book: &Book, name: &DbName, limit: usize) -> Self {
+        Query {
+            after: None,
+            name: Some(name.clone()),
+            formerly: book
+                .row(name)
+                .map(|row| row.formerly.clone())
+                .unwrap_or_default(),
+            limit,
+        }
+    }
+
+    /// Whether an entry is asked for.
+    pub fn wants(&self, entry: &Entry) -> bool {
+        let then = |(name, until): &(DbName, u64)| {
+            entry.seq <= *until && entry.name.as_ref() == Some(name)
+        };
+        self.name.is_none() || entry.name == self.name || self.formerly.iter().any(then)
+    }
 }
 
 /// Records in a row, as they lie on the disk; whole units.
@@ -152,7 +178,7 @@ impl Ledger {
     fn recent(&self, query: &Query) -> Option<Vec<Entry>> {
         let ring = self.shown.ring();
         let whole = ring.front().is_none_or(|r| r.entry.seq == 1);
-        let wanted = |r: &&Record| query.name.is_none() || r.entry.name == query.name;
+        let wanted = |r: &&Record| query.wants(&r.entry);
         match query.after {
             Some(after) => {
                 let covered = whole || ring.front().is_some_and(|r| r.entry.seq <= after + 1);
@@ -186,7 +212,7 @@ fn forwards(reader: &JournalReader, after: u64, query: &Query) -> Result<Vec<Ent
         return Ok(found);
     }
     reader.after(after, &mut |record| {
-        if query.name.is_none() || record.entry.name == query.name {
+        if query.wants(&record.entry) {
             found.push(record.entry);
         }
         found.len() < query.limit
@@ -204,7 +230,7 @@ fn backwards(reader: &JournalReader, query: &Query) -> Result<Vec<Entry>, Journa
         let mut step = VecDeque::new();
         reader.after(start, &mut |record| {
             let seq = record.entry.seq;
-            if seq <= end && (query.name.is_none() || record.entry.name == query.name) {
+            if seq <= end && query.wants(&record.entry) {
                 step.push_back(record.entry);
             }
             seq < end

@@ -156,7 +156,12 @@ async fn the_past_can_be_asked_by_number_name_and_from_its_end() {
     }
     let ask = async |after, name: Option<&str>, limit| {
         let name = name.map(crate::admin::testing::name);
-        let query = Query { after, name, limit };
+        let query = Query {
+            after,
+            name,
+            formerly: Vec::new(),
+            limit,
+        };
         let found = ledger.entries(&query).await.unwrap();
         found.iter().map(|e| e.seq).collect::<Vec<_>>()
     };

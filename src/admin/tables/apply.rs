@@ -15,7 +15,7 @@ use sqlx::postgres::PgConnection;
 
 use super::clean::{instant, json, number, text};
 use super::{Tables, TablesError, TablesHarm, head_of, in_time};
-use super::{backups, log, proof};
+use super::{backups, log, names, proof};
 use crate::admin::book::{Book, Row};
 use crate::admin::journal::{Head, Record};
 use crate::model::database::Source;
@@ -61,6 +61,7 @@ impl Tables {
             log::write(&mut tx, new).await.map_err(sql)?;
             for record in new {
                 backups::write(&mut tx, &record.entry).await.map_err(sql)?;
+                names::write(&mut tx, &record.entry).await.map_err(sql)?;
             }
             let touches = touches(new);
             for (name, touch) in &touches {
@@ -122,8 +123,14 @@ fn touches(records: &[Record]) -> BTreeMap<DbName, Touch> {
         };
         touch.answered = touch.answered.max(by_row.unwrap_or(0));
         match &entry.change {
-            Change::Admitted { .. } | Change::Overridden { .. } | Change::Resumed => {
-                if matches!(entry.change, Change::Admitted { .. }) {
+            Change::Admitted { .. }
+            | Change::Renamed { .. }
+            | Change::Overridden { .. }
+            | Change::Resumed => {
+                if matches!(
+                    entry.change,
+                    Change::Admitted { .. } | Change::Renamed { .. }
+                ) {
                     touch.admitted = Some(touch.answered);
                 }
                 touch.steered = true;
@@ -164,6 +171,10 @@ fn touches(records: &[Record]) -> BTreeMap<DbName, Touch> {
             | Change::Forgotten { .. }
             | Change::StartedOver { .. }
             | Change::RecoverAsked { .. }
+            | Change::RenameBegan { .. }
+            | Change::RenameEnded { .. }
+            | Change::CopyBegan { .. }
+            | Change::CopyEnded { .. }
             | Change::Acted { .. }
             | Change::Noted => {}
         }

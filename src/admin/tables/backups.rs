@@ -43,6 +43,11 @@ pub(super) async fn write(conn: &mut PgConnection, entry: &Entry) -> Result<(), 
         | Change::Forgotten { .. }
         | Change::StartedOver { .. }
         | Change::RecoverAsked { .. }
+        | Change::RenameBegan { .. }
+        | Change::Renamed { .. }
+        | Change::RenameEnded { .. }
+        | Change::CopyBegan { .. }
+        | Change::CopyEnded { .. }
         | Change::Acted { .. }
         | Change::Noted => return Ok(()),
     };

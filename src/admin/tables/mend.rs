@@ -6,8 +6,8 @@ use sqlx::{AssertSqlSafe, Connection, Executor};
 
 use super::{Access, DAEMON_ROLE, Tables, TablesError, in_time};
 use crate::admin::quote::identifier;
-use crate::model::Timestamp;
 use crate::model::names::MYDB_ADMIN;
+use crate::model::{DbName, Timestamp};
 
 /// Schemas of harmed tables begin with this.
 const HARMED: &str = "harmed_";
@@ -60,11 +60,12 @@ async fn exists(conn: &mut PgConnection, table: &str) -> Result<bool, sqlx::Erro
 
 impl Tables {
     /// Takes what people wrote, and nobody had answered, from harmed tables into those that were made
-    /// in their place; gives the number of rows. Nothing is to be done when no tables were set aside.
+    /// in their place; gives the number of rows. A row of a name that was `left` by a rename is nobody's
+    /// wish, unless it was edited. Nothing is to be done when no tables were set aside.
     ///
     /// # Errors
     /// See [`TablesError`]. What cannot be read in harmed tables stays there.
-    pub async fn carry_over(&mut self) -> Result<u64, TablesError> {
+    pub async fn carry_over(&mut self, left: &[DbName]) -> Result<u64, TablesError> {
         const WHAT: &str = "carry edits over";
         let sql = |e| TablesError::sql(WHAT, e);
         let unread: Option<String> = sqlx::query_scalar(
@@ -79,7 +80,7 @@ impl Tables {
         .map_err(sql)?;
         let Some(schema) = unread else { return Ok(0) };
         let schema = identifier(&schema)?;
-        let copied = in_time(WHAT, self.copy_edits(&schema)).await;
+        let copied = in_time(WHAT, self.copy_edits(&schema, left)).await;
         let copied = match copied {
             Ok(copied) => copied,
             Err(error) if error.is_lost() => return Err(error),
@@ -97,19 +98,22 @@ impl Tables {
         Ok(copied)
     }
 
-    async fn copy_edits(&mut self, schema: &str) -> Result<u64, TablesError> {
+    async fn copy_edits(&mut self, schema: &str, left: &[DbName]) -> Result<u64, TablesError> {
         const WHAT: &str = "carry edits over";
         let sql = |e| TablesError::sql(WHAT, e);
         let statement = format!(
             "insert into public.state as s (name, spec, state, until, note, changed_by, ts)
              select name, spec, state, until, note, changed_by, ts from {schema}.state h
              where h.generation > h.observed_generation
-                or not exists (select from public.state o where o.name = h.name)
+                or (h.name <> all ($1)
+                    and not exists (select from public.state o where o.name = h.name))
              on conflict (name) do update set spec = excluded.spec, state = excluded.state,
                  until = excluded.until, note = excluded.note, changed_by = excluded.changed_by,
                  ts = excluded.ts, generation = s.generation + 1"
         );
+        let left: Vec<&str> = left.iter().map(DbName::as_str).collect();
         let done = sqlx::query(AssertSqlSafe(statement))
+            .bind(left)
             .execute(&mut self.conn)
             .await
             .map_err(sql)?;

@@ -5,6 +5,7 @@
 //! - `apply`: bringing entries in, by number, each once;
 //! - `log`: rows of the log, written and compared;
 //! - `proof`: whether they are as they were written;
+//! - `names`: rows that go with their name;
 //! - `mend`: harmed ones out of the way;
 //! - `witness`: what they prove of the ledger;
 //! - `edits`: what people wrote and nobody has answered;
@@ -21,6 +22,7 @@ mod error;
 mod feed;
 mod log;
 mod mend;
+mod names;
 mod proof;
 mod witness;
 

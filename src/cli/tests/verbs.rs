@@ -365,3 +365,19 @@ fn the_command_line_is_sound_and_explains_itself() {
         assert!(help.contains(&format!("\n  {verb} ")), "{help}");
     }
 }
+
+#[tokio::test]
+async fn a_rename_says_its_cost_first_and_with_plan_does_no_more() {
+    let world = world(vec![ready("genomics", "Postgres", "17.5", 32011)]).await;
+    let cost = "~ genomics  -> gen-2: about 9 s, 3 connections now\n";
+    let said = world.run("rename genomics gen-2 --plan").await;
+    assert_eq!(said, out(cost));
+    assert!(world.daemon.asked.lock().unwrap().is_empty());
+    for line in [
+        "rename genomics Gen",
+        "rename genomics",
+        "clone genomics c --live --from x",
+    ] {
+        assert_eq!(world.run(line).await.exit, 2, "{line}");
+    }
+}

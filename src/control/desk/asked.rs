@@ -43,7 +43,20 @@ impl Desk {
                 };
                 (format!("restore of {}{place}", backup.id), true)
             }
+            WorkAsk::Clone { copy, from, live } => {
+                self.free(Some(copy))?;
+                (self.clone_of(row, copy, from.as_ref(), *live)?, true)
+            }
+            WorkAsk::Rename { to, reason: _ } => {
+                if let Some(why) = self.ledger.book().rename_refused(&name, to) {
+                    return Err(format!("{why}; nothing was changed"));
+                }
+                (format!("rename to {to}"), true)
+            }
         };
+        if let WorkAsk::Rename { .. } = &ask {
+            self.idle(&name)?;
+        }
         let (work, line) = match self.works.stand(&name, what, join, self.clock.now())? {
             Asked::Same(work) => return Ok(work),
             Asked::InLine(work, line) => (work, line),
@@ -63,6 +76,10 @@ impl Desk {
 
     async fn do_asked(&self, row: &Row, ask: WorkAsk) -> Result<String, String> {
         match ask {
+            WorkAsk::Rename { to, reason: _ } => self.rename(row, &to).await,
+            WorkAsk::Clone { copy, from, live } => {
+                self.make_clone(row, copy, from.as_ref(), live).await
+            }
             WorkAsk::Backup { note } => self.now(row, BackupKind::Manual, note).await,
             WorkAsk::Verify { id } => {
                 let backup = self.chosen(row, id.as_ref())?;
@@ -81,13 +98,9 @@ impl Desk {
     }
 
     /// No database has the name of a copy.
-    fn free(&self, copy: Option<&DbName>) -> Result<(), Refused> {
-        match copy.filter(|copy| self.ledger.book().row(copy).is_some()) {
-            None => Ok(()),
-            Some(copy) => Err(format!(
-                "there is a database `{copy}` already; choose another name, nothing was changed"
-            )),
-        }
+    pub(super) fn free(&self, copy: Option<&DbName>) -> Result<(), Refused> {
+        let taken = copy.and_then(|copy| self.ledger.book().name_taken(copy));
+        taken.map_or(Ok(()), |why| Err(format!("{why}; nothing was changed")))
     }
 
     /// The backup that is meant: by id, or the newest one that is good.

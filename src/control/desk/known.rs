@@ -47,7 +47,7 @@ impl Desk {
         self.harmed() || !self.freeze.change(|state| state.known)
     }
 
-    fn harmed(&self) -> bool {
+    pub(super) fn harmed(&self) -> bool {
         let admin = self.board.view(&DbName::mydb_admin());
         admin.is_none_or(|view| view.phase != Phase::Ready)
             || self.board.watch().borrow().tables_harm.is_some()
@@ -144,6 +144,8 @@ impl Desk {
         };
         for (name, row) in book.rows() {
             known.uids.insert(row.database.uid, name.clone());
+            let backups = row.backups.values();
+            known.past.extend(backups.map(|b| (b.uid, name.clone())));
             known.backups.extend(row.backups.keys().cloned());
         }
         known

@@ -1,20 +1,12 @@
 //! Restores, step by step: what was there is kept until the new data answers, and comes back if it
 //! does not.
 
-use std::path::Path;
-
-use serde_json::{Value, json};
-
 use super::Desk;
 use crate::admin::Row;
-use crate::control::intake::Admitted;
 use crate::execute::backup::{BackupError, Built};
 use crate::execute::failpoint::failpoint;
 use crate::model::view::Phase;
-use crate::model::{
-    Backup, BackupKind, Change, Database, DbName, ImageId, Outcome, WantedState, Who,
-};
-use crate::specs;
+use crate::model::{Backup, BackupKind, Change, Database, DbName, ImageId, Outcome, WantedState};
 
 pub(super) fn told(error: BackupError) -> String {
     error.to_string()
@@ -163,88 +155,6 @@ impl Desk {
         }
         made.map_err(told)
     }
-
-    /// Makes another database of a backup, with passwords of its own and without backups.
-    pub(super) async fn copy(
-        &self,
-        row: &Row,
-        backup: &Backup,
-        copy: DbName,
-    ) -> Result<String, String> {
-        let source = &row.database;
-        let image = image_of(source)?;
-        let spec = spec_of_copy(source, &copy);
-        // Nobody touches it before its data is there.
-        let db = self.admit(&spec, &copy, WantedState::Maintenance).await?;
-        let archive = &self.archive;
-        let pinned = Change::ImagePinned {
-            uid: db.uid,
-            image: image.clone(),
-        };
-        let message = format!("{} is {image}, as {}'s", db.image.reference, source.name);
-        self.note(&copy, Outcome::Done, message, pinned).await?;
-        let made = async {
-            archive.dirs.prepare(&db).await.map_err(|e| e.to_string())?;
-            let like = (backup.kind == BackupKind::Files).then_some(source);
-            archive.make_secrets(&db, like).await.map_err(told)?;
-            let built = archive.build(&db, &image, backup);
-            let built = self.in_turn(backup, built).await?;
-            let aside = archive.aside(&db, &backup.id);
-            let placed = archive.put_in_place(&built, &db, aside).await;
-            placed.map_err(told)?;
-            let marked = archive.dirs.mark_initialised(&db).await;
-            marked.map_err(|e| e.to_string())
-        };
-        made.await.map_err(|e| {
-            format!(
-                "{e}; `{copy}` is there without data, in maintenance: change its spec, or retire it"
-            )
-        })?;
-        let message = format!("its data is {}", backup.id);
-        let change = Change::Initialised { uid: db.uid };
-        self.note(&copy, Outcome::Done, message, change).await?;
-        self.admit(&spec, &copy, WantedState::Running).await?;
-        if backup.kind == BackupKind::Files {
-            return Ok(format!(
-                "{copy} has the files of {}, and the passwords of {}; whether a server starts on them is \
-                 to be seen: db4sci describe {copy}",
-                backup.id, source.name
-            ));
-        }
-        if self.until_ready(&copy).await {
-            Ok(format!("{copy} is ready, with the data of {}", backup.id))
-        } else {
-            Err(format!(
-                "{copy} has the data of {} and does not answer; see: db4sci describe {copy}",
-                backup.id
-            ))
-        }
-    }
-
-    async fn admit(
-        &self,
-        spec: &Value,
-        name: &DbName,
-        state: WantedState,
-    ) -> Result<Database, String> {
-        let mut spec = spec.clone();
-        spec["spec"]["state"] = json!(state);
-        let origin = Path::new("the copy's spec");
-        let lines = |problems: Vec<crate::model::Problem>| {
-            let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            all.join("; ")
-        };
-        let parsed = specs::parse(&spec.to_string(), origin).map_err(lines)?;
-        let admitted = self.intake.api(Who::Daemon, &parsed, false).await;
-        match admitted.map_err(|e| e.to_string())? {
-            Admitted::Created(db) | Admitted::Configured(db) | Admitted::Unchanged(db) => {
-                // With what the ledger itself adds.
-                let book = self.ledger.book();
-                Ok(book.row(name).map_or(*db, |row| row.database.clone()))
-            }
-            Admitted::Refused(problems) => Err(lines(problems)),
-        }
-    }
 }
 
 pub(super) fn image_of(db: &Database) -> Result<ImageId, String> {
@@ -252,21 +162,4 @@ pub(super) fn image_of(db: &Database) -> Result<ImageId, String> {
         .pinned
         .clone()
         .ok_or_else(|| format!("the image of {} is not known yet; try again later", db.name))
-}
-
-/// The spec of a copy: as the original's, on another port, without backups unless somebody asks.
-fn spec_of_copy(db: &Database, copy: &DbName) -> Value {
-    let mut spec = specs::export(db);
-    spec["metadata"]["name"] = json!(copy);
-    if let Some(fields) = spec["spec"].as_object_mut() {
-        fields.remove("port");
-        fields.remove("access");
-        fields.insert("database".to_owned(), json!(db.database));
-        fields.insert(
-            "account".to_owned(),
-            json!({"user": db.account.user, "role": db.account.role}),
-        );
-        fields.insert("backup".to_owned(), json!({"schedule": "Never"}));
-    }
-    spec
 }

@@ -14,7 +14,8 @@ use tokio::sync::Mutex;
 use crate::admin::{Book, Ledger, LedgerError, NewEntry};
 use crate::model::database::Source;
 use crate::model::{
-    Change, Clock, Database, DbName, Outcome, Override, OverrideState, Problem, Timestamp, Uid, Who,
+    BackupId, Change, Clock, Database, DbName, Outcome, Override, OverrideState, Problem,
+    Timestamp, Uid, Who,
 };
 use crate::specs::{self, FolderSeen, Merged, Parsed, Request, Rules, admit_every, merge, yaml};
 
@@ -26,6 +27,35 @@ use judge::{entry, judge, refusal};
 
 /// Reads the rules of this host anew: catalog, settings, configuration files.
 pub type RulesNow = dyn Fn() -> Result<Rules, Vec<Problem>> + Send + Sync;
+
+/// What is said of a copy together with its spec.
+#[derive(Debug, Clone, Copy)]
+pub enum Copying<'a> {
+    /// It is to get its data from this backup.
+    Begins(&'a BackupId),
+    /// It has its data, from this backup.
+    Ends(&'a BackupId),
+}
+
+impl Copying<'_> {
+    /// Says it: the beginning after the row is there, the end before it is wanted running.
+    fn say(self, name: &DbName, uid: Uid, entries: &mut Vec<NewEntry>) {
+        let of = |message: String, change| NewEntry::of(name, Outcome::Done, message, change);
+        match self {
+            Copying::Begins(from) => {
+                let message = format!("it is to get the data of {from}");
+                let from = from.clone();
+                entries.push(of(message, Change::CopyBegan { uid, from }));
+            }
+            Copying::Ends(from) => {
+                let message = format!("its data is {from}");
+                let end = of(message.clone(), Change::CopyEnded { uid });
+                let has = of(message, Change::Initialised { uid });
+                entries.splice(0..0, [has, end]);
+            }
+        }
+    }
+}
 
 /// The way in.
 pub struct Intake {
@@ -107,7 +137,12 @@ impl Intake {
             .rows()
             .map(|(name, row)| (name.clone(), row.database.source.clone()))
             .collect();
-        let merged = merge(&seen, &self.folder, &sources);
+        let given = book
+            .rows()
+            .map(|(name, row)| (name.clone(), row.database.given.clone()))
+            .collect();
+        let mut merged = merge(&seen, &self.folder, &sources);
+        merged.hold_moved(&given);
         let mut problems = merged.problems.clone();
         match self.rules() {
             Ok(mut rules) => {
@@ -175,10 +210,10 @@ impl Intake {
             .orphans
             .iter()
             .map(|name| (name.clone(), FileStanding::Orphan));
-        let renamed = merged
-            .renamed
-            .iter()
-            .map(|r| (r.old.clone(), FileStanding::RenamedTo(r.new.clone())));
+        let renamed = merged.renamed.iter().map(|r| {
+            let standing = FileStanding::RenamedTo(r.new.clone(), r.path.clone());
+            (r.old.clone(), standing)
+        });
         for name in self.reconciler.set_files(orphans.chain(renamed).collect()) {
             self.queue.add(&name);
         }
@@ -193,6 +228,30 @@ impl Intake {
         who: Who,
         parsed: &Parsed,
         dry_run: bool,
+    ) -> Result<Admitted, LedgerError> {
+        self.admit_api(who, parsed, dry_run, None).await
+    }
+
+    /// Admits the spec of a copy, at its beginning and at its end; in one piece with what is said of the
+    /// copy, so that no daemon that dies in between leaves a row of which nobody knows what it is.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written.
+    pub async fn copy(
+        &self,
+        parsed: &Parsed,
+        copying: Copying<'_>,
+    ) -> Result<Admitted, LedgerError> {
+        self.admit_api(Who::Daemon, parsed, false, Some(copying))
+            .await
+    }
+
+    async fn admit_api(
+        &self,
+        who: Who,
+        parsed: &Parsed,
+        dry_run: bool,
+        copying: Option<Copying<'_>>,
     ) -> Result<Admitted, LedgerError> {
         let _one = self.one.lock().await;
         let rules = match self.rules() {
@@ -217,13 +276,40 @@ impl Intake {
             // Admission says what is wrong with the name, together with all else.
             return Ok(Admitted::Refused(result.err().unwrap_or_default()));
         };
-        let (entries, admitted) = judge(&book, &who, &name, result);
+        let (mut entries, admitted) = judge(&book, &who, &name, result);
+        match (copying, &admitted) {
+            (None, _) | (_, Admitted::Refused(_)) => {}
+            (Some(copying), Admitted::Created(db))
+            | (Some(copying), Admitted::Configured(db))
+            | (Some(copying), Admitted::Unchanged(db)) => copying.say(&name, db.uid, &mut entries),
+        }
         // A refused document is answered to its sender; it is nobody's spec.
         let refused = matches!(admitted, Admitted::Refused(_));
         if !dry_run && !refused {
             self.write(&name, entries).await?;
         }
         Ok(admitted)
+    }
+
+    /// The name that the file of a database says now, and the file, if that is another name than it was
+    /// admitted with.
+    pub async fn new_name_in_file(&self, name: &DbName) -> Option<(DbName, PathBuf)> {
+        // A file that was just saved may not have been read yet.
+        self.files().await;
+        match self.reconciler.file_standing(name)? {
+            FileStanding::RenamedTo(new, path) => Some((new, path)),
+            FileStanding::Orphan => None,
+        }
+    }
+
+    /// Writes an entry that changes whose a name is: no admission is under way meanwhile, which would
+    /// go by the names of before.
+    ///
+    /// # Errors
+    /// When the ledger refuses it, or cannot be written.
+    pub async fn in_turn(&self, entry: NewEntry) -> Result<(), LedgerError> {
+        let _one = self.one.lock().await;
+        self.ledger.append(entry).await.map(|_| ())
     }
 
     /// Where a file of `desired-state/` lies.

@@ -22,14 +22,14 @@ impl Archive {
                 backup.verified = Some(now);
                 backup.error = None;
                 self.metrics
-                    .backup_verified(&backup.id.name, &backup.id.store, now);
+                    .backup_verified(&db.name, &backup.id.store, now);
                 let took = (now - begun).num_seconds();
                 format!("{} is proven in {took} s: {how}", backup.id)
             }
             Err(error) if error.is_damage() => return self.damaged(&backup, &error).await,
             Err(error) => {
                 self.metrics
-                    .backup_failed(&backup.id.name, &backup.id.store, error.word());
+                    .backup_failed(&db.name, &backup.id.store, error.word());
                 return Err(error);
             }
         };
@@ -64,7 +64,7 @@ impl Archive {
             )));
         }
         let server = self.server(db, recipe, &container)?;
-        let meter = self.reading(&backup.id.name, "comparing it", &manifest);
+        let meter = self.reading(&db.name, "comparing it", &manifest);
         for (_, stored) in self.objects(backup, &manifest, &meter)? {
             let what = format!("compare the files of {} with {}", db.name, backup.id);
             let command = recipes::compare(db);
@@ -97,7 +97,7 @@ impl Archive {
             ..backup.clone()
         };
         self.metrics
-            .backup_failed(&backup.id.name, &backup.id.store, "drill");
+            .backup_failed(&self.owner(&backup), &backup.id.store, "drill");
         let message = format!(
             "{} cannot be restored: {why}; another one is taken",
             backup.id

@@ -1,23 +1,23 @@
 //! What lies in the stores, and what of it the ledger is to know.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Archive;
 use super::error::BackupError;
-use crate::model::BackupId;
+use crate::model::{BackupId, Uid};
 use crate::store::manifest::{MANIFEST, MANIFEST_LIMIT, Manifest};
 use crate::store::read_small;
 
 impl Archive {
-    /// The backups of this instance that have a manifest in a store.
+    /// The backups of this instance that have a manifest in a store, and their databases' uids.
     ///
     /// # Errors
     /// As the store does.
-    pub async fn stored(&self, store: &str) -> Result<BTreeSet<BackupId>, BackupError> {
+    pub async fn stored(&self, store: &str) -> Result<BTreeMap<BackupId, Uid>, BackupError> {
         let objects = self.store(store)?.list(self.layout.root()).await?;
         let keys = objects.iter().filter_map(|o| o.key.strip_suffix(MANIFEST));
         let ids = keys.filter_map(|prefix| self.layout.backup(prefix, store));
-        Ok(ids.map(|(_, id)| id).collect())
+        Ok(ids.map(|(uid, id)| (id, uid)).collect())
     }
 
     /// Gives backups their rows that a store holds and the ledger does not know. One whose manifest

@@ -14,6 +14,7 @@ mod folder;
 mod known;
 mod ledger;
 mod meter;
+mod names;
 mod objects;
 mod one;
 mod part;
@@ -277,7 +278,7 @@ impl Archive {
             BackupState::Running | BackupState::Stored | BackupState::Verified => Outcome::Done,
         };
         let entry = NewEntry::of(
-            &backup.id.name,
+            &self.owner(backup),
             outcome,
             message,
             Change::Backup {
@@ -393,7 +394,7 @@ impl Archive {
             .attempt(&id.name, backup.uid, id.slot, id.attempt);
         objects::remove(store.as_ref(), &prefix).await?;
         let entry = NewEntry::of(
-            &id.name,
+            &self.owner(backup),
             Outcome::Done,
             format!("{id} was removed: {why}"),
             Change::BackupRemoved {

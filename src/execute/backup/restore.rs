@@ -190,11 +190,8 @@ impl Archive {
             user: passwords.and_then(|p| p.user.as_ref()),
             daemon: passwords.and_then(|p| p.daemon.as_ref()),
         };
-        let meter = self.reading(
-            &backup.id.name,
-            "loading it into a throwaway server",
-            manifest,
-        );
+        let owner = self.owner(backup);
+        let meter = self.reading(&owner, "loading it into a throwaway server", manifest);
         for (part, stored) in self.objects(backup, manifest, &meter)? {
             let file = stored.file;
             let command = recipe.load(&throwaway.db, part, file.database.as_deref());
@@ -212,7 +209,7 @@ impl Archive {
         }
         let now = self.clock.now();
         self.meters
-            .begin(&backup.id.name, "counting what came of it", None, now);
+            .begin(&owner, "counting what came of it", None, now);
         let found = self.count(&throwaway.server(), &manifest.contents).await?;
         let differences = manifest.contents.differences(&found, 5);
         if !differences.is_empty() {

@@ -142,6 +142,18 @@ pub async fn restart(
     accepted(api.backend.restart(who, &name, request.reason).await?)
 }
 
+/// `GET /databases/{name}/rename/{to}`: what it would cost. It is begun as a work.
+pub async fn rename_cost(
+    State(api): State<Api>,
+    Path((name, to)): Path<(String, String)>,
+) -> Answer {
+    let read = |text: &str| {
+        let named = text.parse::<DbName>();
+        named.map_err(|why| Refusal::no_name(text, &why))
+    };
+    accepted(api.backend.rename_cost(&read(&name)?, &read(&to)?).await?)
+}
+
 /// `POST /stores/{store}/thaw`
 pub async fn thaw(
     State(api): State<Api>,

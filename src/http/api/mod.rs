@@ -67,6 +67,7 @@ pub fn router(backend: Arc<dyn Backend>, door: Door, stop: CancellationToken) ->
         .route("/audit/acknowledge", post(audit::acknowledge))
         .route("/approve", post(act::approve))
         .route("/maintenance", post(act::host_maintenance))
+        .route("/databases/{name}/rename/{to}", get(act::rename_cost))
         .route("/databases/{name}/backups", get(backups::list))
         .route("/databases/{name}/work", post(backups::take_on))
         .route("/databases/{name}/work/{id}", get(backups::work))
@@ -100,11 +101,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Name {
         let text = axum::extract::Path::<String>::from_request_parts(parts, state)
             .await
             .map_err(|error| invalid(format!("{error}; nothing was changed")))?;
-        text.parse().map(Name).map_err(|why| {
-            invalid(format!(
-                "`{}` is no database's name: {why}; nothing was changed",
-                text.0
-            ))
-        })
+        let parsed: Result<DbName, String> = text.parse();
+        parsed
+            .map(Name)
+            .map_err(|why| Refusal::no_name(&text, &why))
     }
 }

@@ -68,6 +68,22 @@ impl BackupMetrics {
         self.last.with_label_values(labels).set(seconds(at));
     }
 
+    /// Moves what was measured; a gauge that nobody moves any more would tell of backups too old.
+    pub(super) fn renamed(&self, from: &[String; 2], to: &[String; 2]) {
+        for gauge in [&self.duration, &self.last, &self.verified] {
+            let old = gauge.with_label_values(from).get();
+            let _ = gauge.remove_label_values(from);
+            if old > 0.0 {
+                gauge.with_label_values(to).set(old);
+            }
+        }
+        let old = self.bytes.with_label_values(from).get();
+        let _ = self.bytes.remove_label_values(from);
+        if old > 0 {
+            self.bytes.with_label_values(to).set(old);
+        }
+    }
+
     pub(super) fn verified(&self, labels: &[&str; 2], at: Timestamp) {
         self.verified.with_label_values(labels).set(seconds(at));
     }

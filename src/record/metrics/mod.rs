@@ -253,6 +253,14 @@ impl Metrics {
         self.backups.taken(&[name.as_str(), store], took, bytes, at);
     }
 
+    /// A database has another name: what is measured of its backups goes with it.
+    pub fn renamed(&self, from: &DbName, to: &DbName, stores: &[String]) {
+        for store in stores {
+            let labels = |name: &'_ DbName| [name.as_str().to_owned(), store.clone()];
+            self.backups.renamed(&labels(from), &labels(to));
+        }
+    }
+
     /// A backup was restored to prove it.
     pub fn backup_verified(&self, name: &DbName, store: &str, at: Timestamp) {
         self.backups.verified(&[name.as_str(), store], at);

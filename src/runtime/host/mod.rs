@@ -20,6 +20,7 @@ mod look;
 mod place;
 mod remove;
 pub mod room;
+mod rename;
 mod secrets;
 mod volume;
 
@@ -31,7 +32,7 @@ use async_trait::async_trait;
 use crate::model::{
     DataSeen, Database, FilesSeen, FilesWanted, Secret, SecretText, Seen, Site, Timestamp,
 };
-use crate::runtime::{DataDirs, DirError};
+use crate::runtime::{DataDirs, DirError, NamedFolder};
 
 /// A look at a network file system that hangs must not hold up the others.
 const LOOK: Duration = Duration::from_secs(10);
@@ -100,6 +101,17 @@ impl DataDirs for HostDirs {
     async fn remove(&self, site: &Site, db: &Database) -> Result<(), DirError> {
         let (this, site, db) = (self.clone(), site.clone(), db.clone());
         blocking(move || remove::remove(&this.state_dir, &site, &db)).await
+    }
+
+    async fn move_folder(
+        &self,
+        site: &Site,
+        from: &Database,
+        to: &Database,
+        which: NamedFolder,
+    ) -> Result<(), DirError> {
+        let (this, site, from, to) = (self.clone(), site.clone(), from.clone(), to.clone());
+        blocking(move || rename::rename(&this.state_dir, &site, &from, &to, which)).await
     }
 
     async fn write_files(

@@ -56,7 +56,7 @@ pub(super) fn remove(state_dir: &Path, site: &Site, db: &Database) -> Result<(),
 }
 
 /// Data of this uid that was moved aside: by a restore, say. What does not say whose it is stays.
-fn set_aside(db: &Database) -> Result<Vec<PathBuf>, DirError> {
+pub(super) fn set_aside(db: &Database) -> Result<Vec<PathBuf>, DirError> {
     let aside = db.volume.path.join(MARKERS).join(ASIDE);
     let base = db.data_dir();
     let mounts: Vec<PathBuf> = db.data_mounts().map(|(path, _)| path).collect();

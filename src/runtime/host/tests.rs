@@ -7,6 +7,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::model::{Marker, MarkerState, SecretFile, SecretKind, SecretText, Uid};
+use crate::runtime::NamedFolder;
 use crate::runtime::fixture::{database, site};
 
 mod guard;
@@ -520,4 +521,92 @@ async fn initialised_data_without_the_uid_inside_is_not_claimed() {
     fs::remove_file(place.data().join("db4sci-uid")).unwrap();
     let why = refusal(place.dirs.mark_initialised(&place.db).await.unwrap_err());
     assert!(why.contains("other data lies there"), "{why}");
+}
+
+/// The same database under another name, and all its folders.
+async fn renamed(place: &Place) -> Database {
+    let to = Database {
+        name: "gen-2".parse().unwrap(),
+        ..place.db.clone()
+    };
+    for folder in [
+        place.site.secrets_dir(&place.db.name),
+        place.site.config_dir(&place.db.name),
+        place
+            .site
+            .state_dir
+            .join("quarantine")
+            .join(place.db.name.as_str())
+            .join("then"),
+    ] {
+        fs::create_dir_all(folder).unwrap();
+    }
+    to
+}
+
+async fn moves(place: &Place, from: &Database, to: &Database) -> Result<(), DirError> {
+    for which in NamedFolder::ALL {
+        place.dirs.move_folder(&place.site, from, to, which).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_databases_folders_go_with_its_name_and_back() {
+    let place = Place::initialised().await;
+    let to = renamed(&place).await;
+    let aside = place.db.volume.path.join(".db4sci/.aside");
+    for old in ["genomics-before-x", "someone-elses"] {
+        let data = aside.join(old).join("data");
+        fs::create_dir_all(&data).unwrap();
+        fs::write(data.join("db4sci-uid"), place.db.uid.to_string()).unwrap();
+    }
+    let before = place.present().await;
+    // Cut off after any of them, it goes on; and twice is once.
+    for which in NamedFolder::ALL {
+        place
+            .dirs
+            .move_folder(&place.site, &place.db, &to, which)
+            .await
+            .unwrap();
+        moves(&place, &to, &place.db).await.unwrap();
+        assert_eq!(place.present().await, before, "{which:?}");
+        moves(&place, &place.db, &to).await.unwrap();
+        moves(&place, &place.db, &to).await.unwrap();
+        assert!(place.dirs.look(&place.db).await.is_absent());
+        assert_eq!(place.dirs.look(&to).await.present(), Some(&before));
+        let named = |db: &Database| {
+            let site = &place.site;
+            [site.secrets_dir(&db.name), site.config_dir(&db.name)].map(|path| path.exists())
+        };
+        assert_eq!((named(&place.db), named(&to)), ([false; 2], [true; 2]));
+        assert!(aside.join("gen-2-before-x").exists() && aside.join("someone-elses").exists());
+        moves(&place, &to, &place.db).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_folder_in_the_way_or_of_another_database_is_never_moved_over() {
+    let place = Place::initialised().await;
+    let to = renamed(&place).await;
+    fs::create_dir(to.data_dir()).unwrap();
+    let error = moves(&place, &place.db, &to).await.unwrap_err();
+    assert!(refusal(error).contains("is in the way of"));
+    fs::remove_dir(to.data_dir()).unwrap();
+    let other = Database {
+        uid: Uid(uuid::Uuid::from_u128(7)),
+        ..place.db.clone()
+    };
+    let error = moves(&place, &other, &to).await.unwrap_err();
+    assert!(refusal(error).contains("is marked as the place of"));
+    let nobodys = Database {
+        name: "nothing".parse().unwrap(),
+        ..place.db.clone()
+    };
+    let error = moves(&place, &nobodys, &to).await.unwrap_err();
+    assert!(refusal(error).contains("there is no marker"));
+    let _server = super::place::hold(&place.db).unwrap();
+    let error = moves(&place, &place.db, &to).await.unwrap_err();
+    assert!(refusal(error).contains("a server runs on"));
+    assert!(place.data().exists());
 }

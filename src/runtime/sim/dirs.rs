@@ -12,9 +12,9 @@ use crate::model::{
     DataSeen, Database, FilesSeen, FilesWanted, Marker, MarkerState, Secret, SecretText, Seen,
     Site, Timestamp,
 };
-use crate::runtime::{DataDirs, DirError};
+use crate::runtime::{DataDirs, DirError, NamedFolder};
 
-type Answer<T> = Result<T, DirError>;
+pub(super) type Answer<T> = Result<T, DirError>;
 
 #[async_trait]
 impl DataDirs for World {
@@ -73,6 +73,19 @@ impl DataDirs for World {
     async fn remove(&self, site: &Site, db: &Database) -> Answer<()> {
         self.act(Part::Disk, "remove", |state| state.remove(site, db))
             .await
+    }
+
+    async fn move_folder(
+        &self,
+        site: &Site,
+        from: &Database,
+        to: &Database,
+        which: NamedFolder,
+    ) -> Answer<()> {
+        self.act(Part::Disk, "rename", |state| {
+            state.rename(site, from, to, which)
+        })
+        .await
     }
 
     async fn write_files(&self, site: &Site, db: &Database, wanted: &FilesWanted) -> Answer<()> {
@@ -198,7 +211,7 @@ impl State {
     }
 
     /// What lies there, known for sure.
-    fn known(&self, db: &Database) -> Answer<Option<DataSeen>> {
+    pub(super) fn known(&self, db: &Database) -> Answer<Option<DataSeen>> {
         match self.look_at(db) {
             Seen::Absent => Ok(None),
             Seen::Present(seen) => Ok(Some(seen)),
@@ -206,7 +219,7 @@ impl State {
         }
     }
 
-    fn writable(&self, db: &Database) -> Answer<()> {
+    pub(super) fn writable(&self, db: &Database) -> Answer<()> {
         if self.disk.full {
             return Err(DirError::DiskFull(db.data_dir().display().to_string()));
         }
@@ -318,7 +331,7 @@ impl State {
     }
 
     /// No server runs on the data.
-    fn unlocked(&self, db: &Database) -> Answer<()> {
+    pub(super) fn unlocked(&self, db: &Database) -> Answer<()> {
         let lock = self.disk.markers.get(&db.marker_dir()).map(|m| m.inode);
         let mut servers = self.containers.values().filter_map(|c| c.server());
         if lock.is_some() && servers.any(|s| s.lock == lock) {
@@ -372,6 +385,6 @@ impl State {
     }
 }
 
-fn refused<T>(why: String) -> Answer<T> {
+pub(super) fn refused<T>(why: String) -> Answer<T> {
     Err(DirError::Refused(format!("{why}; nothing was changed")))
 }

@@ -22,6 +22,7 @@ mod engine;
 mod fault;
 mod guard;
 mod hands;
+mod rename;
 mod rng;
 mod runtime;
 mod servers;

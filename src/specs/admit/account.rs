@@ -104,7 +104,7 @@ impl Check<'_> {
                 password_file: old_file.clone(),
             });
         }
-        let default = name.map(|name| name.as_str().replace('-', "_"));
+        let default = name.map(super::super::rename::default_user);
         let user = user.or(default)?;
         let allowed = recipe.check_user(&user);
         let user = self.take("spec.account.user", allowed.map(|()| user));

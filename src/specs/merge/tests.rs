@@ -132,6 +132,44 @@ fn a_changed_name_is_held() {
     assert_eq!(told(&merged), (vec![], vec![], vec![("old", "new")], 1));
 }
 
+/// What each of these says in its spec.
+fn given(names: &[&str]) -> BTreeMap<DbName, serde_json::Value> {
+    let of = |name: &&str| {
+        let parsed = super::super::parse(&spec(name), Path::new("a.yaml")).unwrap();
+        let given = serde_json::to_value(&parsed.raw.spec).unwrap();
+        (name.parse().unwrap(), given)
+    };
+    names.iter().map(of).collect()
+}
+
+#[test]
+fn a_file_with_another_path_and_another_name_is_held_if_it_surely_is_the_same() {
+    let moved = folder(&[("b.yaml", &spec("new"))]);
+    let mut merged = merge_all(&moved, &[("old", file("a.yaml"))]);
+    merged.hold_moved(&given(&["old"]));
+    assert_eq!(told(&merged), (vec![], vec![], vec![("old", "new")], 1));
+    assert_eq!(merged.renamed[0].path, Path::new("b.yaml"));
+    // Two could be meant: neither is, and both are as two files that came and two that went.
+    let moved = folder(&[("c.yaml", &spec("new")), ("d.yaml", &spec("newer"))]);
+    let sources = [("old", file("a.yaml")), ("older", file("b.yaml"))];
+    let mut merged = merge_all(&moved, &sources);
+    merged.hold_moved(&given(&["old", "older"]));
+    assert_eq!(
+        told(&merged),
+        (vec!["new", "newer"], vec!["old", "older"], vec![], 0)
+    );
+    // Another spec is another database.
+    let other = folder(&[("b.yaml", &named("new", "  port: 32044\n"))]);
+    let mut merged = merge_all(&other, &[("old", file("a.yaml"))]);
+    merged.hold_moved(&given(&["old"]));
+    assert_eq!(told(&merged), (vec!["new"], vec!["old"], vec![], 0));
+    // Its file is still there.
+    let both = folder(&[("a.yaml", &spec("old")), ("b.yaml", &spec("new"))]);
+    let mut merged = merge_all(&both, &[("old", file("a.yaml"))]);
+    merged.hold_moved(&given(&["old"]));
+    assert_eq!(told(&merged), (vec!["new", "old"], vec![], vec![], 0));
+}
+
 #[test]
 fn a_moved_file_is_no_rename_and_no_orphan() {
     let seen = folder(&[("lab/a.yaml", &spec("a"))]);

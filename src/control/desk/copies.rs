@@ -1,0 +1,228 @@
+//! Another database made of a backup. It has its data, or it is gone and its name is free: the intent is
+//! in the ledger together with its row.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::restore::{image_of, told};
+use super::{Desk, Refused};
+use crate::admin::Row;
+use crate::control::intake::{Admitted, Copying};
+use crate::execute::failpoint::failpoint;
+use crate::model::{
+    Backup, BackupId, BackupKind, BackupState, Change, Database, DbName, Outcome, Problem,
+    WantedState,
+};
+use crate::specs;
+
+impl Desk {
+    /// What a clone is made of, in words.
+    ///
+    /// # Errors
+    /// Why there cannot be one.
+    pub(super) fn clone_of(
+        &self,
+        row: &Row,
+        copy: &DbName,
+        from: Option<&BackupId>,
+        live: bool,
+    ) -> Result<String, Refused> {
+        let name = &row.database.name;
+        if name.is_mydb_admin() || copy.is_mydb_admin() {
+            return Err(
+                "mydb_admin is db4sci's own memory, and there is one of it; nothing was changed"
+                    .to_owned(),
+            );
+        }
+        if live && from.is_some() {
+            return Err(
+                "either a backup that is taken now (live), or the one that `from` names; nothing was \
+                 changed"
+                    .to_owned(),
+            );
+        }
+        Ok(if live {
+            format!("clone as {copy} of a backup that is taken now")
+        } else {
+            format!("clone as {copy} of {}", self.proven_backup(row, from)?.id)
+        })
+    }
+
+    pub(super) async fn make_clone(
+        &self,
+        row: &Row,
+        copy: DbName,
+        from: Option<&BackupId>,
+        live: bool,
+    ) -> Result<String, String> {
+        self.free(Some(&copy))?;
+        if !live {
+            return self.copy(row, &self.proven_backup(row, from)?, copy).await;
+        }
+        let name = &row.database.name;
+        self.now(row, BackupKind::Manual, format!("for the clone {copy}"))
+            .await?;
+        let book = self.ledger.book();
+        let now = book.row(name).ok_or_else(|| format!("{name} is gone"))?;
+        let newest = self.chosen(now, None)?;
+        self.copy(now, &newest, copy).await
+    }
+
+    /// The backup that is named, or the newest that is verified.
+    fn proven_backup(&self, row: &Row, id: Option<&BackupId>) -> Result<Backup, Refused> {
+        if id.is_some() {
+            return self.chosen(row, id);
+        }
+        let name = &row.database.name;
+        let own = row.backups.values();
+        own.filter(|b| b.uid == row.database.uid && b.state == BackupState::Verified)
+            .max_by_key(|b| (b.id.slot, b.id.attempt))
+            .cloned()
+            .ok_or_else(|| {
+                format!(
+                    "{name} has no verified backup yet; prove the newest one (db4sci backup verify {name}), \
+                     name one (--from ID), or take one now (--live); nothing was changed"
+                )
+            })
+    }
+
+    /// Makes another database of a backup, with passwords of its own and without backups.
+    pub(super) async fn copy(
+        &self,
+        row: &Row,
+        backup: &Backup,
+        copy: DbName,
+    ) -> Result<String, String> {
+        let what = format!("copy of {}", backup.id);
+        let begun = self.works.begin(&copy, what, self.clock.now());
+        let (work, _turn) = begun.ok_or_else(|| {
+            format!("something is done for `{copy}` already; nothing was changed")
+        })?;
+        let done = self.carry_copy(row, backup, &copy).await;
+        self.works.end(&copy, work.id, done.clone());
+        done
+    }
+
+    async fn carry_copy(
+        &self,
+        row: &Row,
+        backup: &Backup,
+        copy: &DbName,
+    ) -> Result<String, String> {
+        let source = &row.database;
+        let image = image_of(source)?;
+        let spec = spec_of_copy(source, copy);
+        // Nobody touches it before its data is there.
+        let begins = Copying::Begins(&backup.id);
+        let db = self.admit(&spec, WantedState::Maintenance, begins).await;
+        let db = db.map_err(|why| format!("{why}; nothing was changed"))?;
+        failpoint("copy.begun");
+        let archive = &self.archive;
+        let pinned = Change::ImagePinned {
+            uid: db.uid,
+            image: image.clone(),
+        };
+        let message = format!("{} is {image}, as {}'s", db.image.reference, source.name);
+        let made = async {
+            self.note(copy, Outcome::Done, message, pinned).await?;
+            archive.dirs.prepare(&db).await.map_err(|e| e.to_string())?;
+            failpoint("copy.prepared");
+            let like = (backup.kind == BackupKind::Files).then_some(source);
+            archive.make_secrets(&db, like).await.map_err(told)?;
+            failpoint("copy.sealed");
+            let built = archive.build(&db, &image, backup);
+            let built = self.in_turn(backup, built).await?;
+            let aside = archive.aside(&db, &backup.id);
+            let placed = archive.put_in_place(&built, &db, aside).await;
+            placed.map_err(told)?;
+            let marked = archive.dirs.mark_initialised(&db).await;
+            marked.map_err(|e| e.to_string())?;
+            failpoint("copy.placed");
+            let ends = Copying::Ends(&backup.id);
+            self.admit(&spec, WantedState::Running, ends).await
+        };
+        if let Err(why) = made.await {
+            return Err(match self.end_copy(&db, why.clone()).await {
+                Ok(gone) => gone,
+                Err(left) => {
+                    format!("{why}; and what is left of `{copy}` is removed later: {left}")
+                }
+            });
+        }
+        failpoint("copy.ended");
+        if backup.kind == BackupKind::Files {
+            return Ok(format!(
+                "{copy} has the files of {}, and the passwords of {}; whether a server starts on them is \
+                 to be seen: db4sci describe {copy}",
+                backup.id, source.name
+            ));
+        }
+        if self.until_ready(copy).await {
+            Ok(format!("{copy} is ready, with the data of {}", backup.id))
+        } else {
+            Err(format!(
+                "{copy} has the data of {} and does not answer; see: db4sci describe {copy}",
+                backup.id
+            ))
+        }
+    }
+
+    /// Takes away what is left of a copy that did not get its data. Nobody ever wrote to it: what it was
+    /// to hold is in the backup.
+    pub(super) async fn end_copy(&self, db: &Database, why: String) -> Result<String, String> {
+        let name = &db.name;
+        let removed = self.archive.dirs.remove(&self.archive.site, db).await;
+        removed.map_err(|e| e.to_string())?;
+        failpoint("copy.removed");
+        let message = format!("{why}; `{name}` came to nothing, and the name is free");
+        let change = Change::CopyEnded { uid: db.uid };
+        self.note(name, Outcome::Failed, message.clone(), change)
+            .await?;
+        // It is shown no more.
+        self.queue.add(name);
+        Ok(message)
+    }
+
+    async fn admit(
+        &self,
+        spec: &Value,
+        state: WantedState,
+        copying: Copying<'_>,
+    ) -> Result<Database, String> {
+        let mut spec = spec.clone();
+        spec["spec"]["state"] = json!(state);
+        let origin = Path::new("the copy's spec");
+        let lines = |problems: Vec<Problem>| {
+            let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            all.join("; ")
+        };
+        let parsed = specs::parse(&spec.to_string(), origin).map_err(lines)?;
+        let admitted = self.intake.copy(&parsed, copying).await;
+        match admitted.map_err(|e| e.to_string())? {
+            Admitted::Created(db) | Admitted::Configured(db) | Admitted::Unchanged(db) => {
+                // With what the ledger itself adds.
+                let book = self.ledger.book();
+                Ok(book.row(&db.name).map_or(*db, |row| row.database.clone()))
+            }
+            Admitted::Refused(problems) => Err(lines(problems)),
+        }
+    }
+}
+
+/// The spec of a copy: as the original's, on another port, without backups unless somebody asks.
+fn spec_of_copy(db: &Database, copy: &DbName) -> Value {
+    let mut spec = specs::export(db);
+    spec["metadata"]["name"] = json!(copy);
+    if let Some(fields) = spec["spec"].as_object_mut() {
+        fields.remove("port");
+        fields.remove("access");
+        fields.insert("database".to_owned(), json!(db.database));
+        fields.insert(
+            "account".to_owned(),
+            json!({"user": db.account.user, "role": db.account.role}),
+        );
+        fields.insert("backup".to_owned(), json!({"schedule": "Never"}));
+    }
+    spec
+}

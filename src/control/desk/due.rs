@@ -1,0 +1,77 @@
+//! What is due of a database by itself.
+
+use super::{Desk, END_AGAIN, RECOVER_AGAIN};
+use crate::admin::Row;
+use crate::model::database::Source;
+use crate::model::{DbName, Timestamp};
+use crate::plan::backups::Work;
+use crate::plan::recovery::Recovery;
+
+/// What is due by itself.
+pub(super) enum Due {
+    Rename(DbName, Source),
+    /// What is left of a copy that was cut off goes.
+    EndCopy,
+    Recovery(Recovery),
+    Backup(Work),
+}
+
+impl Due {
+    /// In words.
+    pub(super) fn what(&self) -> String {
+        match self {
+            Due::EndCopy => "removal of a copy that was cut off".to_owned(),
+            Due::Rename(to, _) => format!("rename to {to}"),
+            Due::Recovery(Recovery::Restore(id)) => format!("recovery from {id}"),
+            Due::Recovery(Recovery::StartOver) => "recovery from the ledger".to_owned(),
+            Due::Backup(Work::Take { kind, .. }) => format!("{} backup", kind.as_str()),
+            Due::Backup(Work::Verify(id)) => format!("restore test of {id}"),
+            Due::Backup(Work::Prune(ids)) => format!("removal of {} backups", ids.len()),
+            Due::Backup(Work::Retire(_)) => "retirement".to_owned(),
+            Due::Backup(Work::SetTombstone | Work::TakeTombstone) => "tombstone".to_owned(),
+            Due::Backup(Work::Remove(_)) => "removal of its data".to_owned(),
+        }
+    }
+}
+
+impl Desk {
+    /// What is due of a database by itself: what an earlier daemon had begun comes first, and until it
+    /// is over nothing else is.
+    pub(super) fn due(&self, row: &Row, now: Timestamp) -> Option<Due> {
+        let begun = row.renaming.is_some() || row.copying.is_some();
+        if begun && row.host.is_some() {
+            return None;
+        }
+        if let Some((to, source)) = &row.renaming {
+            let waits = self.waits(&row.database.name, now);
+            return (!waits).then(|| Due::Rename(to.clone(), source.clone()));
+        }
+        if row.copying.is_some() {
+            return (!self.waits(&row.database.name, now)).then_some(Due::EndCopy);
+        }
+        if let Some(recovery) = self.lost(row, now) {
+            return Some(Due::Recovery(recovery));
+        }
+        self.ask(row, now).map(Due::Backup)
+    }
+
+    /// Does it.
+    pub(super) async fn do_due(&self, row: Row, due: Due) -> Result<String, String> {
+        match due {
+            Due::Rename(to, source) => {
+                let done = self.finish_rename(&row.database.name, &to, source).await;
+                self.put_off(&row, END_AGAIN, done).await
+            }
+            Due::EndCopy => {
+                let why = "the daemon ended while it was made".to_owned();
+                let done = self.end_copy(&row.database, why).await;
+                self.put_off(&row, END_AGAIN, done).await
+            }
+            Due::Recovery(recovery) => {
+                let done = self.recover(&row, recovery).await;
+                self.put_off(&row, RECOVER_AGAIN, done).await
+            }
+            Due::Backup(work) => self.carry_out(row, work).await,
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Folders that go with their database's name, on the simulated host.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::dirs::{Answer, refused};
+use super::state::State;
+use crate::model::{Database, Site};
+use crate::runtime::NamedFolder;
+
+impl State {
+    /// As the real one does: what is there already stays.
+    pub(super) fn rename(
+        &mut self,
+        site: &Site,
+        from: &Database,
+        to: &Database,
+        which: NamedFolder,
+    ) -> Answer<()> {
+        self.writable(from)?;
+        let markers = [from, to].map(|db| self.known(db).map(|s| s.and_then(|s| s.marker)));
+        let mut ours = false;
+        for (db, marker) in [from, to].into_iter().zip(markers) {
+            match marker? {
+                Some(marker) if marker.uid != from.uid => {
+                    return refused("marked as the place of another database".to_owned());
+                }
+                Some(_) => {
+                    ours = true;
+                    self.unlocked(db)?;
+                }
+                None => {}
+            }
+        }
+        if !ours {
+            return refused("no marker says whose it is".to_owned());
+        }
+        let disk = &mut self.disk;
+        let done = match which {
+            NamedFolder::Data => shift(&mut disk.dirs, from.data_dir(), to.data_dir()),
+            NamedFolder::Marker => shift(&mut disk.markers, from.marker_dir(), to.marker_dir()),
+            NamedFolder::Secrets => {
+                let (old, new) = (site.secrets_dir(&from.name), site.secrets_dir(&to.name));
+                shift_plain(&mut disk.plain, &old, &new);
+                shift(&mut disk.secrets, old, new)
+            }
+            NamedFolder::Config => {
+                let (old, new) = (site.config_dir(&from.name), site.config_dir(&to.name));
+                shift_plain(&mut disk.plain, &old, &new);
+                shift(&mut disk.applied, old, new)
+            }
+            // Nobody asks the simulated host for these.
+            NamedFolder::Aside | NamedFolder::Evidence => Ok(()),
+        };
+        self.journal
+            .push(format!("rename {} of {}", which.as_str(), from.name));
+        done
+    }
+}
+
+fn shift<T>(of: &mut BTreeMap<PathBuf, T>, from: PathBuf, to: PathBuf) -> Answer<()> {
+    if of.contains_key(&from) && of.contains_key(&to) {
+        return refused(format!("{} is in the way", to.display()));
+    }
+    if let Some(moved) = of.remove(&from) {
+        of.insert(to, moved);
+    }
+    Ok(())
+}
+
+fn shift_plain(plain: &mut BTreeSet<PathBuf>, from: &Path, to: &Path) {
+    let (moved, stay): (BTreeSet<_>, BTreeSet<_>) = std::mem::take(plain)
+        .into_iter()
+        .partition(|path| path.starts_with(from));
+    *plain = stay;
+    for path in moved {
+        if let Ok(below) = path.strip_prefix(from) {
+            plain.insert(to.join(below));
+        }
+    }
+}
