@@ -19,8 +19,8 @@ mod files;
 mod look;
 mod place;
 mod remove;
-pub mod room;
 mod rename;
+pub mod room;
 mod secrets;
 mod volume;
 
