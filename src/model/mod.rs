@@ -30,6 +30,7 @@ pub mod site;
 pub mod span;
 pub mod time;
 pub mod view;
+pub mod work;
 
 pub use action::{Action, Cost, Held, Lane, Reason, Verdict};
 pub use backup::{

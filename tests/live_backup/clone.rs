@@ -68,6 +68,7 @@ fn a_clone_has_the_newest_proven_data_and_is_a_database_of_its_own() {
 }
 
 #[test]
+#[ignore = "five minutes; dev/test --full"]
 fn a_clone_whose_daemon_dies_is_finished_or_gone_and_its_name_is_free() {
     let mut host = Host::new();
     host.spec("genomics", Postgres, &[]);
