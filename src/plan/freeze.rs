@@ -37,6 +37,23 @@ pub struct Unknown {
     pub frozen: Vec<String>,
 }
 
+/// What is told of backups of a name that nobody has.
+fn nameless_backups(store: &str, name: &DbName) -> String {
+    format!(
+        "the store {store} holds backups of {name}, and there is no such database; apply the spec.yaml of \
+         one of them, or: db4sci thaw {store} --reason TEXT"
+    )
+}
+
+/// What keeps everything frozen of backups that could not be adopted, since their manifests are not
+/// what their places say: those of names that nobody has.
+pub fn refused(known: &Known, store: &str, ids: &BTreeSet<BackupId>) -> Vec<String> {
+    let held = |name: &&DbName| !known.uids.values().any(|known| known == *name);
+    let names: BTreeSet<&DbName> = ids.iter().map(|id| &id.name).filter(held).collect();
+    let lines = names.into_iter().map(|name| nameless_backups(store, name));
+    lines.collect()
+}
+
 /// What is not known. `thawed` are stores that a person gave up: what they hold, or do not answer,
 /// keeps nothing frozen.
 pub fn unknown(known: &Known, found: &Found, thawed: &BTreeSet<String>) -> Unknown {
@@ -79,10 +96,7 @@ pub fn unknown(known: &Known, found: &Found, thawed: &BTreeSet<String>) -> Unkno
                     }
                 }
                 for name in nameless.into_iter().filter(|_| !given_up) {
-                    unknown.frozen.push(format!(
-                        "the store {store} holds backups of {name}, and there is no such database; apply \
-                         the spec.yaml of one of them, or: db4sci thaw {store} --reason TEXT"
-                    ));
+                    unknown.frozen.push(nameless_backups(store, name));
                 }
             }
         }

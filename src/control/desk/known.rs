@@ -11,7 +11,7 @@ use super::{BEAT, Desk};
 use crate::model::container::{LABEL_INSTANCE, LABEL_UID};
 use crate::model::view::Phase;
 use crate::model::{BackupId, Change, DbName, Who};
-use crate::plan::freeze::{Found, Known, unknown};
+use crate::plan::freeze::{self, Found, Known};
 
 /// Between two looks that did not end well.
 const AGAIN: Duration = Duration::from_secs(30);
@@ -82,19 +82,23 @@ impl Desk {
     async fn know(&self) {
         let found = self.find().await;
         let thawed = self.freeze.change(|state| state.thawed.clone());
-        let mut unknown = unknown(&self.known_now(), &found, &thawed);
+        let known = self.known_now();
+        let mut unknown = freeze::unknown(&known, &found, &thawed);
         for store in &self.stores {
             let of_store = |id: &&BackupId| id.store == *store;
             let ids: BTreeSet<BackupId> = unknown.adopt.iter().filter(of_store).cloned().collect();
             if ids.is_empty() {
                 continue;
             }
+            let lines = match self.archive.adopt(store, &ids).await {
+                Ok(refused) => freeze::refused(&known, store, &refused),
+                Err(error) => vec![format!(
+                    "backups in the store {store} cannot be looked at: {error}"
+                )],
+            };
             // A store that was given up may list what it cannot give.
-            if let Err(error) = self.archive.adopt(store, &ids).await
-                && !thawed.contains(store)
-            {
-                let line = format!("backups in the store {store} cannot be looked at: {error}");
-                unknown.frozen.push(line);
+            if !thawed.contains(store) {
+                unknown.frozen.extend(lines);
             }
         }
         if !unknown.frozen.is_empty() {

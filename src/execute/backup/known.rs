@@ -20,12 +20,17 @@ impl Archive {
         Ok(ids.map(|(uid, id)| (id, uid)).collect())
     }
 
-    /// Gives backups their rows that a store holds and the ledger does not know. One whose manifest
-    /// cannot be read stays unknown; nobody prunes it then.
+    /// Gives backups their rows that a store holds and the ledger does not know; gives those back that
+    /// stay unknown, since their manifests cannot be read, or are others'. Nobody prunes them.
     ///
     /// # Errors
     /// As store and ledger do.
-    pub async fn adopt(&self, store: &str, ids: &BTreeSet<BackupId>) -> Result<(), BackupError> {
+    pub async fn adopt(
+        &self,
+        store: &str,
+        ids: &BTreeSet<BackupId>,
+    ) -> Result<BTreeSet<BackupId>, BackupError> {
+        let mut refused = BTreeSet::new();
         let name = store;
         let store = self.store(name)?;
         for object in store.list(self.layout.root()).await? {
@@ -41,10 +46,12 @@ impl Archive {
                 Ok(manifest) if manifest.id(name) == id && manifest.uid == uid => manifest,
                 Ok(_) => {
                     tracing::warn!(key = object.key, "the manifest there is another backup's");
+                    refused.insert(id);
                     continue;
                 }
                 Err(why) => {
                     tracing::warn!(key = object.key, why, "the backup stays unknown");
+                    refused.insert(id);
                     continue;
                 }
             };
@@ -52,6 +59,6 @@ impl Archive {
             self.note(&backup, format!("{id} was found in its store"))
                 .await?;
         }
-        Ok(())
+        Ok(refused)
     }
 }
