@@ -9,7 +9,7 @@ use std::path::Path;
 use super::journal::{Head, MAX_LINE, Record, follow, read_line, seal_of, verify};
 use super::ledger::{Ledger, LedgerError};
 use super::tables::{LogRow, Tables, TablesError};
-use super::vault::{Keyring, Proof, Vault};
+use super::vault::{Keyring, Proof};
 use crate::model::audit::{Finding, Findings, NAMED};
 
 /// Entries that are compared in one step.
@@ -26,62 +26,56 @@ pub enum AuditError {
     Tables(#[from] TablesError),
 }
 
-/// Judges lines that lay elsewhere, in their order. Whoever can write there can make lines and chain
-/// them, but cannot seal them. Where nothing was sealed before, or the key is not here, the chain alone
-/// counts.
-#[derive(Debug)]
-pub struct Believed {
-    ring: Keyring,
-    sealed: bool,
+/// Whether lines that lay elsewhere are this instance's; `last` is the last one of them, and each follows
+/// the one before it. A seal covers all that came before it, so the last one speaks for all. Whoever can
+/// write there can make lines and chain them, but seals only with a key that is not here.
+///
+/// Where there is no key at all, the chain alone counts: a lost key must not lose the history.
+///
+/// # Errors
+/// When nobody with a key of this instance wrote it; for a person.
+pub fn believe(ring: &Keyring, last: &[u8]) -> Result<(), String> {
+    if ring.current().is_none() {
+        return Ok(());
+    }
+    let entry = read_line(last).map_or(0, |record| record.entry.seq);
+    let forged = |what: &str| {
+        format!(
+            "entry {entry} was not written by this daemon: {what}; nobody without the keys can seal one"
+        )
+    };
+    match seal_of(last).map(|(seal, bytes)| ring.judge(seal, bytes)) {
+        Some(Proof::Good) => Ok(()),
+        Some(Proof::Wrong) => Err(forged("its seal is wrong")),
+        None => Err(forged("it has no seal")),
+        Some(Proof::NoKey(key)) => Err(format!(
+            "entry {entry} is sealed with the key {key}, which is not among the keys here, so that nobody \
+             can say who wrote it; put seal-{key}.key into keys/"
+        )),
+    }
 }
 
-impl Believed {
-    /// With these keys.
-    pub fn with(ring: Keyring) -> Self {
-        let sealed = false;
-        Believed { ring, sealed }
-    }
-
-    /// Judges the next line.
-    ///
-    /// # Errors
-    /// When somebody without the key wrote it; for a person.
-    pub fn judge(&mut self, line: &[u8]) -> Result<(), String> {
-        let wrong = match seal_of(line).map(|(seal, bytes)| self.ring.judge(seal, bytes)) {
-            Some(Proof::Good | Proof::NoKey(_)) => {
-                self.sealed = true;
-                return Ok(());
-            }
-            None if !self.sealed => return Ok(()),
-            Some(Proof::Wrong) => "its seal is wrong",
-            None => "it has no seal",
-        };
-        let entry = read_line(line).map_or(0, |record| record.entry.seq);
-        Err(format!(
-            "entry {entry} was not written by this daemon: {wrong}; nobody without the keys can seal one"
-        ))
-    }
-
-    /// Judges the lines of a journal's file; what is no record is passed over.
-    ///
-    /// # Errors
-    /// As [`Believed::judge`], and when the file cannot be read.
-    pub fn judge_file(&mut self, path: &Path) -> Result<(), String> {
-        let told = |e: std::io::Error| format!("{}: {e}", path.display());
-        let mut reader = BufReader::new(File::open(path).map_err(told)?);
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            let mut part = reader.by_ref().take(MAX_LINE as u64 + 1024);
-            if part.read_until(b'\n', &mut line).map_err(told)? == 0 {
-                return Ok(());
-            }
-            let text = line.strip_suffix(b"\n").unwrap_or(&line);
-            if verify(text).is_some() {
-                self.judge(text)?;
-            }
+/// As [`believe`], of the records in a journal's file.
+///
+/// # Errors
+/// As [`believe`], and when the file cannot be read.
+pub fn believe_file(ring: &Keyring, path: &Path) -> Result<(), String> {
+    let told = |e: std::io::Error| format!("{}: {e}", path.display());
+    let mut reader = BufReader::new(File::open(path).map_err(told)?);
+    let (mut line, mut last) = (Vec::new(), None);
+    loop {
+        line.clear();
+        let mut part = reader.by_ref().take(MAX_LINE as u64 + 1024);
+        if part.read_until(b'\n', &mut line).map_err(told)? == 0 {
+            break;
+        }
+        // What is no record is none of the journal's.
+        let text = line.strip_suffix(b"\n").unwrap_or(&line);
+        if verify(text).is_some() {
+            last = Some(text.to_vec());
         }
     }
+    last.map_or(Ok(()), |last| believe(ring, &last))
 }
 
 /// What was found of the journal.
@@ -99,7 +93,7 @@ pub struct Chain {
 
 impl Chain {
     /// Judges the next record.
-    fn judge(&mut self, before: Head, record: &Record, vault: &Vault) {
+    fn judge(&mut self, before: Head, record: &Record, ring: &Keyring) {
         self.entries += 1;
         let seq = record.entry.seq;
         let line = record.line.as_bytes();
@@ -107,7 +101,7 @@ impl Chain {
             let what = "the journal: it does not follow the entry before it";
             self.findings.add(Finding::new(seq, what));
         }
-        match seal_of(line).map(|(seal, bytes)| vault.judge(seal, bytes)) {
+        match seal_of(line).map(|(seal, bytes)| ring.judge(seal, bytes)) {
             Some(Proof::Good) => self.sealed += 1,
             Some(Proof::NoKey(key)) => *self.keys.entry(key.to_string()).or_default() += 1,
             Some(Proof::Wrong) => {
@@ -128,12 +122,12 @@ impl Chain {
 ///
 /// # Errors
 /// When it cannot be read.
-pub async fn journal(ledger: &Ledger, vault: &Vault) -> Result<Chain, AuditError> {
+pub async fn journal(ledger: &Ledger, ring: &Keyring) -> Result<Chain, AuditError> {
     let (mut chain, mut at) = (Chain::default(), Head::GENESIS);
     loop {
         let records = ledger.on_disk(at.seq, STEP).await?;
         for record in &records {
-            chain.judge(at, record, vault);
+            chain.judge(at, record, ring);
             at = record.head();
         }
         if records.len() < STEP {

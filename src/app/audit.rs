@@ -18,7 +18,7 @@ impl Daemon {
             ..AuditView::default()
         };
         let mut findings = Vec::new();
-        match audit::journal(&self.ledger, &self.vault).await {
+        match audit::journal(&self.ledger, &self.vault.ring()).await {
             Ok(chain) => {
                 (view.entries, view.sealed) = (chain.entries, chain.sealed);
                 findings.push(chain.findings);

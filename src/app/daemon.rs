@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::{FileStorage, Ledger, NewEntry, OpenReport, Vault};
+use crate::admin::{FileStorage, Keyring, Ledger, NewEntry, OpenReport, Vault};
 use crate::http::serve::{self, Options};
 use crate::model::{Change, Clock, Cpus, Memory, Outcome, Problem, SystemClock, Who};
 use crate::runtime::docker::Docker;
@@ -130,9 +130,8 @@ pub(super) async fn open_ledger(folder: &Path, clock: Arc<dyn Clock>) -> Result<
 
 /// Seals what is written while there is no vault, with the keys that are there.
 pub(super) fn seal(settings: &Settings, ledger: &Ledger) -> Result<(), String> {
-    let books = ledger.clone();
-    let vault = Vault::read_only(&home::keys(&settings.state_dir), move || books.book());
-    ledger.seal_with(vault.map_err(|e| e.to_string())?.sealer());
+    let ring = Keyring::read(&home::keys(&settings.state_dir)).map_err(|e| e.to_string())?;
+    ledger.seal_with(ring.sealer());
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use crate::admin::audit::Believed;
+use crate::admin::audit::{believe, believe_file};
 use crate::admin::journal::{FILE_NAME, read_line};
 use crate::admin::{Book, Keyring, read_offline};
 use crate::execute::backup::{fetch_ledger, fetch_segment};
@@ -54,10 +54,9 @@ pub(super) async fn ledger(
     let mut problems = Vec::new();
     let mut copy = None;
     for place in admins {
-        let mut believed = Believed::with(ring.clone());
-        match copied(stores, place, identities.clone(), coming, &mut believed).await {
+        match copied(stores, place, identities.clone(), coming, &ring).await {
             Ok(found) => {
-                copy = Some((found, believed));
+                copy = Some(found);
                 break;
             }
             Err(why) => problems.push(format!(
@@ -66,19 +65,19 @@ pub(super) async fn ledger(
             )),
         }
     }
-    let (book, from, copied_at, believed) = match copy {
-        Some(((book, from, at), believed)) => (book, from, Some(at), believed),
+    let (book, from, copied_at) = match copy {
+        Some((book, from, at)) => (book, from, Some(at)),
         None => {
             // What a copy left that broke off is no part of it.
             fresh(coming)?;
             let from = "no backup of mydb_admin".to_owned();
-            (Book::new(), from, None, Believed::with(ring))
+            (Book::new(), from, None)
         }
     };
     let before = book.head().seq;
     let mut joining = Joining {
         book,
-        believed,
+        ring,
         upto: None,
         shipped_at: None,
     };
@@ -108,7 +107,7 @@ async fn copied(
     place: &Place,
     identities: Vec<Identity>,
     coming: &Path,
-    believed: &mut Believed,
+    ring: &Keyring,
 ) -> Result<(Book, String, Timestamp), String> {
     let store = &stores[&place.store];
     let manifest = manifest(store, &place.prefix).await?;
@@ -116,7 +115,7 @@ async fn copied(
     let fetched = fetch_ledger(store, &place.prefix, &manifest, identities, file);
     fetched.await.map_err(|e| e.to_string())?;
     let (book, _) = read_offline(coming, 0).map_err(|e| daemon::chain(&e))?;
-    believed.judge_file(&coming.join(FILE_NAME))?;
+    believe_file(ring, &coming.join(FILE_NAME))?;
     let id = manifest.id(&place.store).to_string();
     Ok((book, id, manifest.started))
 }
@@ -136,8 +135,8 @@ fn fresh(coming: &Path) -> Result<File, String> {
 /// A ledger that pieces are joined to.
 struct Joining {
     book: Book,
-    /// Whose entries they are.
-    believed: Believed,
+    /// The keys that entries are sealed with.
+    ring: Keyring,
     /// When its last entry from a piece was accepted.
     upto: Option<Timestamp>,
     /// When the last piece that was joined had been written.
@@ -175,7 +174,7 @@ impl Joining {
             let store = &stores[&piece.store];
             let fetched = fetch_segment(store, &piece.key, identities.to_vec()).await;
             let read = fetched.map_err(|e| e.to_string()).and_then(|lines| {
-                let longer = longer(&self.book, &lines, &next, &mut self.believed);
+                let longer = longer(&self.book, &lines, &next, &self.ring);
                 longer.map_err(|why| format!("{}: {}: {why}", store.place(), piece.key))
             });
             match read {
@@ -225,15 +224,10 @@ struct Longer {
 }
 
 /// A ledger with the lines of a piece, as far as it does not have them.
-fn longer(
-    book: &Book,
-    lines: &[u8],
-    segment: &Segment,
-    believed: &mut Believed,
-) -> Result<Longer, String> {
+fn longer(book: &Book, lines: &[u8], segment: &Segment, ring: &Keyring) -> Result<Longer, String> {
     let mut longer = book.clone();
     let mut added = Vec::new();
-    let mut upto = None;
+    let (mut upto, mut last): (_, &[u8]) = (None, &[]);
     for line in lines.split(|byte| *byte == b'\n').filter(|l| !l.is_empty()) {
         let head = longer.head();
         let record = read_line(line)
@@ -245,19 +239,21 @@ fn longer(
         if seq != head.seq + 1 || record.prev != head.hash {
             return Err(format!("entry {seq} does not follow entry {}", head.seq));
         }
-        believed.judge(line)?;
         longer.apply(&record.entry)?;
         longer.seal(record.head());
         added.extend_from_slice(line);
         added.push(b'\n');
-        upto = Some((record.entry.at, record.rest));
+        (upto, last) = (Some((record.entry.at, record.rest)), line);
     }
     match upto {
-        Some((upto, 0)) if longer.head().seq == segment.last.seq => Ok(Longer {
-            book: longer,
-            lines: added,
-            upto,
-        }),
+        Some((upto, 0)) if longer.head().seq == segment.last.seq => {
+            believe(ring, last)?;
+            Ok(Longer {
+                book: longer,
+                lines: added,
+                upto,
+            })
+        }
         Some(_) | None => Err(format!(
             "it ends at entry {}, and not at {}",
             longer.head().seq,

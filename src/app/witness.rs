@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::admin::audit::Believed;
+use async_trait::async_trait;
+
+use crate::admin::audit::believe_file;
 use crate::admin::journal::{FILE_NAME, FileStorage, MAX_LINE, follow};
 use crate::admin::tables::{Access, last_record, records_from};
-use crate::admin::{Head, JournalError, Keyring, Ledger, NewEntry, TablesError, TablesHarm};
+use crate::admin::{Head, JournalError, Keyring, Ledger, NewEntry, TablesError};
 use crate::engine::{self, ADMIN_SECRET};
 use crate::model::{Change, Clock, DbName, Outcome, Secret, Site, Uid};
 use crate::runtime::DataDirs;
@@ -24,6 +26,30 @@ use super::{daemon, home};
 /// Longest wait for an answer: without one the journal is believed.
 const ANSWER: Duration = Duration::from_secs(10);
 
+/// What knows how far a journal went, and has its lines.
+#[async_trait]
+pub(super) trait Witness: Send + Sync {
+    /// See [`last_record`].
+    async fn last(&self) -> Result<u64, TablesError>;
+
+    /// See [`records_from`].
+    async fn from(&self, head: Head, each: Each<'_>) -> Result<Head, TablesError>;
+}
+
+/// Takes lines, one after the other.
+type Each<'a> = &'a mut (dyn FnMut(&str) -> Result<(), TablesError> + Send);
+
+#[async_trait]
+impl Witness for Access {
+    async fn last(&self) -> Result<u64, TablesError> {
+        last_record(self).await
+    }
+
+    async fn from(&self, head: Head, each: Each<'_>) -> Result<Head, TablesError> {
+        records_from(self, head, each).await
+    }
+}
+
 /// Opens the ledger of an instance.
 ///
 /// # Errors
@@ -35,13 +61,24 @@ pub(super) async fn open(
     clock: Arc<dyn Clock>,
 ) -> Result<Ledger, String> {
     let folder = settings.state_dir.join("journal");
-    let storage = FileStorage::open(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    let ring = Keyring::read(&home::keys(&settings.state_dir)).map_err(|e| e.to_string())?;
     let access = access(settings, site).await;
+    let witness = access.as_ref().map(|access| access as &dyn Witness);
+    open_in(&folder, witness, &ring, clock).await
+}
+
+async fn open_in(
+    folder: &Path,
+    witness: Option<&dyn Witness>,
+    ring: &Keyring,
+    clock: Arc<dyn Clock>,
+) -> Result<Ledger, String> {
+    let storage = FileStorage::open(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     let (why, readable) = match Ledger::open(storage, clock.clone()).await {
         Ok((ledger, report)) => {
             daemon::tell_torn(&report);
-            let proven = match &access {
-                Some(access) => tokio::time::timeout(ANSWER, last_record(access)).await,
+            let proven = match witness {
+                Some(witness) => tokio::time::timeout(ANSWER, witness.last()).await,
                 None => return Ok(ledger),
             };
             match proven {
@@ -58,8 +95,8 @@ pub(super) async fn open(
         Err(JournalError::Harm(harm)) => (harm.to_string(), false),
         Err(error) => return Err(daemon::chain(&error)),
     };
-    let whole = match access {
-        Some(access) => mend(&folder, &access, clock.as_ref(), believed(settings)?).await,
+    let whole = match witness {
+        Some(witness) => mend(folder, witness, clock.as_ref(), ring).await,
         None => Err("its password is not on this host".to_owned()),
     };
     if let (Err(error), true) = (&whole, readable) {
@@ -69,7 +106,7 @@ pub(super) async fn open(
             error,
             "the journal is shorter than mydb_admin's tables"
         );
-        return daemon::open_ledger(&folder, clock).await;
+        return daemon::open_ledger(folder, clock).await;
     }
     let (kept, head) = whole.map_err(|e| {
         format!(
@@ -77,8 +114,8 @@ pub(super) async fn open(
              container, and then db4sci run again; see docs/runbooks/lost-memory.md"
         )
     })?;
-    let ledger = daemon::open_ledger(&folder, clock).await?;
-    daemon::seal(settings, &ledger)?;
+    let ledger = daemon::open_ledger(folder, clock).await?;
+    ledger.seal_with(ring.sealer());
     let message = format!(
         "the journal was harmed ({why}); it was made whole from mydb_admin's tables up to entry {}; the \
          harmed one is kept as {}",
@@ -89,12 +126,6 @@ pub(super) async fn open(
     let entry = NewEntry::of(&DbName::mydb_admin(), Outcome::Done, message, Change::Noted);
     ledger.append(entry).await.map_err(|e| e.to_string())?;
     Ok(ledger)
-}
-
-/// What tells this host's entries from others'.
-fn believed(settings: &Settings) -> Result<Believed, String> {
-    let ring = Keyring::read(&home::keys(&settings.state_dir));
-    ring.map(Believed::with).map_err(|e| e.to_string())
 }
 
 /// How to reach `mydb_admin` without the ledger; `None`: there is none, or it never was made here.
@@ -117,9 +148,9 @@ async fn access(settings: &Settings, site: &Site) -> Option<Access> {
 /// Gives where the harmed one is kept, and the new head.
 async fn mend(
     folder: &Path,
-    access: &Access,
+    witness: &dyn Witness,
     clock: &dyn Clock,
-    mut believed: Believed,
+    ring: &Keyring,
 ) -> Result<(PathBuf, Head), String> {
     let journal = folder.join(FILE_NAME);
     let coming = folder.join("coming");
@@ -136,18 +167,13 @@ async fn mend(
         .map_err(told(&coming))?;
     let mut to = BufWriter::new(file);
     let good = good_lines(&journal, Head::GENESIS, &mut to).map_err(told(&journal))?;
-    to.flush().map_err(told(&coming))?;
-    believed.judge_file(&coming)?;
     let mut each = |line: &str| {
-        // Whoever is superuser there can write records, and chain them.
-        let judged = believed.judge(line.as_bytes());
-        judged.map_err(TablesHarm::Foreign)?;
         let written = to
             .write_all(line.as_bytes())
             .and_then(|()| to.write_all(b"\n"));
         written.map_err(TablesError::Io)
     };
-    let from_tables = records_from(access, good, &mut each).await;
+    let from_tables = witness.from(good, &mut each).await;
     let from_tables = from_tables.map_err(|e: TablesError| daemon::chain(&e))?;
     // Behind the harm there may be entries that never came into the tables.
     let head = good_lines(&journal, from_tables, &mut to).map_err(told(&journal))?;
@@ -159,15 +185,35 @@ async fn mend(
         ));
     }
     let file = to.into_inner().map_err(|e| e.to_string())?;
+    // Whoever is superuser there can write records, and chain them.
+    believe_file(ring, &coming)?;
     file.sync_all().map_err(told(&coming))?;
-    let now = clock.now().format("%Y%m%dT%H%M%SZ");
-    let kept = folder.join(format!("{FILE_NAME}.harmed-{now}"));
-    fs::hard_link(&journal, &kept).map_err(told(&kept))?;
+    let kept = keep(&journal, clock)?;
     fs::rename(&coming, &journal).map_err(told(&journal))?;
     fs::File::open(folder)
         .and_then(|folder| folder.sync_all())
         .map_err(told(folder))?;
     Ok((kept, head))
+}
+
+/// Gives a harmed journal another name beside its own, which nothing has yet.
+fn keep(journal: &Path, clock: &dyn Clock) -> Result<PathBuf, String> {
+    let now = clock.now().format("%Y%m%dT%H%M%SZ");
+    for n in 1_u32.. {
+        // Harmed again within a second, or killed before the new one was in its place.
+        let again = if n == 1 {
+            String::new()
+        } else {
+            format!("-{n}")
+        };
+        let kept = journal.with_file_name(format!("{FILE_NAME}.harmed-{now}{again}"));
+        match fs::hard_link(journal, &kept) {
+            Ok(()) => return Ok(kept),
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(format!("{}: {e}", kept.display())),
+        }
+    }
+    Err(format!("{}: too many harmed ones", journal.display()))
 }
 
 /// Writes the lines of a journal that follow a head one after the other; gives the new head.
@@ -189,3 +235,6 @@ fn good_lines(journal: &Path, mut head: Head, to: &mut dyn Write) -> std::io::Re
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,5 @@
-//! What goes by a database's name: backups of a renamed one come back to an empty machine. A clone has its data and passwords of its own; one whose daemon dies is finished, or gone with its name
-//! free.
+//! What goes by a database's name: a clone has its data, and passwords of its own; one whose daemon dies
+//! is finished, or gone with its name free. Backups of a renamed database come back to an empty machine.
 
 use db4sci::model::view::Phase;
 

@@ -98,6 +98,8 @@ pub(super) struct Follower {
     wake: Arc<Notify>,
     failures: u32,
     mends: Vec<Instant>,
+    /// What was told of the harmed tables that are still in their place.
+    told: Option<Findings>,
 }
 
 impl Follower {
@@ -116,6 +118,7 @@ impl Follower {
             wake,
             failures: 0,
             mends: Vec::new(),
+            told: None,
         }
     }
 
@@ -147,52 +150,62 @@ impl Follower {
 
     /// Moves harmed tables out of the way: new ones are made from the ledger. `false`: that is no way
     /// out, or it was gone too often.
-    async fn mend(&mut self, harm: &TablesHarm) -> Result<bool, TablesError> {
+    async fn mend(&mut self, harm: &TablesHarm) -> Result<bool, AuditError> {
         let now = Instant::now();
         self.mends.retain(|at| now - *at < HOUR);
         if !harm.is_mendable() || self.mends.len() >= MENDS {
             return Ok(false);
         }
-        // While it can still be told which rows they are.
+        // While it can still be told which rows they are; and in the journal before they move, so that
+        // a daemon that dies in between has told it.
         let findings = self.harm_of_log(harm).await?;
-        let schema = self.reach.set_aside().await?;
-        self.mends.push(now);
-        let kept = format!("what was there is kept in the schema {schema}");
-        let entry = |message: String, change| {
-            tracing::warn!(message);
-            NewEntry::of(&DbName::mydb_admin(), Outcome::Done, message, change)
-        };
-        let mut entries = Vec::new();
-        if let Some(first) = findings.named.first() {
+        if let Some(first) = findings.named.first()
+            && self.told.as_ref() != Some(&findings)
+        {
             let rest = findings.named.len() as u64 - 1 + findings.more;
             let rest = (rest > 0).then(|| format!(", and {rest} more findings"));
             let message = format!(
-                "the log is not as it was written: {first}{}; {kept}; see: db4sci audit verify",
+                "the log is not as it was written: {first}{}; see: db4sci audit verify",
                 rest.unwrap_or_default()
             );
-            entries.push(entry(message, Change::LogHarmed { findings }));
+            let harmed = Change::LogHarmed {
+                findings: findings.clone(),
+            };
+            self.note(message, harmed).await?;
+            self.told = Some(findings);
         }
-        let message = format!("{harm}; the tables are made again from the ledger, and {kept}");
+        let schema = self.reach.set_aside().await?;
+        self.told = None;
+        self.mends.push(now);
+        let message = format!(
+            "{harm}; the tables are made again from the ledger, and what was there is kept in the schema \
+             {schema}"
+        );
         let action = "mend_tables".to_owned();
-        entries.push(entry(message, Change::Acted { action }));
-        if let Err(error) = self.ledger.append_all(entries).await {
+        if let Err(error) = self.note(message, Change::Acted { action }).await {
             tracing::error!(%error, "the repair of mydb_admin's tables could not be recorded");
         }
         Ok(true)
     }
 
-    /// What of the log in harmed tables is not as it was written. What cannot be read is harm of it, too.
-    async fn harm_of_log(&self, harm: &TablesHarm) -> Result<Findings, TablesError> {
-        let mut findings = Findings::default();
+    async fn note(&self, message: String, change: Change) -> Result<(), LedgerError> {
+        tracing::warn!(message);
+        let entry = NewEntry::of(&DbName::mydb_admin(), Outcome::Done, message, change);
+        self.ledger.append(entry).await.map(drop)
+    }
+
+    /// What of the log in harmed tables is not as it was written. Rows that cannot be read any more are
+    /// harm of it, too.
+    async fn harm_of_log(&self, harm: &TablesHarm) -> Result<Findings, AuditError> {
         match self.reach.harm_of_log(&self.ledger).await {
-            Ok(found) => return Ok(found),
-            Err(AuditError::Tables(error)) if error.is_lost() => return Err(error),
-            Err(error) => {
+            Err(AuditError::Tables(error)) if !error.is_lost() => {
                 let what = format!("mydb_admin: {harm}; its rows cannot be read: {error}");
+                let mut findings = Findings::default();
                 findings.add(Finding::new(0, what));
+                Ok(findings)
             }
+            found => found,
         }
-        Ok(findings)
     }
 
     fn waiting(&mut self, error: &dyn std::error::Error) -> (Doing, Option<Instant>) {

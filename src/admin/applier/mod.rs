@@ -94,4 +94,6 @@ impl Drop for Applier {
 }
 
 #[cfg(test)]
+pub(crate) mod fake;
+#[cfg(test)]
 mod tests;

@@ -1,132 +1,10 @@
-use std::sync::Mutex;
-
-use async_trait::async_trait;
 use tokio::time::{Duration, Instant};
 
+use super::fake::Fake;
 use super::*;
-use crate::admin::audit::AuditError;
-use crate::admin::book::Book;
-use crate::admin::journal::{Head, MemoryStorage, Record};
-use crate::admin::tables::TablesError;
+use crate::admin::journal::MemoryStorage;
 use crate::admin::testing::{StoppedClock, admitted, database, new};
-use crate::model::audit::{Finding, Findings};
-use crate::model::{Change, DbName};
-
-/// Tables in memory: numbers of the entries in them, and whether they answer.
-#[derive(Clone, Default)]
-struct Fake(Arc<Mutex<State>>);
-
-#[derive(Default)]
-struct State {
-    records: Vec<Record>,
-    down: bool,
-    tries: u32,
-    lose_answers: bool,
-    changes: u32,
-    altered: bool,
-    always_altered: bool,
-    log_altered: bool,
-    aside: u32,
-    carried: u32,
-}
-
-impl Fake {
-    fn head(&self) -> Head {
-        let state = self.0.lock().unwrap();
-        state.records.last().map_or(Head::GENESIS, Record::head)
-    }
-
-    fn set(&self, change: impl FnOnce(&mut State)) {
-        change(&mut self.0.lock().unwrap());
-    }
-
-    fn down(&self) -> Result<(), TablesError> {
-        if self.0.lock().unwrap().down {
-            return Err(TablesError::TimedOut {
-                what: "test",
-                seconds: 1,
-            });
-        }
-        Ok(())
-    }
-}
-
-#[async_trait]
-impl Reach for Fake {
-    async fn reach(&self) -> Result<Box<dyn Shelf>, TablesError> {
-        self.set(|s| s.tries += 1);
-        self.down()?;
-        Ok(Box::new(self.clone()))
-    }
-
-    async fn set_aside(&self) -> Result<String, TablesError> {
-        self.down()?;
-        self.set(|s| {
-            s.aside += 1;
-            (s.altered, s.records) = (s.always_altered, Vec::new());
-        });
-        Ok("harmed_now".to_owned())
-    }
-
-    async fn harm_of_log(&self, _: &Ledger) -> Result<Findings, AuditError> {
-        let mut findings = Findings::default();
-        if self.0.lock().unwrap().log_altered {
-            findings.add(Finding::new(7, "its message is another one"));
-        }
-        Ok(findings)
-    }
-}
-
-#[async_trait]
-impl Shelf for Fake {
-    async fn applied(&mut self) -> Result<Head, TablesError> {
-        self.down()?;
-        Ok(self.head())
-    }
-
-    async fn apply(&mut self, records: &[Record], book: &Book) -> Result<Head, TablesError> {
-        self.down()?;
-        let applied = self.head();
-        assert!(
-            records
-                .last()
-                .is_none_or(|r| r.entry.seq <= book.head().seq)
-        );
-        assert_eq!(records[0].prev, applied.hash);
-        self.set(|s| s.records.extend_from_slice(records));
-        if self.0.lock().unwrap().lose_answers {
-            self.set(|s| (s.lose_answers, s.down) = (false, true));
-        }
-        self.down()?;
-        Ok(self.head())
-    }
-
-    async fn prove(&mut self) -> Result<(), TablesError> {
-        self.down()?;
-        if self.0.lock().unwrap().altered {
-            return Err(TablesHarm::Altered("log 2".to_owned()).into());
-        }
-        Ok(())
-    }
-
-    async fn stamp(&mut self) -> Result<String, TablesError> {
-        self.down()?;
-        let state = self.0.lock().unwrap();
-        Ok(format!("{} {}", state.changes, state.records.len()))
-    }
-
-    async fn record(&mut self, seq: u64) -> Result<Option<String>, TablesError> {
-        self.down()?;
-        let state = self.0.lock().unwrap();
-        let found = state.records.iter().find(|r| r.entry.seq == seq);
-        Ok(found.map(|r| r.line.clone()))
-    }
-
-    async fn carry_over(&mut self, _: &[DbName]) -> Result<u64, TablesError> {
-        self.set(|s| s.carried += 1);
-        Ok(0)
-    }
-}
+use crate::model::Change;
 
 async fn ledger(storage: &MemoryStorage, entries: u16) -> Ledger {
     let opened = Ledger::open(storage.clone(), Arc::new(StoppedClock)).await;
@@ -173,7 +51,7 @@ async fn a_server_that_is_away_is_asked_less_and_less_and_misses_nothing() {
 
     let hour = Instant::now() + Duration::from_secs(3600);
     tokio::time::sleep_until(hour).await;
-    let tries = fake.0.lock().unwrap().tries;
+    let tries = fake.get(|s| s.tries);
     assert!((100..200).contains(&tries), "{tries} tries in an hour");
     fake.set(|s| s.down = false);
     applier.look_now();
@@ -194,7 +72,7 @@ async fn a_lost_answer_applies_nothing_twice() {
     until(&applier, |s| matches!(s.doing, Doing::Waiting { .. })).await;
     fake.set(|s| s.down = false);
     until(&applier, following).await;
-    assert_eq!(fake.0.lock().unwrap().records.len(), 5);
+    assert_eq!(fake.get(|s| s.records.len()), 5);
 }
 
 #[tokio::test(start_paused = true)]
@@ -242,7 +120,7 @@ async fn tables_that_know_more_than_the_journal_are_harm_and_left_alone() {
         s.doing == Doing::Harmed(TablesHarm::WrongChain { seq: 5 })
     })
     .await;
-    assert_eq!(fake.0.lock().unwrap().records.len(), 5);
+    assert_eq!(fake.get(|s| s.records.len()), 5);
 }
 
 #[tokio::test(start_paused = true)]
@@ -274,8 +152,54 @@ async fn altered_rows_are_noticed_within_seconds_and_made_again() {
     until(&applier, following).await;
     // What was done about it is the newest entry.
     assert_eq!(fake.head().seq, 301);
-    let state = fake.0.lock().unwrap();
-    assert_eq!((state.aside, state.carried), (1, 2));
+    assert_eq!(fake.get(|s| (s.aside, s.carried)), (1, 2));
+}
+
+/// What the ledger tells of harm of the log.
+async fn told(ledger: &Ledger) -> Vec<String> {
+    let records = ledger.records(0, 1000).await.unwrap();
+    let harms = records.iter().filter_map(|r| match &r.entry.change {
+        Change::LogHarmed { findings } => Some(findings.named[0].to_string()),
+        _ => None,
+    });
+    harms.collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_altered_in_the_log_is_in_the_journal_before_the_tables_move() {
+    let storage = MemoryStorage::new();
+    let ledger = ledger(&storage, 3).await;
+    let fake = Fake::default();
+    fake.set(|s| (s.altered, s.log_altered, s.stuck) = (true, true, true));
+    let applier = Applier::spawn(ledger.clone(), fake.clone());
+    until(&applier, |s| matches!(s.doing, Doing::Waiting { .. })).await;
+    assert_eq!(fake.get(|s| s.aside), 0);
+    assert_eq!(told(&ledger).await, ["entry 7: its message is another one"]);
+
+    // The same is told once, however often the tables do not move.
+    fake.set(|s| s.down = false);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    fake.set(|s| (s.down, s.stuck) = (false, false));
+    until(&applier, following).await;
+    assert_eq!(fake.get(|s| s.aside), 1);
+    assert_eq!(told(&ledger).await.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn harmed_tables_stay_where_they_are_while_the_journal_cannot_tell_of_them() {
+    let storage = MemoryStorage::new();
+    let ledger = ledger(&storage, 3).await;
+    storage.set_full(true);
+    let fake = Fake::default();
+    fake.set(|s| (s.altered, s.log_altered) = (true, true));
+    let applier = Applier::spawn(ledger.clone(), fake.clone());
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert!(matches!(applier.status().doing, Doing::Waiting { .. }));
+    assert_eq!(fake.get(|s| s.aside), 0);
+    storage.set_full(false);
+    until(&applier, following).await;
+    assert_eq!(fake.get(|s| s.aside), 1);
+    assert_eq!(told(&ledger).await.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -285,5 +209,5 @@ async fn tables_that_are_harmed_again_and_again_are_left_to_a_person() {
     fake.set(|s| (s.altered, s.always_altered) = (true, true));
     let applier = Applier::spawn(ledger.clone(), fake.clone());
     until(&applier, |s| matches!(s.doing, Doing::Harmed(_))).await;
-    assert_eq!(fake.0.lock().unwrap().aside, 3);
+    assert_eq!(fake.get(|s| s.aside), 3);
 }

@@ -6,12 +6,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
 use super::VaultError;
 use super::seal::{self, KEY, Proof};
 use crate::admin::book::Book;
+use crate::admin::journal::Sealer;
 use crate::admin::keyfile;
 use crate::model::KeyId;
 
@@ -98,6 +100,12 @@ impl Keyring {
     /// All ids, oldest first.
     pub fn ids(&self) -> impl Iterator<Item = &KeyId> {
         self.keys.keys()
+    }
+
+    /// What seals the ledger's records with the key that is the newest now.
+    pub fn sealer(&self) -> Sealer {
+        let ring = self.clone();
+        Arc::new(move |bytes| ring.prove(bytes))
     }
 
     /// A seal of bytes, `KEY:HEX`; `None` when there is no key.

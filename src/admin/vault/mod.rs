@@ -163,10 +163,10 @@ impl Vault {
         })
     }
 
-    /// What a seal says of bytes.
-    pub fn judge(&self, seal: &str, bytes: &[u8]) -> Proof {
-        let ring = self.ring.read().unwrap_or_else(PoisonError::into_inner);
-        ring.judge(seal, bytes)
+    /// The keys that are here now.
+    pub fn ring(&self) -> Keyring {
+        let ring = self.ring.read();
+        ring.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// A secret of a database that is in force.

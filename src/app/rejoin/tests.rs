@@ -1,8 +1,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::admin::journal::Sealer;
-use crate::admin::{Ledger, MemoryStorage, NewEntry, Vault};
+use crate::admin::{Ledger, MemoryStorage, NewEntry};
 use crate::execute::backup::Shipper;
 use crate::model::{Change, Clock, DbName, Outcome, SystemClock};
 use crate::store::BackupStore;
@@ -12,11 +11,6 @@ use crate::store::seal::Identity;
 
 fn ring() -> Keyring {
     Keyring::of([1; 32])
-}
-
-/// What the hosts here seal with.
-fn sealer() -> Sealer {
-    Vault::with(ring(), || Arc::new(Book::new())).sealer()
 }
 
 /// A host whose ledger goes to two stores, and a folder that another one joins it in.
@@ -36,7 +30,7 @@ impl World {
         let storage = MemoryStorage::new();
         let ledger = Ledger::open(storage.clone(), clock.clone()).await;
         let ledger = ledger.unwrap().0;
-        ledger.seal_with(sealer());
+        ledger.seal_with(ring().sealer());
         let named = |i: usize| {
             let store: Arc<dyn BackupStore> = Arc::new(memory[i].clone());
             (i.to_string(), store)
@@ -103,7 +97,7 @@ impl World {
         }
         let mut joining = Joining {
             book,
-            believed: Believed::with(ring()),
+            ring: ring(),
             upto: None,
             shipped_at: None,
         };
@@ -213,7 +207,7 @@ async fn a_piece_that_somebody_without_the_key_wrote_is_not_believed() {
     let theirs = world.ship("0", 2).await;
     let (end, told) = world.join(Book::new(), &[first, theirs]).await;
     assert!(
-        end == 2 && told[0].contains("entry 3 was not written by this daemon"),
+        end == 2 && told[0].contains("entry 4 was not written by this daemon"),
         "{end} {told:?}"
     );
 }
@@ -232,7 +226,7 @@ async fn of_two_histories_the_later_one_goes_on() {
     let clock = world.shipper.clock.clone();
     let mut later = World::new().await;
     later.shipper.ledger = Ledger::open(again, clock).await.unwrap().0;
-    later.shipper.ledger.seal_with(sealer());
+    later.shipper.ledger.seal_with(ring().sealer());
     later.shipper.stores.clone_from(&world.shipper.stores);
     later.shipper.recipients = vec![world.key.recipient()];
     later.accept(1).await;

@@ -23,7 +23,7 @@ mod fault;
 mod guard;
 mod hands;
 mod rename;
-mod rng;
+pub(crate) mod rng;
 mod runtime;
 mod servers;
 mod state;

@@ -1,0 +1,138 @@
+//! Tables in memory, for tests.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+
+use super::{Reach, Shelf};
+use crate::admin::audit::AuditError;
+use crate::admin::book::Book;
+use crate::admin::journal::{Head, Record};
+use crate::admin::ledger::Ledger;
+use crate::admin::tables::{TablesError, TablesHarm};
+use crate::model::DbName;
+use crate::model::audit::{Finding, Findings};
+
+/// The records in the tables, and what is wrong with them.
+#[derive(Clone, Default)]
+pub(crate) struct Fake(Arc<Mutex<State>>);
+
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) records: Vec<Record>,
+    pub(crate) down: bool,
+    pub(crate) tries: u32,
+    pub(crate) lose_answers: bool,
+    pub(crate) changes: u32,
+    pub(crate) altered: bool,
+    pub(crate) always_altered: bool,
+    pub(crate) stuck: bool,
+    pub(crate) log_altered: bool,
+    pub(crate) aside: u32,
+    pub(crate) carried: u32,
+}
+
+impl Fake {
+    pub(crate) fn head(&self) -> Head {
+        let state = self.0.lock().unwrap();
+        state.records.last().map_or(Head::GENESIS, Record::head)
+    }
+
+    pub(crate) fn set(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.0.lock().unwrap());
+    }
+
+    pub(crate) fn get<T>(&self, what: impl FnOnce(&State) -> T) -> T {
+        what(&self.0.lock().unwrap())
+    }
+
+    fn down(&self) -> Result<(), TablesError> {
+        if self.get(|s| s.down) {
+            return Err(TablesError::TimedOut {
+                what: "test",
+                seconds: 1,
+            });
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Reach for Fake {
+    async fn reach(&self) -> Result<Box<dyn Shelf>, TablesError> {
+        self.set(|s| s.tries += 1);
+        self.down()?;
+        Ok(Box::new(self.clone()))
+    }
+
+    async fn set_aside(&self) -> Result<String, TablesError> {
+        if self.get(|s| s.stuck) {
+            self.set(|s| s.down = true);
+        }
+        self.down()?;
+        self.set(|s| {
+            s.aside += 1;
+            (s.altered, s.records) = (s.always_altered, Vec::new());
+        });
+        Ok("harmed_now".to_owned())
+    }
+
+    async fn harm_of_log(&self, _: &Ledger) -> Result<Findings, AuditError> {
+        let mut findings = Findings::default();
+        if self.get(|s| s.log_altered) {
+            findings.add(Finding::new(7, "its message is another one"));
+        }
+        Ok(findings)
+    }
+}
+
+#[async_trait]
+impl Shelf for Fake {
+    async fn applied(&mut self) -> Result<Head, TablesError> {
+        self.down()?;
+        Ok(self.head())
+    }
+
+    async fn apply(&mut self, records: &[Record], book: &Book) -> Result<Head, TablesError> {
+        self.down()?;
+        let applied = self.head();
+        assert!(
+            records
+                .last()
+                .is_none_or(|r| r.entry.seq <= book.head().seq)
+        );
+        assert_eq!(records[0].prev, applied.hash);
+        self.set(|s| s.records.extend_from_slice(records));
+        if self.get(|s| s.lose_answers) {
+            self.set(|s| (s.lose_answers, s.down) = (false, true));
+        }
+        self.down()?;
+        Ok(self.head())
+    }
+
+    async fn prove(&mut self) -> Result<(), TablesError> {
+        self.down()?;
+        if self.get(|s| s.altered) {
+            return Err(TablesHarm::Altered("log 2".to_owned()).into());
+        }
+        Ok(())
+    }
+
+    async fn stamp(&mut self) -> Result<String, TablesError> {
+        self.down()?;
+        let state = self.0.lock().unwrap();
+        Ok(format!("{} {}", state.changes, state.records.len()))
+    }
+
+    async fn record(&mut self, seq: u64) -> Result<Option<String>, TablesError> {
+        self.down()?;
+        let state = self.0.lock().unwrap();
+        let found = state.records.iter().find(|r| r.entry.seq == seq);
+        Ok(found.map(|r| r.line.clone()))
+    }
+
+    async fn carry_over(&mut self, _: &[DbName]) -> Result<u64, TablesError> {
+        self.set(|s| s.carried += 1);
+        Ok(0)
+    }
+}
