@@ -17,8 +17,8 @@ use crate::model::{Clock, DbName, Timestamp};
 
 /// Between two rounds, and at least so many times as long as a round takes: a large folder on a slow
 /// disk is not read all the time.
-const EVERY: Duration = Duration::from_secs(300);
-const SHARE: u32 = 20;
+const EVERY: Duration = Duration::from_secs(30);
+const SHARE: u32 = 50;
 /// How far growth looks back.
 const BACK: TimeDelta = TimeDelta::days(7);
 /// Less than this says nothing about a day.

@@ -48,6 +48,7 @@ impl Host {
             .env("DB4SCI_SOCKET", &socket)
             // The daemon refuses variables that it does not know.
             .env_remove("DB4SCI_BENCH_DATABASES")
+            .env_remove("DB4SCI_BENCH_GIB")
             .stdout(Stdio::null());
         if mirrors.exists() {
             command.env("DB4SCI_IMAGE_MIRRORS", mirrors);
