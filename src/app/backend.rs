@@ -16,13 +16,14 @@ use crate::http::document::Document;
 use crate::http::peer::Caller;
 use crate::http::refusal::{Refusal, RefusalKind};
 use crate::model::audit::AuditView;
+use crate::model::session::Session;
 use crate::model::view::{BackupView, Snapshot, WorkAsk, WorkView};
 use crate::model::{
     BackupId, Change, Class, Clock, Database, DbName, Entry, OverrideState, Problem, Site,
     Timestamp, WantedState, Who,
 };
 use crate::record::Metrics;
-use crate::runtime::{DataDirs, Runtime};
+use crate::runtime::{DataDirs, Runtime, Servers};
 use crate::specs;
 
 /// How long a request waits for a look; what is shown by then is shown.
@@ -41,6 +42,7 @@ pub(super) struct Daemon {
     pub(super) vault: Arc<Vault>,
     pub(super) authority: Arc<Authority>,
     pub(super) dirs: Arc<dyn DataDirs>,
+    pub(super) servers: Arc<dyn Servers>,
     /// Logins and groups that may do everything.
     pub(super) admins: Vec<String>,
     pub(super) site: Site,
@@ -336,23 +338,22 @@ impl Backend for Daemon {
         self.new_key(caller).await
     }
 
+    async fn sessions(&self, caller: &Caller, name: &DbName) -> Result<Vec<Session>, Refusal> {
+        self.list_sessions(caller, name).await
+    }
+
+    async fn end_session(
+        &self,
+        caller: &Caller,
+        name: &DbName,
+        id: &str,
+        reason: String,
+    ) -> Result<String, Refusal> {
+        self.kill_session(caller, name, id, reason).await
+    }
+
     async fn logs(&self, name: &DbName, lines: u32) -> Result<String, Refusal> {
-        self.database(name)?;
-        let container = self
-            .board
-            .view(name)
-            .and_then(|view| view.container.clone());
-        let Some(id) = container else {
-            let message = format!("{name} has no container now; see: db4sci describe {name}");
-            return Err(Refusal::new(RefusalKind::Conflict, message));
-        };
-        let id = crate::model::ContainerId(id);
-        self.runtime.logs(&id, lines).await.map_err(|error| {
-            Refusal::new(
-                RefusalKind::Unavailable,
-                format!("the log of {name}: {error}"),
-            )
-        })
+        self.last_lines(name, lines).await
     }
 
     async fn events(

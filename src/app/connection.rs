@@ -3,13 +3,41 @@
 use crate::engine::{self, Reach, Trust};
 use crate::http::backend::Connection;
 use crate::http::peer::Caller;
-use crate::http::refusal::Refusal;
+use crate::http::refusal::{Refusal, RefusalKind};
 use crate::model::database::Tls;
-use crate::model::{Database, DbName};
+use crate::model::{ContainerId, Database, DbName};
 
 use super::backend::Daemon;
 
 impl Daemon {
+    /// A database with the port that its server has now: a changed one may wait for its window.
+    pub(super) fn where_it_is(&self, db: Database) -> Database {
+        let view = self.board.view(&db.name);
+        let now = view.and_then(|view| view.port.try_into().ok());
+        Database {
+            port: now.unwrap_or(db.port),
+            ..db
+        }
+    }
+
+    /// The last lines that a server wrote.
+    pub(super) async fn last_lines(&self, name: &DbName, lines: u32) -> Result<String, Refusal> {
+        self.database(name)?;
+        let container = self
+            .board
+            .view(name)
+            .and_then(|view| view.container.clone());
+        let Some(id) = container else {
+            let message = format!("{name} has no container now; see: db4sci describe {name}");
+            return Err(Refusal::new(RefusalKind::Conflict, message));
+        };
+        let read = self.runtime.logs(&ContainerId(id), lines).await;
+        read.map_err(|error| {
+            let message = format!("the log of {name}: {error}");
+            Refusal::new(RefusalKind::Unavailable, message)
+        })
+    }
+
     /// How to reach a database, for somebody who may use it.
     pub(super) async fn way_to(
         &self,
@@ -22,12 +50,7 @@ impl Daemon {
         let recipe = engine::recipe(db.engine);
         let password = self.user_password(&db).await?;
         let view = self.board.view(name);
-        // Where it is now: a changed port may wait for its window.
-        let now = view.as_ref().and_then(|view| view.port.try_into().ok());
-        let db = Database {
-            port: now.unwrap_or(db.port),
-            ..db
-        };
+        let db = self.where_it_is(db);
         let (inner, outer) = recipe.client_port(&db);
         let demanded = db.tls == Some(Tls::Required);
         // Older clients take no address for a name that a certificate stands for.

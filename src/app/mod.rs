@@ -25,6 +25,7 @@ mod recover;
 mod rejoin;
 mod retire;
 mod secrets;
+mod sessions;
 mod tombstones;
 mod witness;
 mod works;

@@ -97,7 +97,7 @@ impl Parts {
         let executor = Executor {
             runtime: runtime.clone(),
             dirs: dirs.clone(),
-            servers,
+            servers: servers.clone(),
             vault: vault.clone(),
             authority: authority.clone(),
             ledger: ledger.clone(),
@@ -168,6 +168,7 @@ impl Parts {
             ledger: ledger.clone(),
             head: heads,
             runtime: runtime.clone(),
+            servers,
             vault,
             authority,
             dirs,

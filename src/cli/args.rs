@@ -7,7 +7,7 @@ use super::host::Globals;
 use super::{
     apply, approve, audit, backup, ca, check, clone, completions, connect, delete, describe,
     events, export, get, images, init, key, logs, maintenance, password, plan, recover, release,
-    rename, restart, restore, resume, retry, rotate, start, stop, thaw, wait,
+    rename, restart, restore, resume, retry, rotate, sessions, start, stop, thaw, wait,
 };
 
 /// Database servers for research groups, each in a container of its own.
@@ -85,6 +85,8 @@ pub enum Verb {
     Wait(wait::Args),
     /// Open a database with its own client
     Connect(connect::Args),
+    /// Who is connected to a database
+    Sessions(sessions::Args),
     /// Run a database although its spec says otherwise
     Start(start::Args),
     /// Stop a database although its spec says otherwise; its data stays

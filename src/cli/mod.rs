@@ -46,6 +46,7 @@ mod retry;
 mod rotate;
 mod run;
 mod schema;
+mod sessions;
 mod start;
 mod status;
 mod stop;
@@ -141,6 +142,7 @@ async fn dispatch(verb: Option<Verb>, context: &Context) -> Exit {
         Some(Verb::Thaw(args)) => thaw::run(args, context).await,
         Some(Verb::Password(args)) => password::run(args, context).await,
         Some(Verb::Rotate(args)) => rotate::run(args, context).await,
+        Some(Verb::Sessions(args)) => sessions::run(args, context).await,
         Some(Verb::Ca(args)) => ca::run(args, context).await,
         Some(Verb::Disk) => disk::run(context).await,
         Some(Verb::Audit(args)) => audit::run(args, context).await,

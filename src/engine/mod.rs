@@ -10,6 +10,7 @@ mod mongodb;
 mod neo4j;
 mod parameters;
 mod postgres;
+pub mod sessions;
 mod shape;
 pub mod truststore;
 

@@ -11,6 +11,7 @@ use super::peer::Caller;
 use super::refusal::Refusal;
 use crate::engine::Client;
 use crate::model::audit::AuditView;
+use crate::model::session::Session;
 use crate::model::view::{BackupView, DatabaseView, Snapshot, WorkAsk, WorkView};
 use crate::model::{BackupId, DbName, Entry, OverrideState, Problem, Secret, Timestamp, Who};
 
@@ -134,6 +135,18 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Makes a new sealing key, and seals everything under it.
     async fn renew_keys(&self, caller: &Caller) -> Result<String, Refusal>;
+
+    /// Who is connected.
+    async fn sessions(&self, caller: &Caller, name: &DbName) -> Result<Vec<Session>, Refusal>;
+
+    /// Ends one connection.
+    async fn end_session(
+        &self,
+        caller: &Caller,
+        name: &DbName,
+        id: &str,
+        reason: String,
+    ) -> Result<String, Refusal>;
 
     /// The last lines that the server wrote.
     async fn logs(&self, name: &DbName, lines: u32) -> Result<String, Refusal>;

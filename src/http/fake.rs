@@ -14,6 +14,7 @@ use super::refusal::{Refusal, RefusalKind};
 use super::serve::{Options, bind};
 use crate::engine::Client;
 use crate::model::audit::AuditView;
+use crate::model::session::Session;
 use crate::model::view::{BackupView, DatabaseView, Snapshot, WorkAsk, WorkView};
 use crate::model::{
     BackupId, Change, DbName, Entry, Outcome, OverrideState, Place, Problem, Secret, Timestamp, Who,
@@ -34,6 +35,7 @@ pub(crate) struct Fake {
     entries: Mutex<Vec<Entry>>,
     /// What a comparison of the log finds.
     pub(crate) audit: Mutex<AuditView>,
+    pub(crate) sessions: Mutex<Vec<Session>>,
     /// What was asked of it, in words.
     pub(crate) asked: Mutex<Vec<String>>,
     /// What a look finds.
@@ -55,6 +57,7 @@ impl Fake {
             head: watch::Sender::new(0),
             entries: Mutex::default(),
             audit: Mutex::default(),
+            sessions: Mutex::default(),
             asked: Mutex::default(),
             look: Mutex::new(Box::new(|_, _| {})),
         })
@@ -332,6 +335,22 @@ impl Backend for Fake {
 
     async fn renew_keys(&self, caller: &Caller) -> Result<String, Refusal> {
         self.said(format!("{} renew keys", caller.who))
+    }
+
+    async fn sessions(&self, _: &Caller, name: &DbName) -> Result<Vec<Session>, Refusal> {
+        self.known(name)?;
+        Ok(self.sessions.lock().unwrap().clone())
+    }
+
+    async fn end_session(
+        &self,
+        caller: &Caller,
+        name: &DbName,
+        id: &str,
+        reason: String,
+    ) -> Result<String, Refusal> {
+        self.known(name)?;
+        self.said(format!("{} end {id} of {name}: {reason}", caller.who))
     }
 
     async fn logs(&self, name: &DbName, lines: u32) -> Result<String, Refusal> {

@@ -26,6 +26,7 @@ pub mod secret;
 pub mod seen;
 pub mod segment;
 pub mod server;
+pub mod session;
 pub mod site;
 pub mod span;
 pub mod time;

@@ -20,6 +20,7 @@ use futures_util::stream::BoxStream;
 
 use crate::model::action::{Limits, StopHow};
 use crate::model::server::{Answer, Statement, Target};
+use crate::model::session::Session;
 use crate::model::{
     Class, ContainerId, ContainerSeen, ContainerSpec, DataSeen, Database, FilesSeen, FilesWanted,
     ImageSeen, RestartPolicy, Secret, SecretText, Seen, Site, Timestamp,
@@ -373,6 +374,9 @@ pub trait Servers: Send + Sync + 'static {
 
     /// Whether a login works; opens a new connection and closes it.
     async fn login(&self, target: &Target) -> Result<(), ServerError>;
+
+    /// Who is connected, by the list that `query` asks for.
+    async fn sessions(&self, target: &Target, query: &str) -> Result<Vec<Session>, ServerError>;
 
     /// Closes the kept connection of a database.
     async fn forget(&self, uid: crate::model::Uid);

@@ -224,6 +224,7 @@ fn keeps_its_promises(server: Server) {
     assert!(!open.contains(&password) && !open.contains(&admin));
 
     rotates(&host, &kind, &password, &by);
+    ends_a_session(&host, &kind);
 
     // A comment in its file, and another owner, are other rows of the books, and nothing to a
     // container.
@@ -313,6 +314,37 @@ fn rotates(host: &Host, kind: &Particulars, old: &str, by: &By<'_>) {
     host.ready(&["assays"]);
     assert_eq!(host.run_of("assays"), run);
     assert!(!open_to_all(host, "assays").contains(&new));
+}
+
+/// A client at work is seen, and its session ended; nobody else's is, and nothing of its statement that
+/// stands in quotes is shown.
+#[track_caller]
+fn ends_a_session(host: &Host, kind: &Particulars) {
+    let said = host.db4sci(&[
+        "sessions", "assays", "--kill", "4711", "--reason", "INC-812",
+    ]);
+    assert_eq!(said.code, 1, "{}", said.all());
+    assert!(said.err.contains("nothing was changed"), "{}", said.err);
+    std::thread::scope(|scope| {
+        let client = scope.spawn(|| host.try_sql("assays", kind.long));
+        let id: String = eventually(LONG, "the client's session", || {
+            let said = host.ok(&["sessions", "assays", "--output", "json"]);
+            let all: serde_json::Value = serde_json::from_str(&said).unwrap();
+            let ours = all.as_array().unwrap().iter().find(|session| {
+                let shown = session["statement"].as_str().unwrap_or_default();
+                assert!(!shown.contains("awake"), "{shown}");
+                session["user"] == "assays"
+            });
+            let id = ours.and_then(|session| session["id"].as_str());
+            id.map(str::to_owned).ok_or(all.to_string())
+        });
+        let kill = ["sessions", "assays", "--kill", &id, "--reason", "INC-812"];
+        let said = host.ok(&kill);
+        assert!(said.contains(&format!("session {id} of assays")), "{said}");
+        let ended = client.join().unwrap();
+        assert!(ended.is_err(), "{ended:?}");
+    });
+    assert!(host.ok(&["events", "assays"]).contains("ended: INC-812"));
 }
 
 #[test]

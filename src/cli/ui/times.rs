@@ -36,16 +36,23 @@ pub fn age(context: &Context, at: Timestamp) -> String {
     }
 }
 
-/// `in 2 h`, `3 min ago`, `now`.
-pub fn relative(from_now: TimeDelta) -> String {
-    let seconds = from_now.num_seconds();
-    let amount = match seconds.unsigned_abs() {
-        0 => return "now".to_owned(),
-        s @ 1..120 => format!("{s} s"),
+/// `90 s`, `2 h`, `4 days`.
+pub fn amount(seconds: u64) -> String {
+    match seconds {
+        s @ 0..120 => format!("{s} s"),
         s @ 120..7200 => format!("{} min", s / 60),
         s @ 7200..172_800 => format!("{} h", s / 3600),
         s => format!("{} days", s / 86_400),
-    };
+    }
+}
+
+/// `in 2 h`, `3 min ago`, `now`.
+pub fn relative(from_now: TimeDelta) -> String {
+    let seconds = from_now.num_seconds();
+    if seconds == 0 {
+        return "now".to_owned();
+    }
+    let amount = amount(seconds.unsigned_abs());
     if seconds > 0 {
         format!("in {amount}")
     } else {

@@ -6,6 +6,7 @@ pub mod audit;
 pub mod backups;
 pub mod read;
 pub mod secrets;
+pub mod sessions;
 
 use std::sync::Arc;
 
@@ -54,6 +55,8 @@ pub fn router(backend: Arc<dyn Backend>, door: Door, stop: CancellationToken) ->
         .route("/apply", post(apply::apply))
         .route("/databases/{name}/password", post(secrets::password))
         .route("/databases/{name}/rotate", post(secrets::rotate))
+        .route("/databases/{name}/sessions", get(sessions::list))
+        .route("/databases/{name}/sessions/end", post(sessions::end))
         .route("/keys/renew", post(secrets::renew_keys))
         .route("/databases/{name}/override", post(act::set_override))
         .route("/databases/{name}/resume", post(act::resume))

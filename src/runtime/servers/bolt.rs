@@ -8,6 +8,7 @@ use super::ServerTrust;
 use super::error::{Meaning, Told, WireError};
 use crate::model::Secret;
 use crate::model::server::{Answer, Target};
+use crate::model::session::Session;
 
 /// For connecting and for each answer; above it, the caller's own deadline has passed.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -72,6 +73,18 @@ impl Bolt {
             connections: Some(u32::try_from(connections - 1).unwrap_or(0)),
             account,
         })
+    }
+
+    /// Who is connected: rows of maps.
+    pub(super) async fn sessions(&self, question: &str) -> Result<Vec<Session>, WireError> {
+        let parts = question.split_once('\t');
+        let (database, text) = parts.ok_or(WireError::Strange("a question in parts"))?;
+        let mut rows = self.graph.execute_on(database, query(text)).await?;
+        let mut all = Vec::new();
+        while let Some(row) = rows.next().await? {
+            all.push(value(&row)?);
+        }
+        Ok(all)
     }
 
     /// The one row of a query.

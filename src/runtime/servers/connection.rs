@@ -10,6 +10,7 @@ use super::error::WireError;
 use super::mongodb::Mongo;
 use crate::model::Secret;
 use crate::model::server::{Answer, Protocol, Target};
+use crate::model::session::Session;
 
 /// The probe is the only statement that is asked twice.
 const STATEMENTS_KEPT: usize = 1;
@@ -98,6 +99,20 @@ impl Connection {
             Connection::Mongo(c) => c.ask(question).await,
             Connection::Bolt(c) => c.ask(question).await,
         }
+    }
+
+    /// Asks who is connected.
+    pub(super) async fn sessions(&mut self, query: &str) -> Result<Vec<Session>, WireError> {
+        let sql = AssertSqlSafe(query.to_owned());
+        let rows: Vec<String> = match self {
+            Connection::Postgres(c) => sqlx::query_scalar(sql).fetch_all(c).await?,
+            Connection::MySql(c) => sqlx::query_scalar(sql).fetch_all(c).await?,
+            Connection::Mongo(c) => return c.sessions(query).await,
+            Connection::Bolt(c) => return c.sessions(query).await,
+        };
+        let read = |row: &String| serde_json::from_str(row);
+        let all: Result<_, _> = rows.iter().map(read).collect();
+        all.map_err(|_| WireError::Strange("a session that cannot be read"))
     }
 
     /// Carries out one statement; of SQL by the simple protocol, which takes every statement.

@@ -21,6 +21,7 @@ use self::connection::Connection;
 use self::error::WireError;
 use crate::model::Uid;
 use crate::model::server::{Answer, Statement, Target};
+use crate::model::session::Session;
 use crate::runtime::{ServerError, Servers};
 
 /// For one question over a connection that is open.
@@ -166,6 +167,18 @@ impl Servers for WireServers {
                 .map_err(|e| e.of("login"))?;
             connection.close().await;
             Ok(())
+        })
+        .await
+    }
+
+    async fn sessions(&self, target: &Target, query: &str) -> Result<Vec<Session>, ServerError> {
+        const WHAT: &str = "list the sessions";
+        within(RUN, async {
+            let connection = self.open(target, &target.database).await;
+            let mut connection = connection.map_err(|e| e.of(WHAT))?;
+            let sessions = connection.sessions(query).await;
+            connection.close().await;
+            sessions.map_err(|e| e.of(WHAT))
         })
         .await
     }

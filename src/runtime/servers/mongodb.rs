@@ -13,6 +13,7 @@ use super::ServerTrust;
 use super::error::{Meaning, Told, WireError};
 use crate::model::Secret;
 use crate::model::server::{Answer, Target};
+use crate::model::session::Session;
 
 /// How long the driver looks for the server; below the deadline of a question, so that its reason
 /// is heard.
@@ -101,6 +102,16 @@ impl Mongo {
         })
     }
 
+    /// Who is connected, db4sci's own connections apart.
+    pub(super) async fn sessions(&self, question: &str) -> Result<Vec<Session>, WireError> {
+        let admin = self.client.database("admin");
+        let answer = admin.run_command(command(question)?).await?;
+        let all = answer.get_array("inprog");
+        let all = all.map_err(|_| WireError::Strange("no list of operations in the answer"))?;
+        let each = all.iter().filter_map(|one| one.as_document());
+        Ok(each.filter_map(session).collect())
+    }
+
     /// Carries out one command.
     pub(super) async fn execute(&self, text: &Secret) -> Result<(), WireError> {
         self.run(text.expose()).await
@@ -122,6 +133,32 @@ impl Mongo {
 fn command(json: &str) -> Result<Document, WireError> {
     // The parser's words may repeat a password.
     serde_json::from_str(json).map_err(|_| WireError::Strange("a command that is no JSON"))
+}
+
+/// An operation as `currentOp` tells it; `None`: of the server's own, or of db4sci.
+fn session(op: &Document) -> Option<Session> {
+    let text = |key: &str| op.get_str(key).ok().map(str::to_owned);
+    let client = text("client")?;
+    let program = text("appName").filter(|name| !name.is_empty());
+    if program.as_deref() == Some("db4sci") {
+        return None;
+    }
+    let users = op.get_array("effectiveUsers").ok();
+    let user = users.and_then(|all| all.first()?.as_document()?.get_str("user").ok());
+    let active = op.get_bool("active").unwrap_or_default();
+    Some(Session {
+        // What is idle has no operation that could be ended.
+        id: number(op, "opid")
+            .or(number(op, "connectionId"))?
+            .to_string(),
+        user: user.map(str::to_owned),
+        database: text("ns").and_then(|ns| Some(ns.split_once('.')?.0.to_owned())),
+        client: Some(client),
+        program,
+        state: Some(if active { "active" } else { "idle" }.to_owned()),
+        seconds: number(op, "secs_running").and_then(|n| n.try_into().ok()),
+        statement: text("op").filter(|op| op != "none"),
+    })
 }
 
 fn number(counts: &Document, key: &str) -> Option<i64> {

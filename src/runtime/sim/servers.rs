@@ -6,6 +6,7 @@ use super::World;
 use super::fault::Part;
 use super::state::State;
 use crate::model::server::{Answer, Statement, Target};
+use crate::model::session::Session;
 use crate::model::{Status, Uid};
 use crate::runtime::{ServerError, Servers};
 
@@ -43,6 +44,16 @@ impl Servers for World {
     async fn login(&self, target: &Target) -> Result<(), ServerError> {
         self.look(Part::Server, "login", |state| state.reach(target).map(drop))
             .await
+    }
+
+    async fn sessions(&self, target: &Target, _query: &str) -> Result<Vec<Session>, ServerError> {
+        self.look(Part::Server, "sessions", |state| {
+            state.reach(target)?;
+            let count = state.connections.get(&target.uid).copied().unwrap_or(0);
+            let each = (1..=count).map(|id| Session::called(id.to_string()));
+            Ok(each.collect())
+        })
+        .await
     }
 
     async fn forget(&self, _uid: Uid) {}
