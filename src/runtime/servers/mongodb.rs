@@ -247,6 +247,43 @@ mod tests {
     }
 
     #[test]
+    fn an_operation_is_a_session_unless_it_is_the_server_s_or_our_own() {
+        let read = |json: &str| session(&command(json).unwrap());
+        let found = read(
+            r#"{"desc": "conn12", "client": "172.17.0.1:5100", "appName": "mongosh", "active": true,
+                "effectiveUsers": [{"user": "assays", "db": "assays"}], "opid": 4711, "connectionId": 12,
+                "ns": "assays.kept", "secs_running": 3, "op": "query"}"#,
+        );
+        let text = |text: &str| Some(text.to_owned());
+        let expected = Session {
+            id: "4711".to_owned(),
+            user: text("assays"),
+            database: text("assays"),
+            client: text("172.17.0.1:5100"),
+            program: text("mongosh"),
+            state: text("active"),
+            seconds: Some(3),
+            statement: text("query"),
+        };
+        assert_eq!(found, Some(expected));
+        let idle =
+            read(r#"{"client": "[::1]:5", "active": false, "connectionId": 12, "op": "none"}"#);
+        let idle = idle.unwrap();
+        assert_eq!(
+            (idle.id.as_str(), idle.state.as_deref()),
+            ("12", Some("idle"))
+        );
+        assert_eq!(idle.statement, None);
+        for other in [
+            r#"{"desc": "Checkpointer", "active": true, "opid": 3}"#,
+            r#"{"client": "172.17.0.1:5", "appName": "db4sci", "opid": 4}"#,
+            "{}",
+        ] {
+            assert_eq!(read(other), None, "{other}");
+        }
+    }
+
+    #[test]
     fn codes_get_their_meaning() {
         for (code, expected) in [
             (91, Meaning::NotReady),
