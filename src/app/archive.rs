@@ -120,8 +120,9 @@ pub(super) fn stores(settings: &Settings) -> Result<Stores, String> {
 pub(super) fn store(rule: &StoreRule) -> Result<Arc<dyn BackupStore>, String> {
     match &rule.place {
         StorePlace::Folder { path, own } => {
-            if *own {
-                home::make_folder(path, 0o700)?;
+            if *own && let Err(error) = home::make_folder(path, 0o700) {
+                // No reason to leave databases without a daemon: each use of the store says what is wrong.
+                tracing::error!(store = rule.name, error, "the store has no folder");
             }
             Ok(Arc::new(LocalStore::new(path)))
         }

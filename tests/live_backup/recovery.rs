@@ -505,6 +505,6 @@ fn a_journal_that_lost_some_of_itself_is_made_whole_from_the_tables() {
     host.ready(&["genomics"]);
     let kept = fs::read_dir(journal.parent().unwrap()).unwrap().flatten();
     let kept = kept.filter(|f| f.file_name().to_string_lossy().contains("harmed"));
-    assert!(kept.count() >= 3, "two in one second share a name");
+    assert!(kept.count() >= harms.len(), "each is kept");
     assert_eq!(host.rows("genomics"), [1]);
 }
