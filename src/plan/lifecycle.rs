@@ -171,13 +171,15 @@ impl Ask<'_> {
         let Some(failure) = self.seen.attempts.failure(db.generation) else {
             return false;
         };
-        // A person who speaks after a failure is heard at once.
+        // A person who speaks after a failure is heard at once. A word in the future: the clock was set
+        // back, and until then it would be newer than each further failure.
         let spoken = [
             self.wanted.override_in_force(self.now).map(|o| o.since),
             self.wanted.restart_asked,
             self.wanted.approved.map(|(_, at)| at),
         ];
-        let heard = spoken.into_iter().flatten().any(|at| at > failure.at);
+        let heard = |at| failure.at < at && at <= self.now;
+        let heard = spoken.into_iter().flatten().any(heard);
         let again = lane.actions.iter().any(|a| a.kind() == failure.step);
         if heard || !again {
             return false;

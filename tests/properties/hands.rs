@@ -42,7 +42,7 @@ type Done = Result<(), String>;
 
 /// How many hands there are on one database, and in all.
 pub const HANDS_ON_ONE: u64 = 12;
-const HANDS: u64 = 14;
+const HANDS: u64 = 15;
 
 impl Host {
     fn any(&mut self) -> usize {
@@ -103,7 +103,7 @@ impl Host {
         self.pass(time).await
     }
 
-    /// A hand on one database; the last two concern the whole host.
+    /// A hand on one database; the last three concern the whole host.
     pub fn hand(&mut self, n: usize, what: u64, damage: &mut Damage) {
         let name = self.dbs[n].name.to_string();
         let name = name.as_str();
@@ -177,9 +177,16 @@ impl Host {
                 world.restart_engine();
                 "(all) restarted with the engine"
             }
-            _ => {
+            13 => {
                 world.break_events();
                 "(all) deprived of events"
+            }
+            _ => {
+                let Some(id) = damage.foreign.pop() else {
+                    return;
+                };
+                world.remove_by_hand(id.as_str());
+                "(all) rid of a foreign container"
             }
         };
         self.tell(format!("{name} is {told}"));
@@ -256,7 +263,7 @@ impl Host {
         let n = self.any();
         let name = self.dbs[n].name.clone();
         let free = damage.swapped.is_none() && !self.dbs.iter().any(|db| db.lost());
-        match self.rng.below(8) {
+        match self.rng.below(9) {
             0 => {
                 let full = self.rng.percent(50);
                 self.tell(format!("the data disk is full: {full}"));
@@ -308,6 +315,14 @@ impl Host {
                     self.world.delete_marker(&db);
                 }
             }
+            // While a folder is elsewhere, its path leads to another one.
+            7 if !self.dbs.iter().any(|db| !db.barred.is_empty()) => {
+                if let Some(db) = damage.corrupt.pop().and_then(|n| self.database(n)) {
+                    self.tell(format!("{}'s data is mended", db.name));
+                    self.world.mend_data(&db);
+                }
+            }
+            7 => {}
             _ => {
                 if let Some(db) = self.database(n).filter(|_| free && self.dbs[n].begun) {
                     self.tell(format!("{name}'s data is corrupt"));
@@ -340,9 +355,17 @@ impl Host {
         }
     }
 
-    /// Data that held something goes, and never comes back.
+    /// Data that held something goes; what went before may come back.
     fn lose(&mut self) {
         let n = self.any();
+        if self.dbs[n].lost() {
+            if let Some(db) = self.database(n) {
+                self.tell(format!("the data folder of {} is back", db.name));
+                self.world.bring_back_data(&db);
+                self.dbs[n].barred.remove("lost");
+            }
+            return;
+        }
         let strange = self.dbs.iter().any(|db| !db.barred.is_empty());
         let Some(db) = self.database(n).filter(|_| self.dbs[n].begun && !strange) else {
             return;
@@ -379,6 +402,7 @@ impl Host {
 
     /// The troubles end, and people undo what only people can.
     pub async fn mend(&mut self, damage: Damage) -> Done {
+        self.calms();
         self.end_troubles(damage);
         // Whatever was refused before (a full disk) is said again.
         self.pass(TimeDelta::seconds(61)).await?;

@@ -57,14 +57,15 @@ pub struct Host {
     pub storage: MemoryStorage,
     pub site: Site,
     pub daemon: Daemon,
+    /// What the step of trouble that is under way draws from.
     pub rng: Rng,
+    run: Run,
     pub dbs: Vec<Db>,
     /// What a call of the daemon changed since somebody last looked.
     pub journal: Vec<Line>,
     /// Whether people speak while looks are under way, too.
     hurried: bool,
     phases: BTreeMap<DbName, String>,
-    tell: bool,
 }
 
 impl Host {
@@ -109,16 +110,36 @@ impl Host {
             site,
             daemon,
             rng: Rng::new(run.seed ^ 0x5EED),
+            run,
             dbs: Vec::new(),
             journal: Vec::new(),
             hurried: true,
             phases: BTreeMap::new(),
-            tell: run.tell,
         })
     }
 
+    /// Begins a step of trouble, unless this run leaves it out.
+    pub fn begins(&mut self, step: u64) -> bool {
+        let Some(rng) = self.run.begin(step) else {
+            return false;
+        };
+        self.draw_from(rng);
+        self.tell(format!("step {step}:"));
+        true
+    }
+
+    /// The troubles are over: what is drawn from now on depends on none of them.
+    pub fn calms(&mut self) {
+        self.draw_from(self.run.end());
+    }
+
+    fn draw_from(&mut self, mut rng: Rng) {
+        self.world.reseed(rng.next());
+        self.rng = rng;
+    }
+
     pub fn tell(&self, what: impl Display) {
-        if self.tell {
+        if self.run.tell {
             println!("{} {what}", self.now().format("%F %T%.3f"));
         }
     }
@@ -338,7 +359,7 @@ impl Host {
     }
 
     fn show_phases(&mut self) {
-        if !self.tell {
+        if !self.run.tell {
             return;
         }
         for db in &self.dbs {

@@ -43,7 +43,7 @@ struct History {
 }
 
 impl History {
-    fn new(run: Run) -> Result<Self, String> {
+    fn new(run: &Run) -> Result<Self, String> {
         let mut rng = Rng::new(run.seed);
         let mut db = database()?;
         let schedules = ["0 2 * * *", "0 */6 * * *", "*/45 * * * *"];
@@ -244,12 +244,7 @@ impl History {
 
 fn database() -> Result<Database, String> {
     block_on(async {
-        let run = Run {
-            seed: 1,
-            steps: 0,
-            tell: false,
-        };
-        let mut host = crate::host::Host::new(run).await?;
+        let mut host = crate::host::Host::new(Run::of(1)).await?;
         host.add(crate::specs::Wish::new("genomics", "Postgres"))
             .await?;
         let book = host.daemon.ledger.book();
@@ -262,12 +257,16 @@ fn database() -> Result<Database, String> {
 }
 
 fn history(run: Run) -> Result<(), String> {
-    let mut history = History::new(run)?;
+    let mut history = History::new(&run)?;
     let end = history.now + TimeDelta::days(DAYS);
-    let mut troubles = 0;
-    while history.now < end {
-        let trouble = troubles < run.steps && history.now < end - TimeDelta::days(2);
-        troubles += 1;
+    for turn in 0.. {
+        if history.now >= end {
+            break;
+        }
+        let troubled = history.now < end - TimeDelta::days(2);
+        let rng = troubled.then(|| run.begin(turn)).flatten();
+        let trouble = rng.is_some();
+        history.rng = rng.unwrap_or_else(|| run.end());
         // Until nothing is due: each answer is one work, and it ends.
         for works in 0.. {
             let Some(work) = history.due() else { break };

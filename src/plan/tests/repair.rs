@@ -247,6 +247,16 @@ fn a_lane_that_gave_way_is_no_failure() {
 }
 
 #[test]
+fn a_word_of_a_clock_that_was_ahead_does_not_end_every_wait_until_then() {
+    let mut case = Case::exited(1);
+    case.failed(Class::Transient, "start", 3);
+    case.restart_asked = Some(noon() + seconds(7 * 3600));
+    case.is_left_alone_for(Reason::Backoff);
+    case.restart_asked = Some(noon());
+    assert_eq!(case.steps(), ["start"]);
+}
+
+#[test]
 fn whoever_speaks_after_a_failure_is_heard_at_once() {
     let mut case = Case::ready();
     case.failed(Class::Permanent, "stop", 1);

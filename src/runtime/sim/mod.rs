@@ -40,6 +40,7 @@ pub use self::clock::SimClock;
 pub use self::disk::SimImage;
 pub use self::fault::Faults;
 use self::fault::{Fate, Kind, Part, Simulated};
+use self::rng::Rng;
 use self::state::State;
 
 /// A simulated host. Clones are the same host.
@@ -102,6 +103,12 @@ impl World {
     /// Sets which calls fail, and how.
     pub fn set_faults(&self, faults: Faults) {
         self.with(|state| state.fault.plan = faults);
+    }
+
+    /// What is drawn from now on (which calls fail, ids of containers) follows from this seed alone,
+    /// whatever was drawn before.
+    pub fn reseed(&self, seed: u64) {
+        self.with(|state| state.rng = Rng::new(seed));
     }
 
     /// Calls made so far, failed ones included.

@@ -37,6 +37,18 @@ impl World {
         self.with(|state| state.disk.make_data(&db.data_dir()));
     }
 
+    /// Brings back a database's data folders that were deleted or emptied, as they were.
+    pub fn bring_back_data(&self, db: &Database) {
+        self.with(|state| {
+            let all = state.disk.data.iter();
+            let own = all.filter(|(_, data)| data.inner == Some(db.uid));
+            let newest = own.max_by_key(|(_, data)| data.rows);
+            if let Some(inode) = newest.map(|(inode, _)| *inode) {
+                state.disk.dirs.insert(db.data_dir(), inode);
+            }
+        });
+    }
+
     /// Swaps the data folders of two databases.
     pub fn swap_data(&self, a: &Database, b: &Database) {
         self.with(|state| {
