@@ -143,7 +143,7 @@ fn lines(wanted: &Wanted<'_>, seen: &SeenDatabase, now: Timestamp) -> Vec<String
     if let Seen::Unknown(why) = &seen.files {
         lines.push(format!("mounted files: unknown: {why}"));
     }
-    if let Some(failed) = &seen.attempts.failed {
+    if let Some(failed) = seen.attempts.failed.last() {
         lines.push(format!(
             "last failure: {} ({} in a row, {})",
             failed.message,

@@ -137,8 +137,8 @@ impl Probe {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Attempts {
-    /// The last lane that failed, and how many did in a row.
-    pub failed: Option<FailedAttempt>,
+    /// The steps that failed since a lane went well, each with its last failure; the newest is last.
+    pub failed: Vec<FailedAttempt>,
     /// When runs of its container ended before the server was ready for a while, or hanging: those
     /// in a row, oldest first.
     pub failed_runs: Vec<Timestamp>,
@@ -152,7 +152,7 @@ pub struct Attempts {
     pub oom_at: Option<Timestamp>,
 }
 
-/// Lanes that failed in a row.
+/// Lanes that failed in a row at one step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FailedAttempt {

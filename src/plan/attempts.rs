@@ -130,19 +130,18 @@ impl Attempts {
                 .is_some_and(|first| (now - *first).abs() >= SPREAD)
     }
 
-    /// Takes notice of a lane that failed.
+    /// Takes notice of a lane that failed. Failures of other steps are not forgotten for it: two that
+    /// fail in turn would never wait.
     pub fn fail(&mut self, failure: FailedAttempt) {
-        let before = self
-            .failed
-            .as_ref()
-            .filter(|f| f.generation == failure.generation && f.step == failure.step);
-        let count = before.map_or(0, |f| f.count) + 1;
-        self.failed = Some(FailedAttempt { count, ..failure });
+        self.failed.retain(|f| f.generation == failure.generation);
+        let before = self.failed.iter().position(|f| f.step == failure.step);
+        let count = before.map_or(0, |at| self.failed.remove(at).count) + 1;
+        self.failed.push(FailedAttempt { count, ..failure });
     }
 
     /// Takes notice of a lane that went well.
     pub fn succeed(&mut self) {
-        self.failed = None;
+        self.failed.clear();
     }
 
     /// Forgets everything: a person asked for another try, or the spec changed.
@@ -154,9 +153,9 @@ impl Attempts {
         };
     }
 
-    /// The failure that still matters for a generation.
-    pub fn failure(&self, generation: u64) -> Option<&FailedAttempt> {
-        self.failed.as_ref().filter(|f| {
+    /// The failures that still matter for a generation, the newest last.
+    pub fn failures(&self, generation: u64) -> impl Iterator<Item = &FailedAttempt> {
+        self.failed.iter().filter(move |f| {
             f.generation == generation
                 && match f.class {
                     Class::Transient | Class::Permanent => true,

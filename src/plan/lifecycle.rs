@@ -168,9 +168,6 @@ impl Ask<'_> {
     /// step go on: an image that cannot be had keeps no crashed server down.
     pub(super) fn backing_off(&mut self, lane: &Lane) -> bool {
         let db = self.wanted.db;
-        let Some(failure) = self.seen.attempts.failure(db.generation) else {
-            return false;
-        };
         // A person who speaks after a failure is heard at once. A word in the future: the clock was set
         // back, and until then it would be newer than each further failure.
         let spoken = [
@@ -178,32 +175,35 @@ impl Ask<'_> {
             self.wanted.restart_asked,
             self.wanted.approved.map(|(_, at)| at),
         ];
-        let heard = |at| failure.at < at && at <= self.now;
-        let heard = spoken.into_iter().flatten().any(heard);
-        let again = lane.actions.iter().any(|a| a.kind() == failure.step);
-        if heard || !again {
-            return false;
-        }
-        let failure = failure.clone();
-        match failure.class {
+        let spoken = spoken.into_iter().flatten().filter(|at| *at <= self.now);
+        let spoken = spoken.max();
+        let failures = self.seen.attempts.failures(db.generation);
+        let waits = failures.filter(|failure| {
+            let again = lane.actions.iter().any(|a| a.kind() == failure.step);
+            again && spoken.is_none_or(|at| at <= failure.at)
+        });
+        let waits = waits.filter_map(|failure| match failure.class {
             Class::Permanent => {
                 let message = format!(
                     "{}; tried again when the spec changes, or after: db4sci retry {}",
                     failure.message, db.name
                 );
-                self.hold(Reason::NeedsSpecChange, message, None);
-                true
+                Some((Reason::NeedsSpecChange, message, None))
             }
             Class::Transient => {
                 let until = failure.at + backoff(&db.name, failure.count);
                 // A failure in the future: the clock was set back.
-                if self.now >= until || self.now < failure.at {
-                    return false;
-                }
-                self.hold(failure.reason, failure.message, Some(until));
+                let now = failure.at <= self.now && self.now < until;
+                now.then(|| (failure.reason, failure.message.clone(), Some(until)))
+            }
+            Class::Cancelled => None,
+        });
+        match waits.last() {
+            Some((reason, message, until)) => {
+                self.hold(reason, message, until);
                 true
             }
-            Class::Cancelled => false,
+            None => false,
         }
     }
 }

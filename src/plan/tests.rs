@@ -309,7 +309,7 @@ impl Case {
     }
 
     fn failed(&mut self, class: Class, step: &str, count: u32) {
-        self.seen.attempts.failed = Some(FailedAttempt {
+        self.seen.attempts.failed.push(FailedAttempt {
             count,
             at: self.now - seconds(1),
             step: step.to_owned(),

@@ -216,17 +216,20 @@ impl Draw {
         let steps = ["start", "stop", "create", "pull", "prepare", "update"];
         let runs = self.0.below(8);
         Attempts {
-            failed: self.maybe(30, |d| FailedAttempt {
-                count: 1 + u32::try_from(d.0.below(9)).unwrap_or(0),
-                at: d.ago(),
-                step: d.0.pick(&steps).to_string(),
-                class: *d
-                    .0
-                    .pick(&[Class::Transient, Class::Permanent, Class::Cancelled]),
-                reason: Reason::Backoff,
-                message: "no".to_owned(),
-                generation: 1,
-            }),
+            failed: self
+                .maybe(30, |d| FailedAttempt {
+                    count: 1 + u32::try_from(d.0.below(9)).unwrap_or(0),
+                    at: d.ago(),
+                    step: d.0.pick(&steps).to_string(),
+                    class: *d
+                        .0
+                        .pick(&[Class::Transient, Class::Permanent, Class::Cancelled]),
+                    reason: Reason::Backoff,
+                    message: "no".to_owned(),
+                    generation: 1,
+                })
+                .into_iter()
+                .collect(),
             failed_runs: (0..runs).map(|_| self.ago()).collect(),
             ..Attempts::default()
         }

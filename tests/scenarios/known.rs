@@ -214,7 +214,7 @@ impl Known {
         if let Some(failed) = &change.failed {
             let words: Vec<&str> = failed.split(' ').collect();
             attempts.failed = match words.as_slice() {
-                [step, class, count, ago, reason] => Some(FailedAttempt {
+                [step, class, count, ago, reason] => vec![FailedAttempt {
                     count: count.parse().unwrap(),
                     at: now - span(ago),
                     step: (*step).to_owned(),
@@ -222,8 +222,8 @@ impl Known {
                     reason: serde_json::from_value::<Reason>((*reason).into()).unwrap(),
                     message: format!("{step}: it failed"),
                     generation: self.db.generation,
-                }),
-                ["none"] => None,
+                }],
+                ["none"] => Vec::new(),
                 _ => panic!("failed: {failed}"),
             };
         }

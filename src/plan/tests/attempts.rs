@@ -165,17 +165,19 @@ fn failures_of_one_step_and_spec_are_counted_together() {
         ("start", 1),
         ("start", 1),
         ("pull", 1),
+        ("start", 1),
         ("pull", 2),
         ("pull", 2),
     ]
     .into_iter()
     .map(|(step, generation)| {
         attempts.fail(failure(step, generation));
-        attempts.failed.as_ref().unwrap().count
+        attempts.failed.last().unwrap().count
     })
     .collect();
-    assert_eq!(counts, [1, 2, 1, 1, 2]);
-    assert_eq!(attempts.failure(1), None);
+    assert_eq!(counts, [1, 2, 1, 3, 1, 2]);
+    assert_eq!(attempts.failures(1).count(), 0);
+    assert_eq!(attempts.failures(2).count(), 1);
     attempts.succeed();
-    assert_eq!(attempts.failure(2), None);
+    assert_eq!(attempts.failures(2).count(), 0);
 }

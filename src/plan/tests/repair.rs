@@ -247,6 +247,14 @@ fn a_lane_that_gave_way_is_no_failure() {
 }
 
 #[test]
+fn steps_that_fail_in_turn_wait_each_for_itself() {
+    let mut case = Case::exited(1);
+    case.failed(Class::Transient, "start", 3);
+    case.failed(Class::Transient, "pull", 1);
+    case.is_left_alone_for(Reason::Backoff);
+}
+
+#[test]
 fn a_word_of_a_clock_that_was_ahead_does_not_end_every_wait_until_then() {
     let mut case = Case::exited(1);
     case.failed(Class::Transient, "start", 3);
