@@ -19,6 +19,7 @@ use db4sci::model::database::Source;
 use db4sci::model::view::Phase;
 use db4sci::model::{Change, Class, Reason, Secret, SystemClock, Who};
 use serde_json::json;
+use sqlx::Connection;
 use support_admin::{
     Server, admitted, apply, database, entry, ledger, name, one, refusal, run, sql, stopped,
 };
@@ -695,6 +696,51 @@ async fn a_bootstrap_can_be_repeated_and_heals_a_lost_password() {
     assert!(!logs.contains("a secret"), "no password is");
     let own = log.text();
     assert!(!own.contains("a secret"), "nor in our own log: {own}");
+}
+
+#[tokio::test]
+async fn a_bootstrap_that_was_cut_off_or_came_second_is_no_harm() {
+    let server = Server::start("postgres:17").await;
+    let mut root = server.session_in("postgres", "postgres").await;
+
+    // Two look for the database before either has made it: PostgreSQL waits for whoever is in the
+    // template, and looks before that.
+    let in_template = server.session_in("postgres", "template1").await;
+    let access = server.access.clone();
+    let first = tokio::spawn(async move { bootstrap(&access).await });
+    let mut other = server.session_in("postgres", "postgres").await;
+    let second = tokio::spawn(async move {
+        run(&mut other, "create database mydb_admin")
+            .await
+            .map(drop)
+    });
+    let both = "select count(*) from pg_stat_activity where query like 'create database%' \
+                and state = 'active' and pid <> pg_backend_pid()";
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(4);
+    while one(&mut root, both).await != json!({"count": 2}) {
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "they wait side by side"
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    in_template.close().await.unwrap();
+    let (first, second) = (first.await.unwrap(), second.await.unwrap());
+    assert!(first.is_ok(), "{first:?}, the other: {second:?}");
+    server.tables().await.close().await;
+
+    // All that a bootstrap had come to when it was cut off is a database of the superuser.
+    run(&mut root, "drop database mydb_admin").await.unwrap();
+    run(&mut root, "create database mydb_admin").await.unwrap();
+    let mut tables = Tables::connect(&server.access).await.unwrap();
+    let error = tables.migrate().await.unwrap_err();
+    assert!(
+        matches!(error, TablesError::Harm(TablesHarm::Denied(_))),
+        "{error}"
+    );
+    tables.close().await;
+    let mut tables = server.tables().await;
+    assert_eq!(tables.applied().await.unwrap().seq, 0);
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! What has to be there before the tables: roles and the database, made as the superuser.
 //!
-//! Safe to repeat, and repeated whenever the daemon's login is refused: a `mydb_admin` that was
-//! made again, or whose role lost its password, is right afterwards.
+//! Safe to repeat, and repeated whenever the daemon's login or its rights are refused: a `mydb_admin`
+//! that was made again, whose role lost its password, or whose bootstrap was cut off, is right
+//! afterwards.
 
 use std::future::Future;
 use std::time::Duration;
@@ -14,6 +15,9 @@ use super::tables::{Access, DAEMON_ROLE, PEOPLE_ROLE, TablesError};
 use crate::model::names::MYDB_ADMIN;
 
 const WHAT: &str = "bootstrap";
+
+/// What PostgreSQL says of a role or a database that is there, and of one that came in the same moment.
+const THERE: [&str; 3] = ["42710", "42P04", "23505"];
 
 /// Longest time for all of it.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -66,7 +70,7 @@ async fn make_roles(server: &mut PgConnection, access: &Access) -> Result<(), Ta
     )
     .await?
     {
-        run(server, format!("create role {daemon}")).await?;
+        make(server, format!("create role {daemon}")).await?;
     }
     if !exists(
         server,
@@ -75,7 +79,7 @@ async fn make_roles(server: &mut PgConnection, access: &Access) -> Result<(), Ta
     )
     .await?
     {
-        run(server, format!("create role {people} nologin")).await?;
+        make(server, format!("create role {people} nologin")).await?;
     }
     let password = literal(access.password.expose())?;
     // The text of this one statement holds a password: the server must write it to no log, also
@@ -102,7 +106,7 @@ async fn make_database(server: &mut PgConnection) -> Result<(), TablesError> {
     let (database, daemon) = (identifier(MYDB_ADMIN)?, identifier(DAEMON_ROLE)?);
     let there = "select 1 from pg_database where datname = $1";
     if !exists(server, there, MYDB_ADMIN).await? {
-        run(server, format!("create database {database} owner {daemon}")).await?;
+        make(server, format!("create database {database} owner {daemon}")).await?;
     }
     let people = identifier(PEOPLE_ROLE)?;
     for statement in [
@@ -144,6 +148,19 @@ async fn exists(
         .map_err(sql)
 }
 
+/// Runs one statement that makes something. The step that makes the account of `mydb_admin` makes its
+/// database, too, and may come first.
+async fn make(conn: &mut PgConnection, statement: String) -> Result<(), TablesError> {
+    match conn.execute(AssertSqlSafe(statement)).await {
+        Err(sqlx::Error::Database(error))
+            if error.code().is_some_and(|c| THERE.contains(&c.as_ref())) =>
+        {
+            Ok(())
+        }
+        made => made.map(drop).map_err(sql),
+    }
+}
+
 /// Runs one statement made of quoted parts; its text goes into no error.
 async fn run(conn: &mut PgConnection, statement: String) -> Result<(), TablesError> {
     conn.execute(AssertSqlSafe(statement))
@@ -153,7 +170,7 @@ async fn run(conn: &mut PgConnection, statement: String) -> Result<(), TablesErr
 }
 
 fn sql(error: sqlx::Error) -> TablesError {
-    TablesError::sql(WHAT, error)
+    TablesError::server(WHAT, error)
 }
 
 async fn close(conn: PgConnection) {

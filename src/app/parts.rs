@@ -114,6 +114,7 @@ impl Parts {
             lanes,
             stores,
         ));
+        reconciler.announce();
         let for_rules = settings.clone();
         let intake = Arc::new(Intake::new(
             ledger.clone(),

@@ -21,6 +21,8 @@ struct State {
     views: BTreeMap<DbName, Arc<DatabaseView>>,
     rest: Snapshot,
     disks: BTreeMap<DbName, DiskUse>,
+    /// Databases that are shown, and were not looked at yet.
+    announced: BTreeSet<DbName>,
     /// Databases that are dumped at rest, or restored in part.
     resting: BTreeSet<DbName>,
 }
@@ -48,6 +50,7 @@ impl Board {
         let state = Mutex::new(State {
             views: BTreeMap::new(),
             disks: BTreeMap::new(),
+            announced: BTreeSet::new(),
             rest,
             resting: BTreeSet::new(),
         });
@@ -98,9 +101,24 @@ impl Board {
         self.len() == 0
     }
 
+    /// Shows a database that was not looked at yet, so that nobody takes it for gone.
+    pub fn announce(&self, view: DatabaseView) {
+        let mut state = self.state();
+        state.announced.insert(view.name.clone());
+        state.views.insert(view.name.clone(), Arc::new(view));
+        self.publish(&mut state);
+    }
+
+    /// Whether a database was looked at.
+    pub fn looked_at(&self, name: &DbName) -> bool {
+        let state = self.state();
+        state.views.contains_key(name) && !state.announced.contains(name)
+    }
+
     /// Shows a database's newest view.
     pub fn show(&self, mut view: DatabaseView) {
         let mut state = self.state();
+        state.announced.remove(&view.name);
         view.disk = state.disks.get(&view.name).copied();
         if state.views.get(&view.name).is_some_and(|old| **old == view) {
             return;
@@ -112,6 +130,7 @@ impl Board {
     /// Shows a database no more: its name is free.
     pub fn hide(&self, name: &DbName) {
         let mut state = self.state();
+        state.announced.remove(name);
         if state.views.remove(name).is_some() {
             self.publish(&mut state);
         }
@@ -199,5 +218,30 @@ impl Board {
             ..state.rest.clone()
         };
         self.snapshot.send_replace(Arc::new(snapshot));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::SystemClock;
+    use crate::plan::render::sample;
+
+    #[test]
+    fn what_was_announced_is_shown_and_counts_as_looked_at_after_a_look() {
+        let board = Board::new(Arc::new(SystemClock), "test", "i");
+        let shown = board.watch();
+        let view = sample::ready("genomics", "Postgres", "17", 32010);
+        let name = view.name.clone();
+        assert!(!board.looked_at(&name));
+        board.announce(view.clone());
+        assert_eq!(shown.borrow().databases.len(), 1);
+        assert!(!board.looked_at(&name));
+        // The look found just what was announced.
+        board.show(view);
+        assert!(board.looked_at(&name));
+        board.hide(&name);
+        assert!(!board.looked_at(&name));
+        assert!(shown.borrow().databases.is_empty());
     }
 }

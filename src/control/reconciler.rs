@@ -104,6 +104,16 @@ impl Reconciler {
         }
     }
 
+    /// Shows every database of the ledger before it was looked at.
+    pub fn announce(&self) {
+        let seen = SeenDatabase::unseen("not looked at since the daemon's start");
+        for (_, row) in self.ledger.book().rows() {
+            let mut shown = view_of(row, &seen, &self.site, self.clock.now());
+            shown.backup = newest(row);
+            self.board.announce(shown);
+        }
+    }
+
     fn memory(&self) -> MutexGuard<'_, BTreeMap<DbName, Memory>> {
         // No code panics while the lock is held.
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)

@@ -95,7 +95,7 @@ impl Triggers {
                     .ledger
                     .book()
                     .rows()
-                    .all(|(name, _)| this.board.view(name).is_some());
+                    .all(|(name, _)| this.board.looked_at(name));
                 if seen {
                     this.board.first_pass_done();
                 }

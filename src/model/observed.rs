@@ -32,6 +32,23 @@ pub struct SeenDatabase {
     pub ledger_writable: bool,
 }
 
+impl SeenDatabase {
+    /// Nothing of it was looked at.
+    pub fn unseen(why: &str) -> Self {
+        SeenDatabase {
+            containers: Seen::Unknown(why.to_owned()),
+            image: Seen::Unknown(why.to_owned()),
+            tag: Seen::Unknown(why.to_owned()),
+            data: Seen::Unknown(why.to_owned()),
+            files: Seen::Unknown(why.to_owned()),
+            probe: Probe::NotAsked,
+            attempts: Attempts::default(),
+            port_owner: None,
+            ledger_writable: true,
+        }
+    }
+}
+
 /// What was seen of a database's place on its volume. `Seen::Absent` means: neither folder nor
 /// marker exist. `Unknown` covers a volume that is not mounted.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

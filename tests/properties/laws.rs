@@ -172,8 +172,9 @@ fn all_troubles_at_once_lose_no_row_and_start_nothing_on_lost_data() {
 fn a_long_history_of_all_troubles_ends_as_wanted() {
     // 1: what a person had asked for before the clock was set back ended every wait after a failure,
     // until the clock came there again.
+    // 40: the simulated engine's clock did not jump with the host's.
     // 34: two steps that failed in turn ended each other's wait.
-    hold_for(LONG_SEEDS, &[1, 34], |run| {
+    hold_for(LONG_SEEDS, &[1, 34, 40], |run| {
         let steps = run.steps.unwrap_or(LONG);
         block_on(troubled(run, ALL_KINDS, steps))
     });

@@ -85,8 +85,8 @@ impl Shelf for Tables {
     }
 }
 
-/// The real `mydb_admin`. Where its login is refused, as on a server that was just made, roles and
-/// database are made first.
+/// The real `mydb_admin`. Where its login or its rights are refused, as on a server that was just made,
+/// roles and database are made first.
 pub struct MydbAdmin {
     access: Box<dyn Fn() -> Option<Access> + Send + Sync>,
     clock: Arc<dyn Clock>,
@@ -110,16 +110,20 @@ impl MydbAdmin {
     /// See [`TablesError`].
     pub async fn tables(&self) -> Result<Tables, TablesError> {
         let access = (self.access)().ok_or(TablesError::Absent)?;
-        let mut tables = match Tables::connect(&access).await {
-            Err(TablesError::Login { .. }) => {
+        match formed(&access).await {
+            Err(error) if error.asks_for_bootstrap() => {
                 bootstrap(&access).await?;
-                Tables::connect(&access).await?
+                formed(&access).await
             }
-            other => other?,
-        };
-        tables.migrate().await?;
-        Ok(tables)
+            formed => formed,
+        }
     }
+}
+
+async fn formed(access: &Access) -> Result<Tables, TablesError> {
+    let mut tables = Tables::connect(access).await?;
+    tables.migrate().await?;
+    Ok(tables)
 }
 
 #[async_trait]

@@ -31,6 +31,9 @@ pub enum TablesHarm {
         /// The last entry in the tables.
         seq: u64,
     },
+    /// The daemon's role may not use what is its own.
+    #[error("mydb_admin: {0}")]
+    Denied(String),
     /// Rows are not as they were written.
     #[error("mydb_admin: somebody else changed what only db4sci writes: {0}")]
     Altered(String),
@@ -44,7 +47,10 @@ impl TablesHarm {
     /// accepted, the ledger may be the one that is harmed.
     pub fn is_mendable(&self) -> bool {
         match self {
-            TablesHarm::Missing(_) | TablesHarm::Altered(_) | TablesHarm::Foreign(_) => true,
+            TablesHarm::Missing(_)
+            | TablesHarm::Denied(_)
+            | TablesHarm::Altered(_)
+            | TablesHarm::Foreign(_) => true,
             TablesHarm::Ahead { .. } | TablesHarm::WrongChain { .. } => false,
         }
     }
@@ -70,7 +76,7 @@ pub enum TablesError {
         /// How long was waited.
         seconds: u64,
     },
-    /// The login is refused, or the database is not there: the bootstrap has to run (again).
+    /// The login is refused, or the database is not there.
     #[error("mydb_admin refuses the login ({what})")]
     Login {
         /// What was tried.
@@ -143,18 +149,34 @@ impl TablesError {
         )
     }
 
-    /// Sorts what sqlx says by what can be done about it.
+    /// Whether roles, database and rights have to be made (again).
+    pub(in crate::admin) fn asks_for_bootstrap(&self) -> bool {
+        matches!(
+            self,
+            TablesError::Login { .. } | TablesError::Harm(TablesHarm::Denied(_))
+        )
+    }
+
+    /// Sorts what sqlx says of the tables by what can be done about it.
     pub(in crate::admin) fn sql(what: &'static str, error: sqlx::Error) -> Self {
-        match &error {
-            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => {
-                let source = Box::new(error);
-                return TablesError::Unreachable { what, source };
-            }
-            sqlx::Error::RowNotFound => {
-                return TablesHarm::Missing(format!("{what}: no row")).into();
-            }
-            // sqlx's enum is not ours and grows.
-            _ => {}
+        if let sqlx::Error::RowNotFound = error {
+            return TablesHarm::Missing(format!("{what}: no row")).into();
+        }
+        match code(&error).as_str() {
+            // No such schema, table, column, function.
+            "3F000" | "42P01" | "42703" | "42883" => TablesHarm::Missing(said(&error)).into(),
+            // No right to what is the daemon's own.
+            "42501" => TablesHarm::Denied(said(&error)).into(),
+            "23505" => TablesHarm::Foreign(said(&error)).into(),
+            _ => TablesError::server(what, error),
+        }
+    }
+
+    /// Sorts what sqlx says of the server, where no table is concerned: nothing of that is harm.
+    pub(in crate::admin) fn server(what: &'static str, error: sqlx::Error) -> Self {
+        if let sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) = error {
+            let source = Box::new(error);
+            return TablesError::Unreachable { what, source };
         }
         match code(&error).as_str() {
             // Invalid authorization, invalid password, no such database.
@@ -167,11 +189,6 @@ impl TablesError {
                 what,
                 source: Box::new(error),
             },
-            // No such schema, table, column, function; or no right to what is the daemon's own.
-            "3F000" | "42P01" | "42703" | "42883" | "42501" => {
-                TablesHarm::Missing(said(&error)).into()
-            }
-            "23505" => TablesHarm::Foreign(said(&error)).into(),
             _ => TablesError::Sql {
                 what,
                 source: Box::new(error),

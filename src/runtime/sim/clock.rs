@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 
 use super::World;
+use super::state::State;
 use crate::model::{Clock, Timestamp};
 
 /// The wall clock that the daemon reads.
@@ -22,8 +23,15 @@ impl SimClock {
     }
 }
 
+impl State {
+    /// What the host's wall clock shows, to the engine as to the daemon.
+    pub(super) fn wall(&self) -> Timestamp {
+        self.now + self.skew
+    }
+}
+
 impl Clock for SimClock {
     fn now(&self) -> Timestamp {
-        self.world.with(|state| state.now + state.skew)
+        self.world.with(|state| state.wall())
     }
 }

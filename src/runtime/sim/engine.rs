@@ -80,7 +80,7 @@ impl State {
             }
             return Err(error);
         }
-        let now = self.now;
+        let now = self.wall();
         if let Some(container) = self.containers.get_mut(id) {
             container.status = Status::Running;
             container.error.clear();
@@ -269,7 +269,7 @@ impl State {
 
     /// A container's process ends.
     pub(super) fn die(&mut self, id: &str, code: i64, oom: bool) {
-        let now = self.now;
+        let now = self.wall();
         let Some(container) = self.containers.get_mut(id) else {
             return;
         };

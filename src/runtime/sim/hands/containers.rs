@@ -159,12 +159,13 @@ impl World {
     /// was stopped by a call.
     pub fn restart_engine(&self) {
         self.with(|state| {
+            let wall = state.wall();
             let ids: Vec<String> = state.containers.keys().cloned().collect();
             for id in &ids {
                 if let Some(container) = state.containers.get_mut(id) {
                     if container.process.take().is_some() {
                         container.exit_code = 0;
-                        container.finished_at = Some(state.now);
+                        container.finished_at = Some(wall);
                     }
                     container.restart_at = None;
                     if container.status != Status::Created {
