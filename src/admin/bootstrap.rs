@@ -11,7 +11,7 @@ use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection, Executor};
 
 use super::quote::{identifier, literal};
-use super::tables::{Access, DAEMON_ROLE, PEOPLE_ROLE, TablesError};
+use super::tables::{Access, DAEMON_ROLE, PEOPLE_ROLE, TablesError, TablesHarm};
 use crate::model::names::MYDB_ADMIN;
 
 const WHAT: &str = "bootstrap";
@@ -33,7 +33,14 @@ pub async fn bootstrap(access: &Access) -> Result<(), TablesError> {
         make_roles(&mut server, access).await?;
         make_database(&mut server).await?;
         close(server).await;
-        let mut database = access.as_superuser(MYDB_ADMIN).await?;
+        let mut database = match access.as_superuser(MYDB_ADMIN).await {
+            // It was made, or found, a moment ago.
+            Err(TablesError::Login { source, .. }) => {
+                let why = format!("its database is listed and cannot be opened: {source}");
+                return Err(TablesHarm::Damaged(why).into());
+            }
+            opened => opened?,
+        };
         set_privileges(&mut database).await?;
         close(database).await;
         Ok(())

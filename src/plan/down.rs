@@ -20,8 +20,10 @@ impl Ask<'_> {
         let db = self.wanted.db;
         if let Some(why) = self.wanted.quarantined {
             self.quarantined(why);
-            // The quarantine's own lane was cut off: dockerd's hand is still on it.
-            let loose = c.restart != RestartPolicy::No && !self.seen.probe.answering();
+            // The quarantine's own lane was cut off, and dockerd's hand is still on it. Or its data is
+            // damaged while it answers: only mydb_admin loses nothing when it is put down for that.
+            let useless = !self.seen.probe.answering() || db.name.is_mydb_admin();
+            let loose = c.restart != RestartPolicy::No && useless;
             let why = vec!["it is in quarantine".to_owned()];
             return loose.then(|| self.lane(Some(c), self.stop_steps(c, true), Cost::None, why));
         }

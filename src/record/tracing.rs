@@ -8,7 +8,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 /// What is logged when nobody says otherwise.
 const DEFAULT: &str =
-    "info,sqlx=warn,hyper=warn,hyper_util=warn,bollard=warn,tokio_cron_scheduler=warn";
+    "info,sqlx=warn,hyper=warn,hyper_util=warn,bollard=warn,neo4rs=warn,tokio_cron_scheduler=warn";
 
 /// How a line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

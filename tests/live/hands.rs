@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use db4sci::model::Reason;
 use db4sci::model::view::Phase;
 
-use crate::host::{Host, LONG, MariaDB, Postgres, SOON, throughout};
+use crate::host::{Host, LONG, MariaDB, Postgres, SOON, eventually, throughout};
 
 #[test]
 fn a_removed_container_is_made_again_on_the_same_data() {
@@ -140,7 +140,10 @@ fn a_renamed_container_gets_its_name_back_and_a_frozen_one_is_thawed() {
     host.shows("genomics", SOON, "its name again", |_| {
         host.inspect(&name).is_some_and(|c| c.run() == before)
     });
-    assert!(host.inspect(&other).is_none());
+    // Docker takes the new name before it lets go of the old one.
+    eventually(SOON, "its other name is free", || {
+        host.inspect(&other).map_or(Ok(()), |c| Err(c.name()))
+    });
 
     host.docker(&["pause", &name]);
     host.shows("genomics", SOON, "thawed", |_| {

@@ -6,7 +6,7 @@ use db4sci::model::view::Phase;
 use db4sci::model::{BackupKind, BackupState, Reason};
 
 use crate::host::{Host, LONG, Postgres};
-use crate::{backups, nothing_is_left, verify};
+use crate::{backups, nothing_is_left, take, verify};
 
 #[test]
 fn a_server_that_was_given_up_is_retired_on_its_files() {
@@ -54,6 +54,26 @@ fn a_server_that_was_given_up_is_retired_on_its_files() {
         view.phase == Phase::Held && view.reason == Some(Reason::Quarantined)
     });
     host.ok(&["release", "genomics", "--reason", "its file is mended"]);
+    host.ready(&["genomics"]);
+    assert_eq!(host.rows("genomics"), [1]);
+    nothing_is_left(&host);
+}
+
+#[test]
+fn a_server_that_was_given_up_is_restored_and_starts() {
+    let mut host = Host::new();
+    host.spec("genomics", Postgres, &[]);
+    host.start();
+    host.ready(&["genomics"]);
+    host.write("genomics", 1);
+    let id = take(&host, "genomics").id.to_string();
+    host.ok(&["stop", "genomics"]);
+    host.ok(&["wait", "genomics", "--for", "stopped"]);
+    let control = host.data("genomics").join("global/pg_control");
+    fs::write(&control, [0; 8192]).unwrap();
+    host.ok(&["resume", "genomics"]);
+    host.told("genomics", Reason::Quarantined, LONG);
+    host.ok(&["restore", "genomics", "--from", &id, "--yes"]);
     host.ready(&["genomics"]);
     assert_eq!(host.rows("genomics"), [1]);
     nothing_is_left(&host);

@@ -27,9 +27,26 @@ pub(crate) struct State {
     pub(crate) altered: bool,
     pub(crate) always_altered: bool,
     pub(crate) stuck: bool,
+    /// The server cannot read its files.
+    pub(crate) damaged: Option<Damage>,
     pub(crate) log_altered: bool,
     pub(crate) aside: u32,
     pub(crate) carried: u32,
+}
+
+/// What of a server's files cannot be read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Damage {
+    /// The tables' own, until they are made again.
+    Tables,
+    /// Those of new ones, too.
+    Always,
+    /// Not even its catalog.
+    Catalog,
+}
+
+fn unreadable() -> TablesError {
+    TablesHarm::Damaged("invalid page in block 7".to_owned()).into()
 }
 
 impl Fake {
@@ -70,6 +87,11 @@ impl Reach for Fake {
             self.set(|s| s.down = true);
         }
         self.down()?;
+        match self.get(|s| s.damaged) {
+            Some(Damage::Catalog) => return Err(unreadable()),
+            Some(Damage::Tables) => self.set(|s| s.damaged = None),
+            Some(Damage::Always) | None => {}
+        }
         self.set(|s| {
             s.aside += 1;
             (s.altered, s.records) = (s.always_altered, Vec::new());
@@ -112,6 +134,9 @@ impl Shelf for Fake {
 
     async fn prove(&mut self) -> Result<(), TablesError> {
         self.down()?;
+        if self.get(|s| s.damaged.is_some()) {
+            return Err(unreadable());
+        }
         if self.get(|s| s.altered) {
             return Err(TablesHarm::Altered("log 2".to_owned()).into());
         }

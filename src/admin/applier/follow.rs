@@ -98,6 +98,8 @@ pub(super) struct Follower {
     wake: Arc<Notify>,
     failures: u32,
     mends: Vec<Instant>,
+    /// When tables that a damaged server could not read were made again.
+    patched: Option<Instant>,
     /// What was told of the harmed tables that are still in their place.
     told: Option<Findings>,
 }
@@ -118,6 +120,7 @@ impl Follower {
             wake,
             failures: 0,
             mends: Vec::new(),
+            patched: None,
             told: None,
         }
     }
@@ -149,11 +152,14 @@ impl Follower {
     }
 
     /// Moves harmed tables out of the way: new ones are made from the ledger. `false`: that is no way
-    /// out, or it was gone too often.
+    /// out, or it was gone too often. A server that cannot read its files is given up where that does not
+    /// help.
     async fn mend(&mut self, harm: &TablesHarm) -> Result<bool, AuditError> {
         let now = Instant::now();
         self.mends.retain(|at| now - *at < HOUR);
-        if !harm.is_mendable() || self.mends.len() >= MENDS {
+        let often = self.mends.len() >= MENDS;
+        let damaged = matches!(harm, TablesHarm::Damaged(_));
+        if !harm.is_mendable() || (often && !damaged) {
             return Ok(false);
         }
         // While it can still be told which rows they are; and in the journal before they move, so that
@@ -174,8 +180,18 @@ impl Follower {
             self.note(message, harmed).await?;
             self.told = Some(findings);
         }
-        let schema = self.reach.set_aside().await?;
+        let patched = self.patched.is_some_and(|at| now - at < HOUR);
+        if damaged && (patched || often) {
+            return self.give_up(harm).await;
+        }
+        let schema = match self.reach.set_aside().await {
+            Err(TablesError::Harm(harm @ TablesHarm::Damaged(_))) => {
+                return self.give_up(&harm).await;
+            }
+            moved => moved?,
+        };
         self.told = None;
+        self.patched = damaged.then_some(now).or(self.patched);
         self.mends.push(now);
         let message = format!(
             "{harm}; the tables are made again from the ledger, and what was there is kept in the schema \
@@ -186,6 +202,21 @@ impl Follower {
             tracing::error!(%error, "the repair of mydb_admin's tables could not be recorded");
         }
         Ok(true)
+    }
+
+    /// More than the tables is damaged: the server is given up, and comes back from its newest backup.
+    async fn give_up(&self, harm: &TablesHarm) -> Result<bool, AuditError> {
+        let admin = DbName::mydb_admin();
+        let book = self.ledger.book();
+        if book
+            .row(&admin)
+            .is_some_and(|row| row.quarantined.is_none())
+        {
+            let why = harm.to_string();
+            let message = format!("{why}; it is stopped, to come back from its newest backup");
+            self.note(message, Change::Quarantined { why }).await?;
+        }
+        Err(TablesError::from(harm.clone()).into())
     }
 
     async fn note(&self, message: String, change: Change) -> Result<(), LedgerError> {

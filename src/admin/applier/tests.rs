@@ -1,6 +1,6 @@
 use tokio::time::{Duration, Instant};
 
-use super::fake::Fake;
+use super::fake::{Damage, Fake};
 use super::*;
 use crate::admin::journal::MemoryStorage;
 use crate::admin::testing::{StoppedClock, admitted, database, new};
@@ -210,4 +210,44 @@ async fn tables_that_are_harmed_again_and_again_are_left_to_a_person() {
     let applier = Applier::spawn(ledger.clone(), fake.clone());
     until(&applier, |s| matches!(s.doing, Doing::Harmed(_))).await;
     assert_eq!(fake.get(|s| s.aside), 3);
+}
+
+/// Why `mydb_admin`'s server was given up, each time.
+async fn given_up(ledger: &Ledger) -> Vec<String> {
+    let records = ledger.records(0, 1000).await.unwrap();
+    let whys = records.into_iter().filter_map(|r| match r.entry.change {
+        Change::Quarantined { why } => Some(why),
+        _ => None,
+    });
+    whys.collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_is_given_up_once_when_new_tables_do_not_end_the_damage_of_its_files() {
+    for (damage, aside, times) in [
+        (Damage::Tables, 1, 0),
+        (Damage::Always, 1, 1),
+        (Damage::Catalog, 0, 1),
+    ] {
+        let ledger = ledger(&MemoryStorage::new(), 3).await;
+        let admin = crate::model::Database {
+            source: crate::model::database::Source::Builtin,
+            ..database("mydb_admin", 32000)
+        };
+        ledger.append(admitted(admin)).await.unwrap();
+        let fake = Fake::default();
+        fake.set(|s| s.damaged = Some(damage));
+        let applier = Applier::spawn(ledger.clone(), fake.clone());
+        tokio::time::sleep(Duration::from_secs(300)).await;
+        assert_eq!(fake.get(|s| s.aside), aside);
+        assert_eq!(given_up(&ledger).await.len(), times);
+        if times == 0 {
+            until(&applier, following).await;
+            continue;
+        }
+        // It came back, from wherever.
+        assert!(matches!(applier.status().doing, Doing::Waiting { .. }));
+        fake.set(|s| s.damaged = None);
+        until(&applier, following).await;
+    }
 }

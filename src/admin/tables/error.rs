@@ -34,6 +34,9 @@ pub enum TablesHarm {
     /// The daemon's role may not use what is its own.
     #[error("mydb_admin: {0}")]
     Denied(String),
+    /// The server cannot read its own files.
+    #[error("mydb_admin: its data is damaged: {0}")]
+    Damaged(String),
     /// Rows are not as they were written.
     #[error("mydb_admin: somebody else changed what only db4sci writes: {0}")]
     Altered(String),
@@ -49,6 +52,7 @@ impl TablesHarm {
         match self {
             TablesHarm::Missing(_)
             | TablesHarm::Denied(_)
+            | TablesHarm::Damaged(_)
             | TablesHarm::Altered(_)
             | TablesHarm::Foreign(_) => true,
             TablesHarm::Ahead { .. } | TablesHarm::WrongChain { .. } => false,
@@ -168,6 +172,8 @@ impl TablesError {
             // No right to what is the daemon's own.
             "42501" => TablesHarm::Denied(said(&error)).into(),
             "23505" => TablesHarm::Foreign(said(&error)).into(),
+            // A page or an index that makes no sense; a file that is not there.
+            "XX001" | "XX002" | "58P01" => TablesHarm::Damaged(said(&error)).into(),
             _ => TablesError::server(what, error),
         }
     }

@@ -24,12 +24,6 @@ impl Desk {
             Recovery::Restore(id) => {
                 let backup = self.chosen(row, Some(&id))?;
                 let done = self.restore(row, &backup).await?;
-                if row.quarantined.is_some() {
-                    let message = format!("{name} has other data now: it is tried again");
-                    self.note(name, Outcome::Done, message, Change::RetryAsked)
-                        .await?;
-                    self.queue.look(name).await;
-                }
                 let gone = if name.is_mydb_admin() {
                     "what was accepted since is brought in from the ledger".to_owned()
                 } else {

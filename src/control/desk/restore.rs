@@ -99,6 +99,12 @@ impl Desk {
         drop(built);
         let message = format!("{} is in place; its server is started", backup.id);
         self.note(name, Outcome::Done, message, over()).await?;
+        if row.quarantined.is_some() {
+            // Or nobody would start it, and nothing could answer.
+            let message = format!("{name} has other data now: it is tried again");
+            self.note(name, Outcome::Done, message, Change::RetryAsked)
+                .await?;
+        }
         self.queue.look(name).await;
         if row.wanted() != WantedState::Running || self.until_ready(name).await {
             return Ok(format!(

@@ -122,6 +122,14 @@ fn a_quarantined_server_that_somebody_started_and_that_answers_is_not_stopped() 
 }
 
 #[test]
+fn mydb_admin_is_put_down_when_its_data_is_damaged_while_it_answers() {
+    let mut case = Case::ready();
+    case.db.name = crate::model::DbName::mydb_admin();
+    case.quarantined = Some("its data is damaged".to_owned());
+    assert_eq!(case.steps(), ["set_policy", "stop"]);
+}
+
+#[test]
 fn a_starting_server_is_not_restarted_before_its_start_deadline() {
     let mut case = Case::ready();
     let started = noon();
