@@ -50,7 +50,7 @@ pub use files::{FilesWanted, SecretFile, SecretKind};
 pub use history::{Away, Expectations, Expected, Took};
 pub use names::{ContainerId, DbName, HostPort, ImageId, ImageRef, Uid};
 pub use observed::{
-    Attempts, DataSeen, FailedAttempt, FilesSeen, Marker, MarkerState, Probe, SeenDatabase,
+    Attempts, DataSeen, FailedAttempt, FilesSeen, Marker, MarkerState, Probe, SeenDatabase, Silence,
 };
 pub use problem::{Place, Problem};
 pub use quantity::{Cpus, Memory};

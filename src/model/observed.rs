@@ -135,12 +135,25 @@ pub enum Probe {
         failures: u32,
         /// What happened, for a person.
         why: String,
-        /// Whether the server answered, and refused our password.
-        refused: bool,
+        /// What is known of the cause.
+        cause: Silence,
         /// Whether it answered earlier in this run of its container: then it hangs, while one that
         /// never did may still be starting.
         answered_before: bool,
     },
+}
+
+/// Why a server does not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Silence {
+    /// Nobody knows: it is starting, hangs, or cannot be reached.
+    #[default]
+    Unexplained,
+    /// It refuses our password.
+    Refused,
+    /// It cannot read its own files.
+    Damaged,
 }
 
 impl Probe {

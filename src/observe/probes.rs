@@ -14,7 +14,7 @@ use tokio::task::AbortHandle;
 use crate::admin::Vault;
 use crate::engine::{self, ADMIN_SECRET};
 use crate::model::server::Target;
-use crate::model::{Clock, ContainerSeen, Database, DbName, Probe, Site, Timestamp, Uid};
+use crate::model::{Clock, ContainerSeen, Database, DbName, Probe, Silence, Site, Timestamp, Uid};
 use crate::runtime::{ServerError, Servers};
 
 /// Between two questions to a server that answers.
@@ -240,12 +240,18 @@ impl Asker {
                 };
                 // One that says "not ready" lives: recovery may take its whole start deadline.
                 let alive = matches!(error, ServerError::NotReady(_));
-                let refused = matches!(error, ServerError::LoginRefused(_));
+                let cause = match error {
+                    ServerError::LoginRefused(_) => Silence::Refused,
+                    ServerError::Damaged(_) => Silence::Damaged,
+                    ServerError::Unreachable(_)
+                    | ServerError::NotReady(_)
+                    | ServerError::Statement { .. } => Silence::Unexplained,
+                };
                 Probe::Silent {
                     since,
                     failures,
                     why: error.to_string(),
-                    refused,
+                    cause,
                     answered_before: answered_before && !alive,
                 }
             }
@@ -314,10 +320,10 @@ fn differs(before: &Probe, after: &Probe) -> bool {
         ) => v != version || a != account,
         (
             Probe::Silent {
-                refused: r, why: w, ..
+                cause: c, why: w, ..
             },
-            Probe::Silent { refused, why, .. },
-        ) => r != refused || w != why,
+            Probe::Silent { cause, why, .. },
+        ) => c != cause || w != why,
         (Probe::NotAsked, Probe::NotAsked) => false,
         _ => true,
     }

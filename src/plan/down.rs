@@ -264,7 +264,7 @@ impl Ask<'_> {
         Some(self.lane(Some(c), self.stop_steps(c, true), Cost::None, vec![why]))
     }
 
-    /// Leaves it alone from now on, with evidence.
+    /// Gives it up after too many runs.
     pub(super) fn quarantine(&self, c: &ContainerSeen) -> Lane {
         let runs = self.seen.attempts.failed_runs.len();
         let error = if c.error.is_empty() {
@@ -276,6 +276,11 @@ impl Ask<'_> {
             "{runs} runs failed in a row; last exit code {}{error}",
             c.exit_code
         );
+        self.give_up(c, why)
+    }
+
+    /// Stops it, and leaves it alone from now on, with evidence.
+    pub(super) fn give_up(&self, c: &ContainerSeen, why: String) -> Lane {
         let mut actions = self.stop_steps(c, true);
         actions.push(Action::Quarantine(why.clone()));
         self.lane(Some(c), actions, Cost::None, vec![why])

@@ -3,7 +3,8 @@
 use chrono::TimeDelta;
 
 use crate::model::{
-    Action, ContainerSeen, Cost, Lane, MarkerState, Probe, Reason, RestartPolicy, Seen, Timestamp,
+    Action, ContainerSeen, Cost, Lane, MarkerState, Probe, Reason, RestartPolicy, Seen, Silence,
+    Timestamp,
 };
 
 use super::Ask;
@@ -172,7 +173,27 @@ impl Ask<'_> {
         let patience = TimeDelta::seconds(self.recipe.defaults().start_deadline.into());
         let (reason, what, deadline, why) = match &self.seen.probe {
             Probe::Silent {
-                refused: true, why, ..
+                cause: Silence::Damaged,
+                why,
+                failures,
+                ..
+            } => {
+                let name = &self.wanted.db.name;
+                if name.is_mydb_admin() && *failures >= HANG_QUESTIONS {
+                    // It loses nothing when it is put down, and comes back from its backup.
+                    return Some(self.give_up(c, why.clone()));
+                }
+                let message = format!(
+                    "it cannot read its own files: {why}; a restart would not mend that; to go back \
+                     to a backup: db4sci restore {name}"
+                );
+                self.hold(Reason::NotAnswering, message, Some(self.now + LATER));
+                return None;
+            }
+            Probe::Silent {
+                cause: Silence::Refused,
+                why,
+                ..
             } => {
                 let message =
                     format!("it refuses db4sci's own login: {why}; a restart would not mend that");

@@ -24,7 +24,7 @@ use crate::model::database::{
 use crate::model::{
     Action, Attempts, CertificateSeen, Class, ContainerId, Cost, DataSeen, EngineKind,
     FailedAttempt, FilesSeen, ImageId, ImageSeen, Marker, MarkerState, Memory, MountSeen, Origin,
-    Probe, RestartPolicy, Source, Status, Uid, Who,
+    Probe, RestartPolicy, Silence, Source, Status, Uid, Who,
 };
 
 /// One database and all that is known about it: everything as it should be, until a test says
@@ -180,7 +180,7 @@ fn silent(since: Timestamp, answered_before: bool) -> Probe {
         since,
         failures: 9,
         why: "no answer: connection refused".to_owned(),
-        refused: false,
+        cause: Silence::Unexplained,
         answered_before,
     }
 }

@@ -394,6 +394,9 @@ pub enum ServerError {
     /// It refuses the login.
     #[error("login refused: {0}")]
     LoginRefused(String),
+    /// It cannot read its own files.
+    #[error("damaged: {0}")]
+    Damaged(String),
     /// It refuses a statement.
     #[error("{purpose}: {message}")]
     Statement {
@@ -405,13 +408,8 @@ pub enum ServerError {
 }
 
 impl ServerError {
-    /// What to do about it.
+    /// What to do about it: whatever a server says, it may say something else later.
     pub fn class(&self) -> Class {
-        match self {
-            ServerError::Unreachable(_)
-            | ServerError::NotReady(_)
-            | ServerError::LoginRefused(_)
-            | ServerError::Statement { .. } => Class::Transient,
-        }
+        Class::Transient
     }
 }

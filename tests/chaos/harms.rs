@@ -40,7 +40,7 @@ pub enum Harm {
     StoreAway,
     /// All data of `mydb_admin` and its container.
     AdminLost,
-    /// Pages of the database `mydb_admin` hold something else, and its server is killed.
+    /// Pages of the databases on `mydb_admin`'s server hold something else, and its server is killed.
     PagesOverwritten,
     /// A file of `mydb_admin`'s has lost most of itself, and its server is killed.
     FileCut,
@@ -180,8 +180,7 @@ impl Harm {
                 fs::remove_dir_all(host.data(ADMIN)).unwrap();
             }
             Harm::PagesOverwritten => {
-                let own = own_folder(host);
-                let files = files_of_admin(host, |path| path.contains(&own));
+                let files = files_of_admin(host, |path| path.contains("/base/"));
                 for _ in 0..8 {
                     let path = dice.one_of(&files);
                     let mut bytes = fs::read(path).unwrap();

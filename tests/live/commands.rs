@@ -296,7 +296,6 @@ fn health_and_metrics_are_there_for_programs() {
     assert_eq!(found, ["", ""], "{metrics}");
 
     // Not ready says why: here, mydb_admin is away for a moment.
-    host.docker(&["pause", &host.name("mydb_admin")]);
     host.docker(&["rm", "-f", &host.name("mydb_admin")]);
     let missing = eventually(SOON, "mydb_admin is missed", || match get("/readyz") {
         (503, body) => Ok(body),

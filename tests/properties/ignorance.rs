@@ -13,8 +13,8 @@ use db4sci::model::view::Phase;
 use db4sci::model::{
     Action, Attempts, CertificateSeen, Class, ContainerId, ContainerSeen, Cost, DataSeen, Database,
     FailedAttempt, FilesSeen, ImageId, ImageSeen, Lane, Marker, MarkerState, Origin, Override,
-    OverrideState, Probe, Reason, RestartPolicy, Seen, SeenDatabase, Site, Status, Timestamp, Uid,
-    WantedState, Who,
+    OverrideState, Probe, Reason, RestartPolicy, Seen, SeenDatabase, Silence, Site, Status,
+    Timestamp, Uid, WantedState, Who,
 };
 use db4sci::plan::{Wanted, phase, plan};
 
@@ -206,7 +206,11 @@ impl Draw {
                 since: self.ago(),
                 failures: u32::try_from(self.0.below(9)).unwrap_or(0),
                 why: "no answer".to_owned(),
-                refused: self.0.percent(10),
+                cause: match self.0.below(10) {
+                    0 => Silence::Refused,
+                    1 => Silence::Damaged,
+                    _ => Silence::Unexplained,
+                },
                 answered_before: self.0.percent(50),
             },
         }

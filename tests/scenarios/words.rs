@@ -9,7 +9,7 @@ use uuid::Uuid;
 use db4sci::engine;
 use db4sci::model::{
     ContainerId, ContainerSeen, DataSeen, Database, ImageId, ImageSeen, Marker, MarkerState, Probe,
-    Site, Source, Status, Timestamp, Uid,
+    Silence, Site, Source, Status, Timestamp, Uid,
 };
 use db4sci::specs::parse::from_json;
 use db4sci::specs::{self, Catalog, ConfigFiles, Request, Rules, VolumeRule};
@@ -158,7 +158,11 @@ pub fn silent(since: Timestamp, answered_before: bool, refused: bool) -> Probe {
         since,
         failures: 30,
         why: "no answer".to_owned(),
-        refused,
+        cause: if refused {
+            Silence::Refused
+        } else {
+            Silence::Unexplained
+        },
         answered_before,
     }
 }

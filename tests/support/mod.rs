@@ -192,16 +192,29 @@ impl Drop for Corner {
 /// The hand of a person at the `docker` command line.
 #[track_caller]
 pub fn docker(arguments: &[&str]) -> String {
-    let output = Command::new("docker")
-        .args(arguments)
-        .output()
-        .unwrap_or_else(|e| panic!("docker: {e}; live tests need a Docker Engine (dev/setup)"));
-    assert!(
-        output.status.success(),
-        "docker {arguments:?}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    let mut tries = 0..FREEZES;
+    loop {
+        let output = Command::new("docker")
+            .args(arguments)
+            .output()
+            .unwrap_or_else(|e| panic!("docker: {e}; live tests need a Docker Engine (dev/setup)"));
+        let said = String::from_utf8_lossy(&output.stderr);
+        if output.status.success() {
+            return String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        }
+        assert!(
+            did_not_freeze(&said) && tries.next().is_some(),
+            "docker {arguments:?}: {said}"
+        );
+    }
+}
+
+/// Tries to freeze a container, each of which takes runc some time.
+pub const FREEZES: usize = 20;
+
+/// Whether runc gave up a freeze, as it does at times on a busy host; it thaws what it had frozen.
+pub fn did_not_freeze(said: &str) -> bool {
+    said.contains("unable to freeze")
 }
 
 /// Asks again and again until there is an answer; panics with `what` at the deadline.

@@ -16,7 +16,7 @@ use crate::model::{ContainerId, Database, Secret, SecretKind, SecretText, Site};
 use crate::runtime::jobs::{Job, Network};
 
 /// Between two questions to a server that is starting.
-const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Where throwaway servers of a database have their directories: on its own volume, where there is
 /// room for its data, and from where a finished one can be moved into place.

@@ -180,7 +180,7 @@ fn a_clock_set_forward_makes_no_server_hang() {
         since: noon() - seconds(86_400),
         failures: 1,
         why: "no answer".to_owned(),
-        refused: false,
+        cause: Silence::Unexplained,
         answered_before: true,
     };
     case.is_left_alone_for(Reason::NotAnswering);
@@ -201,9 +201,30 @@ fn a_refused_login_is_no_reason_to_restart() {
         since: noon() - seconds(86_400),
         failures: 1000,
         why: "login refused".to_owned(),
-        refused: true,
+        cause: Silence::Refused,
         answered_before: true,
     };
+    case.is_left_alone_for(Reason::NotAnswering);
+}
+
+#[test]
+fn a_server_that_cannot_read_its_files_is_left_running_and_mydb_admin_given_up() {
+    let mut case = Case::ready();
+    let damaged = |failures| Probe::Silent {
+        since: noon() - seconds(86_400),
+        failures,
+        why: "invalid page in block 1".to_owned(),
+        cause: Silence::Damaged,
+        answered_before: false,
+    };
+    case.seen.probe = damaged(1000);
+    case.is_left_alone_for(Reason::NotAnswering);
+    let held = case.held(Reason::NotAnswering);
+    assert!(held.message.contains("db4sci restore genomics"));
+
+    case.db.name = crate::model::DbName::mydb_admin();
+    assert_eq!(case.steps(), ["set_policy", "stop", "quarantine"]);
+    case.seen.probe = damaged(1);
     case.is_left_alone_for(Reason::NotAnswering);
 }
 

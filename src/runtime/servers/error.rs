@@ -60,6 +60,8 @@ pub(super) enum Meaning {
     Unreachable,
     NotReady,
     LoginRefused,
+    /// The server cannot read its own files.
+    Damaged,
     /// The server repeats the statement's text.
     Syntax,
     Statement,
@@ -132,6 +134,7 @@ impl Told {
             Meaning::Unreachable => ServerError::Unreachable(words),
             Meaning::NotReady => ServerError::NotReady(words),
             Meaning::LoginRefused => ServerError::LoginRefused(words),
+            Meaning::Damaged => ServerError::Damaged(words),
             // "near 'IDENTIFIED BY …": the server's words would show the password.
             Meaning::Syntax => ServerError::Statement {
                 purpose,
@@ -172,6 +175,8 @@ fn by_state(code: &str) -> Meaning {
         // cannot_connect_now; admin, crash and database shutdown; too many connections
         "57P03" | "57P01" | "57P02" | "57P04" | "53300" => Meaning::NotReady,
         "28P01" | "28000" => Meaning::LoginRefused,
+        // data_corrupted, index_corrupted; undefined_file
+        "XX001" | "XX002" | "58P01" => Meaning::Damaged,
         "42601" => Meaning::Syntax,
         _ => Meaning::Statement,
     }
@@ -212,6 +217,7 @@ mod tests {
             ("28P01", Meaning::LoginRefused),
             ("28000", Meaning::LoginRefused),
             ("3D000", Meaning::Statement),
+            ("XX001", Meaning::Damaged),
             ("42601", Meaning::Syntax),
         ] {
             assert_eq!(by_state(code), expected, "{code}");

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{Host, LABEL, Said, run};
+use crate::support::{FREEZES, did_not_freeze};
 
 /// One container, as `docker inspect` shows it.
 #[derive(Debug, Clone)]
@@ -102,7 +103,11 @@ impl Host {
     /// Runs `docker`, which must go well.
     #[track_caller]
     pub fn docker(&self, args: &[&str]) -> String {
-        let said = self.try_docker(args);
+        let mut tries = 0..FREEZES;
+        let mut said = self.try_docker(args);
+        while did_not_freeze(&said.err) && tries.next().is_some() {
+            said = self.try_docker(args);
+        }
         assert_eq!(said.code, 0, "docker {args:?}: {}", said.err);
         said.out.trim().to_owned()
     }
