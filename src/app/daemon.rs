@@ -91,7 +91,7 @@ pub(super) async fn run(settings: Settings) -> Result<(), String> {
     tasks.spawn(bound.serve(parts.backend.clone(), stop.clone()));
     tracing::info!(socket = %parts.settings.socket.display(), http = %parts.settings.http, "running");
 
-    until_told_to_stop(&mut tasks).await?;
+    until_told_to_stop(&mut tasks, &parts.ledger).await?;
     tracing::info!("stopping; databases keep running");
     stop.cancel();
     let ended = async { while tasks.join_next().await.is_some() {} };
@@ -103,13 +103,15 @@ pub(super) async fn run(settings: Settings) -> Result<(), String> {
 }
 
 /// Waits for a signal; a task that ends by itself before that is a defect, and ends the daemon.
-async fn until_told_to_stop(tasks: &mut JoinSet<()>) -> Result<(), String> {
+/// So does a ledger that takes nothing any more: it is made whole at the next start.
+async fn until_told_to_stop(tasks: &mut JoinSet<()>, ledger: &Ledger) -> Result<(), String> {
     let mut terminate = signal(SignalKind::terminate()).map_err(|e| e.to_string())?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| e.to_string())?;
     // Cancel-safe: nothing is lost by not waiting any longer.
     tokio::select! {
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
+        () = ledger.ended() => Err("the journal is no longer the file it was; databases keep running; start it again".to_owned()),
         ended = tasks.join_next() => {
             let why = match ended {
                 Some(Err(error)) => error.to_string(),
@@ -145,7 +147,7 @@ pub(super) fn tell_torn(report: &OpenReport) {
 }
 
 /// Opens what is sealed; a key that is lost ends the start here, before anything is done.
-fn open_vault(state_dir: &Path, ledger: &Ledger) -> Result<Vault, String> {
+pub(super) fn open_vault(state_dir: &Path, ledger: &Ledger) -> Result<Vault, String> {
     let books = ledger.clone();
     Vault::open(&home::keys(state_dir), move || books.book()).map_err(|e| e.to_string())
 }

@@ -49,6 +49,16 @@ pub(super) struct History {
     pub(super) tombstones: Vec<(String, String)>,
 }
 
+impl History {
+    /// Leaves what is of one host.
+    pub(super) fn of_instance(&mut self, instance: &str) {
+        self.places.retain(|place| place.instance == instance);
+        self.pieces.retain(|piece| piece.instance == instance);
+        let own = |key: &str| key.split('/').nth(1) == Some(instance);
+        self.tombstones.retain(|(_, key)| own(key));
+    }
+}
+
 /// Lets an instance begin although the stores hold the history of another one.
 pub(super) fn begin_fresh(state_dir: &Path) -> Result<String, String> {
     let path = state_dir.join(FRESH);

@@ -3,24 +3,27 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::admin::journal::FILE_NAME;
-use crate::admin::{Book, Keyring, Ledger, NewEntry, Row, read_offline};
+use crate::admin::journal::{FILE_NAME, LENGTH};
+use crate::admin::{Book, JournalError, Keyring, NewEntry, Row, read_offline};
 use crate::cli::{Found, RecoverArgs, Recovered};
 use crate::execute::failpoint::failpoint;
 use crate::model::{
-    Backup, BackupState, Change, DbName, Outcome, Slot, SystemClock, Uid, WantedState,
+    Backup, BackupState, Change, Database, DbName, ImageId, Outcome, Slot, SystemClock, Uid,
+    WantedState,
 };
 use crate::plan::recovery;
 use crate::settings::Settings;
 use crate::store::Stores;
+use crate::store::manifest::Manifest;
 
 use super::history::{History, Place, history, manifest};
 use super::rejoin::{self, Rejoined};
 use super::tombstones::{retired_again, tombstones, unknown_to};
-use super::{archive, daemon, home, lock};
+use super::{archive, daemon, from_docker, home, lock, rebuild, witness};
 
 /// What becomes of what was retired.
 const RETIRED: &str = "is retired, and stays so";
@@ -32,29 +35,51 @@ pub(super) async fn recover(settings: &Settings, args: RecoverArgs) -> Result<Re
     let state_dir = &settings.state_dir;
     home::make_folder(state_dir, 0o700)?;
     let _lock = lock::take(state_dir, "db4sci recover")?;
-    let folder = state_dir.join("journal");
-    if let Ok((book, _)) = read_offline(&folder, 0)
-        && book.head().seq > 0
-    {
-        return Err(format!(
+    let harmed = without_memory(&state_dir.join("journal"))?;
+    let stores = archive::stores(settings)?;
+    let all = history(&stores, settings.mode.as_str()).await;
+    let coming = state_dir.join(COMING);
+    // What one left that was killed is no part of this.
+    let _ = fs::remove_dir_all(&coming);
+    home::make_folder(&coming, 0o700)?;
+    if args.from_docker {
+        let lost = from_docker::Lost {
+            settings,
+            args: &args,
+            stores: &stores,
+            all,
+            coming: &coming,
+        };
+        let done = from_docker::recover(lost).await;
+        let _ = fs::remove_dir_all(&coming);
+        return done;
+    }
+    let mut all = all?;
+    let instance = chosen(&all, args.instance.as_deref())?;
+    all.of_instance(&instance);
+    let done = bring(settings, &args, &stores, &all, instance, &coming, harmed).await;
+    let _ = fs::remove_dir_all(&coming);
+    done
+}
+
+/// Refuses a host that has its memory, or may have it. Gives what is wrong with a journal that is there and
+/// cannot be used.
+fn without_memory(folder: &Path) -> Result<Option<String>, String> {
+    match read_offline(folder, 0) {
+        Ok((book, _)) if book.head().seq == 0 => Ok(None),
+        Ok((book, _)) => Err(format!(
             "this host has its memory ({} entries in {}); nothing was changed. To bring one database \
              back: db4sci restore NAME --from ID",
             book.head().seq,
             folder.display()
-        ));
+        )),
+        Err(JournalError::Harm(harm)) => Ok(Some(harm.to_string())),
+        Err(JournalError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(format!(
+            "{}; whether this host has its memory cannot be known; nothing was changed",
+            daemon::chain(&error)
+        )),
     }
-    let stores = archive::stores(settings)?;
-    let mut all = history(&stores, settings.mode.as_str()).await?;
-    let instance = chosen(&all, args.instance.as_deref())?;
-    all.places.retain(|place| place.instance == instance);
-    all.pieces.retain(|piece| piece.instance == instance);
-    let own = |key: &String| key.split('/').nth(1) == Some(&instance);
-    all.tombstones.retain(|(_, key)| own(key));
-    let coming = state_dir.join(COMING);
-    home::make_folder(&coming, 0o700)?;
-    let done = bring(settings, &args, &stores, &all, instance, &coming).await;
-    let _ = fs::remove_dir_all(&coming);
-    done
 }
 
 async fn bring(
@@ -64,6 +89,7 @@ async fn bring(
     all: &History,
     instance: String,
     coming: &Path,
+    harmed: Option<String>,
 ) -> Result<Recovered, String> {
     let state_dir = &settings.state_dir;
     let Rejoined {
@@ -86,43 +112,51 @@ async fn bring(
     let ring = Keyring::read(&home::keys(state_dir)).map_err(|e| e.to_string())?;
     ring.opens(&home::keys(state_dir), &book)
         .map_err(|e| format!("{e}; nothing was changed"))?;
-    let mut backups = Vec::new();
-    let (mut tombstones, unread) = tombstones(stores, &all.tombstones).await;
-    recovered.problems.extend(unread);
-    unknown_to(&book, recovered.as_of, &mut tombstones);
-    for (name, row) in book.rows() {
-        let (mut found, newer) = of_database(stores, &all.places, row, &args.only).await;
-        if tombstones.contains_key(&row.database.uid) {
-            found.what = RETIRED.to_owned();
-        }
-        backups.extend(newer);
-        recovered.databases.insert(name.clone(), found);
-    }
-    let past = |row: &Row| row.backups.values().map(|b| b.uid).collect::<Vec<_>>();
-    let uids: BTreeSet<Uid> = book
-        .rows()
-        .flat_map(|(_, row)| [past(row), vec![row.database.uid]].concat())
-        .collect();
-    let unknown: BTreeSet<&DbName> = all
-        .places
-        .iter()
-        .filter(|place| book.row(&place.name).is_none() && !uids.contains(&place.uid))
-        .map(|place| &place.name)
-        .collect();
-    for name in unknown {
+    if let Some(why) = harmed {
         recovered.problems.push(format!(
-            "{name}: the store has backups of it, and the ledger is older than it: bring it back with \
-             the restore.sh of its backup, or apply the spec.yaml there"
+            "the journal that lies here cannot be used ({why}), and is kept beside the one that comes back; \
+             where mydb_admin's container is left, db4sci run makes it whole and loses nothing"
         ));
     }
+    let (mut tombstones, unread) = tombstones(stores, &all.tombstones).await;
+    recovered.problems.extend(unread);
+    let retired: BTreeSet<Uid> = tombstones.keys().copied().collect();
+    unknown_to(&book, recovered.as_of, &mut tombstones);
+    let mut entries = vec![NewEntry::of(
+        &DbName::mydb_admin(),
+        Outcome::Done,
+        format!(
+            "this host's memory comes from {}: {} entries, up to {}; what was accepted after that is \
+             lost",
+            recovered.ledger,
+            recovered.entries,
+            recovered.as_of.format("%F %T UTC")
+        ),
+        Change::Noted,
+    )];
+    for (name, row) in book.rows() {
+        let stays = tombstones.contains_key(&row.database.uid);
+        let held = held(stores, &all.places, row.database.uid).await;
+        let (found, returns) = of_database(&book, row, held, &args.only, stays);
+        entries.extend(returns);
+        recovered.databases.insert(name.clone(), found);
+    }
+    entries.extend(retired_again(&book, &tombstones));
+    let unknown = rebuild::unknown(&book, &all.places, &retired);
+    let rules = daemon::rules(settings, None).map_err(daemon::lines)?;
+    let rebuilt = rebuild::rebuild(&book, stores, &all.places, unknown, rules, &args.only).await;
+    entries.extend(rebuilt.entries);
+    recovered.databases.extend(rebuilt.databases);
+    recovered.problems.extend(rebuilt.problems);
     if args.plan {
         return Ok(recovered);
     }
     // All of it is in the ledger before that is this host's: killed in between, nothing was done.
     let ledger = daemon::open_ledger(coming, Arc::new(SystemClock)).await?;
     daemon::seal(settings, &ledger)?;
-    let retired = retired_again(&book, &tombstones);
-    note(&ledger, &recovered, &book, backups, retired, &args.only).await?;
+    for entry in entries {
+        ledger.append(entry).await.map_err(|e| e.to_string())?;
+    }
     failpoint("recover.noted");
     put_in_place(settings, &recovered.instance, coming)?;
     Ok(recovered)
@@ -150,7 +184,8 @@ fn chosen(all: &History, wanted: Option<&str>) -> Result<String, String> {
     match (wanted, newest.len()) {
         (_, 0) => Err(
             "no store holds a backup of mydb_admin of this mode, or its journal, so there is nothing to \
-             recover from; nothing was changed. Single databases come back with the restore.sh of their backups"
+             recover from; nothing was changed. Where containers or data are left: db4sci recover \
+             --from-docker; single databases come back with the restore.sh of their backups"
                 .to_owned(),
         ),
         (Some(wanted), _) if newest.contains_key(wanted) => Ok(wanted.to_owned()),
@@ -167,45 +202,83 @@ fn chosen(all: &History, wanted: Option<&str>) -> Result<String, String> {
     }
 }
 
-/// What there is of a database, and backups that the ledger does not know.
-async fn of_database(
-    stores: &Stores,
-    all: &[Place],
-    row: &Row,
-    only: &[DbName],
-) -> (Found, Vec<Backup>) {
-    let db = &row.database;
-    // By uid alone: it may have had another name then.
-    let own = all.iter().filter(|p| p.uid == db.uid);
-    let (mut newer, mut there, mut unreadable) = (Vec::new(), BTreeMap::new(), 0);
-    for place in own {
+/// The backups of a database in the stores, and how many manifests cannot be read.
+pub(super) struct Held {
+    /// Each with its manifest.
+    pub(super) backups: Vec<(Backup, Manifest)>,
+    pub(super) unreadable: usize,
+}
+
+/// What the stores hold of a database: by uid alone, since it may have had another name then.
+pub(super) async fn held(stores: &Stores, all: &[Place], uid: Uid) -> Held {
+    let (mut backups, mut unreadable) = (Vec::new(), 0);
+    for place in all.iter().filter(|p| p.uid == uid) {
         let store = &stores[&place.store];
-        let Ok(manifest) = manifest(store, &place.prefix).await else {
-            unreadable += 1;
-            continue;
-        };
-        let found = manifest.backup(&place.store, &store.place(), &place.prefix);
-        let known = row.backups.get(&found.id);
-        match known.filter(|b| b.state.good() || b.state == BackupState::Damaged) {
-            Some(known) => there.insert(known.id.clone(), known.clone()),
-            None => {
-                newer.push(found.clone());
-                there.insert(found.id.clone(), found)
+        match manifest(store, &place.prefix).await {
+            Ok(manifest) => {
+                let backup = manifest.backup(&place.store, &store.place(), &place.prefix);
+                backups.push((backup, manifest));
             }
-        };
+            Err(_) => unreadable += 1,
+        }
     }
-    let newest = recovery::source(db, &there, true);
+    Held {
+        backups,
+        unreadable,
+    }
+}
+
+/// What becomes of a database that the memory knows, and what is to be written of it: backups that the
+/// memory does not know; that it has data, where only its backups tell; and that it comes back.
+fn of_database(
+    book: &Book,
+    row: &Row,
+    held: Held,
+    only: &[DbName],
+    retired_since: bool,
+) -> (Found, Vec<NewEntry>) {
+    let db = &row.database;
+    let (mut entries, mut there) = (Vec::new(), BTreeMap::new());
+    for (found, _) in &held.backups {
+        let known = row.backups.get(&found.id);
+        let known = known.filter(|b| b.state.good() || b.state == BackupState::Damaged);
+        if known.is_none() {
+            let owner = book.owner_of(found.uid, &found.id);
+            entries.push(was_found(
+                &owner.unwrap_or(&found.id.name).clone(),
+                found.clone(),
+            ));
+        }
+        let backup = known.unwrap_or(found).clone();
+        there.insert(backup.id.clone(), backup);
+    }
+    let newest = recovery::source(db, &there, true, &BTreeMap::new());
     let wanted = only.is_empty() || only.contains(&db.name);
-    let mut what = match (newest, db.state) {
+    let gone = db.state == WantedState::Retired || retired_since || row.end.is_some();
+    let has_data = row.initialised || newest.is_some();
+    let mut what = match newest {
         _ if db.name.is_mydb_admin() => "comes back, and is filled from the ledger".to_owned(),
-        (_, WantedState::Retired) if row.retired.is_some() => RETIRED.to_owned(),
-        _ if !row.initialised => "never had data; is made".to_owned(),
-        (Some(_), _) if wanted => "comes back".to_owned(),
-        (Some(_), _) => "waits: db4sci restore".to_owned(),
-        (None, _) => "is lost: there is no backup".to_owned(),
+        _ if gone && (row.retired.is_some() || retired_since) => RETIRED.to_owned(),
+        _ if !has_data => "never had data; is made".to_owned(),
+        Some(_) if wanted => "comes back".to_owned(),
+        Some(_) => "waits: db4sci restore".to_owned(),
+        None => "is lost: there is no backup".to_owned(),
     };
-    if unreadable > 0 {
-        what.push_str(&format!(" ({unreadable} manifests cannot be read)"));
+    if held.unreadable > 0 {
+        what.push_str(&format!(" ({} manifests cannot be read)", held.unreadable));
+    }
+    if !db.name.is_mydb_admin() && has_data && row.end.is_none() {
+        if !row.initialised {
+            let made_by =
+                newest.and_then(|b| held.backups.iter().find(|(found, _)| found.id == b.id));
+            entries.extend(has_data_after_all(
+                db,
+                made_by.map(|(_, manifest)| manifest),
+            ));
+        }
+        if !gone && wanted {
+            entries.push(comes_back(db));
+        }
     }
     let found = Found {
         engine: format!("{} {}", db.engine, db.image.series),
@@ -214,11 +287,49 @@ async fn of_database(
         bytes: newest.map_or(0, |b| b.bytes),
         what,
     };
-    (found, newer)
+    (found, entries)
+}
+
+/// A backup that the memory did not know.
+pub(super) fn was_found(owner: &DbName, backup: Backup) -> NewEntry {
+    let message = format!("{} was found in its store", backup.id);
+    let backup = Box::new(backup);
+    NewEntry::of(owner, Outcome::Done, message, Change::Backup { backup })
+}
+
+/// That a database has data, although the memory does not know of its first start: never does it begin
+/// empty. Its image is the backup's, if its spec names that.
+pub(super) fn has_data_after_all(db: &Database, made_by: Option<&Manifest>) -> Vec<NewEntry> {
+    let uid = db.uid;
+    let entry = |message: String, change| NewEntry::of(&db.name, Outcome::Done, message, change);
+    let image = made_by
+        .filter(|m| db.image.pinned.is_none() && m.image == db.image.reference.to_string())
+        .map(|m| ImageId(m.image_id.clone()));
+    let pinned = image.map(|image| {
+        let message = format!("{} is {image}, as its backup says", db.image.reference);
+        entry(message, Change::ImagePinned { uid, image })
+    });
+    let message = format!("{} has data, as its backup says", db.name);
+    let has = entry(message, Change::Initialised { uid });
+    pinned.into_iter().chain([has]).collect()
+}
+
+/// That it is to come back by itself.
+pub(super) fn comes_back(db: &Database) -> NewEntry {
+    let message = format!(
+        "{} comes back from its newest backup, if its data is lost",
+        db.name
+    );
+    let change = Change::RecoverAsked { uid: db.uid };
+    NewEntry::of(&db.name, Outcome::Done, message, change)
 }
 
 /// The ledger becomes this host's own, and its instance.
-fn put_in_place(settings: &Settings, instance: &str, coming: &Path) -> Result<(), String> {
+pub(super) fn put_in_place(
+    settings: &Settings,
+    instance: &str,
+    coming: &Path,
+) -> Result<(), String> {
     let told = |path: &Path| {
         let path = path.display().to_string();
         move |e: std::io::Error| format!("{path}: {e}")
@@ -235,7 +346,14 @@ fn put_in_place(settings: &Settings, instance: &str, coming: &Path) -> Result<()
     let folder = settings.state_dir.join("journal");
     home::make_folder(&folder, 0o700)?;
     let journal = folder.join(FILE_NAME);
+    if fs::metadata(&journal).is_ok_and(|found| found.len() > 0) {
+        let kept = witness::keep(&journal, &SystemClock)?;
+        tracing::warn!(kept = %kept.display(), "the journal that lay there is kept");
+    }
     fs::rename(&coming, &journal).map_err(told(&journal))?;
+    // Killed here, what is known of the other one's length makes this one harmed: recover goes on then.
+    let length = folder.join(LENGTH);
+    fs::rename(coming.with_file_name(LENGTH), &length).map_err(told(&length))?;
     failpoint("recover.placed");
     for changed in [&folder, &settings.state_dir] {
         fs::File::open(changed)
@@ -245,57 +363,5 @@ fn put_in_place(settings: &Settings, instance: &str, coming: &Path) -> Result<()
     Ok(())
 }
 
-/// Writes what is known beyond the ledger, and what is to come back.
-async fn note(
-    ledger: &Ledger,
-    recovered: &Recovered,
-    book: &Book,
-    backups: Vec<Backup>,
-    retired: Vec<NewEntry>,
-    only: &[DbName],
-) -> Result<(), String> {
-    let mut entries = vec![NewEntry::of(
-        &DbName::mydb_admin(),
-        Outcome::Done,
-        format!(
-            "this host's memory comes from {}: {} entries, up to {}; what was accepted after that is \
-             lost",
-            recovered.ledger,
-            recovered.entries,
-            recovered.as_of.format("%F %T UTC")
-        ),
-        Change::Noted,
-    )];
-    for backup in backups {
-        let owner = book.owner_of(backup.uid, &backup.id);
-        entries.push(NewEntry::of(
-            &owner.unwrap_or(&backup.id.name).clone(),
-            Outcome::Done,
-            format!("{} was found in its store", backup.id),
-            Change::Backup {
-                backup: Box::new(backup),
-            },
-        ));
-    }
-    let again: BTreeSet<DbName> = retired.iter().filter_map(|e| e.name.clone()).collect();
-    entries.extend(retired);
-    for (name, row) in book.rows() {
-        let comes = !name.is_mydb_admin()
-            && !again.contains(name)
-            && row.database.state != WantedState::Retired;
-        if row.initialised && comes && (only.is_empty() || only.contains(name)) {
-            entries.push(NewEntry::of(
-                name,
-                Outcome::Done,
-                format!("{name} comes back from its newest backup, if its data is lost"),
-                Change::RecoverAsked {
-                    uid: row.database.uid,
-                },
-            ));
-        }
-    }
-    for entry in entries {
-        ledger.append(entry).await.map_err(|e| e.to_string())?;
-    }
-    Ok(())
-}
+#[cfg(test)]
+mod tests;

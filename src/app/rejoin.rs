@@ -6,6 +6,8 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use async_trait::async_trait;
+
 use crate::admin::audit::{believe, believe_file};
 use crate::admin::journal::{FILE_NAME, read_line};
 use crate::admin::{Book, Keyring, read_offline};
@@ -16,7 +18,8 @@ use crate::settings::Settings;
 use crate::store::Stores;
 use crate::store::seal::Identity;
 
-use super::history::{History, Piece, Place, manifest};
+use super::history::{History, Piece, Place, history, manifest};
+use super::witness::Pieces;
 use super::{archive, daemon, home};
 
 /// A ledger that was put together. Its lines lie in the folder that was given.
@@ -101,6 +104,41 @@ pub(super) async fn ledger(
     })
 }
 
+/// The pieces of a host's journal in its stores.
+pub(super) struct Shipped<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) instance: &'a str,
+}
+
+#[async_trait]
+impl Pieces for Shipped<'_> {
+    async fn join(&self, coming: &Path) -> Result<(), String> {
+        let folder = coming.parent().unwrap_or(coming);
+        let (book, _) = read_offline(folder, 0).map_err(|e| daemon::chain(&e))?;
+        let stores = archive::stores(self.settings)?;
+        let identities = archive::identities(&self.settings.state_dir)?;
+        let keys = home::keys(&self.settings.state_dir);
+        let ring = Keyring::read(&keys).map_err(|e| e.to_string())?;
+        let mut all = history(&stores, self.settings.mode.as_str()).await?;
+        all.pieces.retain(|piece| piece.instance == self.instance);
+        let mut joining = Joining {
+            book,
+            ring,
+            upto: None,
+            shipped_at: None,
+        };
+        let mut problems = Vec::new();
+        let pieces = &all.pieces;
+        joining
+            .join(&stores, pieces, &identities, folder, &mut problems)
+            .await?;
+        for problem in problems {
+            tracing::warn!(problem, "the journal in the stores");
+        }
+        Ok(())
+    }
+}
+
 /// Fetches the copy of the ledger in one backup, and folds it.
 async fn copied(
     stores: &Stores,
@@ -121,7 +159,7 @@ async fn copied(
 }
 
 /// The file of the ledger that is on its way, without anything in it.
-fn fresh(coming: &Path) -> Result<File, String> {
+pub(super) fn fresh(coming: &Path) -> Result<File, String> {
     let path = coming.join(FILE_NAME);
     let file = fs::OpenOptions::new()
         .write(true)

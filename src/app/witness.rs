@@ -1,5 +1,6 @@
 //! The ledger at the daemon's start: where the journal is harmed, or shorter than what the tables of
-//! `mydb_admin` prove, it is made whole from them before anything is added to it.
+//! `mydb_admin` or the length beside it prove, it is made whole from the tables, and from the pieces in
+//! the stores, before anything is added to it.
 
 use std::fs;
 use std::io::{BufRead, BufReader, BufWriter, Write};
@@ -11,9 +12,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::admin::audit::believe_file;
-use crate::admin::journal::{FILE_NAME, FileStorage, MAX_LINE, follow};
+use crate::admin::journal::{self, FILE_NAME, FileStorage, MAX_LINE, follow};
 use crate::admin::tables::{Access, last_record, records_from};
-use crate::admin::{Head, JournalError, Keyring, Ledger, NewEntry, TablesError};
+use crate::admin::{Head, JournalError, Keyring, Ledger, NewEntry, TablesError, read_offline};
 use crate::engine::{self, ADMIN_SECRET};
 use crate::model::{Change, Clock, DbName, Outcome, Secret, Site, Uid};
 use crate::runtime::DataDirs;
@@ -21,8 +22,11 @@ use crate::runtime::host::HostDirs;
 use crate::settings::Settings;
 use crate::specs;
 
+use super::rejoin::Shipped;
 use super::{daemon, home};
 
+/// The folder below the journal's that another one is put together in.
+const MENDED: &str = "mended";
 /// Longest wait for an answer: without one the journal is believed.
 const ANSWER: Duration = Duration::from_secs(10);
 
@@ -50,11 +54,28 @@ impl Witness for Access {
     }
 }
 
+/// Has pieces of a journal: the stores.
+#[async_trait]
+pub(super) trait Pieces: Send + Sync {
+    /// Adds to the journal in a folder what follows its end.
+    ///
+    /// # Errors
+    /// Why nothing can be known of that, for a person.
+    async fn join(&self, coming: &Path) -> Result<(), String>;
+}
+
+/// Whoever may have what a journal lost.
+#[derive(Clone, Copy, Default)]
+struct Helpers<'a> {
+    tables: Option<&'a dyn Witness>,
+    stores: Option<&'a dyn Pieces>,
+}
+
 /// Opens the ledger of an instance.
 ///
 /// # Errors
-/// When the journal is harmed and cannot be made whole; nothing was changed then. One that can be read
-/// and is only too short is used as it is.
+/// When the journal is harmed, or shorter than it was, and cannot be made whole; nothing was changed then.
+/// One that is whole and only shorter than the tables is used as it is where they cannot be joined.
 pub(super) async fn open(
     settings: &Settings,
     site: &Site,
@@ -63,22 +84,31 @@ pub(super) async fn open(
     let folder = settings.state_dir.join("journal");
     let ring = Keyring::read(&home::keys(&settings.state_dir)).map_err(|e| e.to_string())?;
     let access = access(settings, site).await;
-    let witness = access.as_ref().map(|access| access as &dyn Witness);
-    open_in(&folder, witness, &ring, clock).await
+    let stores = Shipped {
+        settings,
+        instance: &site.instance,
+    };
+    let helpers = Helpers {
+        tables: access.as_ref().map(|access| access as &dyn Witness),
+        stores: Some(&stores),
+    };
+    open_in(&folder, helpers, &ring, clock).await
 }
 
 async fn open_in(
     folder: &Path,
-    witness: Option<&dyn Witness>,
+    helpers: Helpers<'_>,
     ring: &Keyring,
     clock: Arc<dyn Clock>,
 ) -> Result<Ledger, String> {
-    let storage = FileStorage::open(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    let told = |e: std::io::Error| format!("{}: {e}", folder.display());
+    let had = journal::length(folder).map_err(told)?;
+    let storage = FileStorage::open(folder).map_err(told)?;
     let (why, readable) = match Ledger::open(storage, clock.clone()).await {
         Ok((ledger, report)) => {
             daemon::tell_torn(&report);
-            let proven = match witness {
-                Some(witness) => tokio::time::timeout(ANSWER, witness.last()).await,
+            let proven = match helpers.tables {
+                Some(tables) => tokio::time::timeout(ANSWER, tables.last()).await,
                 None => return Ok(ledger),
             };
             match proven {
@@ -95,10 +125,7 @@ async fn open_in(
         Err(JournalError::Harm(harm)) => (harm.to_string(), false),
         Err(error) => return Err(daemon::chain(&error)),
     };
-    let whole = match witness {
-        Some(witness) => mend(folder, witness, clock.as_ref(), ring).await,
-        None => Err("its password is not on this host".to_owned()),
-    };
+    let whole = mend(folder, helpers, clock.as_ref(), ring, had).await;
     if let (Err(error), true) = (&whole, readable) {
         // Two histories: a person decides, and databases are healed meanwhile. The applier tells.
         tracing::error!(
@@ -110,15 +137,15 @@ async fn open_in(
     }
     let (kept, head) = whole.map_err(|e| {
         format!(
-            "{why}. What it lost may be in mydb_admin's tables: {e}. If that is down, start its \
-             container, and then db4sci run again; see docs/runbooks/lost-memory.md"
+            "{why}. What it lost may be in mydb_admin's tables, or in the stores: {e}. If \
+             mydb_admin is down, start its container, and then db4sci run again; see \
+             docs/runbooks/lost-memory.md"
         )
     })?;
     let ledger = daemon::open_ledger(folder, clock).await?;
     ledger.seal_with(ring.sealer());
     let message = format!(
-        "the journal was harmed ({why}); it was made whole from mydb_admin's tables up to entry {}; the \
-         harmed one is kept as {}",
+        "the journal was harmed ({why}); it was made whole up to entry {}; the harmed one is kept as {}",
         head.seq,
         kept.display()
     );
@@ -126,6 +153,13 @@ async fn open_in(
     let entry = NewEntry::of(&DbName::mydb_admin(), Outcome::Done, message, Change::Noted);
     ledger.append(entry).await.map_err(|e| e.to_string())?;
     Ok(ledger)
+}
+
+/// How many entries the tables of `mydb_admin` hold, if they answer and hold any.
+pub(super) async fn tables_hold(settings: &Settings, site: &Site) -> Option<u64> {
+    let access = access(settings, site).await?;
+    let last = tokio::time::timeout(ANSWER, last_record(&access)).await;
+    last.ok()?.ok().filter(|last| *last > 0)
 }
 
 /// How to reach `mydb_admin` without the ledger; `None`: there is none, or it never was made here.
@@ -144,16 +178,43 @@ async fn access(settings: &Settings, site: &Site) -> Option<Access> {
     })
 }
 
-/// Joins what is good in the journal with what the tables keep, and puts it into the journal's place.
-/// Gives where the harmed one is kept, and the new head.
+/// Joins what is good in the journal with what tables and stores keep, and puts it into the journal's
+/// place, once it is longer than what was good, and has the bytes that the journal `had`. Gives where the
+/// harmed one is kept, and the new head.
 async fn mend(
     folder: &Path,
-    witness: &dyn Witness,
+    helpers: Helpers<'_>,
     clock: &dyn Clock,
     ring: &Keyring,
+    had: u64,
 ) -> Result<(PathBuf, Head), String> {
     let journal = folder.join(FILE_NAME);
-    let coming = folder.join("coming");
+    let mended = folder.join(MENDED);
+    home::make_folder(&mended, 0o700)?;
+    let coming = mended.join(FILE_NAME);
+    let done = whole(&journal, &coming, helpers, ring, had).await;
+    let done = done.and_then(|head| {
+        let kept = keep(&journal, clock)?;
+        // It has at least the length that is known, so that this holds whenever the daemon dies.
+        fs::rename(&coming, &journal)
+            .and_then(|()| fs::File::open(folder)?.sync_all())
+            .map_err(|e| format!("{}: {e}", journal.display()))?;
+        Ok((kept, head))
+    });
+    if let Err(error) = fs::remove_dir_all(&mended) {
+        tracing::warn!(path = %mended.display(), %error, "it stays, and should go");
+    }
+    done
+}
+
+/// Writes a whole journal, if there is one; gives its head.
+async fn whole(
+    journal: &Path,
+    coming: &Path,
+    helpers: Helpers<'_>,
+    ring: &Keyring,
+    had: u64,
+) -> Result<Head, String> {
     let told = |path: &Path| {
         let path = path.display().to_string();
         move |e: std::io::Error| format!("{path}: {e}")
@@ -163,41 +224,65 @@ async fn mend(
         .create(true)
         .truncate(true)
         .mode(0o600)
-        .open(&coming)
-        .map_err(told(&coming))?;
+        .open(coming)
+        .map_err(told(coming))?;
     let mut to = BufWriter::new(file);
-    let good = good_lines(&journal, Head::GENESIS, &mut to).map_err(told(&journal))?;
+    let good = good_lines(journal, Head::GENESIS, &mut to).map_err(told(journal))?;
     let mut each = |line: &str| {
         let written = to
             .write_all(line.as_bytes())
             .and_then(|()| to.write_all(b"\n"));
         written.map_err(TablesError::Io)
     };
-    let from_tables = witness.from(good, &mut each).await;
-    let from_tables = from_tables.map_err(|e: TablesError| daemon::chain(&e))?;
-    // Behind the harm there may be entries that never came into the tables.
-    let head = good_lines(&journal, from_tables, &mut to).map_err(told(&journal))?;
-    if head == good {
-        let _ = fs::remove_file(&coming);
-        return Err(format!(
-            "mydb_admin's tables do not hold what follows entry {}",
-            good.seq
-        ));
+    let mut missing = Vec::new();
+    let mut head = good;
+    match helpers.tables {
+        None => missing.push("mydb_admin's password is not on this host".to_owned()),
+        Some(tables) => match tables.from(good, &mut each).await {
+            Ok(upto) => head = upto,
+            Err(error) => missing.push(format!("mydb_admin: {}", daemon::chain(&error))),
+        },
     }
-    let file = to.into_inner().map_err(|e| e.to_string())?;
+    // Behind the harm there may be entries that came nowhere else.
+    head = good_lines(journal, head, &mut to).map_err(told(journal))?;
+    to.flush().map_err(told(coming))?;
+    let length = || fs::metadata(coming).map(|found| found.len());
+    let is_whole = |head: Head, len: u64| head != good && len >= had;
+    if let (Some(stores), false) = (
+        helpers.stores,
+        is_whole(head, length().map_err(told(coming))?),
+    ) {
+        if let Err(why) = stores.join(coming).await {
+            missing.push(why);
+        }
+        head = read_head(coming)?;
+        let mut more = fs::OpenOptions::new()
+            .append(true)
+            .open(coming)
+            .map_err(told(coming))?;
+        head = good_lines(journal, head, &mut more).map_err(told(journal))?;
+    }
+    let has = length().map_err(told(coming))?;
+    if !is_whole(head, has) {
+        missing.push(format!("nothing there follows entry {}", head.seq));
+        return Err(missing.join("; "));
+    }
     // Whoever is superuser there can write records, and chain them.
-    believe_file(ring, &coming)?;
-    file.sync_all().map_err(told(&coming))?;
-    let kept = keep(&journal, clock)?;
-    fs::rename(&coming, &journal).map_err(told(&journal))?;
-    fs::File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(told(folder))?;
-    Ok((kept, head))
+    believe_file(ring, coming)?;
+    let file = fs::File::open(coming).and_then(|file| file.sync_all());
+    file.map_err(told(coming))?;
+    Ok(head)
+}
+
+/// The last entry of a journal that was put together.
+fn read_head(coming: &Path) -> Result<Head, String> {
+    let folder = coming.parent().unwrap_or(coming);
+    let (book, _) = read_offline(folder, 0).map_err(|e| daemon::chain(&e))?;
+    Ok(book.head())
 }
 
 /// Gives a harmed journal another name beside its own, which nothing has yet.
-fn keep(journal: &Path, clock: &dyn Clock) -> Result<PathBuf, String> {
+pub(super) fn keep(journal: &Path, clock: &dyn Clock) -> Result<PathBuf, String> {
     let now = clock.now().format("%Y%m%dT%H%M%SZ");
     for n in 1_u32.. {
         // Harmed again within a second, or killed before the new one was in its place.

@@ -20,6 +20,10 @@ pub struct Args {
     /// Only these databases come back by themselves; the others wait for a person
     #[arg(long, value_name = "NAME")]
     pub only: Vec<DbName>,
+    /// Make the memory anew of what lives, where no store holds a copy of it: of the markers beside the
+    /// data, the containers' labels, and the backups in the stores
+    #[arg(long)]
+    pub from_docker: bool,
     /// Whose backups, where a store holds those of several hosts
     #[arg(long, value_name = "ID")]
     pub instance: Option<String>,
@@ -93,7 +97,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         context.warn(problem);
     }
     context.warn(if plan {
-        "nothing was changed; to bring it back: db4sci recover"
+        "nothing was changed; to bring it back, the same without --plan"
     } else {
         "its memory is back; the databases come back when the daemon runs: db4sci run; see: db4sci get"
     });

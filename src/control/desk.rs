@@ -32,8 +32,8 @@ use crate::admin::{Ledger, NewEntry, Row};
 use crate::execute::backup::{Archive, Order};
 use crate::model::view::{BackupView, Phase, WorkView};
 use crate::model::{
-    Backup, BackupState, Change, Clock, Cost, Database, DbName, KeepRetired, Outcome, Timestamp,
-    WantedState,
+    Backup, BackupId, BackupState, Change, Clock, Cost, Database, DbName, KeepRetired, Outcome,
+    Timestamp, WantedState,
 };
 use crate::plan::approval;
 use crate::plan::backups::{self, Known, Retirement, Work};
@@ -70,6 +70,8 @@ pub struct Desk {
     works: Works,
     freeze: Freeze,
     again: Mutex<BTreeMap<DbName, Again>>,
+    /// How often data could not be brought back from a backup, since it last was.
+    failed: Mutex<BTreeMap<BackupId, u32>>,
     /// A work ended well.
     done: Notify,
     tracker: TaskTracker,
@@ -104,6 +106,7 @@ impl Desk {
             works,
             freeze: Freeze::default(),
             again: Mutex::default(),
+            failed: Mutex::default(),
             done: Notify::new(),
             tracker: TaskTracker::new(),
             stop,

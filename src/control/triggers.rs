@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::admin::{Ledger, NewEntry};
 use crate::model::container::{LABEL_INSTANCE, LABEL_UID};
-use crate::model::{Change, Clock, DbName, Outcome, Site, Timestamp, Uid};
+use crate::model::{Change, Clock, DbName, Outcome, Reason, Site, Timestamp, Uid};
 use crate::observe::Observer;
 use crate::record::Metrics;
 use crate::runtime::{Runtime, RuntimeEvent};
@@ -91,18 +91,22 @@ impl Triggers {
                     }
                     Again::OnEvent => {}
                 }
-                let seen = this
-                    .ledger
-                    .book()
-                    .rows()
-                    .all(|(name, _)| this.board.looked_at(name));
-                if seen {
-                    this.board.first_pass_done();
-                }
+                this.end_first_pass();
             });
         }
         tracker.close();
         tracker.wait().await;
+    }
+
+    /// Shows that every database was looked at once, as soon as that is so.
+    fn end_first_pass(&self) {
+        if self.board.watch().borrow().first_pass_done {
+            return;
+        }
+        let book = self.ledger.book();
+        if book.rows().all(|(name, _)| self.board.looked_at(name)) {
+            self.board.first_pass_done();
+        }
     }
 
     /// Follows the engine's events; each (re)connection begins with a relist and a full resync,
@@ -181,11 +185,14 @@ impl Triggers {
         }
         let foreign = event.labels.get(LABEL_INSTANCE) != Some(&self.site.instance);
         if foreign && matches!(event.action.as_str(), "die" | "destroy") {
-            // It may have freed a port that somebody waits for.
-            for (name, _) in book.rows() {
-                if self.board.view(name).is_some_and(|view| !view.ready) {
-                    self.queue.add(name);
-                }
+            // It may have freed a port that somebody waits for. Jobs come and go by the dozen: whoever is down
+            // for another reason is not looked at for each of them.
+            let waits = |name: &DbName| {
+                let view = self.board.view(name);
+                view.is_some_and(|view| view.held.iter().any(|h| h.reason == Reason::PortInUse))
+            };
+            for (name, _) in book.rows().filter(|(name, _)| waits(name)) {
+                self.queue.add(name);
             }
         }
     }

@@ -6,6 +6,7 @@
 
 pub mod backup;
 mod certificates;
+pub(crate) mod evidence;
 pub mod failpoint;
 mod reload;
 mod secrets;
@@ -58,7 +59,7 @@ pub enum LaneEnd {
 
 /// Why a step did not go through.
 #[derive(Debug, thiserror::Error)]
-enum StepError {
+pub(crate) enum StepError {
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
     #[error(transparent)]

@@ -8,10 +8,7 @@ use crate::model::container::LABEL_UID;
 use crate::model::{Action, Change, ContainerSpec, Database, ImageRef, Lane, Outcome, Seen};
 use crate::runtime::{RuntimeError, ServerError};
 
-use super::{Executor, StepError, certificates, reload, secrets};
-
-/// Log lines kept as evidence of a quarantine.
-const EVIDENCE_LINES: u32 = 500;
+use super::{Executor, StepError, certificates, evidence, reload, secrets};
 
 pub(super) async fn carry_out(
     exec: &Executor,
@@ -176,26 +173,12 @@ async fn create(exec: &Executor, db: &Database, spec: &ContainerSpec) -> Result<
 
 /// Keeps the evidence, then records the quarantine. The container was stopped before.
 async fn quarantine(exec: &Executor, db: &Database, why: &str) -> Result<(), StepError> {
-    let mut files = vec![("why.txt".to_owned(), format!("{why}\n"))];
-    let name = exec.site.container_name(&db.name);
-    let container = exec.runtime.inspect(&name).await?;
-    if let Some(container) = container.filter(|c| c.uid() == Some(db.uid)) {
-        let seen = serde_json::to_string_pretty(&container).unwrap_or_default();
-        files.push(("container.json".to_owned(), seen));
-        let logs = exec.runtime.logs(&container.id, EVIDENCE_LINES).await;
-        files.push((
-            "log.txt".to_owned(),
-            logs.unwrap_or_else(|error| error.to_string()),
-        ));
-    }
-    files.push((
-        "data.txt".to_owned(),
-        format!("{:#?}\n", exec.dirs.look(db).await),
-    ));
-    let place = exec
-        .dirs
-        .keep_evidence(&exec.site, db, exec.clock.now(), &files)
-        .await?;
+    let source = evidence::Source {
+        runtime: exec.runtime.as_ref(),
+        dirs: exec.dirs.as_ref(),
+        site: &exec.site,
+    };
+    let place = evidence::keep(&source, db, exec.clock.now(), why).await?;
     let message = format!("{why}; evidence is in {}", place.display());
     note(
         exec,

@@ -8,6 +8,8 @@ use super::{ContainerId, ContainerSpec, DbName, ImageId, ImageRef, RestartPolicy
 
 /// The kind of a step that starts a container.
 pub const START: &str = "start";
+/// The word for tables of `mydb_admin` that were made again from the ledger.
+pub const MENDED: &str = "mend_tables";
 
 /// One step on one database. Every step is safe to repeat.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

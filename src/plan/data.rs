@@ -19,6 +19,13 @@ pub(super) enum Gate {
     Refused(Reason, String),
 }
 
+/// Whether what lies there says that it had data, or has. The inner file is written at the end of a first
+/// start, before marker and ledger say so: where it lies, there was data.
+pub fn says_initialised(data: &DataSeen) -> bool {
+    let marked = data.marker.as_ref().map(|marker| marker.state);
+    marked == Some(MarkerState::Initialised) || data.inner_uid.is_some()
+}
+
 /// Judges what lies there. `initialised`: the ledger knows that this uid has data.
 pub(super) fn gate(db: &Database, initialised: bool, seen: &Seen<DataSeen>) -> Gate {
     let place = db.data_dir();
@@ -56,11 +63,7 @@ pub(super) fn gate(db: &Database, initialised: bool, seen: &Seen<DataSeen>) -> G
     }
     let proven = data.sentinel && data.inner_uid == Some(db.uid);
     let state = data.marker.as_ref().map(|m| m.state);
-    // The inner file is written at the end of a first start, before marker and ledger say so: where
-    // it lies, there was data.
-    let had_data =
-        initialised || state == Some(MarkerState::Initialised) || data.inner_uid.is_some();
-    if had_data {
+    if initialised || says_initialised(data) {
         return if !data.dirs_exist || data.empty || !data.sentinel {
             refused(
                 Reason::DataLost,

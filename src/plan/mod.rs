@@ -27,6 +27,8 @@ pub mod schedule;
 pub mod shipping;
 pub mod window;
 
+pub use data::says_initialised;
+
 use crate::engine::{self, Recipe};
 use crate::model::{
     BackupId, ContainerSeen, Database, DbName, End, Held, Lane, Override, OverrideState, Reason,

@@ -1,6 +1,7 @@
 //! What to do about data that is lost: the question that decides between a restore by itself, a new
 //! beginning, and a person.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use crate::model::database::OnLost;
@@ -27,6 +28,7 @@ pub fn recovery(
     down: &[Reason],
     backups: &BTreeMap<BackupId, Backup>,
     asked: bool,
+    failed: &BTreeMap<BackupId, u32>,
 ) -> Option<Recovery> {
     let admin = db.name.is_mydb_admin();
     let lost = down.contains(&Reason::DataLost);
@@ -36,7 +38,7 @@ pub fn recovery(
     if !alone || phase != Phase::Held || !(lost || beyond_use) {
         return None;
     }
-    match source(db, backups, asked) {
+    match source(db, backups, asked, failed) {
         Some(backup) => Some(Recovery::Restore(backup.id.clone())),
         None => admin.then_some(Recovery::StartOver),
     }
@@ -44,11 +46,13 @@ pub fn recovery(
 
 /// The backup that a database comes back from: the newest verified one, and without one the newest that
 /// is stored: a restore proves it before anything is replaced. A person who brings a host back wants the
-/// least loss: the newest of both.
+/// least loss: the newest of both. What failed so often, for a store that does not answer or a server that
+/// does not start on it, comes after what failed less often.
 pub fn source<'a>(
     db: &Database,
     backups: &'a BTreeMap<BackupId, Backup>,
     asked: bool,
+    failed: &BTreeMap<BackupId, u32>,
 ) -> Option<&'a Backup> {
     let own = backups
         .values()
@@ -56,7 +60,8 @@ pub fn source<'a>(
         .filter(|b| b.uid == db.uid && b.state.good() && b.kind != BackupKind::Files);
     own.max_by_key(|b| {
         let proven = !asked && b.state == BackupState::Verified;
-        (proven, b.id.slot, b.id.attempt)
+        let failed = failed.get(&b.id).copied().unwrap_or_default();
+        (Reverse(failed), proven, b.id.slot, b.id.attempt)
     })
 }
 
@@ -93,6 +98,7 @@ mod tests {
     #[test]
     fn who_comes_back_by_itself_and_from_what() {
         use BackupState::{Damaged, Stored, Verified};
+        let none = BTreeMap::new();
         let named = |name: &str, on_lost| Database {
             name: name.parse().unwrap(),
             on_lost,
@@ -109,7 +115,7 @@ mod tests {
                 .map(|(state, day)| backup(db, day, *state))
                 .map(|b| (b.id.clone(), b))
                 .collect();
-            match recovery(db, Phase::Held, &[down], &backups, false)? {
+            match recovery(db, Phase::Held, &[down], &backups, false, &none)? {
                 Recovery::Restore(id) => Some(id.slot.to_string()[6..8].to_owned()),
                 Recovery::StartOver => Some("over".to_owned()),
             }
@@ -149,20 +155,31 @@ mod tests {
         other.uid = crate::model::Uid(uuid::Uuid::from_u128(7));
         let backups = [(other.id.clone(), other)].into();
         assert_eq!(
-            recovery(&restore, Phase::Held, &[lost], &backups, false),
+            recovery(&restore, Phase::Held, &[lost], &backups, false, &none),
             None
         );
         // Whoever brings a whole host back has decided.
         let own = backup(&hold, 1, Verified);
         let backups = [(own.id.clone(), own.clone())].into();
-        let asked = |phase, down| recovery(&hold, phase, &[down], &backups, true).is_some();
+        let asked = |phase, down| recovery(&hold, phase, &[down], &backups, true, &none).is_some();
         let held = Phase::Held;
         assert!(asked(held, lost) && !asked(held, crashes) && !asked(held, Reason::Stopped));
         // From the newest, which nobody had the time to prove.
         let newest = backup(&hold, 2, Stored);
-        let both = [own, newest.clone()].map(|b| (b.id.clone(), b)).into();
-        assert_eq!(source(&hold, &both, true), Some(&newest));
-        assert_ne!(source(&hold, &both, false), Some(&newest));
+        let both: BTreeMap<_, _> = [own, newest.clone()].map(|b| (b.id.clone(), b)).into();
+        assert_eq!(source(&hold, &both, true, &none), Some(&newest));
+        assert_ne!(source(&hold, &both, false, &none), Some(&newest));
+        // What failed is tried again after all that failed less often: the same in another store first.
+        let mut elsewhere = newest.clone();
+        elsewhere.id.store = "offsite".to_owned();
+        let mut both = both;
+        both.insert(elsewhere.id.clone(), elsewhere.clone());
+        let mut failed = BTreeMap::new();
+        for expected in ["offsite", "local", "local", "offsite"] {
+            let next = source(&hold, &both, true, &failed).unwrap().id.clone();
+            assert_eq!(next.store, expected, "{failed:?}");
+            *failed.entry(next).or_default() += 1;
+        }
         // Its path vanished under a server that runs.
         assert!(!asked(Phase::Ready, lost) && !asked(Phase::Degraded, lost));
     }

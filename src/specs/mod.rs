@@ -23,7 +23,7 @@ pub mod watch;
 pub mod yaml;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 pub use admit::{Request, Verdict, admit, admit_every, mydb_admin};
 pub use catalog::Catalog;

@@ -5,7 +5,9 @@
 //! through `zstd -3`, `age` and `sha256sum` into a file. `DB4SCI_BENCH_GIB` says how large the
 //! database is (2).
 
+mod figures;
 mod host;
+mod verbs;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -13,33 +15,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use host::{Error, Host, told};
+use figures::{Error, told};
+use host::Host;
 use serde_json::Value;
+use verbs::{run, verb};
 
 /// How often each takes its turn.
 const ROUNDS: usize = 3;
 const NAME: &str = "big";
 /// Bytes of a row as `pg_dump` writes it, about.
 const ROW: u64 = 113;
-
-fn run(command: &mut Command) -> Result<String, Error> {
-    let done = command.output()?;
-    if !done.status.success() {
-        let said = String::from_utf8_lossy(&done.stderr).into_owned();
-        return Err(format!("{:?}: {said}", command.get_program()).into());
-    }
-    Ok(String::from_utf8(done.stdout)?)
-}
-
-/// A verb of the command line against the daemon.
-fn verb(host: &Host, args: &[&str]) -> Result<String, Error> {
-    run(Command::new(env!("CARGO_BIN_EXE_db4sci"))
-        .args(args)
-        .env("DB4SCI_MODE", "test")
-        .env("DB4SCI_HOME", host.home.path())
-        .env("DB4SCI_SOCKET", host.home.path().join("db4sci.sock"))
-        .env_remove("DB4SCI_BENCH_GIB"))
-}
 
 fn sql(host: &Host, statement: &str) -> Result<String, Error> {
     verb(host, &["connect", NAME, "--", "-X", "-Atc", statement])
@@ -86,8 +71,8 @@ wait $!"#;
 
 async fn bench() -> Result<(), Error> {
     let gib: u64 = std::env::var("DB4SCI_BENCH_GIB").map_or(Ok(2), |text| text.parse())?;
-    let host = Host::start()?;
-    host.save_of("Postgres", NAME, "1Gi")?;
+    let host = Host::start_in(Host::home()?)?;
+    host.save_of("Postgres", NAME, "1Gi", "Running")?;
     host.ready(2, Duration::from_secs(120)).await?;
     let rows = (gib << 30) / ROW;
     // Half of it compresses.
@@ -135,9 +120,7 @@ async fn bench() -> Result<(), Error> {
     Ok(())
 }
 
-fn main() -> Result<(), Error> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(bench())
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    bench().await
 }

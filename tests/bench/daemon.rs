@@ -5,6 +5,7 @@
 //! happens; twenty specs saved at once. `DB4SCI_BENCH_DATABASES` says how many databases run
 //! meanwhile (100); with 0, the twenty are all that is measured.
 
+mod figures;
 mod host;
 
 use std::collections::BTreeMap;
@@ -16,8 +17,9 @@ use std::time::{Duration, Instant};
 use db4sci::model::{Change, Clock, Entry, SystemClock, Timestamp};
 use db4sci::runtime::Runtime;
 use db4sci::runtime::docker::Docker;
+use figures::{Error, told};
 use futures_util::StreamExt;
-use host::{Error, Host, told};
+use host::Host;
 
 /// How long nothing happens while the daemon is watched.
 const IDLE: Duration = Duration::from_secs(120);
@@ -36,7 +38,7 @@ const BURSTS: usize = 3;
 impl Host {
     /// Saves a small PostgreSQL's spec.
     fn save(&self, name: &str) -> Result<Timestamp, Error> {
-        self.save_of("Postgres", name, "128Mi")
+        self.save_of("Postgres", name, "128Mi", "Running")
     }
 
     /// When a plan was written for a database after an instant.
@@ -88,13 +90,13 @@ async fn at_once() -> Result<(), Error> {
     let (mut seconds, mut memory) = (Vec::new(), Vec::new());
     let count: usize = BURST.iter().map(|(_, count, _)| count).sum();
     for _ in 0..BURSTS {
-        let host = Host::start()?;
+        let host = Host::start_in(Host::home()?)?;
         host.ready(1, Duration::from_secs(120)).await?;
         let started = Instant::now();
         for (engine, count, size) in BURST {
             for number in 0..count {
                 let name = format!("{}{number}", engine.to_lowercase());
-                host.save_of(engine, &name, size)?;
+                host.save_of(engine, &name, size, "Running")?;
             }
         }
         host.ready(1 + count, Duration::from_secs(900)).await?;
@@ -208,7 +210,7 @@ async fn run() -> Result<(), Error> {
     if databases == 0 {
         return Ok(());
     }
-    let host = Host::start()?;
+    let host = Host::start_in(Host::home()?)?;
     host.ready(1, Duration::from_secs(120)).await?;
     spec_to_create(&host, 1).await?;
     let started = Instant::now();
@@ -228,9 +230,7 @@ async fn run() -> Result<(), Error> {
     idle(&host, count).await
 }
 
-fn main() -> Result<(), Error> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(run())
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    run().await
 }

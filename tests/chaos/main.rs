@@ -135,12 +135,42 @@ impl Field {
         journal.lines().count()
     }
 
-    /// All rows of `log` up to one, and how many they are.
-    fn log_up_to(&self, last: usize) -> Result<String, String> {
-        self.asked(&format!(
-            "select count(*) || ' ' || md5(string_agg(l::text, '|' order by id)) from log l \
-             where id <= {last}"
-        ))
+    /// What was accepted up to an entry: all rows of `log`, what is wanted of each database and who each is,
+    /// and which backups were taken. What is merely observed of them changes under harm.
+    fn accepted_up_to(&self, last: usize) -> Result<String, String> {
+        let sums = [
+            ("log", "l::text", "log l", "id"),
+            (
+                "state",
+                "row(name, spec, state, until, note, source, generation, observed_generation)::text",
+                "state",
+                "name",
+            ),
+            (
+                "container",
+                "row(id, uid, name, engine, image, image_id, secrets)::text",
+                "container",
+                "id",
+            ),
+            (
+                "backup_log",
+                "row(id, name, uid, slot, attempt, kind, store)::text",
+                "backup_log",
+                "id",
+            ),
+        ];
+        let sums = sums.map(|(name, what, table, key)| {
+            let upto = if name == "state" {
+                String::new()
+            } else {
+                format!(" where id <= {last}")
+            };
+            format!(
+                "'{name} ' || (select count(*) || ' ' || coalesce(md5(string_agg({what}, '|' order by {key})), '') \
+                 from {table}{upto})"
+            )
+        });
+        self.asked(&format!("select {}", sums.join(" || ', ' || ")))
     }
 
     /// Whether everything is as it was before a harm, and everybody can work.
@@ -161,9 +191,9 @@ impl Field {
                 return Err(format!("{}: nobody can write", writer.name));
             }
         }
-        let now = self.log_up_to(last)?;
+        let now = self.accepted_up_to(last)?;
         if now != log {
-            return Err(format!("log: {now}, and it was {log}"));
+            return Err(format!("{now}, and it was {log}"));
         }
         let (head, newest) = (self.head(), self.asked("select max(id) from log")?);
         if newest != head.to_string() {
@@ -209,7 +239,7 @@ impl Field {
         let (last, log) = eventually(LONG, "the tables are up to date", || {
             let (head, newest) = (self.head(), self.asked("select max(id) from log")?);
             if newest == head.to_string() {
-                Ok((head, self.log_up_to(head)?))
+                Ok((head, self.accepted_up_to(head)?))
             } else {
                 Err(newest)
             }

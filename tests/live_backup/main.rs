@@ -31,6 +31,7 @@ mod hostile;
 mod keys;
 mod killed;
 mod large;
+mod lives;
 mod mongodb;
 mod neo4j;
 mod one;

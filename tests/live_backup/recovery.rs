@@ -232,6 +232,7 @@ fn a_lost_host_comes_back_from_its_store_and_its_keys() {
     host.spec("genomics", Postgres, &[]);
     host.spec("shop", MariaDB, &[]);
     host.spec("unsaved", Postgres, &[]);
+    host.spec("late", Postgres, &["state: Stopped"]);
     host.start();
     let names = ["genomics", "shop", "unsaved", ADMIN];
     host.ready(&names);
@@ -246,6 +247,14 @@ fn a_lost_host_comes_back_from_its_store_and_its_keys() {
     host.write("shop", 2);
     let newer = take(&host, "shop");
     host.write("shop", 3);
+    // Of the one it knows no first start, of the other one nothing at all.
+    host.spec("late", Postgres, &[]);
+    host.spec("unknown", MariaDB, &[]);
+    host.ready(&["late", "unknown"]);
+    for name in ["late", "unknown"] {
+        host.write(name, 1);
+        take(&host, name);
+    }
     let last = newest(&host).min(20);
     let log = log_up_to(&host, last);
     let keys = host.path("keys-copied");
@@ -288,6 +297,10 @@ fn a_lost_host_comes_back_from_its_store_and_its_keys() {
     host.ready(&["genomics", "shop", ADMIN]);
     assert_eq!(host.rows("genomics"), [1]);
     assert_eq!(host.rows("shop"), [1, 2]);
+    host.ready(&["late", "unknown"]);
+    for name in ["late", "unknown"] {
+        assert_eq!(host.rows(name), [1], "{name} did not begin empty");
+    }
     assert_eq!(log_up_to(&host, last), log);
     host.told("unsaved", Reason::DataLost, LONG);
     // It goes on as before: backups, and passwords of then.
@@ -435,6 +448,8 @@ fn a_lost_host_knows_what_was_accepted_seconds_ago() {
 #[test]
 fn a_journal_that_lost_some_of_itself_is_made_whole_from_the_tables() {
     let mut host = Host::new();
+    // Or the stores had it, too.
+    host.set("DB4SCI_SHIP_JOURNAL", "Never");
     host.spec("genomics", Postgres, &[]);
     host.start();
     host.ready(&["genomics", ADMIN]);
@@ -485,26 +500,43 @@ fn a_journal_that_lost_some_of_itself_is_made_whole_from_the_tables() {
         assert_eq!(log_up_to(&host, last), log, "{what}");
         assert_eq!(host.run_of("genomics"), run, "{what}");
     }
-    // Cut while nobody could tell, and gone on from there: two histories, of which a person decides.
-    // It runs, and says so.
+    // Cut while nobody can tell: it is not believed, whatever of it can be read.
     host.kill();
     host.docker(&["stop", &host.name(ADMIN)]);
     let mut bytes = fs::read(&journal).unwrap();
     harms[0].1(&mut bytes);
-    fs::write(&journal, bytes).unwrap();
-    for _ in 0..2 {
-        host.start();
-        host.ready(&["genomics", ADMIN]);
-        eventually(SOON, "the tables are left alone", || {
-            let said = host.db4sci(&["status"]).all();
-            said.contains("left alone").then_some(()).ok_or(said)
-        });
-        host.kill();
-    }
+    fs::write(&journal, &bytes).unwrap();
+    let refused = host.db4sci(&["run"]);
+    assert!(
+        refused.code == 1 && refused.err.contains("it ends there, and had"),
+        "{}",
+        refused.all()
+    );
+    assert_eq!(fs::read(&journal).unwrap(), bytes, "nothing was changed");
+    host.docker(&["start", &host.name(ADMIN)]);
+    eventually(SOON, "it answers", || {
+        let said = host.try_docker(&["exec", &host.name(ADMIN), "pg_isready", "-h", "127.0.0.1"]);
+        (said.code == 0).then_some(()).ok_or(said.all())
+    });
     host.start();
-    host.ready(&["genomics"]);
+    host.ready(&["genomics", ADMIN]);
+    // Nor does a daemon go on that had it cut beneath it.
+    log_up_to(&host, host.events(ADMIN).last().unwrap().seq);
+    let file = fs::File::options().write(true).open(&journal).unwrap();
+    file.set_len(fs::metadata(&journal).unwrap().len() / 2)
+        .unwrap();
+    let before = host.events("genomics").len();
+    let _ = host.db4sci(&["restart", "genomics"]);
+    let ended = host.wait_ended(SOON);
+    assert_eq!(ended.code(), Some(1), "{}", host.log());
+    host.start();
+    host.ready(&["genomics", ADMIN]);
+    assert!(
+        host.events("genomics").len() >= before,
+        "all of it is there"
+    );
     let kept = fs::read_dir(journal.parent().unwrap()).unwrap().flatten();
     let kept = kept.filter(|f| f.file_name().to_string_lossy().contains("harmed"));
-    assert!(kept.count() >= harms.len(), "each is kept");
+    assert!(kept.count() >= harms.len() + 2, "each is kept");
     assert_eq!(host.rows("genomics"), [1]);
 }

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+use super::proven::Proven;
 use super::reach::{Reach, Shelf};
 use super::{ApplierStatus, Doing};
 use crate::admin::audit::AuditError;
@@ -14,20 +15,17 @@ use crate::admin::book::{Book, NewEntry};
 use crate::admin::journal::{Head, verify};
 use crate::admin::ledger::{Ledger, LedgerError};
 use crate::admin::tables::{TablesError, TablesHarm};
+use crate::model::action::MENDED;
 use crate::model::audit::{Finding, Findings};
-use crate::model::{Change, DbName, Outcome};
+use crate::model::{Change, DbName, Outcome, Timestamp};
 
 /// Entries brought in with one transaction at most.
 const BATCH: usize = 256;
 
 /// How often the tables are asked whether they are still what they were.
-const BEAT: Duration = Duration::from_secs(5);
+pub(super) const BEAT: Duration = Duration::from_secs(5);
 
-/// A proof of all rows may take one part in so many of the server's time, unless something hints that
-/// there is something to see.
-const SHARE: u32 = 50;
-
-/// Tables are made again so often within an hour; after that somebody has to look.
+/// Tables are made again so often within an hour; after that it waits for its end, or for a person.
 const MENDS: usize = 3;
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -62,24 +60,6 @@ impl From<LedgerError> for Ended {
     }
 }
 
-/// A proof that the tables are as they were written.
-struct Proven {
-    /// What the server said of changes before it: what comes after it shows.
-    stamp: String,
-    /// When another one is due in any case.
-    again: Instant,
-}
-
-impl Proven {
-    async fn now(shelf: &mut dyn Shelf) -> Result<Self, TablesError> {
-        let stamp = shelf.stamp().await?;
-        let begun = Instant::now();
-        shelf.prove().await?;
-        let again = begun + BEAT.max(begun.elapsed() * SHARE);
-        Ok(Proven { stamp, again })
-    }
-}
-
 /// Why a rest ended.
 enum Rested {
     /// Its time is over, or somebody asked to look.
@@ -98,6 +78,8 @@ pub(super) struct Follower {
     wake: Arc<Notify>,
     failures: u32,
     mends: Vec<Instant>,
+    /// When a person had last asked for another attempt, as far as that was seen to.
+    asked: Option<Timestamp>,
     /// When tables that a damaged server could not read were made again.
     patched: Option<Instant>,
     /// What was told of the harmed tables that are still in their place.
@@ -112,6 +94,7 @@ impl Follower {
         wake: Arc<Notify>,
     ) -> Self {
         let books = ledger.watch();
+        let asked = retry_asked(&ledger);
         Follower {
             ledger,
             books,
@@ -120,6 +103,7 @@ impl Follower {
             wake,
             failures: 0,
             mends: Vec::new(),
+            asked,
             patched: None,
             told: None,
         }
@@ -133,7 +117,11 @@ impl Follower {
                     Ok(true) => continue,
                     Ok(false) => {
                         tracing::error!(%harm, "mydb_admin's tables are left alone");
-                        (Doing::Harmed(harm), None)
+                        self.asked = retry_asked(&self.ledger);
+                        // Made again too often: once that is an hour ago, or when a person asks.
+                        let first = self.mends.first().filter(|_| harm.is_mendable());
+                        let until = first.map(|at| *at + HOUR);
+                        (Doing::Harmed(harm), until)
                     }
                     Err(error) => self.waiting(&error),
                 },
@@ -144,6 +132,11 @@ impl Follower {
             loop {
                 match self.rest(until).await {
                     Rested::Look => break,
+                    Rested::Book if retry_asked(&self.ledger) != self.asked => {
+                        self.asked = retry_asked(&self.ledger);
+                        self.mends.clear();
+                        break;
+                    }
                     Rested::Book => self.show(None, None),
                     Rested::Closed => return,
                 }
@@ -156,7 +149,7 @@ impl Follower {
     /// help.
     async fn mend(&mut self, harm: &TablesHarm) -> Result<bool, AuditError> {
         let now = Instant::now();
-        self.mends.retain(|at| now - *at < HOUR);
+        self.mends.retain(|at| now < *at + HOUR);
         let often = self.mends.len() >= MENDS;
         let damaged = matches!(harm, TablesHarm::Damaged(_));
         if !harm.is_mendable() || (often && !damaged) {
@@ -197,7 +190,7 @@ impl Follower {
             "{harm}; the tables are made again from the ledger, and what was there is kept in the schema \
              {schema}"
         );
-        let action = "mend_tables".to_owned();
+        let action = MENDED.to_owned();
         if let Err(error) = self.note(message, Change::Acted { action }).await {
             tracing::error!(%error, "the repair of mydb_admin's tables could not be recorded");
         }
@@ -379,6 +372,13 @@ impl Follower {
             status.doing = doing.unwrap_or_else(|| status.doing.clone());
         });
     }
+}
+
+/// When a person last asked to forget failed attempts at `mydb_admin`.
+fn retry_asked(ledger: &Ledger) -> Option<Timestamp> {
+    let book = ledger.book();
+    let row = book.row(&DbName::mydb_admin())?;
+    row.retry_asked
 }
 
 /// Doubling waits, spread by a quarter either way. The spread comes from numbers at hand, not from

@@ -9,6 +9,7 @@
 //! - `reach`: getting at the tables, for real or in a simulation.
 
 mod follow;
+mod proven;
 mod reach;
 
 use std::sync::Arc;

@@ -210,6 +210,22 @@ async fn tables_that_are_harmed_again_and_again_are_left_to_a_person() {
     let applier = Applier::spawn(ledger.clone(), fake.clone());
     until(&applier, |s| matches!(s.doing, Doing::Harmed(_))).await;
     assert_eq!(fake.get(|s| s.aside), 3);
+    // Until the first time is an hour ago.
+    tokio::time::sleep(Duration::from_secs(3500)).await;
+    assert_eq!(fake.get(|s| s.aside), 3);
+    tokio::time::sleep(Duration::from_secs(200)).await;
+    until(&applier, |s| matches!(s.doing, Doing::Harmed(_))).await;
+    assert_eq!(fake.get(|s| s.aside), 6);
+    // Or a person has seen to it.
+    fake.set(|s| (s.altered, s.always_altered) = (false, false));
+    let mut admin = database("mydb_admin", 32010);
+    admin.source = crate::model::database::Source::Builtin;
+    ledger.append(admitted(admin)).await.unwrap();
+    ledger
+        .append(new("mydb_admin", Change::RetryAsked))
+        .await
+        .unwrap();
+    until(&applier, following).await;
 }
 
 /// Why `mydb_admin`'s server was given up, each time.

@@ -43,6 +43,16 @@ pub enum JournalError {
         /// The journal.
         file: String,
     },
+    /// It is not the file any more that was opened, or not all of it.
+    #[error(
+        "{file}: {why}; nothing was written to it; started again, db4sci makes it whole where it can"
+    )]
+    Gone {
+        /// The journal.
+        file: String,
+        /// What happened to it.
+        why: String,
+    },
     /// The storage failed.
     #[error("{file}: cannot {what}")]
     Io {
@@ -66,9 +76,10 @@ impl JournalError {
     /// What it asks for.
     pub fn class(&self) -> Class {
         match self {
-            JournalError::Harm(_) | JournalError::Newer { .. } | JournalError::Unfit { .. } => {
-                Class::Permanent
-            }
+            JournalError::Harm(_)
+            | JournalError::Newer { .. }
+            | JournalError::Gone { .. }
+            | JournalError::Unfit { .. } => Class::Permanent,
             JournalError::DiskFull { .. } | JournalError::Io { .. } => Class::Transient,
         }
     }
@@ -79,6 +90,10 @@ impl JournalError {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 JournalError::DiskFull { file }
             }
+            io::ErrorKind::StaleNetworkFileHandle => JournalError::Gone {
+                file,
+                why: source.to_string(),
+            },
             _ => JournalError::Io { file, what, source },
         }
     }

@@ -31,7 +31,7 @@ pub use record::{
     ChainHash, Head, MAX_LINE, Record, Sealer, fits, follow, read_line, seal_of, verify,
 };
 pub use scan::{Cursor, End, Torn};
-pub use storage::{FILE_NAME, FileStorage, JournalSource, JournalStorage};
+pub use storage::{FILE_NAME, FileStorage, JournalSource, JournalStorage, LENGTH, length};
 
 /// The one writer of a journal.
 pub struct Journal {
@@ -137,6 +137,7 @@ impl Journal {
             offset: offset + laid.bytes.len() as u64,
             head: laid.records.last().map_or(self.end.head, Record::head),
         };
+        self.storage.acknowledge(self.end.offset);
         let mut extent = self.reader.lock();
         laid.cursors.into_iter().for_each(|at| extent.add(at));
         extent.end = self.end;
@@ -227,7 +228,7 @@ impl Journal {
 }
 
 /// Reads all records of a source that nobody writes to, or whose writer may add to it meanwhile:
-/// what is half written then counts as a torn tail.
+/// what is half written then counts as a torn tail. An end before what was acknowledged is harm.
 ///
 /// # Errors
 /// See [`JournalError`].
@@ -239,7 +240,17 @@ pub fn read_all(
     let mut reader = source
         .read_from(0)
         .map_err(|e| JournalError::io(&file, "read", e))?;
-    scan::scan(reader.as_mut(), &file, Cursor::START, each)
+    let end = scan::scan(reader.as_mut(), &file, Cursor::START, each)?;
+    let (offset, acknowledged) = (end.cursor.offset, source.acknowledged());
+    if offset < acknowledged {
+        return Err(JournalError::Harm(Harm {
+            file,
+            record: end.cursor.head.seq + 1,
+            offset,
+            what: format!("it ends there, and had {acknowledged} bytes"),
+        }));
+    }
+    Ok(end)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Where a journal's bytes lie: the trait, and the file that is used for real.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -8,6 +8,24 @@ use std::sync::Arc;
 
 /// Name of the journal's file in its folder. Another format would have another name.
 pub const FILE_NAME: &str = "ledger.v1.jsonl";
+
+/// Name of the file beside it that says how long it is.
+pub const LENGTH: &str = "length";
+/// Digits of that number: the file never grows, so that a full disk takes it.
+const DIGITS: usize = 20;
+
+/// The length that stands beside the journal of a folder: so much of it was on disk. 0: nothing is known.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn length(folder: &Path) -> io::Result<u64> {
+    match fs::read_to_string(folder.join(LENGTH)) {
+        // One that says nothing proves nothing.
+        Ok(text) => Ok(text.trim().parse().unwrap_or(0)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(e) => Err(e),
+    }
+}
 
 /// Reads a journal's bytes, also while they are being added to.
 pub trait JournalSource: Send + Sync + 'static {
@@ -19,6 +37,11 @@ pub trait JournalSource: Send + Sync + 'static {
     /// # Errors
     /// When the storage cannot be read.
     fn read_from(&self, offset: u64) -> io::Result<Box<dyn BufRead + Send>>;
+
+    /// How many bytes were on disk when it was opened, as far as that was remembered; 0: nothing is known.
+    fn acknowledged(&self) -> u64 {
+        0
+    }
 }
 
 /// Keeps a journal's bytes. Only one journal may use a storage at a time; that is for the lock on
@@ -52,6 +75,10 @@ pub trait JournalStorage: Send + 'static {
     /// When it may still be there, or come back.
     fn truncate(&mut self, len: u64) -> io::Result<()>;
 
+    /// Remembers that so many bytes were on disk, beside them: without them there was harm. Never fails, and
+    /// may forget.
+    fn acknowledge(&mut self, _len: u64) {}
+
     /// Whether calls may wait for a device. Then they are made on a thread that may block;
     /// otherwise where they are asked for, which keeps simulations in one order.
     fn may_block(&self) -> bool;
@@ -62,6 +89,10 @@ pub trait JournalStorage: Send + 'static {
 pub struct FileStorage {
     file: Arc<File>,
     path: PathBuf,
+    /// How long it was when it was opened, as far as that is known.
+    acknowledged: u64,
+    /// Says how long it is. Written later than the journal and never synced: behind it at worst.
+    length: File,
 }
 
 impl FileStorage {
@@ -81,18 +112,25 @@ impl FileStorage {
             }
         }
         let path = folder.join(FILE_NAME);
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)?;
+        let open = |path: &Path| {
+            OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .mode(0o600)
+                .open(path)
+        };
+        let file = open(&path)?;
+        let acknowledged = length(folder)?;
+        let length = open(&folder.join(LENGTH))?;
         file.sync_all()?;
         File::open(folder)?.sync_all()?;
         Ok(FileStorage {
+            acknowledged,
             file: Arc::new(file),
             path,
+            length,
         })
     }
 
@@ -102,9 +140,35 @@ impl FileStorage {
     /// # Errors
     /// When there is none, or it cannot be read.
     pub fn read_only(folder: &Path) -> io::Result<Arc<dyn JournalSource>> {
+        // Before the file is opened, which may grow meanwhile.
+        let acknowledged = length(folder)?;
         let path = folder.join(FILE_NAME);
         let file = Arc::new(File::open(&path)?);
-        Ok(Arc::new(FileSource { file, path }))
+        Ok(Arc::new(FileSource {
+            file,
+            path,
+            acknowledged,
+        }))
+    }
+}
+
+impl FileStorage {
+    /// Whether the file is the one at its path, and as long as it was. One that was unlinked still takes
+    /// writes and syncs, and all of it is lost in the end; behind the end of one that was cut there would
+    /// be a hole.
+    fn check(&self, offset: u64) -> io::Result<()> {
+        let own = self.file.metadata()?;
+        let there = fs::metadata(&self.path);
+        let same = there.is_ok_and(|there| (there.dev(), there.ino()) == (own.dev(), own.ino()));
+        let why = if !same {
+            "it was removed or replaced while it was in use".to_owned()
+        } else if own.len() < offset {
+            format!("it was cut to {} bytes while it was in use", own.len())
+        } else {
+            return Ok(());
+        };
+        // As a network file system says it of a file that is another one now.
+        Err(io::Error::new(io::ErrorKind::StaleNetworkFileHandle, why))
     }
 }
 
@@ -113,17 +177,12 @@ impl JournalStorage for FileStorage {
         Arc::new(FileSource {
             file: self.file.clone(),
             path: self.path.clone(),
+            acknowledged: self.acknowledged,
         })
     }
 
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        // A file that was unlinked still takes writes and syncs, and all of it is lost in the end.
-        if self.file.metadata()?.nlink() == 0 {
-            return Err(io::Error::new(
-                io::ErrorKind::NotFound,
-                "the file was removed while it was in use",
-            ));
-        }
+        self.check(offset)?;
         self.file.write_all_at(bytes, offset)
     }
 
@@ -132,8 +191,17 @@ impl JournalStorage for FileStorage {
     }
 
     fn truncate(&mut self, len: u64) -> io::Result<()> {
+        self.check(len)?;
         self.file.set_len(len)?;
         self.file.sync_all()
+    }
+
+    fn acknowledge(&mut self, len: u64) {
+        let text = format!("{len:0DIGITS$}\n");
+        // It proves less without it; that is no reason to fail what is on disk.
+        if let Err(error) = self.length.write_all_at(text.as_bytes(), 0) {
+            tracing::warn!(%error, "how long the journal is could not be written");
+        }
     }
 
     fn may_block(&self) -> bool {
@@ -145,6 +213,7 @@ impl JournalStorage for FileStorage {
 struct FileSource {
     file: Arc<File>,
     path: PathBuf,
+    acknowledged: u64,
 }
 
 impl JournalSource for FileSource {
@@ -160,6 +229,10 @@ impl JournalSource for FileSource {
                 offset,
             },
         )))
+    }
+
+    fn acknowledged(&self) -> u64 {
+        self.acknowledged
     }
 }
 

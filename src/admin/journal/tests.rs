@@ -266,8 +266,60 @@ fn a_file_is_made_once_and_only_the_last_name_counts() {
     std::fs::remove_file(&file).unwrap();
     let error = journal.append(vec![vec![note(2, "into nothing")]]);
     let error = error.err().unwrap();
-    assert!(matches!(error, JournalError::Io { .. }), "{error}");
+    assert!(matches!(error, JournalError::Gone { .. }), "{error}");
     assert!(!file.exists());
+}
+
+#[test]
+fn a_file_that_is_no_longer_the_one_it_was_takes_nothing() {
+    let whole = |folder: &std::path::Path| {
+        let source = FileStorage::read_only(folder).unwrap();
+        read_all(source.as_ref(), &mut |_, _| Ok(()))
+    };
+    let append = |folder: &std::path::Path, harm: &dyn Fn(&std::path::Path)| {
+        let storage = FileStorage::open(folder).unwrap();
+        let (mut journal, _) = Journal::open(Box::new(storage), &mut |_| Ok(())).unwrap();
+        let first = journal.head().seq + 1;
+        journal.append(vec![vec![note(first, "first")]]).unwrap();
+        assert!(whole(folder).is_ok());
+        harm(&folder.join(FILE_NAME));
+        let harmed = std::fs::read(folder.join(FILE_NAME)).unwrap();
+        for _ in 0..2 {
+            let second = journal.append(vec![vec![note(first + 1, "second")]]);
+            let error = second.err().unwrap();
+            assert!(matches!(error, JournalError::Gone { .. }), "{error}");
+        }
+        assert_eq!(
+            std::fs::read(folder.join(FILE_NAME)).unwrap(),
+            harmed,
+            "no hole is made, and nothing cut"
+        );
+    };
+    let folder = tempfile::tempdir().unwrap();
+    append(folder.path(), &|file| {
+        let bytes = std::fs::read(file).unwrap();
+        std::fs::remove_file(file).unwrap();
+        std::fs::write(file, bytes).unwrap();
+    });
+    append(folder.path(), &|file| {
+        let file = std::fs::File::options().write(true).open(file).unwrap();
+        file.set_len(5).unwrap();
+    });
+    let lost = whole(folder.path()).err().unwrap().to_string();
+    assert!(lost.contains("it ends there, and had"), "{lost}");
+    let error = Journal::open(
+        Box::new(FileStorage::open(folder.path()).unwrap()),
+        &mut |_| Ok(()),
+    );
+    assert!(
+        matches!(error, Err(JournalError::Harm(_))),
+        "nor is it cut back to what can be read"
+    );
+    std::fs::remove_file(folder.path().join(LENGTH)).unwrap();
+    // What was never there is not missed.
+    let storage = FileStorage::open(folder.path()).unwrap();
+    Journal::open(Box::new(storage), &mut |_| Ok(())).unwrap();
+    assert!(whole(folder.path()).is_ok());
 }
 
 proptest! {

@@ -44,6 +44,11 @@ pub enum LedgerError {
 }
 
 impl LedgerError {
+    /// Whether the journal is no longer the file it was.
+    pub(super) fn is_gone(&self) -> bool {
+        matches!(self, LedgerError::Journal(error) if matches!(**error, JournalError::Gone { .. }))
+    }
+
     /// What it asks for.
     pub fn class(&self) -> Class {
         match self {
@@ -183,6 +188,12 @@ impl Ledger {
     /// What is the case according to the last acknowledged entry.
     pub fn book(&self) -> Arc<Book> {
         self.shown.book.borrow().clone()
+    }
+
+    /// Waits until it takes nothing any more. Safe to cancel.
+    pub async fn ended(&self) {
+        let mut books = self.watch();
+        while books.changed().await.is_ok() {}
     }
 
     /// Shows every new book; several entries may come as one.

@@ -42,6 +42,8 @@ pub(super) struct Writer {
     clock: Arc<dyn Clock>,
     publish: watch::Sender<Arc<Book>>,
     shown: Shown,
+    /// The journal is no longer the file it was: nothing can be accepted any more.
+    gone: bool,
 }
 
 impl Writer {
@@ -56,6 +58,7 @@ impl Writer {
             clock,
             publish,
             shown,
+            gone: false,
         }
     }
 
@@ -64,6 +67,9 @@ impl Writer {
         let mut group = Vec::with_capacity(GROUP);
         while queue.recv_many(&mut group, GROUP).await > 0 {
             self.write(group.drain(..)).await;
+            if self.gone {
+                return;
+            }
         }
     }
 
@@ -93,6 +99,7 @@ impl Writer {
                 .on_journal(move |journal| journal.append(units))
                 .await
                 .and_then(|result| result.map_err(LedgerError::from));
+            self.gone |= written.as_ref().is_err_and(LedgerError::is_gone);
             self.show(book, accepted, written);
         }
         if !probes.is_empty() {
@@ -100,6 +107,7 @@ impl Writer {
                 .on_journal(Journal::probe)
                 .await
                 .and_then(|result| result.map_err(LedgerError::from));
+            self.gone |= probed.as_ref().is_err_and(LedgerError::is_gone);
             self.shown.writable.store(probed.is_ok(), Ordering::Release);
             for reply in probes {
                 drop(reply.send(probed.clone()));

@@ -32,6 +32,8 @@ pub struct Edit {
     pub generation: u64,
     /// Who made it: the session's user.
     pub changed_by: String,
+    /// When; `None`: nobody can tell.
+    pub at: Option<Timestamp>,
 }
 
 impl Tables {
@@ -46,7 +48,7 @@ impl Tables {
             let rows = sqlx::query(
                 "select name, spec::text, state,
                         case when isfinite(until) and until < '9999-12-31' then until end,
-                        note, generation, changed_by
+                        note, generation, changed_by, case when isfinite(ts) then ts end
                  from public.state where generation > observed_generation order by name",
             )
             .fetch_all(&mut self.conn)
@@ -82,5 +84,6 @@ fn edit(row: &PgRow) -> Result<Result<Edit, String>, sqlx::Error> {
         note: row.try_get(4)?,
         generation,
         changed_by: row.try_get(6)?,
+        at: row.try_get(7)?,
     }))
 }

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use crate::admin::Applier;
 use crate::admin::applier::Doing;
 use crate::admin::applier::fake::Fake;
-use crate::admin::testing::StoppedClock;
+use crate::admin::testing::{StoppedClock, admitted, database, instant, new};
+use crate::model::{Backup, BackupId, BackupKind, BackupState, Slot};
 use crate::runtime::sim::rng::Rng;
 
 use super::*;
@@ -40,6 +41,8 @@ struct Host {
     tables: Fake,
     accepted: Vec<String>,
     told: Vec<String>,
+    /// The next start finds nobody to ask, and must not be.
+    refused: bool,
 }
 
 /// One life of the daemon.
@@ -56,6 +59,7 @@ impl Host {
             tables: Fake::default(),
             accepted: Vec::new(),
             told: Vec::new(),
+            refused: false,
         }
     }
 
@@ -70,8 +74,19 @@ impl Host {
     /// Starts the daemon, and waits until the tables have all that the journal has.
     async fn start(&mut self) -> Result<Life, String> {
         let ring = Keyring::of([7; 32]);
+        if std::mem::take(&mut self.refused) {
+            let clock = Arc::new(StoppedClock);
+            let alone = open_in(self.folder.path(), Helpers::default(), &ring, clock).await;
+            if alone.is_ok() {
+                return Err("a journal is believed that was cut".to_owned());
+            }
+        }
         let clock = Arc::new(StoppedClock);
-        let ledger = open_in(self.folder.path(), Some(&self.tables), &ring, clock).await?;
+        let helpers = Helpers {
+            tables: Some(&self.tables),
+            stores: None,
+        };
+        let ledger = open_in(self.folder.path(), helpers, &ring, clock).await?;
         ledger.seal_with(ring.sealer());
         let applier = Applier::spawn(ledger.clone(), self.tables.clone());
         self.caught_up(&applier).await?;
@@ -89,12 +104,51 @@ impl Host {
 
     async fn accept(&mut self, ledger: &Ledger) {
         for _ in 0..=self.below(5) {
-            let text = "x".repeat(self.below(300));
-            let admin = DbName::mydb_admin();
-            let entry = NewEntry::of(&admin, Outcome::Done, text, Change::Noted);
+            let mut entry = self.entry(ledger);
+            entry.message = "x".repeat(self.below(300));
             ledger.append(entry).await.unwrap();
         }
         self.note(ledger).await;
+    }
+
+    /// Something that may be accepted now: a note, a spec, a backup.
+    fn entry(&mut self, ledger: &Ledger) -> NewEntry {
+        let book = ledger.book();
+        let port = 32011 + u16::try_from(self.below(5)).unwrap();
+        let mut db = database(&format!("db-{port}"), port);
+        let row = book.row(&db.name);
+        match (self.below(3), row) {
+            (0, _) => new("genomics", Change::Noted),
+            (1, Some(_)) => {
+                let at = instant(i64::try_from(self.below(1000)).unwrap());
+                let text = db.name.to_string();
+                let backup = Box::new(Backup {
+                    id: BackupId {
+                        name: db.name,
+                        slot: Slot::at(at),
+                        attempt: 1,
+                        store: "local".to_owned(),
+                    },
+                    uid: db.uid,
+                    kind: BackupKind::Manual,
+                    state: BackupState::Stored,
+                    started: at,
+                    finished: Some(at),
+                    verified: None,
+                    bytes: 7,
+                    sha256: None,
+                    url: String::new(),
+                    error: None,
+                    keep_until: None,
+                    note: String::new(),
+                });
+                new(&text, Change::Backup { backup })
+            }
+            (_, row) => {
+                db.generation = row.map_or(1, |row| row.database.generation + 1);
+                admitted(db)
+            }
+        }
     }
 
     /// What is acknowledged now.
@@ -126,7 +180,7 @@ impl Host {
         let path = self.journal();
         let mut bytes = fs::read(&path).unwrap();
         let at = self.below(bytes.len());
-        let told = match self.below(9) {
+        let told = match self.below(10) {
             0 => {
                 bytes[at] ^= 1 << self.below(8);
                 format!("a bit is flipped in byte {at}")
@@ -166,6 +220,12 @@ impl Host {
                 let upto = self.below(self.accepted.len());
                 self.tables.set(|s| s.records.truncate(upto));
                 format!("the tables are those of entry {upto}")
+            }
+            8 => {
+                // Believed, it would go on beside the tables.
+                bytes.truncate(at);
+                self.refused = true;
+                format!("the journal is cut off behind byte {at} while nobody answers")
             }
             _ => {
                 self.tables
@@ -213,5 +273,74 @@ async fn a_thousand_harms_lose_no_accepted_entry() {
         if let Err(why) = host.history().await {
             panic!("seed {seed}: {why}, after: {}", host.told.join("; "));
         }
+    }
+}
+
+/// Lines that a store has.
+struct Kept(Vec<String>);
+
+#[async_trait]
+impl Pieces for Kept {
+    async fn join(&self, coming: &Path) -> Result<(), String> {
+        let mut head = read_head(coming)?;
+        let mut text = fs::read_to_string(coming).unwrap();
+        for line in &self.0 {
+            if let Some(next) = follow(head, line.as_bytes()) {
+                text.push_str(&format!("{line}\n"));
+                head = next;
+            }
+        }
+        fs::write(coming, text).map_err(|e| e.to_string())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_journal_is_made_whole_from_the_stores_or_not_believed() {
+    let ring = Keyring::of([7; 32]);
+    type Harm = fn(&mut Vec<u8>);
+    let harms: [(&str, Harm); 4] = [
+        ("cut", |bytes| bytes.truncate(bytes.len() / 2)),
+        ("flipped", |bytes| {
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+        }),
+        ("emptied", Vec::clear),
+        ("overwritten", |bytes| bytes.fill(0)),
+    ];
+    for (what, harm) in harms {
+        let folder = tempfile::tempdir().unwrap();
+        let open = async |stores: Option<&dyn Pieces>| {
+            let helpers = Helpers {
+                tables: None,
+                stores,
+            };
+            open_in(folder.path(), helpers, &ring, Arc::new(StoppedClock)).await
+        };
+        let ledger = open(None).await.unwrap();
+        ledger.seal_with(ring.sealer());
+        for _ in 0..20 {
+            let admin = DbName::mydb_admin();
+            let entry = NewEntry::of(&admin, Outcome::Done, "x".to_owned(), Change::Noted);
+            ledger.append(entry).await.unwrap();
+        }
+        let all = lines(&ledger).await;
+        drop(ledger);
+        let path = folder.path().join(FILE_NAME);
+        let mut bytes = fs::read(&path).unwrap();
+        harm(&mut bytes);
+        fs::write(&path, &bytes).unwrap();
+        let part = Kept(all[..8].to_vec());
+        for stores in [None, Some(&part as &dyn Pieces)] {
+            assert!(open(stores).await.is_err(), "{what}");
+            assert_eq!(
+                fs::read(&path).unwrap(),
+                bytes,
+                "{what}: nothing was changed"
+            );
+        }
+        let ledger = open(Some(&Kept(all.clone()))).await.unwrap();
+        let found = lines(&ledger).await;
+        assert_eq!(found[..20], all, "{what}");
+        assert_eq!(found.len(), 21, "{what}: and that it was made whole");
     }
 }

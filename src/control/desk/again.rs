@@ -21,6 +21,12 @@ impl Desk {
         again.get(name).is_some_and(|again| now < again.at)
     }
 
+    /// Whether the last attempt at something failed.
+    pub(super) fn failed_before(&self, name: &DbName) -> bool {
+        let again = self.again.lock().unwrap_or_else(PoisonError::into_inner);
+        again.contains_key(name)
+    }
+
     /// Lets what failed wait before it is tried again; the log has it once for as long as it fails in
     /// the same way.
     pub(super) async fn put_off<T>(

@@ -68,7 +68,7 @@ impl Desk {
                 self.put_off(&row, END_AGAIN, done).await
             }
             Due::Recovery(recovery) => {
-                let done = self.recover(&row, recovery).await;
+                let done = self.try_recovery(&row, recovery).await;
                 self.put_off(&row, RECOVER_AGAIN, done).await
             }
             Due::Backup(work) => self.carry_out(row, work).await,

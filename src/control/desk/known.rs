@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{BEAT, Desk};
+use crate::model::action::MENDED;
 use crate::model::container::{LABEL_INSTANCE, LABEL_UID};
 use crate::model::view::Phase;
 use crate::model::{BackupId, Change, DbName, Who};
@@ -53,15 +54,37 @@ impl Desk {
             || self.board.watch().borrow().tables_harm.is_some()
     }
 
+    /// Whether the entries that were not read yet tell of harm.
+    async fn was_harmed(&self, read: &mut u64) -> bool {
+        let head = self.ledger.book().head().seq;
+        if head == *read {
+            return false;
+        }
+        let new = usize::try_from(head - *read).unwrap_or(usize::MAX);
+        let Ok(records) = self.ledger.records(*read, new).await else {
+            return true;
+        };
+        *read = records.last().map_or(*read, |record| record.entry.seq);
+        let harm = |change: &Change| match change {
+            Change::LogHarmed { .. } | Change::StartedOver { .. } => true,
+            Change::Acted { action } => action == MENDED,
+            _ => false,
+        };
+        let mut entries = records.iter().map(|record| &record.entry);
+        entries.any(|e| e.name.as_ref().is_some_and(DbName::is_mydb_admin) && harm(&e.change))
+    }
+
     /// Looks for what is unknown after each harm, until the token is cancelled.
     pub(super) async fn keep_knowing(&self) {
+        let mut read = self.ledger.book().head().seq;
         loop {
             // Cancel-safe: a look only reads, and what it adopts is found again.
             tokio::select! {
                 () = self.stop.cancelled() => return,
                 () = tokio::time::sleep(BEAT) => {}
             }
-            if self.harmed() {
+            // Harm that was mended between two looks is harm.
+            if self.was_harmed(&mut read).await || self.harmed() {
                 self.freeze
                     .change(|state| (state.known, state.again) = (false, None));
                 continue;

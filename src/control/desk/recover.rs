@@ -1,9 +1,12 @@
 //! What comes back by itself: data that is lost.
 
+use std::sync::PoisonError;
+
 use super::Desk;
 use crate::admin::Row;
+use crate::execute::evidence::{self, Source};
 use crate::execute::failpoint::failpoint;
-use crate::model::{Change, Outcome, Reason, Timestamp};
+use crate::model::{Change, Database, Outcome, Reason, Timestamp};
 use crate::plan::recovery::{self, Recovery};
 
 impl Desk {
@@ -12,14 +15,37 @@ impl Desk {
         let db = &row.database;
         let view = self.board.view(&db.name)?;
         let down: Vec<Reason> = view.held.iter().map(|held| held.reason).collect();
-        let recovery = recovery::recovery(db, view.phase, &down, &row.backups, row.recover)?;
+        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        let backups = &row.backups;
+        let recovery = recovery::recovery(db, view.phase, &down, backups, row.recover, &failed)?;
         (!self.waits(&db.name, now)).then_some(recovery)
     }
 
+    /// Brings a database back, and remembers what it could not be brought back from.
+    pub(super) async fn try_recovery(&self, row: &Row, how: Recovery) -> Result<String, String> {
+        let from = match &how {
+            Recovery::Restore(id) => Some(id.clone()),
+            Recovery::StartOver => None,
+        };
+        let done = self.recover(row, how).await;
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        match (&done, from) {
+            (Ok(_), _) => failed.retain(|id, _| !row.backups.contains_key(id)),
+            (Err(_), Some(id)) => *failed.entry(id).or_default() += 1,
+            (Err(_), None) => {}
+        }
+        drop(failed);
+        done
+    }
+
     /// Brings a database back.
-    pub(super) async fn recover(&self, row: &Row, how: Recovery) -> Result<String, String> {
+    async fn recover(&self, row: &Row, how: Recovery) -> Result<String, String> {
         let db = &row.database;
         let name = &db.name;
+        // Once: it is tried again for as long as no store answers.
+        if !self.failed_before(name) {
+            self.keep_evidence(db).await;
+        }
         match how {
             Recovery::Restore(id) => {
                 let backup = self.chosen(row, Some(&id))?;
@@ -59,6 +85,21 @@ impl Desk {
                 self.queue.look(name).await;
                 Ok(message)
             }
+        }
+    }
+
+    /// Keeps what there was: whoever asks later why its data was lost finds it.
+    async fn keep_evidence(&self, db: &Database) {
+        let archive = &self.archive;
+        let source = Source {
+            runtime: archive.runtime.as_ref(),
+            dirs: archive.dirs.as_ref(),
+            site: &archive.site,
+        };
+        let name = &db.name;
+        match evidence::keep(&source, db, self.clock.now(), "its data was lost").await {
+            Ok(place) => tracing::warn!(%name, place = %place.display(), "evidence is kept"),
+            Err(error) => tracing::warn!(%name, %error, "evidence is not kept"),
         }
     }
 }

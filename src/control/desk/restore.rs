@@ -65,6 +65,10 @@ impl Desk {
                 })?;
         }
         let image = image_of(db)?;
+        if row.secrets.is_empty() {
+            // A host that came back knows of it only from its backup.
+            self.archive.make_secrets(db, None).await.map_err(told)?;
+        }
         let built = self.archive.build(db, &image, backup);
         let built = self.in_turn(backup, built).await;
         let built = built.map_err(|why| format!("{why}; nothing was changed"))?;

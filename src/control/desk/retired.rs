@@ -3,7 +3,8 @@
 use super::Desk;
 use crate::admin::Row;
 use crate::execute::failpoint::failpoint;
-use crate::model::{BackupId, Change, Outcome};
+use crate::model::{BackupId, Change, Database, Outcome, Seen};
+use crate::plan;
 
 /// Why nothing is removed.
 const FROZEN: &str = "nothing is removed until all that lives is known; see: db4sci status";
@@ -90,6 +91,8 @@ impl Desk {
         if row.end.is_none() {
             if row.initialised {
                 self.proven(row, last).await?;
+            } else {
+                self.never_had_data(db).await?;
             }
             let message = match last.first() {
                 Some(last) => {
@@ -117,6 +120,25 @@ impl Desk {
         self.note(name, Outcome::Done, message.clone(), change)
             .await?;
         Ok(message)
+    }
+
+    /// Whether what lies there says so, too: the ledger may be older than its first start.
+    async fn never_had_data(&self, db: &Database) -> Result<(), String> {
+        let has = match self.archive.dirs.look(db).await {
+            Seen::Absent => None,
+            Seen::Present(data) => plan::says_initialised(&data)
+                .then(|| "its marker, or the uid inside its data, says that it had".to_owned()),
+            Seen::Unknown(why) => Some(why.to_string()),
+        };
+        match has {
+            None => Ok(()),
+            Some(why) => Err(format!(
+                "{} is said never to have had data, and {why}; what is in {} stays until a person has \
+                 looked",
+                db.name,
+                db.data_dir().display()
+            )),
+        }
     }
 
     /// Whether one of the final backups lies whole in its store now.

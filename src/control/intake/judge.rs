@@ -1,7 +1,8 @@
 //! From an admission's result to the entries that write it down. Pure.
 
 use crate::admin::{Book, NewEntry, Row};
-use crate::model::{Change, Database, DbName, Outcome, Problem, Who};
+use crate::model::database::Source;
+use crate::model::{Change, Database, DbName, Outcome, Problem, Timestamp, Who};
 
 /// What became of a wish.
 #[derive(Debug)]
@@ -139,4 +140,32 @@ pub(super) fn resumption(book: &Book, who: &Who, name: &DbName, message: &str) -
         )
     };
     in_force.then(resumed).into_iter().collect()
+}
+
+/// Whether an edit of then waited, perhaps in tables that did not answer, while somebody applied a newer
+/// spec. Edits of rows among themselves follow each other as they were written.
+pub(super) fn is_stale(written: Option<Timestamp>, row: &Row) -> bool {
+    row.database.source == Source::Api && written.is_some_and(|at| at < row.admitted_at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::testing::{admitted, book, database, instant, name};
+
+    #[test]
+    fn an_edit_of_before_does_not_undo_what_was_applied_since() {
+        let at = |source: Source, written: Option<i64>| {
+            let mut db = database("genomics", 32011);
+            db.source = source;
+            // Admitted one second after the instant.
+            let book = book(vec![admitted(db)]);
+            is_stale(written.map(instant), book.row(&name("genomics")).unwrap())
+        };
+        assert!(at(Source::Api, Some(0)));
+        assert!(!at(Source::Api, Some(1)) && !at(Source::Api, Some(2)));
+        // Two edits within a beat: the first was taken in after the second was written.
+        assert!(!at(Source::Row, Some(0)));
+        assert!(!at(Source::Api, None), "nobody can tell");
+    }
 }

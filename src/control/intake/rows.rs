@@ -7,7 +7,7 @@ use crate::model::{Change, Outcome, OverrideState, Problem, WantedState, Who};
 use crate::specs::rows::{self, RowRequest};
 use crate::specs::{self, RowEdit};
 
-use super::judge::{Admitted, entry, judge, refusal, resumption};
+use super::judge::{Admitted, entry, is_stale, judge, refusal, resumption};
 use super::{Intake, fresh};
 
 impl Intake {
@@ -35,6 +35,14 @@ impl Intake {
     fn spec_of_a_row(&self, who: &Who, edit: &Edit) -> Vec<NewEntry> {
         let book = self.ledger.book();
         let name = &edit.name;
+        if let Some(row) = book.row(name).filter(|row| is_stale(edit.at, row)) {
+            let line = format!(
+                "generation {} was applied at {}, after this was written: look at it, and write it again",
+                row.database.generation,
+                row.admitted_at.format("%F %T UTC")
+            );
+            return refusal(&book, who, name, vec![line]);
+        }
         let request = match read(edit) {
             Ok(request) => request,
             Err(lines) => return refusal(&book, who, name, lines),

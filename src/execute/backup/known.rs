@@ -43,7 +43,14 @@ impl Archive {
             };
             let bytes = read_small(store.as_ref(), &object.key, MANIFEST_LIMIT).await?;
             let manifest = match Manifest::read(&bytes) {
-                Ok(manifest) if manifest.id(name) == id && manifest.uid == uid => manifest,
+                Ok(manifest) if manifest.id(name) == id && manifest.uid == uid => {
+                    if !self.is_of_this_ledger(&manifest).await? {
+                        tracing::warn!(%id, "the ledger that it shows is another one; it stays unknown");
+                        refused.insert(id);
+                        continue;
+                    }
+                    manifest
+                }
                 Ok(_) => {
                     tracing::warn!(key = object.key, "the manifest there is another backup's");
                     refused.insert(id);
@@ -60,5 +67,20 @@ impl Archive {
                 .await?;
         }
         Ok(refused)
+    }
+
+    /// Whether the ledger that a backup of `mydb_admin` was made of is this one: tables of another one could
+    /// never be brought up to date.
+    async fn is_of_this_ledger(&self, manifest: &Manifest) -> Result<bool, BackupError> {
+        let Some(copy) = &manifest.ledger_copy else {
+            return Ok(true);
+        };
+        let Some(before) = copy.seq.checked_sub(1) else {
+            return Ok(true);
+        };
+        let records = self.ledger.on_disk(before, 1).await?;
+        Ok(records
+            .first()
+            .is_some_and(|r| r.entry.seq == copy.seq && r.head().hash.to_string() == copy.hash))
     }
 }

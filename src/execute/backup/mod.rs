@@ -36,6 +36,7 @@ pub use meter::Meters;
 pub use one::Uncarried;
 pub use restore::{Built, Passwords};
 pub use ship::{Shipper, fetch_segment};
+pub(crate) use stream::hex;
 pub use take::Order;
 
 use self::ended::ended_well;

@@ -16,8 +16,11 @@ use crate::engine;
 use crate::engine::backup as recipes;
 use crate::execute::failpoint::failpoint;
 use crate::model::action::StopHow;
+use crate::model::container::{LABEL_INSTANCE, LABEL_UID};
 use crate::model::guard::INNER_UID;
-use crate::model::{Backup, BackupId, Contents, Database, DbName, ImageId, RestartPolicy, Secret};
+use crate::model::{
+    Backup, BackupId, ContainerId, Contents, Database, DbName, ImageId, RestartPolicy, Secret,
+};
 use crate::store::manifest::{MANIFEST, MANIFEST_LIMIT, Manifest};
 use crate::store::read_small;
 
@@ -288,31 +291,43 @@ impl Archive {
         Ok(built)
     }
 
-    /// Stops a database's container and keeps it from being started; no error if there is none.
+    /// Stops a database's containers and keeps them from being started; no error if there is none.
     ///
     /// # Errors
     /// As the engine does.
     pub async fn take_down(&self, db: &Database) -> Result<(), BackupError> {
-        let name = self.site.container_name(&db.name);
-        let Some(container) = self.runtime.inspect(&name).await? else {
-            return Ok(());
-        };
-        if container.uid() != Some(db.uid) {
-            return Err(BackupError::NotNow(format!(
-                "the container {name} is not {}'s",
-                db.name
-            )));
-        }
-        self.runtime
-            .set_policy(&container.id, RestartPolicy::No)
-            .await?;
         let deadline = engine::recipe(db.engine).defaults().stop_deadline;
         let how = StopHow {
             deadline,
             hung: false,
         };
-        self.runtime.stop(&container.id, &how).await?;
+        for id in self.containers(db).await? {
+            self.runtime.set_policy(&id, RestartPolicy::No).await?;
+            self.runtime.stop(&id, &how).await?;
+        }
         Ok(())
+    }
+
+    /// All containers of a database, under whatever names: one that somebody renamed may run on its data.
+    ///
+    /// # Errors
+    /// `NotNow` when one that is another's has its name; as the engine does.
+    pub(super) async fn containers(&self, db: &Database) -> Result<Vec<ContainerId>, BackupError> {
+        let (name, uid) = (self.site.container_name(&db.name), db.uid.to_string());
+        let mut own = Vec::new();
+        for brief in self.runtime.list().await? {
+            let label = |key: &str| brief.labels.get(key).map(String::as_str);
+            if label(LABEL_UID) == Some(&uid) && label(LABEL_INSTANCE) == Some(&self.site.instance)
+            {
+                own.push(brief.id);
+            } else if brief.name == name {
+                return Err(BackupError::NotNow(format!(
+                    "the container {name} is not {}'s",
+                    db.name
+                )));
+            }
+        }
+        Ok(own)
     }
 
     /// Where data is kept that a restore takes out of the way.

@@ -73,9 +73,8 @@ impl Archive {
     /// What stands in the way; it may be repeated.
     pub async fn remove_database(&self, db: &Database) -> Result<(), BackupError> {
         self.take_down(db).await?;
-        let name = self.site.container_name(&db.name);
-        if let Some(container) = self.runtime.inspect(&name).await? {
-            self.runtime.remove(&container.id).await?;
+        for id in self.containers(db).await? {
+            self.runtime.remove(&id).await?;
         }
         failpoint("remove.container");
         self.dirs.remove(&self.site, db).await?;

@@ -66,7 +66,7 @@ impl<W: Write> Write for Summing<W> {
 }
 
 /// A digest in hexadecimal.
-pub(super) fn hex(digest: &[u8]) -> String {
+pub(crate) fn hex(digest: &[u8]) -> String {
     digest.iter().map(|b| format!("{b:02x}")).collect()
 }
 

@@ -18,7 +18,7 @@ pub(super) const GUARD: &str = include_str!("guard.sh");
 const APPLIED: &str = "applied.json";
 
 /// The current spec, in the marker folder.
-const SPEC: &str = "spec.yaml";
+pub(super) const SPEC: &str = "spec.yaml";
 
 #[derive(Default, Serialize, Deserialize)]
 struct Applied {

@@ -16,6 +16,7 @@
 
 mod durable;
 mod files;
+pub mod lives;
 mod look;
 mod place;
 mod remove;

@@ -1,4 +1,4 @@
-//! A daemon of the release build on a host of its own, and figures as they are told.
+//! A daemon of the release build on a host of its own.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use db4sci::model::view::{Phase, Snapshot};
 use db4sci::model::{Clock, SystemClock, Timestamp};
 
-pub type Error = Box<dyn std::error::Error + Send + Sync>;
+use crate::figures::Error;
 
 pub struct Host {
     pub home: tempfile::TempDir,
@@ -18,10 +18,15 @@ pub struct Host {
 }
 
 impl Host {
-    pub fn start() -> Result<Self, Error> {
-        let home = tempfile::Builder::new()
+    /// A folder for a host.
+    pub fn home() -> Result<tempfile::TempDir, Error> {
+        let builder = tempfile::Builder::new()
             .prefix("db4sci-bench-")
-            .tempdir_in("/var/tmp")?;
+            .tempdir_in("/var/tmp");
+        Ok(builder?)
+    }
+
+    pub fn start_in(home: tempfile::TempDir) -> Result<Self, Error> {
         let at = |name: &str| home.path().join(name);
         for folder in ["desired-state", "data"] {
             fs::create_dir_all(at(folder))?;
@@ -48,6 +53,7 @@ impl Host {
             .env("DB4SCI_SOCKET", &socket)
             // The daemon refuses variables that it does not know.
             .env_remove("DB4SCI_BENCH_DATABASES")
+            .env_remove("DB4SCI_BENCH_ENTRIES")
             .env_remove("DB4SCI_BENCH_GIB")
             .stdout(Stdio::null());
         if mirrors.exists() {
@@ -63,11 +69,17 @@ impl Host {
     }
 
     /// Saves a spec as a careful editor does: beside it, then renamed over it.
-    pub fn save_of(&self, engine: &str, name: &str, memory: &str) -> Result<Timestamp, Error> {
+    pub fn save_of(
+        &self,
+        engine: &str,
+        name: &str,
+        memory: &str,
+        state: &str,
+    ) -> Result<Timestamp, Error> {
         let text = format!(
             "apiVersion: db4sci/v1\nkind: Database\nmetadata: {{name: {name}}}\nspec:\n  \
              engine: {engine}\n  owner: bench\n  contact: bench@example.org\n  \
-             resources: {{memory: {memory}, shm: 64Mi}}\n"
+             resources: {{memory: {memory}, shm: 64Mi}}\n  state: {state}\n"
         );
         let folder = self.home.path().join("desired-state");
         let draft = folder.join(format!(".{name}"));
@@ -133,17 +145,4 @@ impl Drop for Host {
                 .status();
         }
     }
-}
-
-/// Median, and the worst, of some figures.
-pub fn told(what: &str, unit: &str, mut figures: Vec<f64>) {
-    figures.sort_by(f64::total_cmp);
-    let (Some(first), Some(last)) = (figures.first(), figures.last()) else {
-        return;
-    };
-    let median = figures[figures.len() / 2];
-    println!(
-        "{what:<52} median {median:>7.1} {unit}, best {first:.1}, worst {last:.1} ({} rounds)",
-        figures.len()
-    );
 }

@@ -96,8 +96,9 @@ impl Host {
         assert_eq!(ended.signal(), Some(9), "{ended}\n{}", self.log_tail());
     }
 
+    /// Waits until the daemon ended, however.
     #[track_caller]
-    fn wait_ended(&mut self, deadline: Duration) -> ExitStatus {
+    pub fn wait_ended(&mut self, deadline: Duration) -> ExitStatus {
         let ended = eventually(deadline, "the daemon ends", || {
             self.ended().ok_or_else(|| "it runs".to_owned())
         });

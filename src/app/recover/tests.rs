@@ -1,0 +1,189 @@
+use serde_json::json;
+
+use super::*;
+use crate::admin::journal::{FileStorage, Journal};
+use crate::admin::testing::{self, admitted, book, database, instant, name, note};
+use crate::model::BackupId;
+use crate::specs::testing::rules;
+use crate::store::BackupStore;
+use crate::store::manifest::{Layout, MANIFEST};
+use crate::store::memory::MemoryStore;
+use crate::store::write_small;
+
+/// A store that has backups, and their places.
+#[derive(Default)]
+struct World {
+    memory: MemoryStore,
+    places: Vec<Place>,
+}
+
+impl World {
+    fn stores(&self) -> Stores {
+        let store: Arc<dyn BackupStore> = Arc::new(self.memory.clone());
+        [("local".to_owned(), store)].into()
+    }
+
+    /// Puts a backup there, taken so many seconds after an instant.
+    async fn has(&mut self, db: &Database, at: i64, spec: &str) -> BackupId {
+        let slot = Slot::at(instant(at));
+        let prefix = Layout::new("test", "i").attempt(&db.name, db.uid, slot, 1);
+        let manifest: Manifest = serde_json::from_value(json!({
+            "version": 1, "name": db.name, "uid": db.uid, "engine": db.engine,
+            "serverVersion": "17.0", "image": "postgres:17", "imageId": "sha256:4711",
+            "slot": slot, "attempt": 1, "kind": "manual", "started": instant(at),
+            "finished": instant(at), "files": [], "contents": {"how": "counted", "counts": {}}, "keys": [], "ledgerHead": 7,
+        }))
+        .unwrap();
+        let text = manifest.write().unwrap();
+        for (file, bytes) in [(MANIFEST, text), ("spec.yaml", spec.as_bytes().to_vec())] {
+            let key = format!("{prefix}{file}");
+            write_small(&self.memory, &key, bytes).await.unwrap();
+        }
+        self.places.push(Place {
+            store: "local".to_owned(),
+            instance: "i".to_owned(),
+            name: db.name.clone(),
+            uid: db.uid,
+            slot: slot.to_string(),
+            attempt: 1,
+            prefix,
+        });
+        manifest.id("local")
+    }
+}
+
+/// The memory with what was written behind it.
+fn with(mut book: Book, entries: Vec<NewEntry>) -> Book {
+    for new in entries {
+        book.check(&new).unwrap();
+        let next = testing::entry(book.head().seq + 1, new);
+        book.apply(&next).unwrap();
+    }
+    book
+}
+
+#[tokio::test]
+async fn a_database_whose_first_start_the_memory_does_not_know_comes_back_full() {
+    let db = database("genomics", 32011);
+    let book = book(vec![admitted(db.clone())]);
+    let mut world = World::default();
+    let stores = world.stores();
+    let row = |book: &Book| book.row(&name("genomics")).unwrap().clone();
+    let none = held(&stores, &world.places, db.uid).await;
+    let (found, entries) = of_database(&book, &row(&book), none, &[], false);
+    assert_eq!(
+        (found.what.as_str(), entries),
+        ("never had data; is made", Vec::new())
+    );
+
+    let id = world.has(&db, 100, "").await;
+    for (only, what, asked) in [
+        (&[][..], "comes back", true),
+        (&[name("assays")], "waits: db4sci restore", false),
+    ] {
+        let there = held(&stores, &world.places, db.uid).await;
+        let (found, entries) = of_database(&book, &row(&book), there, only, false);
+        assert_eq!(found.what, what);
+        let row = row(&with(book.clone(), entries));
+        assert!(row.initialised, "never does it begin empty");
+        assert_eq!(row.recover, asked);
+        assert!(row.backups.contains_key(&id));
+        let image = row.database.image.pinned.unwrap();
+        assert_eq!(image.to_string(), "sha256:4711");
+    }
+    // Retired since: it has data, and does not come back.
+    let there = held(&stores, &world.places, db.uid).await;
+    let (found, entries) = of_database(&book, &row(&book), there, &[], true);
+    assert_eq!(found.what, RETIRED);
+    let row = row(&with(book.clone(), entries));
+    assert!(row.initialised && !row.recover);
+}
+
+#[tokio::test]
+async fn a_database_that_the_memory_does_not_know_gets_its_row_from_its_backup() {
+    const SPEC: &str = "apiVersion: db4sci/v1\nkind: Database\nmetadata:\n  name: assays\nspec:\n  \
+                        engine: Postgres\n  owner: lab\n  contact: lab@example.org\n  port: 32044\n";
+    let known = database("genomics", 32011);
+    let book = book(vec![admitted(known.clone())]);
+    let mut world = World::default();
+    let stores = world.stores();
+    let new = database("assays", 32044);
+    world.has(&known, 100, "").await;
+    world.has(&new, 90, "of no use").await;
+    let id = world.has(&new, 100, SPEC).await;
+    world.has(&database("broken", 32055), 100, "spec: {").await;
+    let gone = database("gone", 32066);
+    world.has(&gone, 100, SPEC).await;
+    let retired = [gone.uid].into();
+    let unknown = rebuild::unknown(&book, &world.places, &retired);
+    let names: BTreeSet<&DbName> = unknown.values().collect();
+    assert_eq!(names, [&name("assays"), &name("broken")].into());
+
+    let of = async |only: &[DbName]| {
+        let unknown = unknown.clone();
+        let done = rebuild::rebuild(&book, &stores, &world.places, unknown, rules(), only);
+        done.await
+    };
+    let rebuilt = of(&[]).await;
+    assert!(
+        rebuilt.databases[&name("assays")]
+            .what
+            .starts_with("comes back")
+    );
+    assert!(
+        matches!(&rebuilt.problems[..], [problem] if problem.starts_with("broken: it is newer")),
+        "{:?}",
+        rebuilt.problems
+    );
+    let after = with(book.clone(), rebuilt.entries);
+    let row = after.row(&name("assays")).unwrap();
+    assert_eq!(row.database.uid, new.uid, "its data is its own");
+    assert_eq!(row.database.port.get(), 32044);
+    assert!(row.initialised && row.recover && row.backups.contains_key(&id));
+    assert_eq!(row.backups.len(), 2);
+    assert!(row.database.image.pinned.is_some());
+
+    let others = of(&[name("genomics")]).await;
+    let row = with(book.clone(), others.entries);
+    let row = row.row(&name("assays")).unwrap();
+    assert!(
+        row.initialised && !row.recover,
+        "it waits, and is not made empty"
+    );
+}
+
+#[test]
+fn memory_that_may_be_there_is_not_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = folder.path().join("journal");
+    assert_eq!(without_memory(&journal), Ok(None));
+    let storage = FileStorage::open(&journal).unwrap();
+    let (mut writer, _) = Journal::open(Box::new(storage), &mut |_| Ok(())).unwrap();
+    assert_eq!(without_memory(&journal), Ok(None), "an empty one");
+    for seq in 1..=3 {
+        writer.append(vec![vec![note(seq, "x")]]).unwrap();
+    }
+    let file = journal.join(FILE_NAME);
+    let whole = fs::read(&file).unwrap();
+    assert!(
+        without_memory(&journal)
+            .unwrap_err()
+            .contains("has its memory")
+    );
+
+    let mut flipped = whole.clone();
+    flipped[whole.len() / 2] ^= 1;
+    fs::write(&file, &flipped).unwrap();
+    assert!(without_memory(&journal).unwrap().is_some(), "harmed");
+    fs::write(&file, &whole[..whole.len() / 2]).unwrap();
+    let cut = without_memory(&journal).unwrap().unwrap();
+    assert!(cut.contains("it ends there, and had"), "{cut}");
+    fs::remove_file(&file).unwrap();
+    fs::create_dir(&file).unwrap();
+    fs::remove_file(journal.join(LENGTH)).unwrap();
+    assert!(
+        without_memory(&journal)
+            .unwrap_err()
+            .contains("cannot be known")
+    );
+}

@@ -1,0 +1,47 @@
+//! What was seen of a database that is given up, kept for people.
+
+use std::path::PathBuf;
+
+use super::StepError;
+use crate::model::{Database, Site, Timestamp};
+use crate::runtime::{DataDirs, Runtime};
+
+/// Lines of the server's log.
+const LINES: u32 = 500;
+
+/// Where it is looked at, and kept.
+pub(crate) struct Source<'a> {
+    /// Its container.
+    pub(crate) runtime: &'a dyn Runtime,
+    /// Its data.
+    pub(crate) dirs: &'a dyn DataDirs,
+    /// Where it is kept.
+    pub(crate) site: &'a Site,
+}
+
+/// Keeps why it is given up, its container as it is, the end of its log, and what lies in its place; gives the
+/// folder.
+///
+/// # Errors
+/// As engine and folders do. A log that cannot be read is none.
+pub(crate) async fn keep(
+    source: &Source<'_>,
+    db: &Database,
+    now: Timestamp,
+    why: &str,
+) -> Result<PathBuf, StepError> {
+    let mut files = vec![("why.txt".to_owned(), format!("{why}\n"))];
+    let name = source.site.container_name(&db.name);
+    let container = source.runtime.inspect(&name).await?;
+    if let Some(container) = container.filter(|c| c.uid() == Some(db.uid)) {
+        let seen = serde_json::to_string_pretty(&container).unwrap_or_default();
+        files.push(("container.json".to_owned(), seen));
+        let logs = source.runtime.logs(&container.id, LINES).await;
+        let logs = logs.unwrap_or_else(|error| error.to_string());
+        files.push(("log.txt".to_owned(), logs));
+    }
+    let data = format!("{:#?}\n", source.dirs.look(db).await);
+    files.push(("data.txt".to_owned(), data));
+    let dirs = source.dirs;
+    Ok(dirs.keep_evidence(source.site, db, now, &files).await?)
+}
