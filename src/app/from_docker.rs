@@ -73,6 +73,7 @@ pub(super) async fn recover(lost: Lost<'_>) -> Result<Recovered, String> {
         Some(vault)
     };
     let mut maker = Maker {
+        docker: &docker,
         settings,
         site: &site,
         ledger: &ledger,
@@ -231,6 +232,7 @@ fn alive(
 
 /// Writes a memory.
 struct Maker<'a> {
+    docker: &'a Docker,
     settings: &'a Settings,
     site: &'a Site,
     ledger: &'a Ledger,
@@ -263,6 +265,7 @@ impl Maker<'_> {
             db.image.display, db.port
         );
         self.note(name, message, admitted).await?;
+        self.pin(found).await?;
         let mut shown = Found {
             engine: format!("{} {}", db.engine, db.image.series),
             backup: None,
@@ -316,6 +319,27 @@ impl Maker<'_> {
         }
         self.databases.insert(name.clone(), shown);
         Ok(())
+    }
+
+    /// Notes which image its container runs: the marker may be from before that was known.
+    async fn pin(&self, found: &Alive) -> Result<(), String> {
+        let (db, Some(container)) = (&found.db, &found.container) else {
+            return Ok(());
+        };
+        let seen = self.docker.inspect(container.id.as_str()).await;
+        let Some(seen) = seen.map_err(|e| daemon::chain(&e))? else {
+            return Ok(());
+        };
+        if db.image.pinned.as_ref() == Some(&seen.image) {
+            return Ok(());
+        }
+        let message = format!(
+            "{} is {}, as its container says",
+            db.image.reference, seen.image
+        );
+        let (uid, image) = (db.uid, seen.image);
+        self.note(&db.name, message, Change::ImagePinned { uid, image })
+            .await
     }
 
     /// Keeps hands off a database until a person has seen to it.

@@ -5,10 +5,11 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::restore::{image_of, told};
+use super::restore::told;
 use super::{Desk, Refused};
 use crate::admin::Row;
 use crate::control::intake::{Admitted, Copying};
+use crate::execute::backup::image_of;
 use crate::execute::failpoint::failpoint;
 use crate::model::{
     Backup, BackupId, BackupKind, BackupState, Change, Database, DbName, Outcome, Problem,
@@ -111,7 +112,7 @@ impl Desk {
         copy: &DbName,
     ) -> Result<String, String> {
         let source = &row.database;
-        let image = image_of(source)?;
+        let image = image_of(source).map_err(told)?;
         let spec = spec_of_copy(source, copy);
         // Nobody touches it before its data is there.
         let begins = Copying::Begins(&backup.id);

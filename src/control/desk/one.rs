@@ -1,9 +1,9 @@
 //! A restore of one database inside a server that goes on serving its others.
 
 use super::Desk;
-use super::restore::image_of;
+use super::restore::told;
 use crate::admin::Row;
-use crate::execute::backup::{Archive, Uncarried};
+use crate::execute::backup::{Archive, Uncarried, image_of};
 use crate::model::view::Phase;
 use crate::model::{Backup, BackupKind, Change, Outcome};
 
@@ -39,7 +39,7 @@ impl Desk {
                  changed"
             ));
         }
-        let image = image_of(db)?;
+        let image = image_of(db).map_err(told)?;
         let opened = self.archive.open(db, &image, backup, database);
         let built = self.in_turn(backup, opened).await;
         let built = built.map_err(|why| format!("{why}; nothing was changed"))?;
@@ -103,7 +103,7 @@ impl Desk {
             return format!("{error}; {database} of {name} is as it was");
         }
         let back = async {
-            let image = image_of(db)?;
+            let image = image_of(db).map_err(told)?;
             let opened = self.archive.open(db, &image, before, database);
             let built = self.in_turn(before, opened).await?;
             let carried = self.archive.carry(&built, db, database, aside).await;

@@ -3,10 +3,10 @@
 
 use super::Desk;
 use crate::admin::Row;
-use crate::execute::backup::{BackupError, Built};
+use crate::execute::backup::{BackupError, Built, image_of};
 use crate::execute::failpoint::failpoint;
 use crate::model::view::Phase;
-use crate::model::{Backup, BackupKind, Change, Database, DbName, ImageId, Outcome, WantedState};
+use crate::model::{Backup, BackupKind, Change, DbName, Outcome, WantedState};
 
 pub(super) fn told(error: BackupError) -> String {
     error.to_string()
@@ -64,7 +64,7 @@ impl Desk {
                     format!("no backup could be taken before it, so nothing was changed: {why}")
                 })?;
         }
-        let image = image_of(db)?;
+        let image = image_of(db).map_err(told)?;
         if row.secrets.is_empty() {
             // A host that came back knows of it only from its backup.
             self.archive.make_secrets(db, None).await.map_err(told)?;
@@ -165,11 +165,4 @@ impl Desk {
         }
         made.map_err(told)
     }
-}
-
-pub(super) fn image_of(db: &Database) -> Result<ImageId, String> {
-    db.image
-        .pinned
-        .clone()
-        .ok_or_else(|| format!("the image of {} is not known yet; try again later", db.name))
 }

@@ -2,8 +2,8 @@
 
 use super::Archive;
 use super::error::BackupError;
-use super::recipes;
-use crate::model::{Backup, BackupKind, BackupState, Database, ImageId};
+use super::{image_of, recipes};
+use crate::model::{Backup, BackupKind, BackupState, Database};
 
 impl Archive {
     /// Restores a backup into a throwaway server without network, and compares what is counted with
@@ -42,7 +42,7 @@ impl Archive {
         if backup.kind == BackupKind::Files {
             return self.compare(db, backup).await;
         }
-        let image = db.image.pinned.clone().unwrap_or(ImageId(String::new()));
+        let image = image_of(db)?;
         let built = self.load(db, &image, backup, None).await?;
         let counts = built.manifest.contents.counts.len();
         Ok(format!(

@@ -38,6 +38,7 @@ pub use restore::{Built, Passwords};
 pub use ship::{Shipper, fetch_segment};
 pub(crate) use stream::hex;
 pub use take::Order;
+pub use throwaway::image_of;
 
 use self::ended::ended_well;
 use self::folder::JobFolder;

@@ -2,7 +2,7 @@
 //! name under which it was taken has gone.
 
 use super::error::BackupError;
-use super::{Archive, tool};
+use super::{Archive, image_of, tool};
 use crate::engine;
 use crate::execute::failpoint::failpoint;
 use crate::model::action::StopHow;
@@ -41,10 +41,7 @@ impl Archive {
             crate::model::Seen::Unknown(why) => return Err(BackupError::NotNow(why)),
         }
         // Its server is to come up again on another container of the same image.
-        let image = db.image.pinned.as_ref();
-        let image = image.ok_or_else(|| {
-            BackupError::NotNow(format!("the image of {} is not known yet", db.name))
-        })?;
+        let image = image_of(db)?;
         match self.runtime.image(image.as_str()).await? {
             Some(_) => Ok(()),
             None => Err(BackupError::NotNow(format!(

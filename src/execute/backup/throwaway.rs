@@ -12,7 +12,7 @@ use crate::admin::vault;
 use crate::engine::backup::Backups;
 use crate::engine::{self, ADMIN_SECRET, GUARD_TARGET, MARKER_TARGET};
 use crate::model::database::{Account, Volume};
-use crate::model::{ContainerId, Database, Secret, SecretKind, SecretText, Site};
+use crate::model::{ContainerId, Database, ImageId, Secret, SecretKind, SecretText, Site};
 use crate::runtime::jobs::{Job, Network};
 
 /// Between two questions to a server that is starting.
@@ -92,6 +92,20 @@ impl Drop for Throwaway {
             });
         }
     }
+}
+
+/// The image that a database runs: backups are taken, tested and restored with the same.
+///
+/// # Errors
+/// `NotNow` before its container was first looked at.
+pub fn image_of(db: &Database) -> Result<ImageId, BackupError> {
+    let unknown = || {
+        let name = &db.name;
+        BackupError::NotNow(format!(
+            "the image of {name} is not known yet; try again later"
+        ))
+    };
+    db.image.pinned.clone().ok_or_else(unknown)
 }
 
 fn remove(work: &Path) -> std::io::Result<()> {
