@@ -15,12 +15,12 @@ mod restore;
 mod retired;
 mod works;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -30,7 +30,7 @@ use self::works::Works;
 use super::{Board, Intake, Queue};
 use crate::admin::{Ledger, NewEntry, Row};
 use crate::execute::backup::{Archive, Order};
-use crate::model::view::{BackupView, Phase, WorkView};
+use crate::model::view::{BackupView, Phase, Snapshot, WorkView};
 use crate::model::{
     Backup, BackupId, BackupState, Change, Clock, Cost, Database, DbName, KeepRetired, Outcome,
     Timestamp, WantedState,
@@ -129,12 +129,17 @@ impl Desk {
         let knows = self.clone();
         self.tracker
             .spawn(async move { knows.keep_knowing().await });
+        let mut shown = self.board.watch();
+        let mut held = BTreeSet::new();
         loop {
+            // Cancel-safe: what is due is asked anew after each of them.
             tokio::select! {
                 () = self.stop.cancelled() => break,
                 () = tokio::time::sleep(BEAT) => {}
                 // What follows from it need not wait.
                 () = self.done.notified() => {}
+                // Its data may be lost, and somebody waits for it.
+                () = another_is_held(&mut shown, &mut held) => {}
             }
             self.begin_due();
         }
@@ -359,6 +364,24 @@ impl Desk {
         };
         tokio::time::timeout(UNTIL_READY, ready).await.is_ok()
     }
+}
+
+/// Waits until a database is held that was not among these, which are brought up to date. Cancel-safe.
+async fn another_is_held(shown: &mut watch::Receiver<Arc<Snapshot>>, held: &mut BTreeSet<DbName>) {
+    while shown.changed().await.is_ok() {
+        let now: BTreeSet<DbName> = {
+            let all = shown.borrow_and_update();
+            let down = all.databases.iter().filter(|d| d.phase == Phase::Held);
+            down.map(|d| d.name.clone()).collect()
+        };
+        let more = !now.is_subset(held);
+        *held = now;
+        if more {
+            return;
+        }
+    }
+    // Nobody shows anything any more.
+    std::future::pending().await
 }
 
 /// How far a database's retirement is.

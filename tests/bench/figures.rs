@@ -2,7 +2,7 @@
 
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// Median, and the worst, of some figures.
+/// Median, lowest and highest of some figures.
 pub fn told(what: &str, unit: &str, mut figures: Vec<f64>) {
     figures.sort_by(f64::total_cmp);
     let (Some(first), Some(last)) = (figures.first(), figures.last()) else {
@@ -10,7 +10,7 @@ pub fn told(what: &str, unit: &str, mut figures: Vec<f64>) {
     };
     let median = figures[figures.len() / 2];
     println!(
-        "{what:<52} median {median:>7.1} {unit}, best {first:.1}, worst {last:.1} ({} rounds)",
+        "{what:<52} median {median:>7.1} {unit}, lowest {first:.1}, highest {last:.1} ({} rounds)",
         figures.len()
     );
 }
