@@ -75,7 +75,9 @@ pub fn place(documents: &[Document], results: &mut [Applied]) {
                 && place.line > 0
                 && place.file == document.origin
             {
-                place.line += document.line - 1;
+                // The document's line is what the caller says, whatever that is.
+                let before = document.line.saturating_sub(1);
+                place.line = place.line.saturating_add(before);
             }
         }
     }

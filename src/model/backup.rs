@@ -109,6 +109,8 @@ impl Default for Retention {
 pub struct Slot(Timestamp);
 
 const SLOT: &str = "%Y%m%dT%H%M%SZ";
+/// Characters of a slot.
+const WIDTH: usize = 16;
 
 impl Slot {
     /// The slot of an instant: its whole second.
@@ -137,9 +139,11 @@ impl fmt::Debug for Slot {
 impl FromStr for Slot {
     type Err = String;
     fn from_str(s: &str) -> Result<Self, Self::Err> {
-        NaiveDateTime::parse_from_str(s, SLOT)
-            .map(|at| Slot(at.and_utc()))
-            .map_err(|_| format!("`{}` is no slot such as 20261122T021500Z", s.escape_debug()))
+        // As it is written and no other way: no year of more digits, no leap second.
+        let read = NaiveDateTime::parse_from_str(s, SLOT).ok();
+        let read = read.map(|at| Slot::at(at.and_utc()));
+        read.filter(|slot| s.len() == WIDTH && slot.to_string() == s)
+            .ok_or_else(|| format!("`{}` is no slot such as 20261122T021500Z", s.escape_debug()))
     }
 }
 

@@ -44,11 +44,12 @@ const UNITS: [(&str, u64); 8] = [
 impl FromStr for Memory {
     type Err = String;
 
-    fn from_str(s: &str) -> Result<Self, Self::Err> {
-        let t = s
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let t = text
             .strip_suffix('B')
             .filter(|t| t.ends_with('i'))
-            .unwrap_or(s);
+            .unwrap_or(text);
+        let s = text.escape_debug();
         let split = t
             .find(|c: char| !c.is_ascii_digit() && c != '.')
             .unwrap_or(t.len());
@@ -78,22 +79,32 @@ impl FromStr for Memory {
         }
         let Some((_, factor)) = UNITS.iter().find(|(u, _)| *u == unit) else {
             return Err(format!(
-                "`{s}`: `{unit}` is not a unit; allowed: Ki, Mi, Gi, Ti, k, M, G, T"
+                "`{s}`: `{}` is not a unit; allowed: Ki, Mi, Gi, Ti, k, M, G, T",
+                unit.escape_debug()
             ));
         };
         let bytes = number * *factor as f64;
         if !(1.0..=1e18).contains(&bytes) {
             return Err(format!("`{s}` is out of range"));
         }
-        Ok(Memory(bytes as u64))
+        // To what can be written: what comes from the ledger must be what was admitted.
+        let bytes = bytes as u64;
+        let whole = bytes.is_multiple_of(1_000) || bytes.is_multiple_of(1 << 10);
+        Ok(Memory(if whole {
+            bytes
+        } else {
+            bytes.next_multiple_of(1 << 10)
+        }))
     }
 }
 
 impl fmt::Display for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = UNITS[..4]
+        let (binary, decimal) = UNITS.split_at(4);
+        let text = binary
             .iter()
             .rev()
+            .chain(decimal.iter().rev())
             .find(|(_, factor)| self.0 >= *factor && self.0.is_multiple_of(*factor))
             .map_or_else(
                 || format!("{}Ki", self.0.div_ceil(1 << 10)),
@@ -142,7 +153,9 @@ impl FromStr for Cpus {
     type Err = String;
 
     fn from_str(s: &str) -> Result<Self, Self::Err> {
-        let bad = || format!("`{s}` is no number of processors; write it as \"1.5\" or `1500m`");
+        let shown = s.escape_debug();
+        let bad =
+            || format!("`{shown}` is no number of processors; write it as \"1.5\" or `1500m`");
         let milli = match s.strip_suffix('m') {
             Some(digits) => digits.parse::<u32>().map_err(|_| bad())? as f64,
             None if s.chars().all(|c| c.is_ascii_digit() || c == '.') => {
@@ -198,6 +211,15 @@ mod tests {
             "1.5Gi".parse::<Memory>().map(|m| m.to_string()),
             Ok("1536Mi".to_owned())
         );
+    }
+
+    #[test]
+    fn memory_is_written_so_that_it_reads_as_the_same() {
+        for text in ["1G", "100M", "1.5G", "1k", "0.3333Gi", "0.0007M", "1000Ki"] {
+            let memory: Memory = text.parse().unwrap();
+            let written = memory.to_string();
+            assert_eq!(written.parse(), Ok(memory), "{text} is written {written}");
+        }
     }
 
     #[test]

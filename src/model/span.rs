@@ -4,7 +4,8 @@ use std::time::Duration;
 
 /// Reads `90s`, `10m`, `2h`, `3d`, `1h30m`.
 pub fn parse(text: &str) -> Result<Duration, String> {
-    let bad = || format!("`{text}` is no span of time; write `90s`, `10m`, `2h`, `3d` or `1h30m`");
+    let shown = text.escape_debug();
+    let bad = || format!("`{shown}` is no span of time; write `90s`, `10m`, `2h`, `3d` or `1h30m`");
     let mut seconds: u64 = 0;
     let mut rest = text;
     while !rest.is_empty() {
@@ -23,7 +24,7 @@ pub fn parse(text: &str) -> Result<Duration, String> {
             .checked_mul(unit)
             .and_then(|more| seconds.checked_add(more))
             .filter(|seconds| *seconds <= LONGEST)
-            .ok_or_else(|| format!("`{text}` is too long; at most 3650d"))?;
+            .ok_or_else(|| format!("`{shown}` is too long; at most 3650d"))?;
         rest = chars.as_str();
     }
     if seconds == 0 {

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use crate::model::database::ZoneName;
 use crate::model::{KeepRetired, Problem, span};
 use crate::specs::document::{self, Guide, Places};
+use crate::specs::yaml;
 
 use super::raw::{RawHeartbeat, RawRetired, RawSettings};
 use super::{Heartbeat, Limits, Mode, Settings, TlsFiles, env};
@@ -73,7 +74,7 @@ fn read_file(file: &Path) -> Result<(RawSettings, Places), Vec<Problem>> {
 
 pub(super) fn read_text(file: &Path, missing: &str) -> Result<String, Vec<Problem>> {
     let problem = |message: String| vec![Problem::new("", message).at(document::whole(file))];
-    let bytes = std::fs::read(file).map_err(|error| match error.kind() {
+    let bytes = yaml::read_plain(file).map_err(|error| match error.kind() {
         ErrorKind::NotFound => problem(format!("there is no such file; {missing}")),
         _ => problem(format!("cannot be read: {error}")),
     })?;

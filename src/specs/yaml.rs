@@ -62,6 +62,16 @@ pub fn read_file(path: &Path) -> FileSeen {
     file_seen(path, path, entry.unwrap_or_else(Err))
 }
 
+/// Reads a file that an administrator names: a plain one, or a link to one, and of it at most one byte
+/// more than a document may have.
+///
+/// # Errors
+///
+/// As the file system does, and for what is no plain file.
+pub fn read_plain(path: &Path) -> std::io::Result<Vec<u8>> {
+    file::plain(path)
+}
+
 /// Reads `dbconfig/catalog.yaml`; `None` where there is no such file.
 ///
 /// # Errors
@@ -70,7 +80,7 @@ pub fn read_file(path: &Path) -> FileSeen {
 pub fn read_catalog(dbconfig: &Path) -> Result<Option<Catalog>, Vec<Problem>> {
     let path = dbconfig.join("catalog.yaml");
     let problem = |message: String| vec![Problem::new("", message).at(document::whole(&path))];
-    let bytes = match std::fs::read(&path) {
+    let bytes = match file::plain(&path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(problem(format!("cannot be read: {error}"))),

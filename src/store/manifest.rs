@@ -10,8 +10,10 @@
 //!                           are checked by it: no manifest
 //! ```
 
+use chrono::Datelike;
 use serde::{Deserialize, Serialize};
 
+use super::check_key;
 use crate::model::{
     Backup, BackupId, BackupKind, BackupState, Contents, DbName, EngineKind, Segment, Slot,
     Timestamp, Uid,
@@ -123,7 +125,18 @@ impl Manifest {
                 head.version
             ));
         }
-        serde_json::from_slice(bytes).map_err(broken)
+        let manifest: Self = serde_json::from_slice(bytes).map_err(broken)?;
+        // A name becomes part of keys and paths; whoever writes to the store must not choose others.
+        let elsewhere =
+            |file: &&File| file.name.contains('/') || check_key("", &file.name).is_err();
+        if let Some(file) = manifest.files.iter().find(elsewhere) {
+            return Err(format!(
+                "the manifest names a file that no backup has: `{}`",
+                file.name.escape_debug()
+            ));
+        }
+        in_time("manifest", &[manifest.started, manifest.finished])?;
+        Ok(manifest)
     }
 
     /// Its text.
@@ -136,7 +149,8 @@ impl Manifest {
 
     /// Bytes of all files in the store.
     pub fn bytes(&self) -> u64 {
-        self.files.iter().map(|f| f.bytes).sum()
+        let all = self.files.iter().map(|f| f.bytes);
+        all.fold(0, u64::saturating_add)
     }
 
     /// The backup, as far as a manifest tells: stored, and not known to be proven. `place` is where its
@@ -201,7 +215,17 @@ impl TombstoneFile {
                 read.version
             ));
         }
+        in_time("tombstone", &[read.retired])?;
         Ok(read)
+    }
+}
+
+/// Refuses instants beyond which times are no longer reckoned with.
+fn in_time(what: &str, instants: &[Timestamp]) -> Result<(), String> {
+    let beyond = |at: &&Timestamp| !(1970..=9999).contains(&at.year());
+    match instants.iter().find(beyond) {
+        None => Ok(()),
+        Some(at) => Err(format!("the {what} is of no year that can be: {at}")),
     }
 }
 
@@ -258,7 +282,10 @@ impl Layout {
             attempt: attempt.parse().ok()?,
             store: store.to_owned(),
         };
-        Some((Uid(uid.parse().ok()?), id))
+        let uid = Uid(uid.parse().ok()?);
+        // Other spellings of the same would be looked for where they do not lie.
+        let written = self.attempt(&id.name, uid, id.slot, id.attempt);
+        (written.trim_end_matches('/') == prefix.trim_end_matches('/')).then_some((uid, id))
     }
 
     /// What all keys of one attempt begin with.

@@ -246,7 +246,12 @@ pub fn decode(line: &[u8]) -> Decoded {
     if verify(line).is_none() {
         return Decoded::Damaged;
     }
-    match serde_json::from_slice(line) {
+    // Where an unknown field holds other bytes, they would be lost with the line that is kept.
+    let text = match std::str::from_utf8(line) {
+        Ok(text) => text,
+        Err(error) => return Decoded::Unreadable(error.to_string()),
+    };
+    match serde_json::from_str(text) {
         Ok(Line {
             hash,
             prev,
@@ -259,8 +264,7 @@ pub fn decode(line: &[u8]) -> Decoded {
             synced,
             rest,
             entry,
-            // JSON that was read is text.
-            line: String::from_utf8_lossy(line).into_owned(),
+            line: text.to_owned(),
         })),
         Err(error) => Decoded::Unreadable(error.to_string()),
     }
@@ -277,7 +281,8 @@ pub fn read_line(line: &[u8]) -> Option<Record> {
 /// The head after a line, if that is the record that follows a head.
 pub fn follow(head: Head, line: &[u8]) -> Option<Head> {
     let record = read_line(line)?;
-    let next = record.prev == head.hash && record.entry.seq == head.seq + 1;
+    let follows = head.seq.checked_add(1) == Some(record.entry.seq);
+    let next = record.prev == head.hash && follows;
     next.then(|| record.head())
 }
 

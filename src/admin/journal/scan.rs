@@ -103,7 +103,7 @@ pub fn scan(
         };
         if unit
             .last()
-            .is_some_and(|(_, last)| last.rest != record.rest + 1)
+            .is_some_and(|(_, last)| last.rest.checked_sub(1) != Some(record.rest))
         {
             return Err(harm(
                 file,

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Extension, Path, State};
 use serde::{Deserialize, Serialize};
 
-use super::{Api, Name};
+use super::{Api, Name, in_time};
 use crate::http::refusal::Refusal;
 use crate::model::{DbName, OverrideState, Timestamp, Who};
 
@@ -87,7 +87,7 @@ pub async fn set_override(
     } = request;
     accepted(
         api.backend
-            .set_override(who, &name, state, until, reason)
+            .set_override(who, &name, state, in_time(until)?, reason)
             .await?,
     )
 }
@@ -202,6 +202,7 @@ pub async fn host_maintenance(
     Json(request): Json<HostMaintenanceRequest>,
 ) -> Answer {
     let HostMaintenanceRequest { on, until, reason } = request;
+    let until = in_time(until)?;
     let done = api.backend.host_maintenance(who, on, until, reason).await;
     accepted(done?)
 }

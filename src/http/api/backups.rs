@@ -5,7 +5,7 @@ use axum::extract::{Extension, Path, State};
 use serde::{Deserialize, Serialize};
 
 use super::act::Accepted;
-use super::{Api, Name};
+use super::{Api, Name, in_time};
 use crate::http::refusal::{Refusal, RefusalKind};
 use crate::model::view::{BackupView, WorkAsk, WorkView};
 use crate::model::{BackupId, DbName, Timestamp, Who};
@@ -59,6 +59,7 @@ pub async fn keep(
         .parse()
         .map_err(|why: String| Refusal::new(RefusalKind::Invalid, why))?;
     let KeepRequest { until, note } = request;
+    let until = in_time(until)?;
     let message = api.backend.keep_backup(who, &id, until, note).await?;
     Ok(Json(Accepted { message }))
 }

@@ -15,6 +15,7 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::routing::{get, post};
 use axum::{Router, middleware};
+use chrono::Datelike;
 use tokio_util::sync::CancellationToken;
 
 use super::backend::Backend;
@@ -22,7 +23,7 @@ use super::peer::{self, Door};
 use super::problem::{ProblemDetails, tidy};
 use super::public;
 use super::refusal::{Refusal, RefusalKind};
-use crate::model::DbName;
+use crate::model::{DbName, Timestamp};
 
 /// Bytes that a request's body may have: the limit of a spec, and room for its wrapping.
 pub const BODY_LIMIT: usize = 2 << 20;
@@ -108,5 +109,16 @@ impl<S: Send + Sync> FromRequestParts<S> for Name {
         parsed
             .map(Name)
             .map_err(|why| Refusal::no_name(&text, &why))
+    }
+}
+
+/// An end that times can be reckoned with.
+fn in_time(until: Option<Timestamp>) -> Result<Option<Timestamp>, Refusal> {
+    match until {
+        Some(at) if !(1970..=9999).contains(&at.year()) => Err(Refusal::new(
+            RefusalKind::Invalid,
+            format!("until: {at} is of no year from 1970 to 9999; nothing was changed"),
+        )),
+        until => Ok(until),
     }
 }

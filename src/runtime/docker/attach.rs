@@ -42,13 +42,13 @@ pub(super) async fn attached(
     };
     // Before the start, so that nothing it says is missed.
     let AttachContainerResults { output, input } = docker
-        .call("attach to the job", CALL, |d| {
-            d.attach_container(id.as_str(), Some(options))
+        .call("attach to the job", CALL, |d| async move {
+            d.attach_container(id.as_str(), Some(options)).await
         })
         .await?;
     docker
-        .call("start the job", WORK, |d| {
-            d.start_container(id.as_str(), None)
+        .call("start the job", WORK, |d| async move {
+            d.start_container(id.as_str(), None).await
         })
         .await?;
     // Restored when this function is left, in whatever way.
@@ -133,8 +133,8 @@ async fn follow_size(docker: &Docker, id: &ContainerId, tty: bool) {
                 };
                 // A wrong size is no reason to end a session.
                 let _ = docker
-                    .call("resize", CALL, |d| {
-                        d.resize_container_tty(id.as_str(), options)
+                    .call("resize", CALL, |d| async move {
+                        d.resize_container_tty(id.as_str(), options).await
                     })
                     .await;
             }

@@ -1,10 +1,10 @@
 //! The connection: made when first needed, and every call under its own deadline.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bollard::API_DEFAULT_VERSION;
+use bollard::{API_DEFAULT_VERSION, ClientVersion};
 use tokio::sync::OnceCell;
 
 use super::error::failed;
@@ -27,16 +27,27 @@ pub(super) const PULL: Duration = Duration::from_secs(30 * 60);
 /// the whole of each call, so bollard's is set out of the way.
 const OUT_OF_THE_WAY_SECONDS: u64 = 24 * 60 * 60;
 
+/// The oldest API version that is spoken, Docker 20.10's. What older engines do with our requests
+/// was never looked at.
+const OLDEST: ClientVersion = ClientVersion {
+    major_version: 1,
+    minor_version: 41,
+};
+
 /// A Docker Engine.
 ///
 /// # Guarantees
 /// Every call ends by its deadline. Connections are not kept: each call opens its own, so that a
-/// restarted dockerd needs nothing from us.
+/// restarted dockerd needs nothing from us; one that was exchanged for another version is agreed
+/// with anew.
 #[derive(Clone)]
 pub struct Docker {
     host: Arc<str>,
-    client: Arc<OnceCell<bollard::Docker>>,
+    client: Arc<Mutex<Agreed>>,
 }
+
+/// A client whose API version the engine knows, once there is one.
+type Agreed = Arc<OnceCell<bollard::Docker>>;
 
 impl Docker {
     /// A Docker Engine at `host` (`unix:///path` or `tcp://address:port`); without one, at
@@ -50,7 +61,7 @@ impl Docker {
             .unwrap_or_else(|| DEFAULT_HOST.to_owned());
         Docker {
             host: host.into(),
-            client: Arc::new(OnceCell::new()),
+            client: Arc::default(),
         }
     }
 
@@ -60,21 +71,44 @@ impl Docker {
     }
 
     /// The client, after agreeing on an API version with the engine.
-    pub(super) async fn client(&self) -> Result<&bollard::Docker, RuntimeError> {
+    pub(super) async fn client(&self) -> Result<bollard::Docker, RuntimeError> {
+        const WHAT: &str = "agree on an API version";
         let open = || async {
             let client = self.unversioned()?;
             // bollard never negotiates by itself, and an older engine refuses its newest version.
-            client
-                .negotiate_version()
-                .await
-                .map_err(|e| failed("agree on an API version", e))
+            let client = client.negotiate_version().await;
+            let client = client.map_err(|e| failed(WHAT, e))?;
+            let version = client.client_version();
+            if version < OLDEST {
+                return Err(RuntimeError::Refused(format!(
+                    "{} speaks API {version}, and db4sci {OLDEST} or later; install Docker 20.10 or \
+                     newer there",
+                    self.host
+                )));
+            }
+            Ok(client)
         };
-        within(
-            CALL,
-            "agree on an API version",
-            self.client.get_or_try_init(open),
-        )
-        .await
+        let agreed = self.agreed().clone();
+        within(CALL, WHAT, agreed.get_or_try_init(open))
+            .await
+            .cloned()
+    }
+
+    fn agreed(&self) -> std::sync::MutexGuard<'_, Agreed> {
+        self.client.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Passes an answer on. (bollard's own requests carry no version, and are answered in the engine's
+    /// newest; the list's carries what was agreed on.) An engine that does not know the version any more that was agreed on was
+    /// exchanged for another one: the next call agrees anew.
+    pub(super) fn heed<T>(&self, answer: Result<T, RuntimeError>) -> Result<T, RuntimeError> {
+        match answer {
+            Err(error) if of_another_version(&error) => {
+                *self.agreed() = Agreed::default();
+                Err(RuntimeError::Unavailable(error.to_string()))
+            }
+            answer => answer,
+        }
     }
 
     fn unversioned(&self) -> Result<bollard::Docker, RuntimeError> {
@@ -96,21 +130,39 @@ impl Docker {
     }
 
     /// One call: its answer, or why there is none.
-    pub(super) async fn call<'a, T, F, Fut>(
-        &'a self,
+    pub(super) async fn call<T, F, Fut>(
+        &self,
         what: &str,
         deadline: Duration,
         f: F,
     ) -> Result<T, RuntimeError>
     where
-        F: FnOnce(&'a bollard::Docker) -> Fut,
+        F: FnOnce(bollard::Docker) -> Fut,
         Fut: Future<Output = Result<T, bollard::errors::Error>>,
     {
         let client = self.client().await?;
-        within(deadline, what, async {
+        let answer = within(deadline, what, async {
             f(client).await.map_err(|e| failed(what, e))
-        })
-        .await
+        });
+        self.heed(answer.await)
+    }
+}
+
+/// Whether the engine says that it speaks no such version (moby's `middleware/version.go`).
+fn of_another_version(error: &RuntimeError) -> bool {
+    match error {
+        RuntimeError::Refused(words) => {
+            let about = words.contains("client version") || words.contains("API version");
+            about && (words.contains("too new") || words.contains("too old"))
+        }
+        RuntimeError::Unavailable(_)
+        | RuntimeError::NotFound(_)
+        | RuntimeError::Conflict(_)
+        | RuntimeError::PortInUse { .. }
+        | RuntimeError::MountMissing(_)
+        | RuntimeError::Pull { .. }
+        | RuntimeError::DiskFull(_)
+        | RuntimeError::Engine(_) => false,
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) fn failed(what: &str, error: Error) -> RuntimeError {
 }
 
 /// An error with its causes, which is where "connection refused" stands.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(c) = cause {
@@ -53,7 +53,8 @@ pub(super) fn classify(what: &str, status: Option<u16>, message: &str) -> Runtim
         return RuntimeError::DiskFull(text);
     }
     match status {
-        Some(404) => RuntimeError::NotFound(text),
+        // A page of a proxy, or of an engine that has no such call, says nothing of a container.
+        Some(404) if message.to_lowercase().contains("no such") => RuntimeError::NotFound(text),
         Some(409) => RuntimeError::Conflict(text),
         Some(400 | 401 | 403 | 405 | 501) => RuntimeError::Refused(text),
         Some(502..=504) => RuntimeError::Unavailable(text),
@@ -171,6 +172,8 @@ mod tests {
             (400, "invalid reference format", "refused"),
             (503, "shutting down", "unavailable"),
             (500, "something else", "engine"),
+            (404, "page not found", "engine"),
+            (404, "<html><h1>404 Not Found</h1></html>", "engine"),
         ] {
             let error = classify("create x", Some(status), message);
             assert_eq!(kind(&error), expected, "{message}");

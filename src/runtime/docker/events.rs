@@ -60,7 +60,7 @@ pub(super) fn stream(
             let mut messages = match subscription {
                 Subscription::Wanted(docker) => {
                     // The deadline is for the answer's headers; the stream itself has none.
-                    let client = docker.client().await?.clone().with_timeout(CALL);
+                    let client = docker.client().await?.with_timeout(CALL);
                     // The request is made and owned by the stream, which outlives this client.
                     let messages: Messages = Box::pin(client.events(Some(options)));
                     messages

@@ -124,8 +124,10 @@ impl Docker {
             )])),
             ..ListContainersOptions::default()
         };
-        self.call("list jobs", CALL, |d| d.list_containers(Some(options)))
-            .await
+        self.call("list jobs", CALL, |d| async move {
+            d.list_containers(Some(options)).await
+        })
+        .await
     }
 
     async fn create_job(&self, job: &JobSpec) -> Result<ContainerId, RuntimeError> {
@@ -198,8 +200,8 @@ impl Docker {
             ..CreateContainerOptions::default()
         };
         let made = self
-            .call("create a job", WORK, |d| {
-                d.create_container(Some(options), body)
+            .call("create a job", WORK, |d| async move {
+                d.create_container(Some(options), body).await
             })
             .await?;
         Ok(ContainerId(made.id))
@@ -213,8 +215,8 @@ impl Docker {
             link: false,
         };
         let answer = self
-            .call("remove a job", WORK, |d| {
-                d.remove_container(id.as_str(), Some(options))
+            .call("remove a job", WORK, |d| async move {
+                d.remove_container(id.as_str(), Some(options)).await
             })
             .await;
         match answer {

@@ -10,6 +10,7 @@ mod error;
 mod events;
 mod images;
 mod job;
+mod list;
 mod logs;
 mod seen;
 mod terminal;

@@ -1,12 +1,12 @@
 //! From Docker's answers to what was seen.
 
 use bollard::models::{
-    ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummary,
-    ContainerSummaryStateEnum, HostConfig, ImageInspect, MountPoint, RestartPolicy as DockerPolicy,
-    RestartPolicyNameEnum,
+    ContainerInspectResponse, ContainerStateStatusEnum, HostConfig, ImageInspect, MountPoint,
+    RestartPolicy as DockerPolicy, RestartPolicyNameEnum,
 };
 use chrono::{DateTime, Datelike, Utc};
 
+use super::list::Row;
 use crate::model::{
     ContainerId, ContainerSeen, ImageId, ImageSeen, MountSeen, PortBinding, RestartPolicy, Status,
     Timestamp,
@@ -63,7 +63,7 @@ pub(super) fn container(answer: ContainerInspectResponse) -> Result<ContainerSee
 }
 
 /// One row of the list.
-pub(super) fn brief(row: ContainerSummary) -> Result<ContainerBrief, RuntimeError> {
+pub(super) fn brief(row: Row) -> Result<ContainerBrief, RuntimeError> {
     let Some(id) = row.id.filter(|id| !id.is_empty()) else {
         return Err(RuntimeError::Engine(
             "list: a container without an id".to_owned(),
@@ -73,7 +73,7 @@ pub(super) fn brief(row: ContainerSummary) -> Result<ContainerBrief, RuntimeErro
         .ports
         .unwrap_or_default()
         .iter()
-        .filter_map(|p| p.public_port)
+        .filter_map(|p| p.public_port.and_then(|port| u16::try_from(port).ok()))
         .collect();
     // IPv4 and IPv6 are two rows of the same port.
     host_ports.sort_unstable();
@@ -85,22 +85,14 @@ pub(super) fn brief(row: ContainerSummary) -> Result<ContainerBrief, RuntimeErro
         .map(|n| bare_name(n))
         .find(|n| !n.contains('/'))
         .unwrap_or_default();
-    let up = match row.state {
-        Some(
-            ContainerSummaryStateEnum::RUNNING
-            | ContainerSummaryStateEnum::PAUSED
-            | ContainerSummaryStateEnum::RESTARTING
-            | ContainerSummaryStateEnum::STOPPING,
-        ) => true,
-        Some(
-            ContainerSummaryStateEnum::CREATED
-            | ContainerSummaryStateEnum::EXITED
-            | ContainerSummaryStateEnum::REMOVING
-            | ContainerSummaryStateEnum::DEAD,
-        ) => false,
-        Some(ContainerSummaryStateEnum::EMPTY) | None => {
+    let up = match row.state.as_deref() {
+        Some("created" | "exited" | "removing" | "dead") => false,
+        Some("") | None => {
             return Err(RuntimeError::Engine(format!("list: no state of {name}")));
         }
+        // `running`, `paused`, `restarting`, `stopping`; and a newer engine's word that this program
+        // does not know, which must not count as a container at rest.
+        Some(_) => true,
     };
     Ok(ContainerBrief {
         id: ContainerId(id),

@@ -6,14 +6,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bollard::models::ContainerUpdateBody;
 use bollard::query_parameters::{
-    CreateContainerOptions, CreateImageOptions, KillContainerOptions, ListContainersOptions,
-    LogsOptions, RemoveContainerOptions, RenameContainerOptions, StopContainerOptions,
+    CreateContainerOptions, CreateImageOptions, KillContainerOptions, LogsOptions,
+    RemoveContainerOptions, RenameContainerOptions, StopContainerOptions,
 };
 use futures_util::stream::{BoxStream, TryStreamExt};
 
 use super::client::{CALL, Docker, PULL, WORK, within};
 use super::error::classify_pull;
-use super::{create, events, logs, seen};
+use super::{create, events, list, logs, seen};
 use crate::model::action::{Limits, StopHow};
 use crate::model::{
     ContainerId, ContainerSeen, ContainerSpec, ImageSeen, RestartPolicy, Status, Timestamp,
@@ -26,7 +26,9 @@ const SIGNAL_AGAIN: Duration = Duration::from_secs(3);
 #[async_trait]
 impl Runtime for Docker {
     async fn info(&self) -> Result<EngineInfo, RuntimeError> {
-        let info = self.call("info", CALL, |d| d.info()).await?;
+        let info = self
+            .call("info", CALL, |d| async move { d.info().await })
+            .await?;
         let api = self.client().await?.client_version().to_string();
         let natural = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
         Ok(EngineInfo {
@@ -38,20 +40,18 @@ impl Runtime for Docker {
     }
 
     async fn list(&self) -> Result<Vec<ContainerBrief>, RuntimeError> {
-        let all = ListContainersOptions {
-            all: true,
-            ..ListContainersOptions::default()
-        };
-        let rows = self
-            .call("list containers", CALL, |d| d.list_containers(Some(all)))
-            .await?;
+        let version = self.client().await?.client_version().to_string();
+        let rows = within(CALL, list::WHAT, list::rows(self.host(), &version)).await;
+        let rows = self.heed(rows)?;
         rows.into_iter().map(seen::brief).collect()
     }
 
     async fn inspect(&self, id_or_name: &str) -> Result<Option<ContainerSeen>, RuntimeError> {
         let what = format!("inspect {id_or_name}");
         let answer = self
-            .call(&what, CALL, |d| d.inspect_container(id_or_name, None))
+            .call(&what, CALL, |d| async move {
+                d.inspect_container(id_or_name, None).await
+            })
             .await;
         let found = match answer {
             // The beginning of several ids.
@@ -69,7 +69,9 @@ impl Runtime for Docker {
     async fn image(&self, reference_or_id: &str) -> Result<Option<ImageSeen>, RuntimeError> {
         let what = format!("inspect image {reference_or_id}");
         let answer = self
-            .call(&what, CALL, |d| d.inspect_image(reference_or_id))
+            .call(&what, CALL, |d| async move {
+                d.inspect_image(reference_or_id).await
+            })
             .await;
         absent_is_none(answer)?.map(seen::image).transpose()
     }
@@ -98,15 +100,19 @@ impl Runtime for Docker {
         };
         let what = format!("create {}", spec.name);
         let made = self
-            .call(&what, WORK, |d| d.create_container(Some(options), body))
+            .call(&what, WORK, |d| async move {
+                d.create_container(Some(options), body).await
+            })
             .await?;
         Ok(ContainerId(made.id))
     }
 
     async fn start(&self, id: &ContainerId) -> Result<(), RuntimeError> {
         let what = format!("start {}", short(id));
-        self.call(&what, WORK, |d| d.start_container(id.as_str(), None))
-            .await
+        self.call(&what, WORK, |d| async move {
+            d.start_container(id.as_str(), None).await
+        })
+        .await
     }
 
     async fn stop(&self, id: &ContainerId, how: &StopHow) -> Result<(), RuntimeError> {
@@ -116,8 +122,8 @@ impl Runtime for Docker {
             t: Some(i32::try_from(how.deadline).unwrap_or(i32::MAX)),
         };
         let deadline = Duration::from_secs(u64::from(how.deadline)) + WORK;
-        let stopped = self.call(&what, deadline, |d| {
-            d.stop_container(id.as_str(), Some(options))
+        let stopped = self.call(&what, deadline, |d| async move {
+            d.stop_container(id.as_str(), Some(options)).await
         });
         // Safe to cut off: a signal more or less is no harm.
         tokio::select! {
@@ -129,7 +135,9 @@ impl Runtime for Docker {
     async fn unpause(&self, id: &ContainerId) -> Result<(), RuntimeError> {
         let what = format!("unpause {}", short(id));
         let answer = self
-            .call(&what, CALL, |d| d.unpause_container(id.as_str()))
+            .call(&what, CALL, |d| async move {
+                d.unpause_container(id.as_str()).await
+            })
             .await;
         match answer {
             Err(error) if !lost(&error) && self.status(id).await? != Some(Status::Paused) => {
@@ -145,7 +153,9 @@ impl Runtime for Docker {
             name: name.to_owned(),
         };
         let answer = self
-            .call(&what, CALL, |d| d.rename_container(id.as_str(), options))
+            .call(&what, CALL, |d| async move {
+                d.rename_container(id.as_str(), options).await
+            })
             .await;
         match answer {
             // Its own name is refused by Docker, and is what was asked for.
@@ -178,8 +188,10 @@ impl Runtime for Docker {
             nano_cpus: (nano_cpus != 0).then_some(nano_cpus),
             ..ContainerUpdateBody::default()
         };
-        self.call(&what, CALL, |d| d.update_container(id.as_str(), body))
-            .await
+        self.call(&what, CALL, |d| async move {
+            d.update_container(id.as_str(), body).await
+        })
+        .await
     }
 
     async fn set_policy(
@@ -192,8 +204,10 @@ impl Runtime for Docker {
             restart_policy: Some(create::policy(policy)?),
             ..ContainerUpdateBody::default()
         };
-        self.call(&what, CALL, |d| d.update_container(id.as_str(), body))
-            .await
+        self.call(&what, CALL, |d| async move {
+            d.update_container(id.as_str(), body).await
+        })
+        .await
     }
 
     async fn remove(&self, id: &ContainerId) -> Result<(), RuntimeError> {
@@ -204,8 +218,8 @@ impl Runtime for Docker {
             link: false,
         };
         let answer = self
-            .call(&what, WORK, |d| {
-                d.remove_container(id.as_str(), Some(options))
+            .call(&what, WORK, |d| async move {
+                d.remove_container(id.as_str(), Some(options)).await
             })
             .await;
         absent_is_none(answer).map(|_| ())
@@ -219,8 +233,8 @@ impl Runtime for Docker {
             ..LogsOptions::default()
         };
         let what = format!("logs of {}", short(id));
-        self.call(&what, CALL, |d| {
-            logs::collect(d.logs(id.as_str(), Some(options)))
+        self.call(&what, CALL, |d| async move {
+            logs::collect(d.logs(id.as_str(), Some(options))).await
         })
         .await
     }
@@ -243,7 +257,9 @@ impl Docker {
             tokio::time::sleep(SIGNAL_AGAIN).await;
             let what = format!("signal {id}");
             let seen = self
-                .call(&what, CALL, |d| d.inspect_container(id.as_str(), None))
+                .call(&what, CALL, |d| async move {
+                    d.inspect_container(id.as_str(), None).await
+                })
                 .await;
             let config = seen.ok().and_then(|seen| seen.config);
             // Without a name, Docker's call would be SIGKILL.
@@ -252,8 +268,8 @@ impl Docker {
             };
             let options = KillContainerOptions { signal };
             let sent = self
-                .call(&what, CALL, |d| {
-                    d.kill_container(id.as_str(), Some(options))
+                .call(&what, CALL, |d| async move {
+                    d.kill_container(id.as_str(), Some(options)).await
                 })
                 .await;
             if let Err(error) = sent {

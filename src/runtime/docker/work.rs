@@ -100,8 +100,8 @@ impl Docker {
     }
 
     async fn start_work(&self, id: &ContainerId) -> Result<(), RuntimeError> {
-        self.call("start a job", WORK, |d| {
-            d.start_container(id.as_str(), None)
+        self.call("start a job", WORK, |d| async move {
+            d.start_container(id.as_str(), None).await
         })
         .await
     }
@@ -116,8 +116,8 @@ impl Docker {
         };
         // Before the start, so that nothing it says is missed.
         let AttachContainerResults { mut output, input } = self
-            .call("attach to a job", CALL, |d| {
-                d.attach_container(id.as_str(), Some(options))
+            .call("attach to a job", CALL, |d| async move {
+                d.attach_container(id.as_str(), Some(options)).await
             })
             .await?;
         drop(input);
@@ -232,8 +232,8 @@ impl Jobs for Docker {
             t: Some(i32::try_from(deadline.as_secs()).unwrap_or(i32::MAX)),
             ..StopContainerOptions::default()
         };
-        self.call("stop a job", deadline + WORK, |d| {
-            d.stop_container(id.as_str(), Some(options))
+        self.call("stop a job", deadline + WORK, |d| async move {
+            d.stop_container(id.as_str(), Some(options)).await
         })
         .await?;
         within(WORK, "wait for a job", self.wait_work(id)).await
@@ -246,8 +246,8 @@ impl Jobs for Docker {
             link: false,
         };
         let answer = self
-            .call("remove a job", WORK, |d| {
-                d.remove_container(id.as_str(), Some(options))
+            .call("remove a job", WORK, |d| async move {
+                d.remove_container(id.as_str(), Some(options)).await
             })
             .await;
         match answer {

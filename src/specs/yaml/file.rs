@@ -66,6 +66,19 @@ pub(super) fn open_entry(path: &Path, root: &Path) -> Result<Result<Entry, Strin
     Ok(Ok(Entry::File(bytes)))
 }
 
+/// The bytes of a plain file, or of one that a link leads to; at most one more than are allowed. A
+/// device may have no end, and a pipe no writer: neither is read.
+pub(super) fn plain(path: &Path) -> std::io::Result<Vec<u8>> {
+    let file = open(&path.canonicalize()?)?;
+    if !file.metadata()?.is_file() {
+        let why = "not a plain file; it was not read";
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, why));
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 fn open(path: &Path) -> std::io::Result<File> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
     OpenOptions::new()
