@@ -18,6 +18,7 @@ pub mod guard;
 pub mod history;
 pub mod names;
 pub mod observed;
+pub mod owners;
 pub mod problem;
 pub mod quantity;
 pub mod retired;
@@ -52,6 +53,7 @@ pub use names::{ContainerId, DbName, HostPort, ImageId, ImageRef, Uid};
 pub use observed::{
     Attempts, DataSeen, FailedAttempt, FilesSeen, Marker, MarkerState, Probe, SeenDatabase, Silence,
 };
+pub use owners::{OwnerLimits, Owners, Share, Taken};
 pub use problem::{Place, Problem};
 pub use quantity::{Cpus, Memory};
 pub use retired::{End, KeepRetired, Tombstone};

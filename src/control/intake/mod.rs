@@ -97,7 +97,7 @@ impl Intake {
     fn rules(&self) -> Result<Rules, Vec<Problem>> {
         let mut rules = (self.rules)()?;
         for (_, row) in self.ledger.book().rows() {
-            rules.take_ports(&row.database);
+            rules.take(&row.database);
         }
         Ok(rules)
     }
