@@ -9,7 +9,8 @@ use super::audit::Findings;
 use super::database::Source;
 use super::view::Phase;
 use super::{
-    Backup, BackupId, BackupState, Cost, Database, DbName, ImageId, Reason, Sealed, Timestamp, Uid,
+    Backup, BackupId, BackupState, Cost, Database, DbName, ImageId, Notice, Reason, Sealed,
+    Timestamp, Uid,
 };
 
 /// One entry of the ledger. Its number is also the id of its row in the `log` table.
@@ -322,6 +323,13 @@ pub enum Change {
         /// Whose.
         uid: Uid,
     },
+    /// Its owner and the admins are told something.
+    Noticed {
+        /// Whose.
+        uid: Uid,
+        /// What.
+        notice: Notice,
+    },
     /// Something was done to a database; changes no row but the log's.
     Acted {
         /// The action's kind.
@@ -381,6 +389,7 @@ impl Change {
             Change::RenameEnded { .. } => "rename_ended",
             Change::CopyBegan { .. } => "copy_began",
             Change::CopyEnded { .. } => "copy_ended",
+            Change::Noticed { .. } => "noticed",
             Change::Acted { action } => action,
             Change::Noted => "noted",
         }

@@ -175,6 +175,7 @@ fn touches(records: &[Record]) -> BTreeMap<DbName, Touch> {
             | Change::RenameEnded { .. }
             | Change::CopyBegan { .. }
             | Change::CopyEnded { .. }
+            | Change::Noticed { .. }
             | Change::Acted { .. }
             | Change::Noted => {}
         }
