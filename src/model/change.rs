@@ -56,6 +56,13 @@ pub enum Who {
     },
     /// A file of `desired-state/`.
     File(PathBuf),
+    /// The same, as a commit of git has it: who that is, the repository knows.
+    Commit {
+        /// The file, by its path below the folder.
+        file: PathBuf,
+        /// The commit, short.
+        commit: String,
+    },
 }
 
 impl std::fmt::Display for Who {
@@ -65,6 +72,7 @@ impl std::fmt::Display for Who {
             Who::Socket { uid, user } => write!(f, "{user}({uid})"),
             Who::Sql { user, .. } => write!(f, "sql:{user}"),
             Who::File(path) => write!(f, "file:{}", path.display()),
+            Who::Commit { file, commit } => write!(f, "file:{}@{commit}", file.display()),
         }
     }
 }

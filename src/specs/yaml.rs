@@ -62,6 +62,16 @@ pub fn read_file(path: &Path) -> FileSeen {
     file_seen(path, path, entry.unwrap_or_else(Err))
 }
 
+/// The bytes of a file that was seen in a folder, if it still has those. Blocking, and short: specs
+/// are small.
+pub fn read_again(folder: &Path, seen: &FileSeen) -> Option<Vec<u8>> {
+    let root = folder.canonicalize().ok()?;
+    match open_entry(&root.join(&seen.path), &root) {
+        Ok(Ok(Entry::File(bytes))) if file::hash(&bytes) == seen.hash => Some(bytes),
+        Ok(Ok(Entry::File(_) | Entry::Folder) | Err(_)) | Err(_) => None,
+    }
+}
+
 /// Reads `dbconfig/catalog.yaml`; `None` where there is no such file.
 ///
 /// # Errors
