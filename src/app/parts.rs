@@ -12,6 +12,7 @@ use crate::execute::Executor;
 use crate::model::{Clock, Site};
 use crate::observe::ports::ThisHost;
 use crate::observe::{Observer, Probes};
+use crate::plan::stewardship::House;
 use crate::record::Metrics;
 use crate::runtime::docker::Docker;
 use crate::runtime::host::HostDirs;
@@ -106,13 +107,12 @@ impl Parts {
             metrics: metrics.clone(),
         };
         let lanes = settings.limits.lanes;
-        let stores = settings.stores.iter().map(|s| s.name.clone()).collect();
         let reconciler = Arc::new(Reconciler::new(
             observer.clone(),
             executor,
             board.clone(),
             lanes,
-            stores,
+            house(&settings),
         ));
         reconciler.announce();
         let for_rules = settings.clone();
@@ -252,5 +252,18 @@ impl Parts {
             self.head.clone(),
             self.stop.clone(),
         ));
+    }
+}
+
+/// What the settings say that databases are held against in the long run.
+fn house(settings: &Settings) -> House {
+    let volumes = settings.data_volumes.iter();
+    House {
+        stores: settings.stores.iter().map(|s| s.name.clone()).collect(),
+        encrypted: volumes
+            .filter(|volume| volume.encrypted)
+            .map(|volume| volume.label.clone())
+            .collect(),
+        owners: settings.owners.clone(),
     }
 }

@@ -10,7 +10,7 @@ use crate::admin::{Book, NewEntry};
 use crate::cli::Found;
 use crate::execute::backup::hex;
 use crate::model::database::Source;
-use crate::model::{BackupId, Change, Database, DbName, Outcome, Slot, Uid};
+use crate::model::{BackupId, Change, Database, DbName, Outcome, Owners, Slot, Uid};
 use crate::plan::recovery;
 use crate::specs::{self, Request, Rules};
 use crate::store::manifest::Manifest;
@@ -89,8 +89,10 @@ pub(super) async fn rebuild(
     mut rules: Rules,
     only: &[DbName],
 ) -> Rebuilt {
+    // What lived comes back, whatever its owner may have today.
+    rules.owners = Owners::default();
     for (_, row) in book.rows() {
-        rules.take_ports(&row.database);
+        rules.take(&row.database);
     }
     let mut rebuilt = Rebuilt::default();
     // The newest of a name first: uids sort by age.
@@ -101,7 +103,7 @@ pub(super) async fn rebuild(
                 "{name}: the store holds backups of an earlier database of that name ({uid}), too"
             )),
             Ok((db, found, mut entries)) => {
-                rules.take_ports(&db);
+                rules.take(&db);
                 if wanted {
                     entries.push(comes_back(&db));
                 }

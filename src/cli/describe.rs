@@ -94,6 +94,14 @@ fn disk(view: &DatabaseView) -> String {
     }
 }
 
+/// Whose it is, and whom to write to.
+fn owner(view: &DatabaseView) -> String {
+    match view.contact.as_str() {
+        "" => view.owner.clone(),
+        contact => format!("{}, {contact}", view.owner),
+    }
+}
+
 /// The lines above all sections.
 fn head(context: &Context, view: &DatabaseView) -> String {
     let paint = context.paint();
@@ -122,7 +130,7 @@ fn head(context: &Context, view: &DatabaseView) -> String {
         ),
         ("Memory", view.memory.clone()),
         ("Disk", disk(view)),
-        ("Owner", view.owner.clone()),
+        ("Owner", owner(view)),
         (
             "Spec",
             format!(

@@ -1,5 +1,7 @@
 //! `db4sci status`, and `db4sci` alone: what is wrong, and the next command for each.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::args::Format;
@@ -8,7 +10,7 @@ use super::error::{CliError, Exit};
 use super::ui::paint::{Colour, of_phase};
 use super::ui::{documents, next, times};
 use super::{daemon, get};
-use crate::model::view::{DatabaseView, Phase, Snapshot};
+use crate::model::view::{ConditionStatus, DatabaseView, Phase, Snapshot};
 use crate::model::{OverrideState, Reason};
 
 /// One thing to know.
@@ -144,6 +146,44 @@ fn items(context: &Context, snapshot: &Snapshot) -> Vec<Item> {
     items.extend(snapshot.databases.iter().filter_map(of_database));
     let overridden = snapshot.databases.iter();
     items.extend(overridden.filter_map(|view| of_override(context, view)));
+    items.extend(told(&snapshot.databases));
+    items
+}
+
+/// What owners and admins are told in the long run. Nothing is stopped for it, so only a promise that is
+/// broken is wrong; what is said of an owner is said once.
+fn told(databases: &[DatabaseView]) -> Vec<Item> {
+    let mut said = BTreeSet::new();
+    let mut items = Vec::new();
+    for view in databases {
+        for kind in DatabaseView::STEWARDSHIP {
+            let Some(condition) = view.condition(kind) else {
+                continue;
+            };
+            let soon = condition.reason == DatabaseView::ENDS_SOON;
+            if condition.status != ConditionStatus::False && !soon {
+                continue;
+            }
+            let of_owner = kind == DatabaseView::WITHIN_LIMITS;
+            if of_owner && !said.insert(&view.owner) {
+                continue;
+            }
+            let (about, next) = match of_owner {
+                true => (format!("owner {}", view.owner), "db4sci get".to_owned()),
+                false => (
+                    view.name.to_string(),
+                    format!("db4sci describe {}", view.name),
+                ),
+            };
+            items.push(Item {
+                wrong: kind == DatabaseView::PROTECTED,
+                about,
+                phase: (!of_owner).then_some(view.phase),
+                what: condition.message.clone(),
+                next,
+            });
+        }
+    }
     items
 }
 

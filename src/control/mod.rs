@@ -10,6 +10,7 @@ pub mod intake;
 pub mod queue;
 pub mod reconciler;
 mod shipping;
+mod stewards;
 pub mod triggers;
 mod view;
 mod wants;

@@ -17,12 +17,13 @@ use crate::model::{
 };
 use crate::observe::Observer;
 use crate::plan::blast::{Looked, Pass};
+use crate::plan::stewardship::House;
 use crate::plan::{self, Wanted, approval, phase};
 use crate::record::Metrics;
 
-use super::Board;
 use super::view::view;
 use super::wants::{expected, fresh, newest, pass, running_of, wanted};
+use super::{Board, stewards};
 
 pub use super::wants::view_of;
 
@@ -41,8 +42,8 @@ pub struct Reconciler {
     board: Arc<Board>,
     metrics: Arc<Metrics>,
     lanes: Semaphore,
-    /// The stores of the settings, by name.
-    stores: Vec<String>,
+    /// What the settings say of the long run.
+    house: House,
     memory: Mutex<BTreeMap<DbName, Memory>>,
     files: Mutex<BTreeMap<DbName, FileStanding>>,
     /// The disruptions of late.
@@ -79,14 +80,13 @@ pub enum Again {
 }
 
 impl Reconciler {
-    /// A reconciler that carries out at most so many lanes at once; `stores` are those of the
-    /// settings.
+    /// A reconciler that carries out at most so many lanes at once.
     pub fn new(
         observer: Arc<Observer>,
         executor: Executor,
         board: Arc<Board>,
         lanes: usize,
-        stores: Vec<String>,
+        house: House,
     ) -> Self {
         Reconciler {
             observer,
@@ -98,7 +98,7 @@ impl Reconciler {
             executor,
             board,
             lanes: Semaphore::new(lanes),
-            stores,
+            house,
             memory: Mutex::default(),
             files: Mutex::default(),
         }
@@ -192,7 +192,9 @@ impl Reconciler {
         shown.expected = expected(&self.ledger.book(), db);
         shown
             .conditions
-            .push(fresh(&row, &self.stores, before.as_deref(), now));
+            .push(fresh(&row, &self.house.stores, before.as_deref(), now));
+        let book = self.ledger.book();
+        stewards::show(&mut shown, &row, &self.house, &book, before.as_deref(), now);
         shown.backup = newest(&row);
         let (phase, reason, message) = (shown.phase, shown.reason, shown.message.clone());
         self.board.show(shown);
@@ -205,6 +207,9 @@ impl Reconciler {
                 (None, false) => format!("{phase}: {message}"),
                 (Some(_) | None, true) => phase.to_string(),
             };
+            self.note(name, Outcome::Done, message, change).await;
+        }
+        for (message, change) in stewards::due(&row, &self.house, now) {
             self.note(name, Outcome::Done, message, change).await;
         }
         if phase == Phase::Ready {

@@ -51,6 +51,8 @@ pub(super) fn view(
         message,
         ready: seen.probe.answering(),
         owner: db.owner.clone(),
+        contact: db.contact.clone(),
+        life_ends: None,
         source: db.source.to_string(),
         generation: db.generation,
         observed_generation: if settled {

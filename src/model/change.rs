@@ -9,7 +9,8 @@ use super::audit::Findings;
 use super::database::Source;
 use super::view::Phase;
 use super::{
-    Backup, BackupId, BackupState, Cost, Database, DbName, ImageId, Reason, Sealed, Timestamp, Uid,
+    Backup, BackupId, BackupState, Cost, Database, DbName, ImageId, Notice, Reason, Sealed,
+    Timestamp, Uid,
 };
 
 /// One entry of the ledger. Its number is also the id of its row in the `log` table.
@@ -55,6 +56,13 @@ pub enum Who {
     },
     /// A file of `desired-state/`.
     File(PathBuf),
+    /// The same, as a commit of git has it: who that is, the repository knows.
+    Commit {
+        /// The file, by its path below the folder.
+        file: PathBuf,
+        /// The commit, short.
+        commit: String,
+    },
 }
 
 impl std::fmt::Display for Who {
@@ -64,6 +72,7 @@ impl std::fmt::Display for Who {
             Who::Socket { uid, user } => write!(f, "{user}({uid})"),
             Who::Sql { user, .. } => write!(f, "sql:{user}"),
             Who::File(path) => write!(f, "file:{}", path.display()),
+            Who::Commit { file, commit } => write!(f, "file:{}@{commit}", file.display()),
         }
     }
 }
@@ -322,6 +331,13 @@ pub enum Change {
         /// Whose.
         uid: Uid,
     },
+    /// Its owner and the admins are told something.
+    Noticed {
+        /// Whose.
+        uid: Uid,
+        /// What.
+        notice: Notice,
+    },
     /// Something was done to a database; changes no row but the log's.
     Acted {
         /// The action's kind.
@@ -381,6 +397,7 @@ impl Change {
             Change::RenameEnded { .. } => "rename_ended",
             Change::CopyBegan { .. } => "copy_began",
             Change::CopyEnded { .. } => "copy_ended",
+            Change::Noticed { .. } => "noticed",
             Change::Acted { action } => action,
             Change::Noted => "noted",
         }

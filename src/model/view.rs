@@ -130,6 +130,12 @@ pub struct DatabaseView {
     pub ready: bool,
     /// Its owner.
     pub owner: String,
+    /// Whom to write to about it.
+    #[serde(default)]
+    pub contact: String,
+    /// When its life ends, if that is set.
+    #[serde(default)]
+    pub life_ends: Option<Timestamp>,
     /// Where its spec comes from.
     pub source: String,
     /// Accepted changes of the spec.
@@ -217,10 +223,32 @@ impl DatabaseView {
     /// The kind of the condition that says whether its backups are new enough.
     pub const BACKUP_FRESH: &str = "BackupFresh";
 
+    /// The kind of the condition that says whether its life goes on.
+    pub const WITHIN_LIFE: &str = "WithinLife";
+    /// The reason of that condition in the month before the end.
+    pub const ENDS_SOON: &str = "EndsSoon";
+    /// The kind of the condition that says whether protected health information is protected.
+    pub const PROTECTED: &str = "Protected";
+    /// The kind of the condition that says whether somebody can be written to.
+    pub const CONTACT_KNOWN: &str = "ContactKnown";
+    /// The kind of the condition that says whether its owner has no more than is allowed.
+    pub const WITHIN_LIMITS: &str = "WithinLimits";
+    /// All that owner and admins are told of in the long run.
+    pub const STEWARDSHIP: [&str; 4] = [
+        Self::WITHIN_LIFE,
+        Self::PROTECTED,
+        Self::CONTACT_KNOWN,
+        Self::WITHIN_LIMITS,
+    ];
+
     /// Whether its backups are new enough, where that is known.
     pub fn backup_fresh(&self) -> Option<&Condition> {
-        let mut all = self.conditions.iter();
-        all.find(|condition| condition.kind == Self::BACKUP_FRESH)
+        self.condition(Self::BACKUP_FRESH)
+    }
+
+    /// The condition of a kind, if it has one.
+    pub fn condition(&self, kind: &str) -> Option<&Condition> {
+        self.conditions.iter().find(|c| c.kind == kind)
     }
 }
 

@@ -25,6 +25,7 @@ pub mod retention;
 mod running;
 pub mod schedule;
 pub mod shipping;
+pub mod stewardship;
 pub mod window;
 
 pub use data::says_initialised;

@@ -113,6 +113,7 @@ impl Resolve<'_> {
         let recipients = self.recipients(raw.encryption);
         let heartbeat = self.heartbeat(raw.heartbeat);
         let retired = self.retired(raw.retired);
+        let owners = self.owners(raw.owners);
         let ship_journal = self.ship_journal(raw.ship_journal.as_deref());
         let limits = raw.limits;
         let limit = |of: Option<u16>, default: u16| usize::from(of.unwrap_or(default));
@@ -159,6 +160,7 @@ impl Resolve<'_> {
             container_prefix: prefix?,
             image_mirrors: mirrors?,
             admins: raw.admins.unwrap_or_default(),
+            owners: owners?,
             tls: raw.tls.map(|tls| TlsFiles {
                 certificate: self.home.join(tls.certificate),
                 key: self.home.join(tls.key),

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::model::database::ZoneName;
-use crate::model::{DbName, ImageRef, KeepRetired, Problem, Site};
+use crate::model::{DbName, ImageRef, KeepRetired, Owners, Problem, Site};
 use crate::specs::{Catalog, ConfigFiles, HostSize, Rules, VolumeRule};
 
 mod env;
@@ -68,6 +68,8 @@ pub struct Settings {
     pub image_mirrors: BTreeMap<String, ImageRef>,
     /// Logins and groups that may do everything.
     pub admins: Vec<String>,
+    /// What each owner may have at once.
+    pub owners: Owners,
     /// Certificates for the servers; without them, the instance's own authority issues them.
     pub tls: Option<TlsFiles>,
     /// The default time zone.
@@ -159,6 +161,8 @@ impl Settings {
             base_port: self.base_port,
             reserved: [(self.http.port(), "db4sci's own pages (`http`)".to_owned())].into(),
             taken: [(self.base_port.saturating_sub(1), DbName::mydb_admin())].into(),
+            owners: self.owners.clone(),
+            shares: BTreeMap::new(),
             stores: self.stores.iter().map(|s| s.name.clone()).collect(),
             time_zone: self.time_zone,
             config_files,

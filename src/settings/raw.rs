@@ -1,5 +1,7 @@
 //! The settings as they are written.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -80,6 +82,9 @@ pub(super) struct RawSettings {
     /// Logins and groups that may do everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admins: Option<Vec<String>>,
+    /// What each owner may have at once; `default` goes for owners that are not named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owners: Option<BTreeMap<String, RawOwner>>,
     /// Certificates for the servers, in place of those of the instance's own authority.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<RawTls>,
@@ -144,6 +149,19 @@ pub(super) struct RawEncryption {
     /// age's public keys, such as the institute's offline key.
     #[serde(default)]
     pub recipients: Vec<String>,
+}
+
+/// What one owner may have at once. What is left out is not limited.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawOwner {
+    /// Databases, without those that are retired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub databases: Option<u32>,
+    /// Memory of all of these together: `32Gi`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub memory: Option<String>,
 }
 
 /// Certificates for the servers. PEM, by path; a relative one lies below the home folder.

@@ -112,6 +112,13 @@ dataVolumes:
 # Logins and groups that may do everything.
 admins: []
 
+# What each owner may have at once: databases that are not retired, and memory of all of these together.
+# `default` goes for owners that are not named; what is left out is not limited. A limit refuses a new
+# database and more memory, and never touches what there is.
+# owners:
+#   default: {databases: 10, memory: 32Gi}
+#   genomics-lab: {databases: 40, memory: 256Gi}
+
 # Certificates for the databases' servers, as PEM. Without these, an authority of this instance issues
 # them; its certificate, for clients: db4sci ca export. The certificate must stand for container_host.
 # tls:

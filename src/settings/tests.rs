@@ -200,3 +200,24 @@ fn a_volume_is_for_some_engines_and_some_owners() {
     }
     assert!(b.encrypted && !a.encrypted);
 }
+
+#[test]
+fn an_owner_has_its_own_limits_or_those_of_default() {
+    let home = home(Mode::Prod);
+    let text = "container_host: h\ndataVolumes: [{label: A, path: /a}]\nowners:\n  \
+        default: {databases: 10, memory: 32Gi}\n  genomics-lab: {databases: 40}\n  free: {}\n";
+    fs::write(home.path().join("prod/config.yaml"), text).unwrap();
+    let settings = Settings::load(home.path(), Mode::Prod, &env(&[])).unwrap();
+    let has = |owner: &str| {
+        let limits = settings.owners.of(owner);
+        let memory = limits.memory.map(|memory| memory.to_string());
+        (limits.databases, memory, settings.owners.key(owner))
+    };
+    let memory = Some("32Gi".to_owned());
+    assert_eq!(has("chem"), (Some(10), memory, "owners.default".to_owned()));
+    assert_eq!(
+        has("genomics-lab"),
+        (Some(40), None, "owners.genomics-lab".to_owned())
+    );
+    assert_eq!(has("free"), (None, None, "owners.free".to_owned()));
+}

@@ -1,16 +1,16 @@
-//! The settings' lists: data volumes, and the file of image mirrors.
+//! The settings' lists: data volumes, owners, and the file of image mirrors.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use crate::model::{EngineKind, ImageRef, Problem};
+use crate::model::{EngineKind, ImageRef, OwnerLimits, Owners, Problem};
 use crate::specs::VolumeRule;
 use crate::specs::document::{self, Guide, nearest};
 
 use super::env;
 use super::load::{Resolve, read_text};
-use super::raw::RawVolume;
+use super::raw::{RawOwner, RawVolume};
 
 static MIRRORS: LazyLock<Guide> = LazyLock::new(Guide::of::<BTreeMap<String, String>>);
 
@@ -84,6 +84,29 @@ impl Resolve<'_> {
             }
         }
         (engines.len() == list.len()).then_some(engines)
+    }
+
+    pub(super) fn owners(&mut self, rows: Option<BTreeMap<String, RawOwner>>) -> Option<Owners> {
+        let mut owners = Owners::default();
+        for (owner, row) in rows.into_iter().flatten() {
+            let memory = match row.memory.as_deref().map(str::parse) {
+                Some(Ok(memory)) => Some(memory),
+                Some(Err(message)) => {
+                    return self.refuse(&format!("owners.{owner}.memory"), message);
+                }
+                None => None,
+            };
+            let limits = OwnerLimits {
+                databases: row.databases,
+                memory,
+            };
+            if owner == Owners::OTHERS {
+                owners.others = limits;
+            } else {
+                owners.named.insert(owner, limits);
+            }
+        }
+        Some(owners)
     }
 
     pub(super) fn mirrors(&mut self, file: &Path) -> Option<BTreeMap<String, ImageRef>> {

@@ -24,6 +24,7 @@ mod facts;
 mod history;
 mod image;
 mod limits;
+mod owners;
 mod people;
 mod place;
 mod window;
@@ -136,6 +137,7 @@ impl<'a> Check<'a> {
         let account = engine.and_then(|engine| self.account(engine.recipe, name.as_ref()));
         let resources = self.resources(engine);
         let memory = resources.as_ref().map(|r| r.memory);
+        self.owners_limits(owner.as_deref(), memory);
         let series = image.as_ref().map(|(image, _)| image.series.as_str());
         let settings = engine.and_then(|engine| self.settings(engine.recipe, series, memory));
         let time_zone = self.time_zone();

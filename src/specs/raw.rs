@@ -111,10 +111,12 @@ pub struct Spec {
     /// How much help its owner expects. Default: Basic.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub support: Option<Support>,
-    /// How long it is expected to be needed. Default: Long. Nothing is stopped when it is over.
+    /// How long it is expected to be needed: Short is 6 months, Medium 36, Long has no end. Default:
+    /// Long. Its end is told; nothing is stopped for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub life: Option<Life>,
-    /// Whether it holds protected health information. `true` demands protections.
+    /// Whether it holds protected health information. `true` demands protections, and tells what of
+    /// them goes missing later.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phi: Option<bool>,
     /// Whether connections must be encrypted. Default: Preferred.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::model::database::ZoneName;
-use crate::model::{Cpus, Database, DbName, EngineKind, ImageRef, Memory};
+use crate::model::{Cpus, Database, DbName, EngineKind, ImageRef, Memory, Owners, Share};
 
 use super::catalog::Catalog;
 
@@ -27,6 +27,10 @@ pub struct Rules {
     pub reserved: BTreeMap<u16, String>,
     /// Ports of databases that were admitted. The caller adds what it admits.
     pub taken: BTreeMap<u16, DbName>,
+    /// What each owner may have.
+    pub owners: Owners,
+    /// What databases that were admitted take of that. The caller adds what it admits.
+    pub shares: BTreeMap<DbName, Share>,
     /// The names of the backup stores.
     pub stores: BTreeSet<String>,
     /// The default time zone.
@@ -42,8 +46,12 @@ impl Rules {
         !self.stores.is_empty()
     }
 
-    /// Records the ports of a database as taken.
-    pub fn take_ports(&mut self, db: &Database) {
+    /// Records the ports of a database, and its share of its owner's limits, as taken.
+    pub fn take(&mut self, db: &Database) {
+        match Share::of(db) {
+            Some(share) => self.shares.insert(db.name.clone(), share),
+            None => self.shares.remove(&db.name),
+        };
         for (_, port) in db.published() {
             self.taken.entry(port).or_insert_with(|| db.name.clone());
         }

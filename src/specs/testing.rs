@@ -47,6 +47,8 @@ pub(crate) fn rules() -> Rules {
         base_port: 32010,
         reserved: [(5000, "the pages".to_owned())].into(),
         taken: [(32009, DbName::mydb_admin())].into(),
+        owners: Default::default(),
+        shares: Default::default(),
         stores: ["local".to_owned()].into(),
         time_zone: "UTC".parse().unwrap(),
         config_files: ConfigFiles {

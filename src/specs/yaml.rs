@@ -72,6 +72,16 @@ pub fn read_plain(path: &Path) -> std::io::Result<Vec<u8>> {
     file::plain(path)
 }
 
+/// The bytes of a file that was seen in a folder, if it still has those. Blocking, and short: specs
+/// are small.
+pub fn read_again(folder: &Path, seen: &FileSeen) -> Option<Vec<u8>> {
+    let root = folder.canonicalize().ok()?;
+    match open_entry(&root.join(&seen.path), &root) {
+        Ok(Ok(Entry::File(bytes))) if file::hash(&bytes) == seen.hash => Some(bytes),
+        Ok(Ok(Entry::File(_) | Entry::Folder) | Err(_)) | Err(_) => None,
+    }
+}
+
 /// Reads `dbconfig/catalog.yaml`; `None` where there is no such file.
 ///
 /// # Errors

@@ -58,7 +58,7 @@ fn the_file() {
                 "prod/config.yaml:1:1: container_hots: unknown field; did you mean `container_host`?",
                 "prod/config.yaml:2:1: bucket: unknown field; allowed: admins, backupVolume, \
                  base_port, container_host, container_ip, container_prefix, dataVolumes, dbconfig, \
-                 desired_state, encryption, heartbeat, http, image_mirrors, limits, retired, \
+                 desired_state, encryption, heartbeat, http, image_mirrors, limits, owners, retired, \
                  shipJournal, socket, state_dir, stores, time_zone, tls",
             ],
         ),
@@ -97,6 +97,22 @@ fn the_file() {
                  did you mean `Postgres`? Allowed: ALL, Postgres, MariaDB, MongoDB, Neo4j",
                 "prod/config.yaml:4:13: dataVolumes[1].label: `A` stands twice",
                 "prod/config.yaml:5:22: dataVolumes[2].path: `/b` is `A`'s, too",
+            ],
+        ),
+        (
+            Some(&format!(
+                "{GOOD}owners:\n  default: {{databases: -1}}\n  lab: {{memory: 4g}}\n  chem: {{disks: 2}}\n"
+            )),
+            &[
+                "prod/config.yaml:4:24: owners.default.databases: `-1` is not allowed; at least 0",
+                "prod/config.yaml:6:10: owners.chem.disks: unknown field; allowed: databases, memory",
+            ],
+        ),
+        (
+            Some(&format!("{GOOD}owners: {{lab: {{memory: 4g}}}}\n")),
+            &[
+                "prod/config.yaml:3:24: owners.lab.memory: `4g` is read in two ways (Kubernetes: not a \
+                 unit, Compose: 4 GiB); write `4Gi`",
             ],
         ),
         (

@@ -21,6 +21,7 @@ use db4sci::execute::Executor;
 use db4sci::model::container::LABEL_UID;
 use db4sci::model::{Clock, DbName, Site, Status, Timestamp, Uid};
 use db4sci::observe::{HostPorts, Observer, Probes};
+use db4sci::plan::stewardship::House;
 use db4sci::record::Metrics;
 use db4sci::runtime::sim::World;
 use db4sci::runtime::{DataDirs, Runtime, RuntimeError, RuntimeEvent, Servers};
@@ -112,7 +113,13 @@ impl Daemon {
             metrics: Arc::new(Metrics::new("test").map_err(|e| e.to_string())?),
         };
         let board = Arc::new(Board::new(clock, "test", &site.instance));
-        let reconciler = Reconciler::new(observer.clone(), executor, board.clone(), 2, Vec::new());
+        let reconciler = Reconciler::new(
+            observer.clone(),
+            executor,
+            board.clone(),
+            2,
+            House::default(),
+        );
         Ok(Daemon {
             ledger,
             board,

@@ -173,7 +173,7 @@ impl Host {
     pub async fn wish(&mut self, n: usize, wish: Wish) -> Result<bool, String> {
         let mut rules = rules();
         for (_, row) in self.daemon.ledger.book().rows() {
-            rules.take_ports(&row.database);
+            rules.take(&row.database);
         }
         let earlier = self.database(n);
         let database = match wish.admit(earlier.as_ref(), &rules, self.dbs[n].uid) {

@@ -54,6 +54,8 @@ pub fn rules_of(catalog: &str) -> Rules {
         base_port: 32010,
         reserved: BTreeMap::new(),
         taken: BTreeMap::new(),
+        owners: Default::default(),
+        shares: BTreeMap::new(),
         stores: ["local".to_owned()].into(),
         time_zone: "UTC".parse().unwrap(),
         config_files: ConfigFiles::default(),

@@ -70,6 +70,8 @@ pub fn rules() -> Rules {
         base_port: 32010,
         reserved: Default::default(),
         taken: Default::default(),
+        owners: Default::default(),
+        shares: Default::default(),
         stores: ["local".to_owned()].into(),
         time_zone: "UTC".parse().unwrap(),
         config_files: ConfigFiles::default(),

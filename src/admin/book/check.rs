@@ -22,6 +22,7 @@ impl Book {
             | Change::RestoreEnded { uid }
             | Change::RecoverAsked { uid }
             | Change::RenameEnded { uid }
+            | Change::Noticed { uid, .. }
             | Change::TombstoneSet { uid }
             | Change::TombstoneTaken { uid } => self.check_uid(new, *uid),
             Change::RestoreBegan { uid, .. } => {

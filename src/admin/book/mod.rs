@@ -303,6 +303,7 @@ impl Book {
                 self.change(entry)?.copying = Some(from.clone());
             }
             Change::CopyEnded { uid: _ } => self.end_copy(entry)?,
+            Change::Noticed { uid: _, notice } => self.change(entry)?.told.note(notice),
             // These change tables and the log, not what should be.
             Change::Inspected { .. } | Change::Acted { .. } | Change::Noted => {}
         }

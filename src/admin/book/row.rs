@@ -8,7 +8,7 @@ use crate::model::database::Source;
 use crate::model::view::Phase;
 use crate::model::{
     Away, Backup, BackupId, Cost, Database, DbName, End, KeptSecrets, Override, Reason, Timestamp,
-    Tombstone, Took, WantedState, Who,
+    Told, Tombstone, Took, WantedState, Who,
 };
 
 /// Everything the ledger says about one database.
@@ -18,6 +18,10 @@ pub struct Row {
     pub database: Database,
     /// When that was admitted.
     pub admitted_at: Timestamp,
+    /// When it was first admitted.
+    pub created_at: Timestamp,
+    /// What its owner and the admins were told.
+    pub told: Told,
     /// Its sealed secrets.
     pub secrets: KeptSecrets,
     /// When the account's password was shown, and to whom. Ended by another password.
@@ -90,6 +94,8 @@ impl Row {
         Row {
             database,
             admitted_at: at,
+            created_at: at,
+            told: Told::default(),
             secrets: KeptSecrets::new(),
             password_shown: None,
             initialised: false,

@@ -119,7 +119,7 @@ fn touches(records: &[Record]) -> BTreeMap<DbName, Touch> {
         touch.first.get_or_insert((entry.seq, entry.at));
         let by_row = match &entry.who {
             Who::Sql { generation, .. } => Some(*generation),
-            Who::Daemon | Who::Socket { .. } | Who::File(_) => None,
+            Who::Daemon | Who::Socket { .. } | Who::File(_) | Who::Commit { .. } => None,
         };
         touch.answered = touch.answered.max(by_row.unwrap_or(0));
         match &entry.change {
@@ -175,6 +175,7 @@ fn touches(records: &[Record]) -> BTreeMap<DbName, Touch> {
             | Change::RenameEnded { .. }
             | Change::CopyBegan { .. }
             | Change::CopyEnded { .. }
+            | Change::Noticed { .. }
             | Change::Acted { .. }
             | Change::Noted => {}
         }

@@ -49,6 +49,7 @@ pub(super) async fn write(conn: &mut PgConnection, entry: &Entry) -> Result<(), 
         | Change::CopyBegan { .. }
         | Change::CopyEnded { .. }
         | Change::Acted { .. }
+        | Change::Noticed { .. }
         | Change::Noted => return Ok(()),
     };
     sqlx::query(

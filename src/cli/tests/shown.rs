@@ -3,7 +3,7 @@
 use super::fake::{out, world};
 use crate::model::audit::{AuditView, Finding, Findings, LogHarm};
 use crate::model::disk::{DiskUse, VolumeView};
-use crate::model::view::{DatabaseView, Unshipped};
+use crate::model::view::{Condition, ConditionStatus, DatabaseView, Unshipped};
 use crate::model::{Cost, Outcome, Override, OverrideState, Problem, Reason, Who};
 use crate::plan::render::sample::{at, held, hold, lane, ready};
 
@@ -249,6 +249,62 @@ mydb_admin: running until 22:00 (in 2 h), by jane(1000): INC-812
 }
 
 #[tokio::test]
+async fn status_says_what_owners_are_told_and_only_a_broken_promise_is_wrong() {
+    let mut first = ready("genomics", "Postgres", "17.5", 32011);
+    let said = |kind: &str, status, reason: &str, message: &str| Condition {
+        kind: kind.to_owned(),
+        status,
+        reason: reason.to_owned(),
+        message: message.to_owned(),
+        last_transition_time: at(19, 0),
+    };
+    let (yes, no) = (ConditionStatus::True, ConditionStatus::False);
+    let beyond = said(
+        DatabaseView::WITHIN_LIMITS,
+        no,
+        "Exceeded",
+        "`lab` has too many",
+    );
+    first.conditions.extend([
+        said(
+            DatabaseView::WITHIN_LIFE,
+            yes,
+            DatabaseView::ENDS_SOON,
+            "it ends in 6 days",
+        ),
+        said(DatabaseView::CONTACT_KNOWN, yes, "Given", "it is known"),
+        beyond.clone(),
+    ]);
+    let mut second = ready("genomes", "Postgres", "17.5", 32012);
+    second.conditions.push(beyond);
+    let told = "\
+genomics: it ends in 6 days
+  -> db4sci describe genomics
+owner genomics-lab: `lab` has too many
+  -> db4sci get
+";
+    second.owner.clone_from(&first.owner);
+    let world = world(vec![first, second]).await;
+    let all_well = "all well: 2 databases: 2 Ready (mode test)\n";
+    let owner = world.run("status").await;
+    assert_eq!(owner, out(&format!("{all_well}{told}")));
+    world.daemon.change(|snapshot| {
+        let missing = said(
+            DatabaseView::PROTECTED,
+            no,
+            "Missing",
+            "no encrypted backups",
+        );
+        snapshot.databases[0].conditions.push(missing);
+    });
+    let broken = world.run("status").await.out;
+    assert!(
+        !broken.contains("all well") && broken.contains("genomics: no encrypted backups"),
+        "{broken}"
+    );
+}
+
+#[tokio::test]
 async fn status_says_that_all_is_well() {
     let world = world(vec![ready("genomics", "Postgres", "17.5", 32011)]).await;
     let said = world.run("").await;
@@ -304,7 +360,7 @@ Address:     db.example.org:32012
 Connections: not known
 Memory:      2Gi
 Disk:        not measured yet, volume Standard
-Owner:       proteomics-lab
+Owner:       proteomics-lab, lab@example.org
 Spec:        file:proteomics.yaml, generation 3, in force 3
 Uid:         00000000-0000-0000-0000-000000007d0c
 Container:   000000000000

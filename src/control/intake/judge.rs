@@ -38,7 +38,7 @@ pub(super) fn entry(
 fn row_generation(who: &Who) -> Option<u64> {
     match who {
         Who::Sql { generation, .. } => Some(*generation),
-        Who::Daemon | Who::Socket { .. } | Who::File(_) => None,
+        Who::Daemon | Who::Socket { .. } | Who::File(_) | Who::Commit { .. } => None,
     }
 }
 

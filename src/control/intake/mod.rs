@@ -2,6 +2,7 @@
 //!
 //! What is refused changes nothing: the last good spec stays, and the refusal is written once.
 
+mod commit;
 mod judge;
 mod rows;
 
@@ -22,6 +23,7 @@ use crate::specs::{self, FolderSeen, Merged, Parsed, Request, Rules, admit_every
 use super::reconciler::FileStanding;
 use super::{Board, Queue, Reconciler};
 
+use commit::Origin;
 pub use judge::Admitted;
 use judge::{entry, judge, refusal};
 
@@ -97,7 +99,7 @@ impl Intake {
     fn rules(&self) -> Result<Rules, Vec<Problem>> {
         let mut rules = (self.rules)()?;
         for (_, row) in self.ledger.book().rows() {
-            rules.take_ports(&row.database);
+            rules.take(&row.database);
         }
         Ok(rules)
     }
@@ -146,8 +148,10 @@ impl Intake {
         let mut problems = merged.problems.clone();
         match self.rules() {
             Ok(mut rules) => {
-                problems.extend(self.admit_files(&book, &merged, &mut rules).await);
-                self.refuse_broken(&merged).await;
+                let mut origin = Origin::of(&self.folder, &seen);
+                let found = self.admit_files(&book, &merged, &mut rules, &mut origin);
+                problems.extend(found.await);
+                self.refuse_broken(&merged, &mut origin).await;
             }
             Err(found) => problems.extend(found),
         }
@@ -158,7 +162,13 @@ impl Intake {
     }
 
     /// Admits what the files say; gives what is wrong with them.
-    async fn admit_files(&self, book: &Book, merged: &Merged, rules: &mut Rules) -> Vec<Problem> {
+    async fn admit_files(
+        &self,
+        book: &Book,
+        merged: &Merged,
+        rules: &mut Rules,
+        origin: &mut Origin<'_>,
+    ) -> Vec<Problem> {
         let accepted: BTreeMap<DbName, Database> = book
             .rows()
             .map(|(name, row)| (name.clone(), row.database.clone()))
@@ -169,8 +179,9 @@ impl Intake {
                 problems.extend(verdict.result.err().unwrap_or_default());
                 continue;
             };
-            let who = Who::File(verdict.path);
-            let (entries, admitted) = judge(book, &who, &name, verdict.result);
+            let who = Who::File(verdict.path.clone());
+            let (mut entries, admitted) = judge(book, &who, &name, verdict.result);
+            origin.sign(&verdict.path, &mut entries).await;
             if let Admitted::Refused(found) = admitted {
                 problems.extend(found);
             }
@@ -182,7 +193,7 @@ impl Intake {
     }
 
     /// Files that cannot be read as specs: their databases go on with the last good one, and say so.
-    async fn refuse_broken(&self, merged: &Merged) {
+    async fn refuse_broken(&self, merged: &Merged, origin: &mut Origin<'_>) {
         let mut by_name: BTreeMap<&DbName, Vec<String>> = BTreeMap::new();
         for problem in &merged.problems {
             if let Some(name) = &problem.name
@@ -197,7 +208,8 @@ impl Intake {
             let Some(Source::File(path)) = book.row(name).map(|row| &row.database.source) else {
                 continue;
             };
-            let entries = refusal(&book, &Who::File(path.clone()), name, lines);
+            let mut entries = refusal(&book, &Who::File(path.clone()), name, lines);
+            origin.sign(path, &mut entries).await;
             if let Err(error) = self.write(name, entries).await {
                 tracing::warn!(%name, %error, "a refusal could not be recorded");
             }

@@ -41,6 +41,8 @@ pub(crate) fn ready(text: &str, engine: &str, version: &str, port: u16) -> Datab
         message: String::new(),
         ready: true,
         owner: format!("{text}-lab"),
+        contact: "lab@example.org".to_owned(),
+        life_ends: None,
         source: format!("file:{text}.yaml"),
         generation: 3,
         observed_generation: 3,

@@ -16,6 +16,8 @@ pub fn observe(metrics: &Metrics, snapshot: &Snapshot) {
     show(&metrics.databases, phases(snapshot));
     show(&metrics.up, up(snapshot));
     show(&metrics.fresh, fresh(snapshot));
+    show(&metrics.steward, steward(snapshot));
+    show(&metrics.life_ends, life_ends(snapshot));
     show(&metrics.held, held(snapshot));
     show(&metrics.disk, disk(snapshot));
     let volumes = |of: fn(&VolumeView) -> u64| {
@@ -71,6 +73,39 @@ fn fresh(snapshot: &Snapshot) -> Rows {
         Some((vec![view.name.to_string()], fresh))
     };
     snapshot.databases.iter().filter_map(row).collect()
+}
+
+/// With owner and contact, so that an alert can be sent to them.
+fn steward(snapshot: &Snapshot) -> Rows {
+    let mut rows = Rows::new();
+    for view in &snapshot.databases {
+        for kind in DatabaseView::STEWARDSHIP {
+            let Some(condition) = view.condition(kind) else {
+                continue;
+            };
+            let mut labels = whom(view);
+            labels.push(kind.to_owned());
+            rows.insert(
+                labels,
+                i64::from(condition.status != ConditionStatus::False),
+            );
+        }
+    }
+    rows
+}
+
+/// None where no end is set.
+fn life_ends(snapshot: &Snapshot) -> Rows {
+    let row = |view: &DatabaseView| Some((whom(view), view.life_ends?.timestamp()));
+    snapshot.databases.iter().filter_map(row).collect()
+}
+
+fn whom(view: &DatabaseView) -> Vec<String> {
+    vec![
+        view.name.to_string(),
+        view.owner.clone(),
+        view.contact.clone(),
+    ]
 }
 
 /// None of what was not measured.

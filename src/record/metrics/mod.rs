@@ -51,6 +51,8 @@ pub struct Metrics {
     databases: Mutex<Family>,
     up: Mutex<Family>,
     fresh: Mutex<Family>,
+    steward: Mutex<Family>,
+    life_ends: Mutex<Family>,
     disk: Mutex<Family>,
     volume_size: Mutex<Family>,
     volume_free: Mutex<Family>,
@@ -161,6 +163,16 @@ impl Metrics {
                 "db4sci_backup_fresh",
                 "Whether a database's backups are as new as its spec demands in every store (1) or not (0).",
                 &["name"],
+            )?,
+            steward: family(
+                "db4sci_stewardship",
+                "Whether what owners are told of in the long run is as it should be (1) or not (0).",
+                &["name", "owner", "contact", "condition"],
+            )?,
+            life_ends: family(
+                "db4sci_life_end_timestamp_seconds",
+                "When a database's life ends, since 1970, where an end is set.",
+                &["name", "owner", "contact"],
             )?,
             disk: family(
                 "db4sci_database_disk_bytes",

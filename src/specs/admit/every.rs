@@ -29,7 +29,7 @@ pub fn admit_every(
     rules: &mut Rules,
     mut fresh: impl FnMut() -> Uid,
 ) -> Vec<Verdict> {
-    accepted.values().for_each(|db| rules.take_ports(db));
+    accepted.values().for_each(|db| rules.take(db));
     let mut verdicts = Vec::new();
     for Candidate { name, path, parsed } in &merged.candidates {
         let request = Request {
@@ -38,7 +38,7 @@ pub fn admit_every(
         };
         let result = admit(&request, accepted.get(name), rules, fresh());
         if let Ok(database) = &result {
-            rules.take_ports(database);
+            rules.take(database);
         }
         verdicts.push(Verdict {
             name: Some(name.clone()),

@@ -8,7 +8,7 @@ use crate::model::database::{Encryption, Tls, Volume};
 
 use super::super::raw::{Life, Support};
 use super::{Check, Engine};
-use crate::model::BackupWindow;
+use crate::model::{BackupWindow, Protection};
 
 impl Check<'_> {
     /// The labels of the original DB4SCI.
@@ -123,20 +123,18 @@ impl Check<'_> {
                 .is_some_and(|kind| engine::recipe(kind).encrypts());
             let mut missing = Vec::new();
             if self.tls() != Some(Tls::Required) {
-                missing.push("TLS that is demanded (`tls: Required`)");
+                missing.push(Protection::Tls);
             }
             if !self.rules.backups_encrypted() {
-                missing.push("encrypted backups");
+                missing.push(Protection::Backups);
             }
             if !encrypted && encryption != Encryption::Engine {
-                missing.push(match able {
-                    true => "an encrypted data volume, or `encryption: Engine`",
-                    false => "an encrypted data volume",
-                });
+                missing.push(Protection::Files);
             }
             if missing.is_empty() {
                 return;
             }
+            let missing: Vec<_> = missing.iter().map(|p| p.words(able)).collect();
             self.refuse(
                 "spec.phi",
                 format!(

@@ -1,7 +1,7 @@
 //! Name and labels, and the people: owner, contact, who may use it.
 
-use crate::model::DbName;
 use crate::model::database::Source;
+use crate::model::{DbName, mail};
 
 use super::Check;
 
@@ -64,17 +64,8 @@ impl Check<'_> {
 
     pub(super) fn contact(&mut self) -> Option<String> {
         let text = self.line("spec.contact", &self.spec.contact)?;
-        let mail = text
-            .split_once('@')
-            .is_some_and(|(who, host)| !who.is_empty() && !host.is_empty() && !host.contains('@'));
-        if !mail || text.contains(char::is_whitespace) {
-            self.refuse(
-                "spec.contact",
-                format!(
-                    "`{}` is no mail address; write one such as `name@example.org`",
-                    text.escape_debug()
-                ),
-            );
+        if let Some(wrong) = mail::wrong(&text) {
+            self.refuse("spec.contact", wrong);
             return None;
         }
         Some(text)

@@ -5,7 +5,7 @@ use super::super::testing::{admit_text, named, rules, spec, uid};
 use super::*;
 use crate::engine;
 use crate::model::database::{Encryption, OnLost, Window};
-use crate::model::{Cpus, Memory, SecretKind, WantedState};
+use crate::model::{Cpus, Memory, OwnerLimits, SecretKind, Share, WantedState};
 
 /// Admits a spec with some lines over an earlier one, and gives the result.
 fn change(earlier: &Database, lines: &str, rules: &Rules) -> Database {
@@ -242,7 +242,7 @@ fn ports_go_to_the_next_that_is_free() {
     rules.reserved.insert(32014, "something".to_owned());
     let db = admit_text(&spec(""), None, &rules).unwrap();
     assert_eq!(db.port.get(), 32012);
-    rules.take_ports(&db);
+    rules.take(&db);
     let next = admit_text(&named("next", ""), None, &rules).unwrap();
     assert_eq!(next.port.get(), 32015);
     // Its own port is no obstacle.
@@ -377,5 +377,139 @@ fn a_server_that_encrypts_finds_its_key_in_a_file() {
         "innodb_encrypt_tables = FORCE",
     ] {
         assert!(text.lines().any(|l| l == line), "{line}: {text}");
+    }
+}
+
+/// Rules in which `lab` may have so much, and has these databases.
+fn limited(databases: Option<u32>, memory: Option<u64>, has: &[(&str, &str, u64)]) -> Rules {
+    let mut rules = rules();
+    let limits = OwnerLimits {
+        databases,
+        memory: memory.map(|gi| Memory::mebibytes(gi * 1024)),
+    };
+    rules.owners.named.insert("lab".to_owned(), limits);
+    for (name, owner, gi) in has {
+        let share = Share {
+            owner: (*owner).to_owned(),
+            memory: Memory::mebibytes(gi * 1024),
+        };
+        rules.shares.insert(name.parse().unwrap(), share);
+    }
+    rules
+}
+
+#[test]
+fn a_database_beyond_its_owners_limits_is_refused_with_what_is_used() {
+    let has = [("a", "lab", 2), ("b", "lab", 3), ("c", "other", 50)];
+    let refused = |rules: &Rules| {
+        let found = admit_text(&spec(""), None, rules).unwrap_err();
+        let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
+        lines
+    };
+    assert_eq!(
+        refused(&limited(Some(2), None, &has)),
+        [
+            "genomics.yaml:7:10: spec.owner: `lab` may have 2 databases at once \
+             (`owners.lab.databases` of the settings), and has 2: `a`, `b`; retire one (db4sci \
+             delete NAME), or have the limit raised there"
+        ]
+    );
+    assert_eq!(
+        refused(&limited(None, Some(6), &has)),
+        [
+            "genomics.yaml:5:1: spec.resources.memory: `lab` may have 6Gi of memory at once \
+             (`owners.lab.memory` of the settings), and with 2Gi here it would be 7Gi; the others \
+             take 5Gi: `a` 2Gi, `b` 3Gi; write at most 1Gi, make another one smaller, retire one \
+             (db4sci delete NAME), or have the limit raised there"
+        ]
+    );
+    for (databases, memory) in [(Some(3), Some(7)), (None, None)] {
+        let rules = limited(databases, memory, &has);
+        assert!(admit_text(&spec(""), None, &rules).is_ok());
+    }
+    // What is retired takes nothing, and neither do others' databases.
+    let rules = limited(Some(2), Some(5), &has);
+    assert!(admit_text(&spec("  state: Retired\n"), None, &rules).is_ok());
+}
+
+#[test]
+fn owners_that_are_not_named_have_the_limits_of_default() {
+    let mut rules = rules();
+    rules.owners.others.databases = Some(0);
+    let found = admit_text(&spec(""), None, &rules).unwrap_err();
+    let message = &found[0].message;
+    assert!(
+        message.contains("`owners.default.databases`") && message.contains("has 0: none"),
+        "{message}"
+    );
+    let unlimited = OwnerLimits::default();
+    rules.owners.named.insert("lab".to_owned(), unlimited);
+    assert!(admit_text(&spec(""), None, &rules).is_ok());
+}
+
+#[test]
+fn a_lowered_limit_holds_back_only_what_takes_more() {
+    let two = first("  resources: {memory: 2Gi}\n");
+    let mut rules = limited(Some(0), Some(1), &[]);
+    rules.take(&two);
+    let as_it_is = "  resources: {memory: 2Gi}\n";
+    let change = |lines: &str| admit_text(&spec(lines), Some(&two), &rules);
+    assert_eq!(change(as_it_is).as_ref(), Ok(&two));
+    for lines in [
+        "  resources: {memory: 2Gi}\n  description: more\n",
+        "  resources: {memory: 1Gi}\n",
+        "  state: Stopped\n  resources: {memory: 2Gi}\n",
+        "  state: Retired\n  resources: {memory: 2Gi}\n",
+    ] {
+        assert!(change(lines).is_ok(), "{lines}");
+    }
+    let fields = |lines: &str| -> Vec<String> {
+        let found = change(lines).unwrap_err();
+        found.into_iter().map(|p| p.field).collect()
+    };
+    let more = "  resources: {memory: 3Gi}\n";
+    assert_eq!(fields(more), ["spec.resources.memory"]);
+    // To take it back is to take it anew; so is to give it to somebody who has no room for it.
+    let retired = change("  state: Retired\n").unwrap();
+    rules.take(&retired);
+    assert!(rules.shares.is_empty());
+    let back = admit_text(&spec(as_it_is), Some(&retired), &rules).unwrap_err();
+    assert_eq!(back.len(), 2);
+    rules.owners.others.databases = Some(0);
+    let text = spec(as_it_is).replace("owner: lab", "owner: others");
+    let given = admit_text(&text, Some(&two), &rules).unwrap_err();
+    assert_eq!(given[0].field, "spec.owner");
+}
+
+proptest::proptest! {
+    /// Whatever comes in which order: the limits are exceeded by nothing that was let in, and what
+    /// was let in stays admitted under any limits.
+    #[test]
+    fn what_is_admitted_is_within_the_limits_and_stays_admitted(
+        databases in 0u32..4,
+        memory in 0u64..9,
+        wishes in proptest::collection::vec((0usize..4, 1u64..5, proptest::bool::ANY), 1..24),
+    ) {
+        let mut rules = limited(Some(databases), Some(memory), &[]);
+        let mut all: BTreeMap<&str, (String, Database)> = BTreeMap::new();
+        for (at, gi, retired) in wishes {
+            let name = ["ab", "bb", "cb", "db"][at];
+            let state = if retired { "Retired" } else { "Running" };
+            let text = named(name, &format!("  state: {state}\n  resources: {{memory: {gi}Gi}}\n"));
+            let before = all.get(name).map(|(_, db)| db.clone());
+            if let Ok(db) = admit_text(&text, before.as_ref(), &rules) {
+                rules.take(&db);
+                all.insert(name, (text, db));
+            }
+            let live = all.values().filter_map(|(_, db)| Share::of(db));
+            let sizes: Vec<u64> = live.map(|share| share.memory.bytes() >> 30).collect();
+            proptest::prop_assert!(sizes.len() <= databases as usize);
+            proptest::prop_assert!(sizes.iter().sum::<u64>() <= memory);
+        }
+        let mut none = limited(Some(0), Some(0), &[]);
+        none.shares.clone_from(&rules.shares);
+        for (text, db) in all.values() {
+            proptest::prop_assert_eq!(&admit_text(text, Some(db), &none).unwrap(), db);
+        }
     }
 }
