@@ -5,6 +5,7 @@
 //! added later never makes an old journal unreadable.
 
 mod check;
+mod eject;
 mod names;
 mod row;
 
@@ -303,6 +304,9 @@ impl Book {
                 self.change(entry)?.copying = Some(from.clone());
             }
             Change::CopyEnded { uid: _ } => self.end_copy(entry)?,
+            Change::EjectBegan { uid: _, to } => self.begin_eject(entry, to)?,
+            Change::Ejected { uid: _, to } => self.eject(entry, to)?,
+            Change::EjectEnded { uid: _ } => self.change(entry)?.ejecting = None,
             // These change tables and the log, not what should be.
             Change::Inspected { .. } | Change::Acted { .. } | Change::Noted => {}
         }

@@ -175,6 +175,9 @@ fn touches(records: &[Record]) -> BTreeMap<DbName, Touch> {
             | Change::RenameEnded { .. }
             | Change::CopyBegan { .. }
             | Change::CopyEnded { .. }
+            | Change::EjectBegan { .. }
+            | Change::Ejected { .. }
+            | Change::EjectEnded { .. }
             | Change::Acted { .. }
             | Change::Noted => {}
         }
