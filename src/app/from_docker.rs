@@ -279,16 +279,13 @@ impl Maker<'_> {
             return Ok(());
         }
         if found.state == MarkerState::Initialised {
+            let change = Change::Initialised { uid: db.uid };
             let message = format!("{name} has data, as its marker says");
-            self.note(name, message, Change::Initialised { uid: db.uid })
-                .await?;
+            self.note(name, message, change).await?;
         }
         let held = held(stores, places, db.uid).await;
-        let newest = held
-            .backups
-            .iter()
-            .map(|(b, _)| b)
-            .max_by_key(|b| b.started);
+        let all = held.backups.iter().map(|(backup, _)| backup);
+        let newest = all.max_by_key(|backup| backup.started);
         if let Some(newest) = newest {
             shown.backup = Some(newest.id.to_string());
             (shown.as_of, shown.bytes) = (Some(newest.started), newest.bytes);
@@ -297,9 +294,9 @@ impl Maker<'_> {
             let entry = was_found(name, backup.clone());
             self.ledger.append(entry).await.map_err(|e| e.to_string())?;
         }
-        let up = found.container.as_ref().map(|c| c.up);
-        shown.what = match (found.state, up) {
+        shown.what = match (found.state, found.container.as_ref().map(|c| c.up)) {
             (MarkerState::Initialising, _) => "its first start had not ended; is made",
+            (MarkerState::Ejected, _) => "was released from db4sci; is left alone",
             (MarkerState::Initialised, Some(true)) => "lives; its container runs on",
             (MarkerState::Initialised, Some(false)) => "lives; its container is down",
             (MarkerState::Initialised, None) => "lives; its container is made again",

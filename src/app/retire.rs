@@ -85,7 +85,14 @@ impl Daemon {
         let conflict = |message: String| Err(Refusal::new(RefusalKind::Conflict, message));
         let row = self.row(name)?;
         let db = &row.database;
-        if !matches!(row.end, Some(End::Removed(_))) {
+        let stays = match row.end {
+            Some(End::Ejected(_)) => format!(
+                " (what lies in {} stays, and is in the way of another {name} on that volume)",
+                db.data_dir().display()
+            ),
+            Some(End::Removing | End::Removed(_)) | None => String::new(),
+        };
+        if !matches!(row.end, Some(End::Removed(_) | End::Ejected(_))) {
             return conflict(format!(
                 "{name} has data here, so its name is not free; nothing was changed"
             ));
@@ -100,7 +107,7 @@ impl Daemon {
             ));
         }
         let message = format!(
-            "{name}: another database may have its name; its backups stay in the stores{}",
+            "{name}: another database may have its name; its backups stay in the stores{stays}{}",
             because(&reason)
         );
         let change = Change::Forgotten { uid: db.uid };

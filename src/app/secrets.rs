@@ -116,7 +116,7 @@ impl Daemon {
                 "{name} is being restored from {from}; change its passwords when that is over"
             ));
         }
-        if let Some(why) = row.on_its_way() {
+        if let Some(why) = row.gone().or_else(|| row.on_its_way()) {
             return conflict(format!("{why}; nothing was changed"));
         }
         if row.secrets.values().any(|kept| kept.next.is_some()) {

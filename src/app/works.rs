@@ -18,6 +18,7 @@ impl Daemon {
             WorkAsk::Backup { .. } => "a backup".to_owned(),
             WorkAsk::Verify { .. } => "a restore test".to_owned(),
             WorkAsk::Rename { to, reason } => format!("its rename to {to}{}", because(reason)),
+            WorkAsk::Eject { reason, .. } => format!("its release from db4sci{}", because(reason)),
             WorkAsk::Clone { copy, .. } => format!("a clone of it, {copy}"),
             WorkAsk::Restore { from, copy, only } => match (copy, only) {
                 (Some(copy), _) => format!("the restore of {from} as {copy}"),

@@ -5,7 +5,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use super::acting::Why;
 use super::host::Globals;
 use super::{
-    apply, approve, audit, backup, ca, check, clone, completions, connect, delete, describe,
+    apply, approve, audit, backup, ca, check, clone, completions, connect, delete, describe, eject,
     events, export, get, images, init, key, logs, maintenance, password, plan, recover, release,
     rename, restart, restore, resume, retry, rotate, sessions, start, stop, thaw, wait,
 };
@@ -113,6 +113,8 @@ pub enum Verb {
     Clone(clone::Args),
     /// Give a database another name; its data, port, passwords, backups and history go with it
     Rename(rename::Args),
+    /// Release a database from db4sci: a compose file and its secrets are written, its data stays
+    Eject(eject::Args),
     /// Bring a lost host's databases back from the stores
     Recover(recover::Args),
     /// Give up a store that is gone, so that removals are no longer frozen for it

@@ -160,6 +160,11 @@ fn closing(databases: &[&DatabaseView]) -> String {
 pub fn under_way(phase: Phase) -> bool {
     match phase {
         Phase::Pending | Phase::Creating | Phase::Degraded | Phase::Restoring => true,
-        Phase::Ready | Phase::Stopped | Phase::Maintenance | Phase::Held | Phase::Retired => false,
+        Phase::Ready
+        | Phase::Stopped
+        | Phase::Maintenance
+        | Phase::Held
+        | Phase::Retired
+        | Phase::Ejected => false,
     }
 }

@@ -6,7 +6,8 @@
 
 pub mod args;
 pub mod context;
-pub mod error;
+pub mod eject;
+mod error;
 pub mod host;
 pub mod ui;
 
@@ -137,6 +138,7 @@ async fn dispatch(verb: Option<Verb>, context: &Context) -> Exit {
         Some(Verb::Backup(args)) => backup::run(args, context).await,
         Some(Verb::Restore(args)) => restore::run(args, context).await,
         Some(Verb::Clone(args)) => clone::run(args, context).await,
+        Some(Verb::Eject(args)) => eject::run(args, context).await,
         Some(Verb::Rename(args)) => rename::run(args, context).await,
         Some(Verb::Recover(args)) => recover::run(args, context).await,
         Some(Verb::Thaw(args)) => thaw::run(args, context).await,

@@ -7,6 +7,7 @@ mod asked;
 mod copies;
 mod due;
 mod dumps;
+mod eject;
 mod known;
 mod one;
 mod recover;

@@ -22,7 +22,7 @@ use crate::plan::{self, Wanted, approval, phase};
 use crate::record::Metrics;
 
 use super::view::view;
-use super::wants::{expected, fresh, newest, pass, running_of, wanted};
+use super::wants::{expected, fresh, newest, pass, running_of, seen, wanted};
 use super::{Board, stewards};
 
 pub use super::wants::view_of;
@@ -173,10 +173,7 @@ impl Reconciler {
         }
         let db = &row.database;
         let mut memory = self.recall(&row);
-        let mut seen = self
-            .observer
-            .look(db, Attempts::default(), self.ledger.writable())
-            .await;
+        let mut seen = seen(&self.observer, &row, self.ledger.writable()).await;
         let now = self.clock.now();
         memory
             .attempts

@@ -4,8 +4,10 @@ use crate::admin::Book;
 use crate::admin::book::Row;
 use crate::model::view::{Condition, DatabaseView, NewestBackups};
 use crate::model::{
-    BackupState, ContainerSeen, Database, Expectations, KeepRetired, SeenDatabase, Site, Timestamp,
+    Attempts, BackupState, ContainerSeen, Database, End, Expectations, KeepRetired, SeenDatabase,
+    Site, Timestamp,
 };
+use crate::observe::Observer;
 use crate::plan::blast::{Leave, Pass};
 use crate::plan::{self, Hands, Wanted, history};
 
@@ -17,6 +19,17 @@ pub fn view_of(row: &Row, seen: &SeenDatabase, site: &Site, now: Timestamp) -> D
     let wanted = wanted(row, None, false);
     let verdict = plan::plan(&wanted, seen, site, now);
     view(&wanted, seen, &verdict, site, None, now)
+}
+
+/// What is there of a database. Of one that was released nothing is db4sci's to look at.
+pub(super) async fn seen(observer: &Observer, row: &Row, ledger_writable: bool) -> SeenDatabase {
+    match row.end {
+        Some(End::Ejected(_)) => SeenDatabase::unseen("it was released from db4sci"),
+        Some(End::Removing | End::Removed(_)) | None => {
+            let look = observer.look(&row.database, Attempts::default(), ledger_writable);
+            look.await
+        }
+    }
 }
 
 /// The condition that says whether the backups are new enough.
@@ -94,6 +107,7 @@ pub(super) fn wanted<'a>(
         refused: row.refused.as_deref(),
         restart_asked: row.restart_asked,
         hands: match (&row.restoring, row.becomes()) {
+            _ if row.ejecting.is_some() => Some(Hands::Eject),
             (Some((from, _)), _) => Some(Hands::Restore(from)),
             (None, Some(to)) => Some(Hands::Rename(to)),
             (None, None) => rests.then_some(Hands::Dump),

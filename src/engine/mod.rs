@@ -4,6 +4,7 @@
 //! to anything: it says which files, which container, which statements.
 
 pub mod backup;
+pub mod compose;
 mod config;
 mod mariadb;
 mod mongodb;

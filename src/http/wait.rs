@@ -230,7 +230,7 @@ fn reached(view: &DatabaseView, what: WaitFor, generation: Option<u64>) -> bool 
 /// Whether it is down, or left alone, because somebody wants it so.
 fn at_rest(phase: Phase) -> bool {
     match phase {
-        Phase::Stopped | Phase::Maintenance | Phase::Retired => true,
+        Phase::Stopped | Phase::Maintenance | Phase::Retired | Phase::Ejected => true,
         Phase::Ready
         | Phase::Pending
         | Phase::Creating

@@ -9,7 +9,7 @@ use super::audit::Findings;
 use super::database::Source;
 use super::view::Phase;
 use super::{
-    Backup, BackupId, BackupState, Cost, Database, DbName, ImageId, Notice, Reason, Sealed,
+    Backup, BackupId, BackupState, Cost, Database, DbName, ImageId, Notice, Override, Reason, Sealed,
     Timestamp, Uid,
 };
 
@@ -338,6 +338,27 @@ pub enum Change {
         /// What.
         notice: Notice,
     },
+    /// It is about to be released from db4sci: its container goes, its data stays, and what it takes to
+    /// run it is written. Until the end of that nothing else touches it.
+    EjectBegan {
+        /// Whose.
+        uid: Uid,
+        /// The folder on this host with what it takes to run it.
+        to: PathBuf,
+    },
+    /// db4sci has nothing to do with it any more: never again are its data, its folders or a container of
+    /// it touched.
+    Ejected {
+        /// Whose.
+        uid: Uid,
+        /// The folder with what it takes to run it.
+        to: PathBuf,
+    },
+    /// It stays with db4sci: what was begun could not be done.
+    EjectEnded {
+        /// Whose.
+        uid: Uid,
+    },
     /// Something was done to a database; changes no row but the log's.
     Acted {
         /// The action's kind.
@@ -398,35 +419,11 @@ impl Change {
             Change::CopyBegan { .. } => "copy_began",
             Change::CopyEnded { .. } => "copy_ended",
             Change::Noticed { .. } => "noticed",
+            Change::EjectBegan { .. } => "eject_began",
+            Change::Ejected { .. } => "ejected",
+            Change::EjectEnded { .. } => "eject_ended",
             Change::Acted { action } => action,
             Change::Noted => "noted",
         }
     }
-}
-
-/// A person's word over a spec: shown everywhere, ends by itself or by `resume`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Override {
-    /// What is in force instead of the spec's state.
-    pub state: OverrideState,
-    /// When it ends; `None`: by `resume` only.
-    pub until: Option<Timestamp>,
-    /// Why.
-    pub reason: String,
-    /// Who.
-    pub who: Who,
-    /// Since when.
-    pub since: Timestamp,
-}
-
-/// What an override can say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum OverrideState {
-    /// Run although the spec says otherwise.
-    Running,
-    /// Stop although the spec says otherwise.
-    Stopped,
-    /// Hands off.
-    Maintenance,
 }

@@ -22,6 +22,17 @@ pub struct FilesWanted {
     pub owner: u32,
 }
 
+/// What is written for whoever runs a database without db4sci.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleasedFiles {
+    /// Names and texts; no secret stands in them.
+    pub texts: Vec<(String, String)>,
+    /// The folder beside them for copies of its secret files.
+    pub secrets: &'static str,
+    /// The folder beside them for its configuration.
+    pub config: &'static str,
+}
+
 /// A secret that a container mounts as a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretFile {

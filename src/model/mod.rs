@@ -20,6 +20,7 @@ pub mod mail;
 pub mod names;
 pub mod observed;
 pub mod owners;
+pub mod over;
 pub mod problem;
 pub mod quantity;
 pub mod retired;
@@ -42,20 +43,21 @@ pub use backup::{
     Schedule, Slot, Verify,
 };
 pub use certificate::{CertificateSeen, Origin};
-pub use change::{Change, Entry, Outcome, Override, OverrideState, Who};
+pub use change::{Change, Entry, Outcome, Who};
 pub use class::Class;
 pub use container::{
     ContainerSeen, ContainerSpec, ImageSeen, Mount, MountSeen, PortBinding, RestartPolicy, Status,
 };
 pub use database::{Database, Source, WantedState};
 pub use engine_kind::EngineKind;
-pub use files::{FilesWanted, SecretFile, SecretKind};
+pub use files::{FilesWanted, ReleasedFiles, SecretFile, SecretKind};
 pub use history::{Away, Expectations, Expected, Took};
 pub use names::{ContainerId, DbName, HostPort, ImageId, ImageRef, Uid};
 pub use observed::{
     Attempts, DataSeen, FailedAttempt, FilesSeen, Marker, MarkerState, Probe, SeenDatabase, Silence,
 };
 pub use owners::{OwnerLimits, Owners, Share, Taken};
+pub use over::{Override, OverrideState};
 pub use problem::{Place, Problem};
 pub use quantity::{Cpus, Memory};
 pub use retired::{End, KeepRetired, Tombstone};

@@ -86,6 +86,8 @@ pub enum MarkerState {
     /// Set once login and account work, before Ready is announced. From then on the data is
     /// somebody's: never an empty directory again.
     Initialised,
+    /// Set when it is released from db4sci, which touches nothing here from then on.
+    Ejected,
 }
 
 /// What was seen of the files that a container mounts.

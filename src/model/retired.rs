@@ -41,4 +41,7 @@ pub enum End {
     Removing,
     /// Its data was removed. Nobody takes its name until a person lets go of it.
     Removed(Timestamp),
+    /// It was released from db4sci with its data, which db4sci never touches again. Nobody takes its name
+    /// until a person lets go of it.
+    Ejected(Timestamp),
 }

@@ -30,11 +30,13 @@ pub enum Phase {
     Held,
     /// Its life is over; its data is still kept.
     Retired,
+    /// It was released from db4sci, which does not know what became of it.
+    Ejected,
 }
 
 impl Phase {
     /// All phases, in the order of messages.
-    pub const ALL: [Phase; 9] = [
+    pub const ALL: [Phase; 10] = [
         Phase::Pending,
         Phase::Creating,
         Phase::Ready,
@@ -44,6 +46,7 @@ impl Phase {
         Phase::Restoring,
         Phase::Held,
         Phase::Retired,
+        Phase::Ejected,
     ];
 
     /// The word.
@@ -58,6 +61,7 @@ impl Phase {
             Phase::Restoring => "Restoring",
             Phase::Held => "Held",
             Phase::Retired => "Retired",
+            Phase::Ejected => "Ejected",
         }
     }
 }

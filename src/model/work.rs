@@ -1,5 +1,7 @@
 //! Long work on one database: what is asked for, how far it is, how it ended.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use super::{BackupId, DbName, Timestamp};
@@ -37,6 +39,14 @@ pub enum WorkAsk {
         to: DbName,
         /// Why.
         #[serde(default)]
+        reason: String,
+    },
+    /// Its release from db4sci, with its data.
+    Eject {
+        /// The folder on the daemon's host for what it takes to run it; without one, beside its data.
+        #[serde(default)]
+        to: Option<PathBuf>,
+        /// Why.
         reason: String,
     },
     /// Another database with its data, and passwords of its own.

@@ -168,7 +168,7 @@ pub fn void(uid: Uid, approved: &str, verdict: &Verdict, phase: Phase) -> bool {
     // A retirement is approved at its beginning; its backup may take long.
     let under_way = waits(Reason::Backoff) || waits(Reason::RetireNeedsBackup);
     let at_rest = match phase {
-        Phase::Ready | Phase::Stopped | Phase::Retired => true,
+        Phase::Ready | Phase::Stopped | Phase::Retired | Phase::Ejected => true,
         Phase::Pending
         | Phase::Creating
         | Phase::Degraded

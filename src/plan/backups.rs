@@ -122,6 +122,8 @@ pub fn due(known: &Known<'_>, now: Timestamp) -> Option<Work> {
         }
         Retirement::Done(since) => remove(known, since, now),
         Retirement::Ended(End::Removing) => return Some(Work::Remove(final_backups(known))),
+        // What became of it is not known here: its backups are whatever anybody has left of it.
+        Retirement::Ended(End::Ejected(_)) => return None,
         Retirement::Ended(End::Removed(_)) => None,
     };
     taken
@@ -302,6 +304,10 @@ pub fn wake_at(known: &Known<'_>, now: Timestamp) -> Option<Timestamp> {
 /// Whether the backups are as new as the spec's rpo demands, in every store; reason and message.
 pub fn fresh(known: &Known<'_>, now: Timestamp) -> (ConditionStatus, &'static str, String) {
     let db = known.db;
+    if matches!(known.retirement, Retirement::Ended(End::Ejected(_))) {
+        let message = "it was released from db4sci, which takes no backups of it".to_owned();
+        return (ConditionStatus::Unknown, "Ejected", message);
+    }
     if matches!(known.retirement, Retirement::Done(_) | Retirement::Ended(_)) {
         let message = "it is retired; what it held is in its final backup".to_owned();
         return (ConditionStatus::Unknown, "Retired", message);

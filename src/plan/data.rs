@@ -53,6 +53,14 @@ pub(super) fn gate(db: &Database, initialised: bool, seen: &Seen<DataSeen>) -> G
             ),
         );
     }
+    if let Some(marker) = &data.marker
+        && marker.state == MarkerState::Ejected
+    {
+        return refused(
+            Reason::DataForeign,
+            format!("the marker of {place} says that it was released from db4sci"),
+        );
+    }
     if let Some(inner) = data.inner_uid
         && inner != db.uid
     {

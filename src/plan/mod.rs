@@ -80,6 +80,8 @@ pub enum Hands<'a> {
     Restore(&'a BackupId),
     /// A rename, to this name.
     Rename(&'a DbName),
+    /// Its release from db4sci.
+    Eject,
     /// A dump of data at rest, since its server cannot be dumped while it runs; or a restore of one
     /// database inside the running server.
     Dump,
@@ -118,9 +120,14 @@ pub fn plan(wanted: &Wanted<'_>, seen: &SeenDatabase, site: &Site, now: Timestam
         recipe,
         held: Vec::new(),
     };
-    ask.standing();
+    // What was released is nobody's here: nothing is done about it, and nothing waits to be.
+    let released = matches!(wanted.end, Some(End::Ejected(_)));
+    if !released {
+        ask.standing();
+    }
     let lane = match wanted.hands {
         Some(_) => None,
+        None if released => None,
         None => ask.answer(),
     };
     let wake_at = ask.held.iter().filter_map(|h| h.until).min();

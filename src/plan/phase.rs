@@ -34,7 +34,14 @@ pub fn phase(
     };
     let with = |phase: Phase, (reason, message)| (phase, reason, message);
     let running = container.is_some_and(|c| c.status == Status::Running);
+    if let Some(End::Ejected(at)) = wanted.end {
+        return (Phase::Ejected, None, ejected(at));
+    }
     match wanted.hands {
+        Some(Hands::Eject) => {
+            let message = "it is being released from db4sci, and down meanwhile".to_owned();
+            return (Phase::Degraded, None, message);
+        }
         Some(Hands::Restore(from)) => {
             return (Phase::Restoring, None, format!("{from} is being restored"));
         }
@@ -97,7 +104,17 @@ fn retired(end: Option<End>) -> String {
             "it is retired, and its data was removed at {}; its final backup is kept",
             at.format("%F %T UTC")
         ),
+        Some(End::Ejected(at)) => ejected(at),
     }
+}
+
+/// What is known of a database that was released.
+fn ejected(at: Timestamp) -> String {
+    format!(
+        "it was released from db4sci at {}, with its data; db4sci touches nothing of it, and its backups \
+         stay in the stores",
+        at.format("%F %T UTC")
+    )
 }
 
 /// Whether a reason means: down, and nothing is tried until somebody or something changes.
@@ -160,7 +177,9 @@ fn weight(reason: Reason) -> u8 {
 /// to be done, and no attempt at it has failed.
 pub fn agrees(verdict: &Verdict, phase: Phase) -> bool {
     let at_rest = match phase {
-        Phase::Ready | Phase::Stopped | Phase::Maintenance | Phase::Retired => true,
+        Phase::Ready | Phase::Stopped | Phase::Maintenance | Phase::Retired | Phase::Ejected => {
+            true
+        }
         Phase::Pending | Phase::Creating | Phase::Degraded | Phase::Restoring | Phase::Held => {
             false
         }

@@ -7,10 +7,13 @@
 pub mod docker;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod folders;
 pub mod host;
 pub mod jobs;
 pub mod servers;
 pub mod sim;
+
+pub use folders::NamedFolder;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,7 +26,7 @@ use crate::model::server::{Answer, Statement, Target};
 use crate::model::session::Session;
 use crate::model::{
     Class, ContainerId, ContainerSeen, ContainerSpec, DataSeen, Database, FilesSeen, FilesWanted,
-    ImageSeen, RestartPolicy, Secret, SecretText, Seen, Site, Timestamp,
+    ImageSeen, ReleasedFiles, RestartPolicy, Secret, SecretText, Seen, Site, Timestamp,
 };
 
 /// A container engine: a small set of idempotent verbs.
@@ -247,6 +250,28 @@ pub trait DataDirs: Send + Sync + 'static {
         which: NamedFolder,
     ) -> Result<(), DirError>;
 
+    /// Writes what it takes to run a database without db4sci into a folder that only root passes: texts,
+    /// and copies of its secret files and configuration. A folder of this database is written anew;
+    /// refuses any other one that holds something, and a place that others than root could lead elsewhere.
+    async fn write_released(
+        &self,
+        site: &Site,
+        db: &Database,
+        to: &Path,
+        files: &ReleasedFiles,
+    ) -> Result<(), DirError>;
+
+    /// Removes what was written there, if it is this database's; what is gone already is no error.
+    async fn remove_released(
+        &self,
+        db: &Database,
+        to: &Path,
+        files: &ReleasedFiles,
+    ) -> Result<(), DirError>;
+
+    /// Sets the marker to `ejected`, or back to `initialised`. Refuses while a server runs on its data.
+    async fn mark_ejected(&self, db: &Database, ejected: bool) -> Result<(), DirError>;
+
     /// Writes guard and configuration.
     async fn write_files(
         &self,
@@ -286,47 +311,6 @@ pub trait DataDirs: Send + Sync + 'static {
         now: Timestamp,
         files: &[(String, String)],
     ) -> Result<PathBuf, DirError>;
-}
-
-/// The folders that are named by their database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NamedFolder {
-    /// Its data.
-    Data,
-    /// Its marker.
-    Marker,
-    /// Its secret files, its certificate among them.
-    Secrets,
-    /// Its rendered configuration.
-    Config,
-    /// What was moved aside of its data.
-    Aside,
-    /// Evidence of its quarantines.
-    Evidence,
-}
-
-impl NamedFolder {
-    /// All, in the order in which they are moved.
-    pub const ALL: [NamedFolder; 6] = [
-        NamedFolder::Data,
-        NamedFolder::Marker,
-        NamedFolder::Secrets,
-        NamedFolder::Config,
-        NamedFolder::Aside,
-        NamedFolder::Evidence,
-    ];
-
-    /// The word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            NamedFolder::Data => "data",
-            NamedFolder::Marker => "marker",
-            NamedFolder::Secrets => "secrets",
-            NamedFolder::Config => "config",
-            NamedFolder::Aside => "aside",
-            NamedFolder::Evidence => "evidence",
-        }
-    }
 }
 
 /// Why something on the host's disk failed. The message names the path.

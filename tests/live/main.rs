@@ -17,6 +17,7 @@ mod control;
 mod crashes;
 mod data;
 mod dockerd;
+mod eject;
 mod encryption;
 mod engines;
 mod hands;

@@ -341,3 +341,58 @@ fn a_parameter_is_reloaded_or_waits_for_a_restart_as_the_server_needs() {
         runs
     );
 }
+
+#[test]
+fn another_owner_comes_by_a_file_by_apply_and_by_sql_without_a_restart() {
+    let mut host = Host::new();
+    host.spec("genomics", Postgres, &[]);
+    host.start();
+    host.ready(&["genomics", "mydb_admin"]);
+    let run = host.run_of("genomics");
+    let file = fs::read_to_string(host.path("desired-state/genomics.yaml")).unwrap();
+    let by_file = file
+        .replace("owner: genomics-lab", "owner: others")
+        .replace("contact: genomics@", "contact: others@");
+    host.spec_text("genomics", &by_file);
+    host.shows("genomics", SOON, "the file's owner", |view| {
+        view.owner == "others" && view.observed_generation == view.generation && view.ready
+    });
+    let told = host.told_events("genomics");
+    assert!(
+        told.contains("owner `genomics-lab` -> `others`, contact `genomics@example.org` -> `others@example.org`"),
+        "{told}"
+    );
+    // Labels say whose it was when its container was made; nothing is restarted for them.
+    assert_eq!(host.run_of("genomics"), run);
+    assert_eq!(
+        host.container("genomics").label("OWNER").as_deref(),
+        Some("genomics-lab")
+    );
+
+    let path = host.path("proteomics.yaml");
+    let spec = file.replace("genomics", "proteomics");
+    let apply = |text: &str| {
+        fs::write(&path, text).unwrap();
+        host.ok(&["apply", "-f", &path.display().to_string(), "--wait"]);
+    };
+    apply(&spec);
+    let run = host.run_of("proteomics");
+    apply(&spec.replace("owner: proteomics-lab", "owner: others"));
+    assert_eq!(host.view("proteomics").unwrap().owner, "others");
+    eventually(SOON, "the tables are there", || {
+        host.try_sql(
+            "mydb_admin",
+            "update state set spec['owner'] = '\"more\"' where name = 'proteomics'",
+        )
+    });
+    host.shows("proteomics", SOON, "the row's owner", |view| {
+        view.owner == "more" && view.observed_generation == view.generation && view.ready
+    });
+    let told = host.told_events("proteomics");
+    assert!(
+        told.contains("owner `proteomics-lab` -> `others`")
+            && told.contains("owner `others` -> `more`"),
+        "{told}"
+    );
+    assert_eq!(host.run_of("proteomics"), run);
+}

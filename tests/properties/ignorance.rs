@@ -456,7 +456,11 @@ fn law(run: Run) -> Result<(), String> {
         }
         let (phase, reason, _) = phase::phase(&wanted, &situation.seen, &verdict, noon());
         let at_rest = match phase {
-            Phase::Ready | Phase::Stopped | Phase::Maintenance | Phase::Retired => true,
+            Phase::Ready
+            | Phase::Stopped
+            | Phase::Maintenance
+            | Phase::Retired
+            | Phase::Ejected => true,
             Phase::Pending | Phase::Creating | Phase::Degraded | Phase::Restoring | Phase::Held => {
                 false
             }

@@ -23,6 +23,7 @@ impl Book {
             | Change::RecoverAsked { uid }
             | Change::RenameEnded { uid }
             | Change::Noticed { uid, .. }
+            | Change::EjectEnded { uid }
             | Change::TombstoneSet { uid }
             | Change::TombstoneTaken { uid } => self.check_uid(new, *uid),
             Change::RestoreBegan { uid, .. } => {
@@ -54,7 +55,7 @@ impl Book {
                 self.check_uid(new, *uid)?;
                 let row = self.check_row(new)?;
                 match row.end {
-                    Some(End::Removed(_)) => Ok(()),
+                    Some(End::Removed(_) | End::Ejected(_)) => Ok(()),
                     _ => Err(format!(
                         "the data of `{}` was not removed, so its name is not free",
                         row.database.name
@@ -89,6 +90,22 @@ impl Book {
                 self.check_uid(new, *uid)?;
                 let old = &self.check_row(new)?.database.name;
                 self.rename_refused(old, to).map_or(Ok(()), Err)
+            }
+            Change::EjectBegan { uid, .. } => {
+                self.check_uid(new, *uid)?;
+                let name = &self.check_row(new)?.database.name;
+                self.eject_refused(name).map_or(Ok(()), Err)
+            }
+            Change::Ejected { uid, to } => {
+                self.check_uid(new, *uid)?;
+                match self.check_row(new)? {
+                    row if row.ejecting.as_ref() == Some(to) => Ok(()),
+                    row => Err(format!(
+                        "`{}` is not being released to {}",
+                        row.database.name,
+                        to.display()
+                    )),
+                }
             }
             Change::Renamed { from, database } => self.check_renamed(new, from, database),
             Change::CopyBegan { uid, .. } => {

@@ -5,6 +5,7 @@
 //! added later never makes an old journal unreadable.
 
 mod check;
+mod eject;
 mod names;
 mod row;
 
@@ -304,6 +305,9 @@ impl Book {
             }
             Change::CopyEnded { uid: _ } => self.end_copy(entry)?,
             Change::Noticed { uid: _, notice } => self.change(entry)?.told.note(notice),
+            Change::EjectBegan { uid: _, to } => self.begin_eject(entry, to)?,
+            Change::Ejected { uid: _, to } => self.eject(entry, to)?,
+            Change::EjectEnded { uid: _ } => self.change(entry)?.ejecting = None,
             // These change tables and the log, not what should be.
             Change::Inspected { .. } | Change::Acted { .. } | Change::Noted => {}
         }

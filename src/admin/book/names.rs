@@ -36,6 +36,7 @@ impl Book {
                     "`{name}` is the name of a database that was removed; to let go of it: db4sci \
                      delete {name} --forget"
                 ),
+                (Some(End::Ejected(at)), _) => row.ejected(*at),
                 (Some(End::Removing), _) | (None, Some(_)) => format!(
                     "`{name}` is the name of a retired database, whose data is kept; choose another one"
                 ),
@@ -187,6 +188,11 @@ impl Row {
     /// Why nothing else is done with it while its name or its data is on the way.
     pub fn on_its_way(&self) -> Option<String> {
         let name = &self.database.name;
+        if self.ejecting.is_some() {
+            return Some(format!(
+                "`{name}` is being released from db4sci; try again when that is over"
+            ));
+        }
         if let Some(to) = self.becomes() {
             return Some(format!(
                 "`{name}` is being renamed to `{to}`; try again when that is over"

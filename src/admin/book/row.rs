@@ -43,6 +43,11 @@ pub struct Row {
     pub formerly: Vec<(DbName, u64)>,
     /// The backup that it is being made of: nobody touches it before its data is there.
     pub copying: Option<BackupId>,
+    /// The folder that what it takes to run it is written to, while it is being released. Ended by
+    /// `Ejected`, or by `EjectEnded`.
+    pub ejecting: Option<PathBuf>,
+    /// The folder with what it takes to run it, once it was released.
+    pub ejected_to: Option<PathBuf>,
     /// The entry that its last backup was begun with; 0: none was.
     pub backup_begun: u64,
     /// Whether lost data is to come back by itself, whatever the spec says.
@@ -105,6 +110,8 @@ impl Row {
             renaming: None,
             formerly: Vec::new(),
             copying: None,
+            ejecting: None,
+            ejected_to: None,
             backup_begun: 0,
             recover: false,
             retired: None,
@@ -178,6 +185,7 @@ impl Row {
                  have the name: db4sci delete {name} --forget",
                 at.format("%F %T UTC")
             ),
+            End::Ejected(at) => self.ejected(at),
         })
     }
 
@@ -263,7 +271,8 @@ impl Row {
             | Phase::Maintenance
             | Phase::Restoring
             | Phase::Held
-            | Phase::Retired => self.away = None,
+            | Phase::Retired
+            | Phase::Ejected => self.away = None,
         }
     }
 }

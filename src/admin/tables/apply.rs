@@ -176,6 +176,9 @@ fn touches(records: &[Record]) -> BTreeMap<DbName, Touch> {
             | Change::CopyBegan { .. }
             | Change::CopyEnded { .. }
             | Change::Noticed { .. }
+            | Change::EjectBegan { .. }
+            | Change::Ejected { .. }
+            | Change::EjectEnded { .. }
             | Change::Acted { .. }
             | Change::Noted => {}
         }

@@ -48,6 +48,9 @@ pub(super) async fn write(conn: &mut PgConnection, entry: &Entry) -> Result<(), 
         | Change::RenameEnded { .. }
         | Change::CopyBegan { .. }
         | Change::CopyEnded { .. }
+        | Change::EjectBegan { .. }
+        | Change::Ejected { .. }
+        | Change::EjectEnded { .. }
         | Change::Acted { .. }
         | Change::Noticed { .. }
         | Change::Noted => return Ok(()),

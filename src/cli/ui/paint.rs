@@ -51,6 +51,6 @@ pub fn of_phase(phase: Phase) -> Colour {
         Phase::Ready => Colour::Good,
         Phase::Pending | Phase::Creating | Phase::Degraded | Phase::Restoring => Colour::Busy,
         Phase::Held => Colour::Bad,
-        Phase::Stopped | Phase::Maintenance | Phase::Retired => Colour::Quiet,
+        Phase::Stopped | Phase::Maintenance | Phase::Retired | Phase::Ejected => Colour::Quiet,
     }
 }

@@ -18,7 +18,10 @@ impl Desk {
         let name = row.database.name.clone();
         let (what, join) = match &mut ask {
             // One that began before this ask does not hold what was written since.
-            WorkAsk::Backup { .. } => ("backup".to_owned(), false),
+            WorkAsk::Backup { .. } => match row.gone() {
+                Some(why) => return Err(format!("{why}; nothing was changed")),
+                None => ("backup".to_owned(), false),
+            },
             WorkAsk::Verify { id } => {
                 // The newest of now, whatever is newest when its turn comes.
                 let chosen = self.chosen(row, id.as_ref())?.id;
@@ -51,12 +54,16 @@ impl Desk {
                 if let Some(why) = self.ledger.book().rename_refused(&name, to) {
                     return Err(format!("{why}; nothing was changed"));
                 }
+                self.idle(&name)?;
                 (format!("rename to {to}"), true)
             }
+            WorkAsk::Eject { to, reason } => {
+                let to = self.eject_to(row, to.take(), reason)?;
+                self.idle(&name)?;
+                let what = format!("release to {}", to.display());
+                (what, true)
+            }
         };
-        if let WorkAsk::Rename { .. } = &ask {
-            self.idle(&name)?;
-        }
         let (work, line) = match self.works.stand(&name, what, join, self.clock.now())? {
             Asked::Same(work) => return Ok(work),
             Asked::InLine(work, line) => (work, line),
@@ -80,6 +87,7 @@ impl Desk {
             WorkAsk::Clone { copy, from, live } => {
                 self.make_clone(row, copy, from.as_ref(), live).await
             }
+            WorkAsk::Eject { to, reason } => self.eject(row, to, &reason).await,
             WorkAsk::Backup { note } => self.now(row, BackupKind::Manual, note).await,
             WorkAsk::Verify { id } => {
                 let backup = self.chosen(row, id.as_ref())?;

@@ -1,5 +1,7 @@
 //! What is due of a database by itself.
 
+use std::path::PathBuf;
+
 use super::{Desk, END_AGAIN, RECOVER_AGAIN};
 use crate::admin::Row;
 use crate::model::database::Source;
@@ -10,6 +12,7 @@ use crate::plan::recovery::Recovery;
 /// What is due by itself.
 pub(super) enum Due {
     Rename(DbName, Source),
+    Eject(PathBuf),
     /// What is left of a copy that was cut off goes.
     EndCopy,
     Recovery(Recovery),
@@ -22,6 +25,7 @@ impl Due {
         match self {
             Due::EndCopy => "removal of a copy that was cut off".to_owned(),
             Due::Rename(to, _) => format!("rename to {to}"),
+            Due::Eject(to) => format!("release to {}", to.display()),
             Due::Recovery(Recovery::Restore(id)) => format!("recovery from {id}"),
             Due::Recovery(Recovery::StartOver) => "recovery from the ledger".to_owned(),
             Due::Backup(Work::Take { kind, .. }) => format!("{} backup", kind.as_str()),
@@ -38,13 +42,16 @@ impl Desk {
     /// What is due of a database by itself: what an earlier daemon had begun comes first, and until it
     /// is over nothing else is.
     pub(super) fn due(&self, row: &Row, now: Timestamp) -> Option<Due> {
-        let begun = row.renaming.is_some() || row.copying.is_some();
+        let begun = row.renaming.is_some() || row.copying.is_some() || row.ejecting.is_some();
         if begun && row.host.is_some() {
             return None;
         }
         if let Some((to, source)) = &row.renaming {
             let waits = self.waits(&row.database.name, now);
             return (!waits).then(|| Due::Rename(to.clone(), source.clone()));
+        }
+        if let Some(to) = &row.ejecting {
+            return (!self.waits(&row.database.name, now)).then(|| Due::Eject(to.clone()));
         }
         if row.copying.is_some() {
             return (!self.waits(&row.database.name, now)).then_some(Due::EndCopy);
@@ -60,6 +67,10 @@ impl Desk {
         match due {
             Due::Rename(to, source) => {
                 let done = self.finish_rename(&row.database.name, &to, source).await;
+                self.put_off(&row, END_AGAIN, done).await
+            }
+            Due::Eject(to) => {
+                let done = self.finish_eject(&row.database.name, &to).await;
                 self.put_off(&row, END_AGAIN, done).await
             }
             Due::EndCopy => {

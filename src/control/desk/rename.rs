@@ -69,7 +69,7 @@ impl Desk {
     }
 
     /// What is told of a database whose data is not known to be whole.
-    fn without_data(&self, name: &DbName) -> Option<String> {
+    pub(super) fn without_data(&self, name: &DbName) -> Option<String> {
         let view = self.board.view(name)?;
         let mut held = view.held.iter();
         let lost = held.find(|held| held.reason.no_data());
@@ -133,7 +133,7 @@ impl Desk {
         let db = &row.database;
         let renamed = specs::renamed(db, to, source);
         let moved = async {
-            self.archive.take_away(db).await?;
+            self.archive.take_away(db, "rename").await?;
             self.archive.move_folders(db, &renamed).await
         };
         if let Err(error) = moved.await {

@@ -87,9 +87,30 @@ pub(super) fn judge(
     // Where labels or source alone changed, or the row's own count is ahead of ours.
     let least = (earlier.generation + 1).max(row_generation(who).unwrap_or(0));
     database.generation = database.generation.max(least);
-    let message = format!("spec changed, generation {}", database.generation);
+    let message = format!(
+        "spec changed, generation {}{}",
+        database.generation,
+        hands(earlier, &database)
+    );
     let entries = vec![admission(who, name, message, &database)];
     (entries, Admitted::Configured(Box::new(database)))
+}
+
+/// Into whose hands it came: whoever reads the log later looks for that first.
+fn hands(old: &Database, new: &Database) -> String {
+    let told = |what: &str, old: &str, new: &str| {
+        (old != new).then(|| format!("{what} `{old}` -> `{new}`"))
+    };
+    let changes = [
+        told("owner", &old.owner, &new.owner),
+        told("contact", &old.contact, &new.contact),
+    ];
+    let changes: Vec<String> = changes.into_iter().flatten().collect();
+    if changes.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", changes.join(", "))
+    }
 }
 
 fn admission(who: &Who, name: &DbName, message: String, database: &Database) -> NewEntry {
@@ -152,6 +173,33 @@ pub(super) fn is_stale(written: Option<Timestamp>, row: &Row) -> bool {
 mod tests {
     use super::*;
     use crate::admin::testing::{admitted, book, database, instant, name};
+
+    #[test]
+    fn the_log_says_into_whose_hands_a_database_came() {
+        let old = database("genomics", 32011);
+        let book = book(vec![admitted(old.clone())]);
+        let who = Who::File("genomics.yaml".into());
+        let said = |db: Database| {
+            let (entries, _) = judge(&book, &who, &name("genomics"), Ok(db));
+            assert_eq!(entries.len(), 1);
+            entries[0].message.clone()
+        };
+        let owner = Database {
+            owner: "others".to_owned(),
+            contact: "others@example.org".to_owned(),
+            ..old.clone()
+        };
+        assert_eq!(
+            said(owner),
+            "spec changed, generation 2: owner `lab` -> `others`, contact `lab@example.org` -> \
+             `others@example.org`"
+        );
+        let other = Database {
+            description: "another".to_owned(),
+            ..old.clone()
+        };
+        assert_eq!(said(other), "spec changed, generation 2");
+    }
 
     #[test]
     fn an_edit_of_before_does_not_undo_what_was_applied_since() {

@@ -8,6 +8,7 @@
 mod bundle;
 mod companion;
 mod drill;
+mod eject;
 mod ended;
 mod error;
 mod folder;

@@ -51,11 +51,12 @@ impl Archive {
         }
     }
 
-    /// Stops and removes every container of a database: none may find its folders under way.
+    /// Stops and removes every container of a database: none may find its folders under way. `work` is
+    /// what that is for, in the names of places where tests kill the daemon.
     ///
     /// # Errors
     /// As the engine does; it may be repeated.
-    pub async fn take_away(&self, db: &Database) -> Result<(), BackupError> {
+    pub async fn take_away(&self, db: &Database, work: &str) -> Result<(), BackupError> {
         let uid = db.uid.to_string();
         let deadline = engine::recipe(db.engine).defaults().stop_deadline;
         let how = StopHow {
@@ -71,10 +72,10 @@ impl Archive {
             let id = &brief.id;
             self.runtime.set_policy(id, RestartPolicy::No).await?;
             self.runtime.stop(id, &how).await?;
-            failpoint("rename.down");
+            failpoint(&format!("{work}.down"));
             self.runtime.remove(id).await?;
         }
-        failpoint("rename.removed");
+        failpoint(&format!("{work}.removed"));
         Ok(())
     }
 

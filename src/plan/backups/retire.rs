@@ -97,6 +97,10 @@ pub(super) fn last_words(
     if !matches!(known.retirement, Retirement::Done(_) | Retirement::Ended(_)) {
         return all;
     }
+    if matches!(known.retirement, Retirement::Ended(End::Ejected(_))) {
+        let kept = |id: &BackupId| (id.clone(), Fate::Kept(vec!["ejected".to_owned()]));
+        return all.keys().map(kept).collect();
+    }
     let over = match (known.retirement, known.keep.backups) {
         (Retirement::Ended(End::Removed(at)), Some(kept)) => now >= at + kept,
         _ => false,

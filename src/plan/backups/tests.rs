@@ -603,3 +603,21 @@ fn a_damaged_one_that_could_not_be_replaced_ends_no_schedule() {
     let next = due("2026-03-06T02:00:10Z");
     assert_eq!(next, Some(("20260306T020000Z".to_owned(), 1)));
 }
+
+#[test]
+fn of_what_was_released_nothing_is_taken_tested_or_removed_ever() {
+    let over = Retirement::Ended(End::Ejected(at(RETIRED)));
+    let old = backup(&db(), "2020-03-03T09:00:00Z", 1, BackupState::Verified);
+    let year = |known: &mut Known<'_>| {
+        known.keep.backups = Some(TimeDelta::days(1));
+        (known.answers, known.tombstone) = (true, Tombstone::None);
+    };
+    let all = [old.clone(), last(BackupState::Stored)];
+    let (work, fates) = gone(&all, over, year, "2036-03-19T10:00:00Z");
+    assert_eq!(work, None);
+    let kept = Fate::Kept(vec!["ejected".to_owned()]);
+    assert!(
+        fates.len() == 2 && fates.values().all(|fate| *fate == kept),
+        "{fates:?}"
+    );
+}

@@ -117,7 +117,8 @@ fn of_lane(view: &DatabaseView, lane: &Lane, when: When, held: Option<&Held>) ->
             | Phase::Maintenance
             | Phase::Restoring
             | Phase::Held
-            | Phase::Retired,
+            | Phase::Retired
+            | Phase::Ejected,
             Cost::None | Cost::Restart | Cost::Recreate,
         ) => Which::Change,
     };

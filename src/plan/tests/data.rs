@@ -23,6 +23,14 @@ fn is_refused(case: &Case, reason: Reason) {
 }
 
 #[test]
+fn no_server_is_started_on_data_that_was_released() {
+    for mut case in down() {
+        case.data().marker.as_mut().unwrap().state = MarkerState::Ejected;
+        is_refused(&case, Reason::DataForeign);
+    }
+}
+
+#[test]
 fn a_folder_that_held_data_and_is_empty_is_lost_data() {
     for mut case in down() {
         case.data().empty = true;

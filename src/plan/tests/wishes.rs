@@ -164,6 +164,26 @@ fn a_retirement_without_a_backup_changes_nothing_and_begins_nothing() {
 }
 
 #[test]
+fn what_was_released_is_left_alone_whatever_is_seen() {
+    for mut case in [Case::ready(), Case::gone(), Case::fresh(), Case::exited(1)] {
+        case.refused = Some(vec!["spec.port: taken".to_owned()]);
+        case.orphan = true;
+        let end = Some(crate::model::End::Ejected(noon()));
+        let wanted = Wanted {
+            end,
+            ..case.wanted()
+        };
+        let verdict = plan(&wanted, &case.seen, &case.site, case.now);
+        assert_eq!((verdict.lane, verdict.held), (None, Vec::new()));
+        let hands = Wanted {
+            hands: Some(Hands::Eject),
+            ..case.wanted()
+        };
+        assert_eq!(plan(&hands, &case.seen, &case.site, case.now).lane, None);
+    }
+}
+
+#[test]
 fn a_retirement_with_its_backup_stops_the_server_and_keeps_the_container() {
     let mut case = Case::ready();
     case.db.state = WantedState::Retired;

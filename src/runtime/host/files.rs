@@ -15,7 +15,7 @@ use crate::runtime::DirError;
 pub(super) const GUARD: &str = include_str!("guard.sh");
 
 /// What the server was last started with, beside its configuration files.
-const APPLIED: &str = "applied.json";
+pub(super) const APPLIED: &str = "applied.json";
 
 /// The current spec, in the marker folder.
 pub(super) const SPEC: &str = "spec.yaml";

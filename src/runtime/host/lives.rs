@@ -16,7 +16,7 @@ pub struct Lives {
     /// Its name, as the marker's folder has it.
     pub name: DbName,
     /// The database as it was when its files were last written, and how far its first start is; or why that
-    /// cannot be known.
+    /// cannot be known, or is nobody's business: what was released is not db4sci's.
     pub database: Result<(Database, MarkerState), String>,
 }
 
@@ -61,6 +61,10 @@ fn read(volume: &Path, place: &Path, name: &DbName) -> Result<(Database, MarkerS
         ));
     }
     match marker(&db)? {
+        Some(marker) if marker.state == MarkerState::Ejected => Err(format!(
+            "{} says that it was released from db4sci; it is left alone",
+            place.display()
+        )),
         Some(marker) if marker.uid == db.uid => Ok((db, marker.state)),
         Some(marker) => Err(format!(
             "{shown} is that of {}, and the marker beside it that of {}",

@@ -19,6 +19,7 @@ pub(super) fn word(state: MarkerState) -> &'static str {
     match state {
         MarkerState::Initialising => "initialising",
         MarkerState::Initialised => "initialised",
+        MarkerState::Ejected => "ejected",
     }
 }
 
@@ -83,12 +84,17 @@ pub(super) fn marker(db: &Database) -> Result<Option<Marker>, String> {
         .parse()
         .map_err(|e| format!("{}: {e}", uid_file.display()))?;
     let state = told(&state_file, read_small(&state_file))?.unwrap_or_default();
-    let state = [MarkerState::Initialising, MarkerState::Initialised]
+    let states = [
+        MarkerState::Initialising,
+        MarkerState::Initialised,
+        MarkerState::Ejected,
+    ];
+    let state = states
         .into_iter()
         .find(|s| word(*s) == state.trim())
         .ok_or_else(|| {
             format!(
-                "{} holds neither `initialising` nor `initialised`",
+                "{} holds neither `initialising` nor `initialised` nor `ejected`",
                 state_file.display()
             )
         })?;

@@ -4,6 +4,7 @@
 //! <volume>/NAME/…                  data, 0700, the engine's user; inside, once Ready: db4sci-uid
 //! <volume>/.db4sci/                0700, root: .volume (identity), .aside/ (half-made data)
 //! <volume>/.db4sci/NAME/           uid, state, lock, spec.yaml: the marker, mounted read-only
+//! <volume>/NAME.ejected/           what it takes to run it without db4sci, 0700, root
 //! <state_dir>/secrets/NAME/        0500, files 0400, the engine's user; mounted read-only; the
 //!                                 server's certificate and key, too
 //! <state_dir>/config/NAME/         rendered configuration, and applied.json
@@ -19,6 +20,7 @@ mod files;
 pub mod lives;
 mod look;
 mod place;
+mod released;
 mod remove;
 mod rename;
 pub mod room;
@@ -31,7 +33,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::model::{
-    DataSeen, Database, FilesSeen, FilesWanted, Secret, SecretText, Seen, Site, Timestamp,
+    DataSeen, Database, FilesSeen, FilesWanted, ReleasedFiles, Secret, SecretText, Seen, Site,
+    Timestamp,
 };
 use crate::runtime::{DataDirs, DirError, NamedFolder};
 
@@ -113,6 +116,33 @@ impl DataDirs for HostDirs {
     ) -> Result<(), DirError> {
         let (this, site, from, to) = (self.clone(), site.clone(), from.clone(), to.clone());
         blocking(move || rename::rename(&this.state_dir, &site, &from, &to, which)).await
+    }
+
+    async fn write_released(
+        &self,
+        site: &Site,
+        db: &Database,
+        to: &Path,
+        files: &ReleasedFiles,
+    ) -> Result<(), DirError> {
+        let (root, site, db) = (self.root, site.clone(), db.clone());
+        let (to, files) = (to.to_owned(), files.clone());
+        blocking(move || released::write_all(&site, root, &db, &to, &files)).await
+    }
+
+    async fn remove_released(
+        &self,
+        db: &Database,
+        to: &Path,
+        files: &ReleasedFiles,
+    ) -> Result<(), DirError> {
+        let (db, to, files) = (db.clone(), to.to_owned(), files.clone());
+        blocking(move || released::remove(&db, &to, &files)).await
+    }
+
+    async fn mark_ejected(&self, db: &Database, ejected: bool) -> Result<(), DirError> {
+        let (root, db) = (self.root, db.clone());
+        blocking(move || released::mark(root, &db, ejected)).await
     }
 
     async fn write_files(

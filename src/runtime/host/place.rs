@@ -57,8 +57,9 @@ pub(super) fn prepare(state_dir: &Path, root: u32, db: &Database) -> Result<(), 
             };
         }
         Some(DataSeen {
-            marker: Some(_), ..
-        }) => {}
+            marker: Some(marker),
+            ..
+        }) => drop(own(db, &marker)?),
         Some(DataSeen { marker: None, .. }) => refuse_strangers(db)?,
     }
     remember(state_dir, &db.volume.path, root)?;
@@ -161,7 +162,7 @@ fn make_lock(path: &Path) -> Result<(), DirError> {
     }
 }
 
-fn write_state(root: u32, db: &Database, state: MarkerState) -> Result<(), DirError> {
+pub(super) fn write_state(root: u32, db: &Database, state: MarkerState) -> Result<(), DirError> {
     let text = format!("{}\n", word(state));
     write(&db.marker_dir().join(STATE), text.as_bytes(), 0o644, root)
 }
@@ -206,7 +207,7 @@ pub(super) fn mark_initialised(state_dir: &Path, root: u32, db: &Database) -> Re
             let text = format!("{}\n", db.uid);
             write(&data.join(INNER_UID), text.as_bytes(), 0o600, db.layout.uid)?;
         }
-        (None, MarkerState::Initialised) => {
+        (None, MarkerState::Initialised | MarkerState::Ejected) => {
             return refused(format!(
                 "{} is marked as initialised and lacks {INNER_UID}: other data lies there (if it \
                  is the right data, write {} into that file); {UNTOUCHED}",
@@ -217,7 +218,7 @@ pub(super) fn mark_initialised(state_dir: &Path, root: u32, db: &Database) -> Re
     }
     match state {
         MarkerState::Initialising => write_state(root, db, MarkerState::Initialised),
-        MarkerState::Initialised => Ok(()),
+        MarkerState::Initialised | MarkerState::Ejected => Ok(()),
     }
 }
 
@@ -326,9 +327,17 @@ fn marked_state(db: &Database) -> Result<MarkerState, DirError> {
     }
 }
 
+/// How far it is, if the marker is this database's, and it was not released.
 pub(super) fn own(db: &Database, marker: &Marker) -> Result<MarkerState, DirError> {
     if marker.uid == db.uid {
-        return Ok(marker.state);
+        return match marker.state {
+            MarkerState::Initialising | MarkerState::Initialised => Ok(marker.state),
+            MarkerState::Ejected => refused(format!(
+                "{} says that this database was released from db4sci, which touches nothing of it; \
+                 {UNTOUCHED}",
+                db.marker_dir().display()
+            )),
+        };
     }
     refused(format!(
         "{} is marked as the place of {}, this database is {}; {UNTOUCHED}",

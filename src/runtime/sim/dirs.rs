@@ -7,10 +7,11 @@ use async_trait::async_trait;
 use super::World;
 use super::disk::SimMarker;
 use super::fault::Part;
+use super::released::not_released;
 use super::state::State;
 use crate::model::{
-    DataSeen, Database, FilesSeen, FilesWanted, Marker, MarkerState, Secret, SecretText, Seen,
-    Site, Timestamp,
+    DataSeen, Database, FilesSeen, FilesWanted, Marker, MarkerState, ReleasedFiles, Secret,
+    SecretText, Seen, Site, Timestamp,
 };
 use crate::runtime::{DataDirs, DirError, NamedFolder};
 
@@ -86,6 +87,34 @@ impl DataDirs for World {
             state.rename(site, from, to, which)
         })
         .await
+    }
+
+    async fn write_released(
+        &self,
+        _site: &Site,
+        db: &Database,
+        to: &Path,
+        _files: &ReleasedFiles,
+    ) -> Answer<()> {
+        self.act(Part::Disk, "release", |state| state.write_released(db, to))
+            .await
+    }
+
+    async fn remove_released(
+        &self,
+        db: &Database,
+        to: &Path,
+        _files: &ReleasedFiles,
+    ) -> Answer<()> {
+        self.act(Part::Disk, "unrelease", |state| {
+            state.remove_released(db, to)
+        })
+        .await
+    }
+
+    async fn mark_ejected(&self, db: &Database, ejected: bool) -> Answer<()> {
+        self.act(Part::Disk, "eject", |state| state.mark_ejected(db, ejected))
+            .await
     }
 
     async fn write_files(&self, site: &Site, db: &Database, wanted: &FilesWanted) -> Answer<()> {
@@ -251,7 +280,7 @@ impl State {
                     refused("initialised, and its data folders are gone".to_owned())
                 };
             }
-            Some(_) => {}
+            Some(marker) => not_released(marker)?,
             None if !seen.empty => {
                 return refused("holds something already, and no marker".to_owned());
             }
@@ -317,7 +346,8 @@ impl State {
             None if seen.sentinel || seen.inner_uid.is_some() => {
                 return refused("no marker says whose it is".to_owned());
             }
-            Some(_) | None => {}
+            Some(marker) => not_released(&marker)?,
+            None => {}
         }
         self.unlocked(db)?;
         self.disk.dirs.remove(&db.data_dir());
@@ -368,7 +398,7 @@ impl State {
             Some(m) if m.state == MarkerState::Initialised && !proven => {
                 return refused("marked as initialised, and lacks the uid".to_owned());
             }
-            Some(_) => {}
+            Some(marker) => not_released(marker)?,
             None if proven => self.mark_place(db),
             None => return refused("holds no marker".to_owned()),
         }

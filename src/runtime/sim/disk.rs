@@ -96,6 +96,8 @@ pub(super) struct Disk {
     pub(super) applied: BTreeMap<PathBuf, FilesSeen>,
     pub(super) aside: Vec<(PathBuf, u64)>,
     pub(super) evidence: BTreeMap<PathBuf, Vec<(String, String)>>,
+    /// Folders with what it takes to run a database without db4sci, and which.
+    pub(super) released: BTreeMap<PathBuf, Uid>,
 }
 
 impl Disk {

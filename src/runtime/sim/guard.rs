@@ -56,6 +56,7 @@ impl State {
             return refuse(guard::FOREIGN, "the data is another's");
         }
         match marker.state {
+            MarkerState::Ejected => refuse(guard::UNMOUNTED, "the marker's state is no state"),
             MarkerState::Initialised if !data.sentinel => refuse(
                 guard::LOST,
                 "this database was initialised, and its data is gone",

@@ -22,6 +22,7 @@ mod engine;
 mod fault;
 mod guard;
 mod hands;
+mod released;
 mod rename;
 pub(crate) mod rng;
 mod runtime;

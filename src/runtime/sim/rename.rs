@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::dirs::{Answer, refused};
+use super::released::not_released;
 use super::state::State;
 use crate::model::{Database, Site};
 use crate::runtime::NamedFolder;
@@ -25,7 +26,8 @@ impl State {
                 Some(marker) if marker.uid != from.uid => {
                     return refused("marked as the place of another database".to_owned());
                 }
-                Some(_) => {
+                Some(marker) => {
+                    not_released(&marker)?;
                     ours = true;
                     self.unlocked(db)?;
                 }

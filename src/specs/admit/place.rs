@@ -24,7 +24,9 @@ impl Check<'_> {
                 );
                 return None;
             }
-            return Some(earlier.volume.clone());
+            let (old, volume) = (earlier.owner.clone(), earlier.volume.clone());
+            self.new_owner(engine, &old, &volume);
+            return Some(volume);
         }
         let owner = &self.spec.owner;
         let allowed = |v: &&VolumeRule| v.allows(engine, owner, &self.rules.admins);
@@ -67,6 +69,25 @@ impl Check<'_> {
         };
         self.refuse("spec.volume", message);
         None
+    }
+
+    /// Refuses another owner where that one may not have data. A volume that is in the settings no more,
+    /// and an owner who stays, are nobody's to question.
+    fn new_owner(&mut self, engine: EngineKind, old: &str, volume: &Volume) {
+        let new = &self.spec.owner;
+        let mut rules = self.rules.volumes.iter();
+        let rule = rules.find(|rule| rule.label == volume.label && rule.path == volume.path);
+        let admins = &self.rules.admins;
+        let kept_out = rule.is_some_and(|rule| !rule.allows(engine, new, admins));
+        if new != old && kept_out {
+            let message = format!(
+                "its data lies on `{}`, which is not for {engine} of `{}`; name an owner who may use it, or \
+                 let that one use it in the settings (dataVolumes, users)",
+                volume.label,
+                new.escape_debug()
+            );
+            self.refuse("spec.owner", message);
+        }
     }
 
     /// The first of so many host ports in a row.

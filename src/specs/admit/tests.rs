@@ -513,3 +513,34 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn another_owner_must_be_one_who_may_use_the_volume() {
+    let db = first("");
+    let spec = |owner: &str| spec("").replace("owner: lab\n", &format!("owner: {owner}\n"));
+    let mut rules = rules();
+    rules.admins = vec!["root-lab".to_owned()];
+    rules.volumes[0].users = Some(vec!["others".to_owned(), "Admin".to_owned()]);
+    for owner in ["others", "root-lab"] {
+        let changed = admit_text(&spec(owner), Some(&db), &rules).unwrap();
+        assert_eq!((changed.owner.as_str(), changed.generation), (owner, 2));
+        // What users notice stays.
+        assert_eq!((&changed.volume, changed.port), (&db.volume, db.port));
+        assert_eq!(changed.account, db.account);
+    }
+    let problems = admit_text(&spec("strangers"), Some(&db), &rules).unwrap_err();
+    let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    let told = told.join("; ");
+    assert!(
+        told.contains("spec.owner") && told.contains("`Standard`") && told.contains("strangers"),
+        "{told}"
+    );
+    // Who has it stays, whatever the settings say by now; and where the volume is in them no more,
+    // nobody can tell.
+    assert_eq!(
+        admit_text(&spec("lab"), Some(&db), &rules).unwrap().owner,
+        "lab"
+    );
+    rules.volumes.clear();
+    assert!(admit_text(&spec("strangers"), Some(&db), &rules).is_ok());
+}

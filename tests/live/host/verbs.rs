@@ -22,7 +22,7 @@ impl Host {
     pub fn db4sci(&self, args: &[&str]) -> Said {
         let mut command = self.program();
         command.args(args);
-        let works = ["backup", "restore", "delete", "rename", "clone"];
+        let works = ["backup", "restore", "delete", "rename", "clone", "eject"];
         let deadline = match args.first() {
             Some(verb) if works.contains(verb) => WORK,
             Some(_) | None => VERB + LONG,
