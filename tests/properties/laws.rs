@@ -73,7 +73,7 @@ pub async fn settles(host: &mut Host) -> Result<(), String> {
     if host.daemon.ledger.book().head() != head {
         return Err("all was as wanted, and then something was written".to_owned());
     }
-    Ok(())
+    host.reread().await
 }
 
 async fn troubled(run: Run, kinds: Kinds, steps: u64) -> Result<(), String> {

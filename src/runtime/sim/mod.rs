@@ -90,6 +90,11 @@ impl World {
         self.with(|_| ());
     }
 
+    /// When something changes next by itself, if nobody touches anything until then.
+    pub fn next_change(&self) -> Option<Timestamp> {
+        self.with(|state| state.next_change())
+    }
+
     /// What must never happen and did, oldest first.
     pub fn violations(&self) -> Vec<String> {
         self.with(|state| state.violations.clone())
