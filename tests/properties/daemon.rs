@@ -19,7 +19,7 @@ use db4sci::control::reconciler::Again;
 use db4sci::control::{Board, Reconciler};
 use db4sci::execute::Executor;
 use db4sci::model::container::LABEL_UID;
-use db4sci::model::{Clock, DbName, Site, Status, Timestamp, Uid};
+use db4sci::model::{Clock, DbName, Site, Timestamp, Uid};
 use db4sci::observe::{HostPorts, Observer, Probes};
 use db4sci::record::Metrics;
 use db4sci::runtime::sim::World;
@@ -48,19 +48,8 @@ struct WorldPorts(World);
 #[async_trait]
 impl HostPorts for WorldPorts {
     async fn owner(&self, _ip: IpAddr, port: u16) -> Option<String> {
-        let holds = |status| match status {
-            Status::Running | Status::Paused => true,
-            Status::Created
-            | Status::Restarting
-            | Status::Exited
-            | Status::Removing
-            | Status::Dead => false,
-        };
-        let all = self.0.containers();
-        let holder = all
-            .iter()
-            .find(|c| holds(c.status) && c.ports.iter().any(|p| p.host == port))?;
-        Some(format!("container {}", holder.name))
+        let holder = self.0.holder_of(port)?;
+        Some(format!("container {holder}"))
     }
 }
 
@@ -153,7 +142,7 @@ impl Daemon {
     /// Whether a step can find nothing to do before something is due or happens in the world: it hears
     /// the engine, and shows of each server what that answers.
     pub fn idle(&self) -> bool {
-        self.events.is_some() && self.mistaken().next().is_none()
+        self.events.is_some() && self.mistaken().is_empty()
     }
 
     /// Everything that is due now: resync, events, looks side by side. Gives the names that were
@@ -240,24 +229,24 @@ impl Daemon {
     /// In place of the tasks that follow servers: whose answer would be another one by now is looked
     /// at.
     fn ask(&mut self) {
-        let names: Vec<DbName> = self.mistaken().collect();
-        for name in names {
+        for name in self.mistaken() {
             self.due.insert(name, self.world.now());
         }
     }
 
-    /// Databases that are shown as ready and do not answer, or the other way round.
-    fn mistaken(&self) -> impl Iterator<Item = DbName> {
+    /// Databases that are shown as ready and do not answer, or the other way round. While the engine is
+    /// away no server is followed, since nobody knows which containers there are.
+    fn mistaken(&self) -> Vec<DbName> {
+        if self.world.engine_is_away() {
+            return Vec::new();
+        }
         let book = self.ledger.book();
-        let shown: Vec<(DbName, Uid)> = book
-            .rows()
-            .map(|(name, row)| (name.clone(), row.database.uid))
-            .collect();
-        shown.into_iter().filter_map(|(name, uid)| {
-            let answers = self.world.rows(uid).is_some();
-            let view = self.board.view(&name);
-            view.is_some_and(|v| v.ready != answers).then_some(name)
-        })
+        let wrong = book.rows().filter(|(name, row)| {
+            let answers = || self.world.rows(row.database.uid).is_some();
+            let view = self.board.view(name);
+            view.is_some_and(|v| v.ready != answers())
+        });
+        wrong.map(|(name, _)| name.clone()).collect()
     }
 
     fn on_event(&mut self, event: &RuntimeEvent) {

@@ -16,7 +16,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::admin::book::{Book, NewEntry};
 use crate::admin::journal::{
-    Extent, Head, Journal, JournalError, JournalReader, JournalStorage, Record, Sealer, Sealing, Torn,
+    Extent, Head, Journal, JournalError, JournalReader, JournalStorage, Record, Sealer, Sealing,
+    Torn,
 };
 use crate::model::{Class, Clock, Entry};
 

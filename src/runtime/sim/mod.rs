@@ -95,6 +95,11 @@ impl World {
         self.with(|state| state.next_change())
     }
 
+    /// Whether the engine is away now: all its calls fail.
+    pub fn engine_is_away(&self) -> bool {
+        self.with(|state| state.is_away())
+    }
+
     /// What must never happen and did, oldest first.
     pub fn violations(&self) -> Vec<String> {
         self.with(|state| state.violations.clone())

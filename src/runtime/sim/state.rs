@@ -94,14 +94,16 @@ impl State {
         self.now = self.now.max(now);
     }
 
-    /// When something happens next by itself: a container dies or is started again, a server answers.
+    /// When something happens next by itself: a container dies or is started again, a server answers, the
+    /// engine is back.
     pub(super) fn next_change(&self) -> Option<Timestamp> {
         let answers = self.containers.values().filter_map(|c| {
             let ready_at = c.server()?.ready_at;
             (self.now < ready_at).then_some(ready_at)
         });
         let due = self.containers.values().filter_map(Container::due);
-        due.chain(answers).min()
+        let back = self.fault.away_until.filter(|until| self.now < *until);
+        due.chain(answers).chain(back).min()
     }
 
     pub(super) fn violation(&mut self, text: String) {
