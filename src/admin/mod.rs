@@ -28,7 +28,7 @@ pub use applier::{Applier, ApplierStatus, MydbAdmin};
 pub use authority::{Authority, AuthorityError};
 pub use book::{Book, NewEntry, Row};
 pub use journal::{FileStorage, Head, JournalError, MemoryStorage};
-pub use ledger::{Ledger, LedgerError, OpenReport, Query, Stretch};
+pub use ledger::{Ledger, LedgerError, OpenReport, Past, Query, Stretch};
 pub use offline::read_offline;
 pub use tables::{Access, Edit, Feed, Hint, Tables, TablesError, TablesHarm};
 pub use vault::{Keyring, Vault, VaultError};

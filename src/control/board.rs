@@ -123,8 +123,16 @@ impl Board {
         if state.views.get(&view.name).is_some_and(|old| **old == view) {
             return;
         }
-        state.views.insert(view.name.clone(), Arc::new(view));
-        self.publish(&mut state);
+        let view = Arc::new(view);
+        let new = state
+            .views
+            .insert(view.name.clone(), view.clone())
+            .is_none();
+        if new {
+            self.publish(&mut state);
+        } else {
+            self.publish_one(&view);
+        }
     }
 
     /// Shows a database no more: its name is free.
@@ -201,6 +209,20 @@ impl Board {
         }
     }
 
+    /// Publishes another view of a database that is shown, under the lock. Those of the others are copied
+    /// only if somebody still holds the snapshot before.
+    fn publish_one(&self, view: &DatabaseView) {
+        let now = self.clock.now();
+        self.snapshot.send_modify(|snapshot| {
+            let snapshot = Arc::make_mut(snapshot);
+            snapshot.at = Some(now);
+            let mut shown = snapshot.databases.iter_mut();
+            if let Some(shown) = shown.find(|shown| shown.name == view.name) {
+                shown.clone_from(view);
+            }
+        });
+    }
+
     /// Publishes under the lock, so that snapshots never go backwards.
     fn publish(&self, state: &mut State) {
         let (admin, users): (Vec<_>, Vec<_>) = state
@@ -226,6 +248,37 @@ mod tests {
     use super::*;
     use crate::model::SystemClock;
     use crate::plan::render::sample;
+
+    #[test]
+    fn another_view_takes_the_place_of_the_one_before_and_of_no_other() {
+        let board = Board::new(Arc::new(SystemClock), "test", "i");
+        let mut shown = board.watch();
+        for (name, port) in [
+            ("assays", 32011),
+            ("genomics", 32010),
+            ("mydb_admin", 32009),
+        ] {
+            board.show(sample::ready(name, "Postgres", "17", port));
+        }
+        let before = shown.borrow_and_update().clone();
+        let mut view = sample::ready("genomics", "Postgres", "17", 32010);
+        view.message = "slow".to_owned();
+        board.show(view.clone());
+
+        assert!(shown.has_changed().unwrap());
+        let after = shown.borrow_and_update().clone();
+        let names = |s: &Snapshot| s.databases.iter().map(|d| d.name.to_string()).collect();
+        let (old, new): (Vec<String>, Vec<String>) = (names(&before), names(&after));
+        assert_eq!(
+            (&old, new.join(" ")),
+            (&new, "assays genomics mydb_admin".to_owned())
+        );
+        assert_eq!(after.databases[1], view);
+        // Whoever holds the one before still has it.
+        assert_ne!(before.databases[1], view);
+        assert_eq!(before.databases[0], after.databases[0]);
+        assert!(before.at <= after.at);
+    }
 
     #[test]
     fn what_was_announced_is_shown_and_counts_as_looked_at_after_a_look() {

@@ -158,7 +158,7 @@ impl Reconciler {
 
     /// One look, and its lane if it has its turn or there is one to be had; otherwise `None`.
     async fn look_with(&self, name: &DbName, turn: Option<SemaphorePermit<'_>>) -> Option<Again> {
-        let Some(mut row) = self.ledger.book().row(name).cloned() else {
+        let Some(mut row) = self.ledger.book().kept_row(name) else {
             self.board.hide(name);
             self.pass().forget(name);
             self.memory().remove(name);
@@ -353,7 +353,7 @@ impl Reconciler {
     }
 
     /// Ends the words over its spec whose time is over, its own and the host's.
-    async fn end_overrides(&self, row: &mut Row) {
+    async fn end_overrides(&self, row: &mut Arc<Row>) {
         let now = self.clock.now();
         let over = |word: &Option<Override>| {
             let until = word.as_ref().and_then(|word| word.until);
@@ -366,7 +366,7 @@ impl Reconciler {
                 .note(name, Outcome::Done, message, Change::Resumed)
                 .await
             {
-                row.over = None;
+                Arc::make_mut(row).over = None;
             }
         }
         if over(&row.host) {
@@ -383,7 +383,7 @@ impl Reconciler {
                     tracing::debug!(%error, "the end of a maintenance was not written");
                 }
             }
-            row.host = self.ledger.book().host().cloned();
+            Arc::make_mut(row).host = self.ledger.book().host().cloned();
         }
     }
 

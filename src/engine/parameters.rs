@@ -17,23 +17,33 @@ struct Row<'a> {
     series: &'a str,
 }
 
-impl Table {
-    fn rows(&self) -> impl Iterator<Item = Row<'static>> {
-        self.0.lines().filter_map(|line| {
-            let mut columns = line.split('\t');
-            let mut next = || columns.next();
-            Some(Row {
-                name: next().filter(|name| !name.starts_with('#'))?,
-                restart: next()? == "restart",
-                kind: next()?,
-                allowed: next()?,
-                series: next()?,
-            })
+impl<'a> Row<'a> {
+    fn read(line: &'a str) -> Option<Self> {
+        let mut columns = line.split('\t');
+        let mut next = || columns.next();
+        Some(Row {
+            name: next().filter(|name| !name.starts_with('#'))?,
+            restart: next()? == "restart",
+            kind: next()?,
+            allowed: next()?,
+            series: next()?,
         })
     }
+}
 
+impl Table {
+    fn rows(&self) -> impl Iterator<Item = Row<'static>> {
+        self.0.lines().filter_map(Row::read)
+    }
+
+    /// Asked at every look at a database whose parameters changed: only the line that it is about is
+    /// taken apart.
     fn find(&self, name: &str) -> Option<Row<'static>> {
-        self.rows().find(|row| row.name == name)
+        let begins = |line: &&str| {
+            let rest = line.strip_prefix(name);
+            rest.is_some_and(|rest| rest.starts_with('\t'))
+        };
+        self.0.lines().filter(begins).find_map(Row::read)
     }
 
     /// Whether a change of a parameter needs no restart; what is not known needs one.

@@ -14,12 +14,12 @@ use futures_util::future::join_all;
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt};
 
-use db4sci::admin::{Authority, Keyring, Ledger, MemoryStorage, Vault};
+use db4sci::admin::{Authority, Keyring, Ledger, MemoryStorage, Past, Vault};
 use db4sci::control::reconciler::Again;
 use db4sci::control::{Board, Reconciler};
 use db4sci::execute::Executor;
 use db4sci::model::container::LABEL_UID;
-use db4sci::model::{Clock, DbName, Site, Status, Timestamp, Uid};
+use db4sci::model::{Clock, DbName, Site, Timestamp, Uid};
 use db4sci::observe::{HostPorts, Observer, Probes};
 use db4sci::plan::stewardship::House;
 use db4sci::record::Metrics;
@@ -31,6 +31,10 @@ static AUTHORITY: LazyLock<Arc<Authority>> = LazyLock::new(|| {
     let made = Authority::of_simulation(World::new(0).clock().now());
     Arc::new(made.unwrap_or_else(|e| panic!("{e}")))
 });
+
+/// Made once: nothing of a run depends on it, and it takes longer than a life of most daemons.
+static METRICS: LazyLock<Arc<Metrics>> =
+    LazyLock::new(|| Arc::new(Metrics::new("test").unwrap_or_else(|e| panic!("{e}"))));
 
 /// As in production: a full resync at least this often.
 const RESYNC: TimeDelta = TimeDelta::seconds(60);
@@ -45,19 +49,8 @@ struct WorldPorts(World);
 #[async_trait]
 impl HostPorts for WorldPorts {
     async fn owner(&self, _ip: IpAddr, port: u16) -> Option<String> {
-        let holds = |status| match status {
-            Status::Running | Status::Paused => true,
-            Status::Created
-            | Status::Restarting
-            | Status::Exited
-            | Status::Removing
-            | Status::Dead => false,
-        };
-        let all = self.0.containers();
-        let holder = all
-            .iter()
-            .find(|c| holds(c.status) && c.ports.iter().any(|p| p.host == port))?;
-        Some(format!("container {}", holder.name))
+        let holder = self.0.holder_of(port)?;
+        Some(format!("container {holder}"))
     }
 }
 
@@ -66,6 +59,8 @@ type Events = BoxStream<'static, Result<RuntimeEvent, RuntimeError>>;
 /// One life of the daemon.
 pub struct Daemon {
     pub ledger: Ledger,
+    /// What its start made of the journal.
+    pub past: Past,
     pub board: Arc<Board>,
     pub reconciler: Arc<Reconciler>,
     observer: Arc<Observer>,
@@ -79,10 +74,15 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts on what the last life left behind.
-    pub async fn start(world: &World, storage: MemoryStorage, site: &Site) -> Result<Self, String> {
+    /// Starts on what the last life left behind. `past` is what that one's start made of the journal.
+    pub async fn start(
+        world: &World,
+        storage: MemoryStorage,
+        past: Option<Past>,
+        site: &Site,
+    ) -> Result<Self, String> {
         let clock: Arc<dyn Clock> = Arc::new(world.clock());
-        let (ledger, _) = Ledger::open(storage, clock.clone())
+        let (ledger, _, past) = Ledger::open_after(storage, clock.clone(), past)
             .await
             .map_err(|e| format!("the ledger did not open: {e}"))?;
         let runtime: Arc<dyn Runtime> = Arc::new(world.clone());
@@ -110,7 +110,7 @@ impl Daemon {
             ledger: ledger.clone(),
             site: site.clone(),
             clock: clock.clone(),
-            metrics: Arc::new(Metrics::new("test").map_err(|e| e.to_string())?),
+            metrics: METRICS.clone(),
         };
         let board = Arc::new(Board::new(clock, "test", &site.instance));
         let reconciler = Reconciler::new(
@@ -122,6 +122,7 @@ impl Daemon {
         );
         Ok(Daemon {
             ledger,
+            past,
             board,
             reconciler: Arc::new(reconciler),
             observer,
@@ -143,6 +144,12 @@ impl Daemon {
     pub fn next(&self) -> Timestamp {
         let due = self.due.values().min().copied();
         due.map_or(self.resync, |due| due.min(self.resync))
+    }
+
+    /// Whether a step can find nothing to do before something is due or happens in the world: it hears
+    /// the engine, and shows of each server what that answers.
+    pub fn idle(&self) -> bool {
+        self.events.is_some() && self.mistaken().is_empty()
     }
 
     /// Everything that is due now: resync, events, looks side by side. Gives the names that were
@@ -229,12 +236,24 @@ impl Daemon {
     /// In place of the tasks that follow servers: whose answer would be another one by now is looked
     /// at.
     fn ask(&mut self) {
-        for (name, row) in self.ledger.book().rows() {
-            let answers = self.world.rows(row.database.uid).is_some();
-            if self.board.view(name).is_some_and(|v| v.ready != answers) {
-                self.due.insert(name.clone(), self.world.now());
-            }
+        for name in self.mistaken() {
+            self.due.insert(name, self.world.now());
         }
+    }
+
+    /// Databases that are shown as ready and do not answer, or the other way round. While the engine is
+    /// away no server is followed, since nobody knows which containers there are.
+    fn mistaken(&self) -> Vec<DbName> {
+        if self.world.engine_is_away() {
+            return Vec::new();
+        }
+        let book = self.ledger.book();
+        let wrong = book.rows().filter(|(name, row)| {
+            let answers = || self.world.rows(row.database.uid).is_some();
+            let view = self.board.view(name);
+            view.is_some_and(|v| v.ready != answers())
+        });
+        wrong.map(|(name, _)| name.clone()).collect()
     }
 
     fn on_event(&mut self, event: &RuntimeEvent) {

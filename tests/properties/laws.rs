@@ -14,7 +14,7 @@ const PATIENCE: TimeDelta = TimeDelta::minutes(60);
 /// Steps of trouble of a long history.
 const LONG: u64 = 500;
 /// Long histories when nobody says otherwise: `dev/sim` makes many more.
-const LONG_SEEDS: u64 = 4;
+const LONG_SEEDS: u64 = 30;
 /// How long it is watched that nothing more happens.
 const QUIET: TimeDelta = TimeDelta::minutes(2);
 
@@ -73,7 +73,7 @@ pub async fn settles(host: &mut Host) -> Result<(), String> {
     if host.daemon.ledger.book().head() != head {
         return Err("all was as wanted, and then something was written".to_owned());
     }
-    Ok(())
+    host.reread().await
 }
 
 async fn troubled(run: Run, kinds: Kinds, steps: u64) -> Result<(), String> {

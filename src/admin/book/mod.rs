@@ -90,6 +90,11 @@ impl Book {
         self.rows.get(name).map(Arc::as_ref)
     }
 
+    /// One database, to keep: it does not change with the book.
+    pub fn kept_row(&self, name: &DbName) -> Option<Arc<Row>> {
+        self.rows.get(name).cloned()
+    }
+
     /// Hands off the whole host, if they are.
     pub fn host(&self) -> Option<&Override> {
         self.host.as_ref()

@@ -125,10 +125,10 @@ impl JournalSource for MemoryStorage {
     }
 
     fn read_from(&self, offset: u64) -> io::Result<Box<dyn BufRead + Send>> {
-        let bytes = self.own()?.bytes.clone();
-        let mut reader = Cursor::new(bytes);
-        reader.set_position(offset);
-        Ok(Box::new(reader))
+        let at = usize::try_from(offset).map_err(io::Error::other)?;
+        let disk = self.own()?;
+        let bytes = disk.bytes.get(at..).unwrap_or_default().to_vec();
+        Ok(Box::new(Cursor::new(bytes)))
     }
 }
 

@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::model::Entry;
 
-use reader::Extent;
+pub(in crate::admin) use reader::Extent;
 
 pub use error::{Harm, JournalError};
 pub use memory::{Fault, MemoryStorage};
@@ -77,15 +77,24 @@ impl Journal {
     /// # Errors
     /// See [`JournalError`]; at harm, also when `each` objects to a record, nothing was written.
     pub fn open(
+        storage: Box<dyn JournalStorage>,
+        each: &mut dyn FnMut(Record) -> Result<(), String>,
+    ) -> Result<(Journal, Option<Torn>), JournalError> {
+        Journal::open_from(storage, Extent::NONE, each)
+    }
+
+    /// The same, of a journal that was read already up to there and not touched before that end since:
+    /// hands out what follows.
+    ///
+    /// # Errors
+    /// As [`Journal::open`]. What lies before that end is not looked at.
+    pub(in crate::admin) fn open_from(
         mut storage: Box<dyn JournalStorage>,
+        mut extent: Extent,
         each: &mut dyn FnMut(Record) -> Result<(), String>,
     ) -> Result<(Journal, Option<Torn>), JournalError> {
         let source = storage.source();
-        let mut extent = Extent {
-            end: Cursor::START,
-            marks: Vec::new(),
-        };
-        let end = read_all(source.as_ref(), &mut |before, record| {
+        let end = read_from(source.as_ref(), extent.end, &mut |before, record| {
             extent.add(before);
             each(record)
         })?;
@@ -167,6 +176,11 @@ impl Journal {
         self.end.head
     }
 
+    /// How far it reaches.
+    pub(in crate::admin) fn extent(&self) -> Extent {
+        self.reader.lock().clone()
+    }
+
     /// A reader that may be used while this writes.
     pub fn reader(&self) -> JournalReader {
         self.reader.clone()
@@ -236,11 +250,19 @@ pub fn read_all(
     source: &dyn JournalSource,
     each: &mut dyn FnMut(Cursor, Record) -> Result<(), String>,
 ) -> Result<End, JournalError> {
+    read_from(source, Cursor::START, each)
+}
+
+fn read_from(
+    source: &dyn JournalSource,
+    from: Cursor,
+    each: &mut dyn FnMut(Cursor, Record) -> Result<(), String>,
+) -> Result<End, JournalError> {
     let file = source.describe();
     let mut reader = source
-        .read_from(0)
+        .read_from(from.offset)
         .map_err(|e| JournalError::io(&file, "read", e))?;
-    let end = scan::scan(reader.as_mut(), &file, Cursor::START, each)?;
+    let end = scan::scan(reader.as_mut(), &file, from, each)?;
     let (offset, acknowledged) = (end.cursor.offset, source.acknowledged());
     if offset < acknowledged {
         return Err(JournalError::Harm(Harm {

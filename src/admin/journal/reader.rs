@@ -11,14 +11,20 @@ use super::{Harm, JournalError};
 const STRIDE: u64 = 256;
 
 /// How far the journal reaches and where records lie: what the writer tells readers.
-#[derive(Debug)]
-pub(super) struct Extent {
+#[derive(Debug, Clone)]
+pub struct Extent {
     pub(super) end: Cursor,
     /// The cursor before record `1 + i * STRIDE`.
     pub(super) marks: Vec<Cursor>,
 }
 
 impl Extent {
+    /// Of a journal of which nothing was read.
+    pub(in crate::admin) const NONE: Extent = Extent {
+        end: Cursor::START,
+        marks: Vec::new(),
+    };
+
     pub(super) fn add(&mut self, before: Cursor) {
         if before.head.seq.is_multiple_of(STRIDE) {
             self.marks.push(before);

@@ -16,7 +16,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::admin::book::{Book, NewEntry};
 use crate::admin::journal::{
-    Head, Journal, JournalError, JournalReader, JournalStorage, Record, Sealer, Sealing, Torn,
+    Extent, Head, Journal, JournalError, JournalReader, JournalStorage, Record, Sealer, Sealing,
+    Torn,
 };
 use crate::model::{Class, Clock, Entry};
 
@@ -82,11 +83,33 @@ pub struct Ledger {
     shown: Shown,
 }
 
+/// The last records, oldest first.
+type Ring = VecDeque<Arc<Record>>;
+
+/// What was made of a journal up to the end that an opening found: another opening may go on from there.
+#[derive(Clone)]
+pub struct Past {
+    book: Book,
+    ring: Ring,
+    extent: Extent,
+}
+
+impl Past {
+    /// Before the first record.
+    fn none() -> Self {
+        Past {
+            book: Book::new(),
+            ring: Ring::with_capacity(RING),
+            extent: Extent::NONE,
+        }
+    }
+}
+
 /// What the writer shows to everybody.
 #[derive(Clone)]
 struct Shown {
     book: watch::Receiver<Arc<Book>>,
-    ring: Arc<Mutex<VecDeque<Record>>>,
+    ring: Arc<Mutex<Ring>>,
     writable: Arc<AtomicBool>,
     reader: JournalReader,
     sealing: Sealing,
@@ -103,15 +126,33 @@ impl Ledger {
         storage: impl JournalStorage,
         clock: Arc<dyn Clock>,
     ) -> Result<(Ledger, OpenReport), JournalError> {
+        let (ledger, report, _) = Ledger::open_after(storage, clock, None).await?;
+        Ok((ledger, report))
+    }
+
+    /// The same, going on from what an earlier opening of this storage made of it; gives what this
+    /// one did. For simulations of many starts, whose disk is surely what it was.
+    ///
+    /// # Errors
+    /// As [`Ledger::open`].
+    ///
+    /// # Caveats
+    /// Harm before that end is not found.
+    pub async fn open_after(
+        storage: impl JournalStorage,
+        clock: Arc<dyn Clock>,
+        past: Option<Past>,
+    ) -> Result<(Ledger, OpenReport, Past), JournalError> {
+        let past = past.unwrap_or_else(Past::none);
         let opened = if storage.may_block() {
-            let opening = tokio::task::spawn_blocking(move || fold(Box::new(storage)));
+            let opening = tokio::task::spawn_blocking(move || fold(Box::new(storage), past));
             opening.await.map_err(|e| JournalError::Io {
                 file: "journal".to_owned(),
                 what: "read",
                 source: std::io::Error::other(e),
             })?
         } else {
-            fold(Box::new(storage))
+            fold(Box::new(storage), past)
         };
         let Opened {
             journal,
@@ -120,6 +161,11 @@ impl Ledger {
             torn,
         } = opened?;
         let head = book.head();
+        let past = Past {
+            book: book.clone(),
+            ring: ring.clone(),
+            extent: journal.extent(),
+        };
         let (requests, queue) = mpsc::channel(QUEUE);
         let (publish, watched) = watch::channel(Arc::new(book));
         let shown = Shown {
@@ -131,7 +177,8 @@ impl Ledger {
         };
         let writer = Writer::new(journal, clock, publish, shown.clone());
         tokio::spawn(writer.run(queue));
-        Ok((Ledger { requests, shown }, OpenReport { head, torn }))
+        let ledger = Ledger { requests, shown };
+        Ok((ledger, OpenReport { head, torn }, past))
     }
 
     /// Seals the entries that follow.
@@ -211,14 +258,17 @@ impl std::fmt::Debug for Ledger {
 struct Opened {
     journal: Journal,
     book: Book,
-    ring: VecDeque<Record>,
+    ring: Ring,
     torn: Option<Torn>,
 }
 
-fn fold(storage: Box<dyn JournalStorage>) -> Result<Opened, JournalError> {
-    let mut book = Book::new();
-    let mut ring = VecDeque::with_capacity(RING);
-    let (journal, torn) = Journal::open(storage, &mut |record| {
+fn fold(storage: Box<dyn JournalStorage>, past: Past) -> Result<Opened, JournalError> {
+    let Past {
+        mut book,
+        mut ring,
+        extent,
+    } = past;
+    let (journal, torn) = Journal::open_from(storage, extent, &mut |record| {
         book.apply(&record.entry)?;
         book.seal(record.head());
         push(&mut ring, record);
@@ -232,15 +282,15 @@ fn fold(storage: Box<dyn JournalStorage>) -> Result<Opened, JournalError> {
     })
 }
 
-fn push(ring: &mut VecDeque<Record>, record: Record) {
+fn push(ring: &mut Ring, record: Record) {
     if ring.len() >= RING {
         ring.pop_front();
     }
-    ring.push_back(record);
+    ring.push_back(Arc::new(record));
 }
 
 impl Shown {
-    fn ring(&self) -> std::sync::MutexGuard<'_, VecDeque<Record>> {
+    fn ring(&self) -> std::sync::MutexGuard<'_, Ring> {
         self.ring.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

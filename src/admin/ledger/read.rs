@@ -1,6 +1,7 @@
 //! Entries from the past: the recent ones from memory, older ones from the journal's file.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use super::{Ledger, LedgerError};
 use crate::admin::book::Book;
@@ -84,7 +85,7 @@ impl Ledger {
             let ring = self.shown.ring();
             if ring.front().is_some_and(|r| r.entry.seq <= after + 1) {
                 let newer = ring.iter().filter(|r| r.entry.seq > after);
-                return Ok(newer.take(limit).cloned().collect());
+                return Ok(newer.take(limit).map(|r| Record::clone(r)).collect());
             }
         }
         self.on_disk(after, limit).await
@@ -178,7 +179,7 @@ impl Ledger {
     fn recent(&self, query: &Query) -> Option<Vec<Entry>> {
         let ring = self.shown.ring();
         let whole = ring.front().is_none_or(|r| r.entry.seq == 1);
-        let wanted = |r: &&Record| query.wants(&r.entry);
+        let wanted = |r: &&Arc<Record>| query.wants(&r.entry);
         match query.after {
             Some(after) => {
                 let covered = whole || ring.front().is_some_and(|r| r.entry.seq <= after + 1);

@@ -218,6 +218,31 @@ async fn a_stretch_ends_with_a_whole_unit_and_is_what_lies_on_the_disk() {
 }
 
 #[tokio::test]
+async fn an_opening_that_goes_on_after_another_finds_what_one_of_the_whole_finds() {
+    let (mut storage, mut past) = (MemoryStorage::new(), None);
+    for life in 0..4 {
+        let opened = Ledger::open_after(storage.clone(), Arc::new(StoppedClock), past).await;
+        let (ledger, report, read) = opened.unwrap();
+        let whole = open(&MemoryStorage::holding(storage.bytes())).await;
+        assert_eq!(ledger.book(), whole.book());
+        assert_eq!(report.head, whole.book().head());
+        // From memory, from the disk, and from the middle of both.
+        for after in [0, 100, report.head.seq.saturating_sub(1)] {
+            let found = ledger.records(after, 500).await.unwrap();
+            assert_eq!(found, whole.records(after, 500).await.unwrap());
+            assert_eq!(found.len() as u64, report.head.seq.saturating_sub(after));
+        }
+        let text = format!("db{life}");
+        let new = admitted(database(&text, 32011 + life));
+        ledger.append(new).await.unwrap();
+        for _ in 0..149 {
+            ledger.append(note(&text)).await.unwrap();
+        }
+        (storage, past) = (storage.crash(0), Some(read));
+    }
+}
+
+#[tokio::test]
 async fn a_torn_tail_is_reported_and_reading_offline_leaves_it() {
     let folder = tempfile::tempdir().unwrap();
     let open = async || {

@@ -56,6 +56,11 @@ pub(super) enum Part {
 }
 
 impl State {
+    /// Whether the engine's calls fail now.
+    pub(super) fn is_away(&self) -> bool {
+        self.fault.away_until.is_some_and(|until| self.now < until)
+    }
+
     /// Draws what becomes of the next call.
     pub(super) fn fate(&mut self, kind: Kind, part: Part) -> Fate {
         let number = self.fault.calls;
@@ -65,7 +70,7 @@ impl State {
             Some((at, _)) if number > at => return Fate::Hangs { after: false },
             Some(_) | None => {}
         }
-        if part == Part::Engine && self.fault.away_until.is_some_and(|until| self.now < until) {
+        if part == Part::Engine && self.is_away() {
             return Fate::Away;
         }
         if self.fault.plan.left == Some(0) {

@@ -91,6 +91,16 @@ impl World {
         self.with(|_| ());
     }
 
+    /// When something changes next by itself, if nobody touches anything until then.
+    pub fn next_change(&self) -> Option<Timestamp> {
+        self.with(|state| state.next_change())
+    }
+
+    /// Whether the engine is away now: all its calls fail.
+    pub fn engine_is_away(&self) -> bool {
+        self.with(|state| state.is_away())
+    }
+
     /// What must never happen and did, oldest first.
     pub fn violations(&self) -> Vec<String> {
         self.with(|state| state.violations.clone())

@@ -80,17 +80,30 @@ impl State {
 
     /// Lets everything happen that is due until now, each at its own instant.
     pub(super) fn catch_up(&mut self, now: Timestamp) {
+        // Asked before every call: nothing is copied as long as nothing is due.
         while let Some((due, id)) = self
             .containers
             .values()
-            .filter_map(|c| Some((c.due()?, c.id.clone())))
+            .filter_map(|c| Some((c.due().filter(|due| *due <= now)?, &c.id)))
             .min()
-            .filter(|(due, _)| *due <= now)
         {
+            let id = id.clone();
             self.now = self.now.max(due);
             self.happen(&id);
         }
         self.now = self.now.max(now);
+    }
+
+    /// When something happens next by itself: a container dies or is started again, a server answers, the
+    /// engine is back.
+    pub(super) fn next_change(&self) -> Option<Timestamp> {
+        let answers = self.containers.values().filter_map(|c| {
+            let ready_at = c.server()?.ready_at;
+            (self.now < ready_at).then_some(ready_at)
+        });
+        let due = self.containers.values().filter_map(Container::due);
+        let back = self.fault.away_until.filter(|until| self.now < *until);
+        due.chain(answers).chain(back).min()
     }
 
     pub(super) fn violation(&mut self, text: String) {

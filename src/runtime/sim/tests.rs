@@ -151,6 +151,39 @@ impl Host {
 }
 
 #[tokio::test]
+async fn what_changes_next_by_itself_is_told_with_its_instant() {
+    let host = Host::new();
+    let world = &host.world;
+    let id = host.create(&host.db).await;
+    assert_eq!(world.next_change(), None);
+    world.start(&id).await.unwrap();
+    // The first start ends, and then the server answers.
+    for seconds in [2, 1] {
+        let change = world.next_change().unwrap();
+        assert_eq!(change - world.now(), TimeDelta::seconds(seconds));
+        assert_eq!(world.rows(host.db.uid), None);
+        world.advance(TimeDelta::seconds(seconds));
+    }
+    assert_eq!(world.rows(host.db.uid), Some(0));
+    assert_eq!(world.next_change(), None);
+    world.mark_initialised(&host.db).await.unwrap();
+
+    world.engine_away(second() * 10);
+    assert_eq!(world.next_change(), Some(world.now() + second() * 10));
+    assert!(world.engine_is_away());
+    world.kill("genomics");
+    let restart = TimeDelta::milliseconds(100);
+    assert_eq!(world.next_change(), Some(world.now() + restart));
+    // Frozen, nothing of it goes on.
+    world.advance(restart);
+    world.pause_by_hand("genomics");
+    world.advance(second() * 2);
+    assert_eq!(world.rows(host.db.uid), None);
+    world.advance(second() * 10);
+    assert_eq!((world.next_change(), world.engine_is_away()), (None, false));
+}
+
+#[tokio::test]
 async fn a_first_start_ends_in_a_server_that_answers() {
     let host = Host::new();
     let id = host.create(&host.db).await;

@@ -55,6 +55,22 @@ impl World {
         self.with(|state| state.containers.values().map(Container::seen).collect())
     }
 
+    /// The name of the container that holds a host port: one that runs, or is frozen.
+    pub fn holder_of(&self, port: u16) -> Option<String> {
+        let holds = |c: &&Container| match c.status {
+            Status::Running | Status::Paused => c.spec.ports.iter().any(|p| p.host == port),
+            Status::Created
+            | Status::Restarting
+            | Status::Exited
+            | Status::Removing
+            | Status::Dead => false,
+        };
+        self.with(|state| {
+            let holder = state.containers.values().find(holds);
+            holder.map(|c| c.name.clone())
+        })
+    }
+
     /// Kills a container's process from the host: dockerd follows the restart policy.
     pub fn kill(&self, name: &str) {
         self.on(name, |state, id| state.die(id, KILLED, false));
