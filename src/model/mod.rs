@@ -16,7 +16,6 @@ pub mod engine_kind;
 pub mod files;
 pub mod guard;
 pub mod history;
-pub mod identity;
 pub mod names;
 pub mod observed;
 pub mod problem;
@@ -49,7 +48,6 @@ pub use database::{Database, Source, WantedState};
 pub use engine_kind::EngineKind;
 pub use files::{FilesWanted, SecretFile, SecretKind};
 pub use history::{Away, Expectations, Expected, Took};
-pub use identity::{DataIdentity, IdentityFile};
 pub use names::{ContainerId, DbName, HostPort, ImageId, ImageRef, Uid};
 pub use observed::{
     Attempts, DataSeen, FailedAttempt, FilesSeen, Marker, MarkerState, Probe, SeenDatabase, Silence,

@@ -141,10 +141,7 @@ impl Observer {
             containers,
             image,
             tag,
-            data: self
-                .dirs
-                .look(db, engine::recipe(db.engine).identity())
-                .await,
+            data: self.dirs.look(db).await,
             files,
             probe,
             attempts,

@@ -149,9 +149,6 @@ impl Book {
             Change::ImagePinned { uid: _, image } => {
                 self.change(entry)?.database.image.pinned = Some(image.clone());
             }
-            Change::DataIdentified { uid: _, identity } => {
-                self.change(entry)?.identity = Some(identity.clone());
-            }
             Change::Sealed { uid: _, secrets } => {
                 let row = self.change(entry)?;
                 for (name, sealed) in secrets {
@@ -203,23 +200,14 @@ impl Book {
                 from,
                 aside,
             } => {
-                let row = self.change(entry)?;
-                row.restoring = Some((from.clone(), aside.clone()));
-                // The old data or the new one: whichever answers next is called by its name.
-                row.identity = None;
+                self.change(entry)?.restoring = Some((from.clone(), aside.clone()));
             }
             Change::RestoreEnded { uid: _ } => {
                 let row = self.change(entry)?;
                 row.restoring = None;
-                row.identity = None;
                 row.recover &= entry.outcome != Outcome::Done;
             }
-            Change::RecoverAsked { uid: _ } => {
-                let row = self.change(entry)?;
-                row.recover = true;
-                // The memory may be older than the data's last restore.
-                row.identity = None;
-            }
+            Change::RecoverAsked { uid: _ } => self.change(entry)?.recover = true,
             Change::Retired { uid: _, backup } => {
                 let row = self.change(entry)?;
                 row.retired = Some((at, backup.clone()));
@@ -241,7 +229,6 @@ impl Book {
             Change::StartedOver { uid: _ } => {
                 let row = self.change(entry)?;
                 (row.initialised, row.initialised_at) = (false, None);
-                row.identity = None;
                 row.quarantined = None;
             }
             Change::Overridden { by } => self.change(entry)?.over = Some(by.clone()),
@@ -259,9 +246,7 @@ impl Book {
             Change::Released { .. } => {
                 let row = self.change(entry)?;
                 row.retry_asked = Some(at);
-                if row.quarantined.take().is_none() {
-                    row.identity = None;
-                }
+                row.quarantined = None;
             }
             Change::Approved { uid: _, hash } => {
                 self.change(entry)?.approved = Some(Approved {

@@ -9,8 +9,8 @@ use super::disk::SimMarker;
 use super::fault::Part;
 use super::state::State;
 use crate::model::{
-    DataIdentity, DataSeen, Database, FilesSeen, FilesWanted, IdentityFile, Marker, MarkerState,
-    Secret, SecretText, Seen, Site, Timestamp,
+    DataSeen, Database, FilesSeen, FilesWanted, Marker, MarkerState, Secret, SecretText, Seen,
+    Site, Timestamp,
 };
 use crate::runtime::{DataDirs, DirError, NamedFolder};
 
@@ -18,14 +18,10 @@ pub(super) type Answer<T> = Result<T, DirError>;
 
 #[async_trait]
 impl DataDirs for World {
-    async fn look(&self, db: &Database, identity: Option<IdentityFile>) -> Seen<DataSeen> {
+    async fn look(&self, db: &Database) -> Seen<DataSeen> {
         let looked: Answer<Seen<DataSeen>> =
             World::look(self, Part::Disk, "look", |state| Ok(state.look_at(db))).await;
-        let mut seen = looked.unwrap_or_else(|e| Seen::Unknown(e.to_string()));
-        if let (Seen::Present(data), None) = (&mut seen, identity) {
-            data.identity = None;
-        }
-        seen
+        looked.unwrap_or_else(|e| Seen::Unknown(e.to_string()))
     }
 
     async fn files(
@@ -211,9 +207,6 @@ impl State {
             empty: data.is_none_or(|d| !d.sentinel && !d.strange),
             sentinel: data.is_some_and(|d| d.sentinel),
             inner_uid: data.and_then(|d| d.inner),
-            identity: data
-                .and_then(|d| d.identity)
-                .map(|n| DataIdentity::new(n.to_string())),
         })
     }
 

@@ -202,7 +202,6 @@ impl State {
         if first {
             data.sentinel = true;
             data.half_made = true;
-            data.identity = Some(inode);
             data.made_for = uid;
         }
         let corrupt = data.corrupt;
