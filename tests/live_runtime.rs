@@ -162,7 +162,7 @@ async fn a_life(engine: EngineKind, reference: &str, version: &str) {
     assert!(answer.version.starts_with(version), "{answer:?}");
     assert!(answer.account, "{answer:?}");
     assert_eq!(answer.connections.unwrap_or(0), 0, "only our own");
-    match host.dirs.look(&host.db).await {
+    match host.dirs.look(&host.db, None).await {
         Seen::Present(seen) => {
             assert_eq!(seen.marker.unwrap().state, MarkerState::Initialised);
             assert_eq!(seen.inner_uid, Some(host.db.uid));

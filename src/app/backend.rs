@@ -263,7 +263,14 @@ impl Backend for Daemon {
     }
 
     async fn release(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal> {
-        let message = format!("{name}: released from quarantine{}", because(&reason));
+        let book = self.ledger.book();
+        let quarantined = book.row(name).is_some_and(|r| r.quarantined.is_some());
+        let what = if quarantined {
+            "released from quarantine"
+        } else {
+            "may run on the data that is there now"
+        };
+        let message = format!("{name}: {what}{}", because(&reason));
         let change = Change::Released { reason };
         self.wish(who, name, message, change).await
     }

@@ -97,7 +97,7 @@ pub enum Verb {
     Maintenance(maintenance::Args),
     /// End `start`, `stop` and `maintenance`: the spec is in force again
     Resume(resume::Args),
-    /// End a quarantine, with a reason
+    /// End a quarantine, or let a database run on data that was put there by hand; with a reason
     Release(release::Args),
     /// Forget failed attempts, and try again at once; a quarantine needs `release`
     Retry(retry::Args),

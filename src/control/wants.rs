@@ -103,6 +103,7 @@ pub(super) fn wanted<'a>(
         leave: Leave::Free,
         saved: good.map(|b| b.started).max(),
         initialised: row.initialised,
+        identity: row.identity.as_ref(),
         quarantined: row.quarantined.as_ref().map(|(_, why)| why.as_str()),
         refused: row.refused.as_deref(),
         restart_asked: row.restart_asked,

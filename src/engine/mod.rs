@@ -23,7 +23,7 @@ use crate::model::action::Settings;
 use crate::model::database::{AccountRole, Tls};
 use crate::model::server::{Protocol, Statement, Target};
 use crate::model::{
-    ContainerSpec, Database, EngineKind, FilesWanted, ImageSeen, Memory, Secret, Site,
+    ContainerSpec, Database, EngineKind, FilesWanted, IdentityFile, ImageSeen, Memory, Secret, Site,
 };
 
 /// Where a container finds its secrets.
@@ -87,6 +87,12 @@ pub struct Defaults {
 pub trait Recipe: Send + Sync {
     /// Its defaults.
     fn defaults(&self) -> Defaults;
+
+    /// Where it keeps an identity of its data, if it does: what stays over restarts and crashes, and
+    /// every first start makes anew.
+    fn identity(&self) -> Option<IdentityFile> {
+        None
+    }
 
     /// The series of an image's tag, within which data needs no conversion: `17.5-bookworm` is of
     /// series `17`. `None`: the tag names no version.

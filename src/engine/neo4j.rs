@@ -5,7 +5,10 @@ use std::fmt::Write as _;
 
 use crate::model::database::{AccountRole, Tls};
 use crate::model::server::{Protocol, Statement, Target};
-use crate::model::{ContainerSpec, Database, FilesWanted, ImageSeen, Memory, Mount, Secret, Site};
+use crate::model::{
+    ContainerSpec, DataIdentity, Database, FilesWanted, IdentityFile, ImageSeen, Memory, Mount,
+    Secret, Site,
+};
 
 use super::config::unsure;
 use super::{
@@ -69,6 +72,16 @@ impl Recipe for Neo4j {
             stop_deadline: 300,
             stop_signal: "SIGTERM",
         }
+    }
+
+    fn identity(&self) -> Option<IdentityFile> {
+        Some(IdentityFile {
+            path: "server_id",
+            length: 17,
+            read: server_id,
+            // A server without one gives itself another.
+            needed: false,
+        })
     }
 
     fn series(&self, tag: &str) -> Option<String> {
@@ -405,6 +418,14 @@ fn identifier(name: &str) -> String {
 /// A literal in single quotes.
 fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
+}
+
+/// The server's own id, as its log shows it: the number of the file's format, then sixteen bytes.
+fn server_id(file: &[u8]) -> Option<DataIdentity> {
+    const FORMAT: u8 = 1;
+    let id = file.strip_prefix(&[FORMAT])?;
+    let id = uuid::Uuid::from_slice(id).ok()?;
+    Some(DataIdentity::new(id.to_string()))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::StepError;
+use crate::engine;
 use crate::model::{Database, Site, Timestamp};
 use crate::runtime::{DataDirs, Runtime};
 
@@ -40,7 +41,8 @@ pub(crate) async fn keep(
         let logs = logs.unwrap_or_else(|error| error.to_string());
         files.push(("log.txt".to_owned(), logs));
     }
-    let data = format!("{:#?}\n", source.dirs.look(db).await);
+    let identity = engine::recipe(db.engine).identity();
+    let data = format!("{:#?}\n", source.dirs.look(db, identity).await);
     files.push(("data.txt".to_owned(), data));
     let dirs = source.dirs;
     Ok(dirs.keep_evidence(source.site, db, now, &files).await?)

@@ -32,6 +32,13 @@ pub(super) async fn carry_out(
             )
             .await?;
         }
+        Action::IdentifyData(identity) => {
+            let change = Change::DataIdentified {
+                uid: db.uid,
+                identity: identity.clone(),
+            };
+            note(exec, db, format!("its data is {identity}"), change).await?;
+        }
         Action::PrepareData => exec.dirs.prepare(db).await?,
         Action::SetAsideHalfMade => {
             let place = exec.dirs.set_aside_half_made(db, exec.clock.now()).await?;

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{ContainerId, ContainerSpec, DbName, ImageId, ImageRef, RestartPolicy, Timestamp};
+use super::{
+    ContainerId, ContainerSpec, DataIdentity, DbName, ImageId, ImageRef, RestartPolicy, Timestamp,
+};
 
 /// The kind of a step that starts a container.
 pub const START: &str = "start";
@@ -19,6 +21,8 @@ pub enum Action {
     PullImage(ImageRef),
     /// Record the image's id with the database.
     PinImage(ImageId),
+    /// Record the engine's own identity of its data with the database.
+    IdentifyData(DataIdentity),
     /// Make the data folders (0700, owned by the engine's user) and the marker `initialising`.
     PrepareData,
     /// Move a half-made data folder aside: nobody's data yet.
@@ -132,6 +136,7 @@ impl Action {
         match self {
             Action::PullImage(_) => "pull",
             Action::PinImage(_) => "pin",
+            Action::IdentifyData(_) => "identify",
             Action::PrepareData => "prepare",
             Action::SetAsideHalfMade => "set_aside",
             Action::WriteFiles => "write_files",
@@ -161,6 +166,7 @@ impl Action {
             | Action::Quarantine(_) => true,
             Action::PullImage(_)
             | Action::PinImage(_)
+            | Action::IdentifyData(_)
             | Action::PrepareData
             | Action::WriteFiles
             | Action::WriteSecrets

@@ -9,8 +9,8 @@ use super::audit::Findings;
 use super::database::Source;
 use super::view::Phase;
 use super::{
-    Backup, BackupId, BackupState, Cost, Database, DbName, ImageId, Notice, Override, Reason, Sealed,
-    Timestamp, Uid,
+    Backup, BackupId, BackupState, Cost, DataIdentity, Database, DbName, ImageId, Notice, Override,
+    Reason, Sealed, Timestamp, Uid,
 };
 
 /// One entry of the ledger. Its number is also the id of its row in the `log` table.
@@ -114,6 +114,14 @@ pub enum Change {
         /// The id.
         image: ImageId,
     },
+    /// The engine's own identity of its data is known from now on: a server answered on it. Other data
+    /// is another one's, until a restore, a new beginning or a person's word ends that.
+    DataIdentified {
+        /// Whose.
+        uid: Uid,
+        /// The identity.
+        identity: DataIdentity,
+    },
     /// Secrets are these from now on: made, or sealed anew under another key.
     Sealed {
         /// Whose.
@@ -157,7 +165,7 @@ pub enum Change {
     /// A person wants failed attempts forgotten. Ends a quarantine, too, in journals of before
     /// [`Change::Released`], and when the daemon itself brought other data.
     RetryAsked,
-    /// A person ends a quarantine.
+    /// A person ends a quarantine, or lets it run on data that the engine calls by another identity.
     Released {
         /// Why it may run again.
         reason: String,
@@ -375,6 +383,7 @@ impl Change {
             Change::Admitted { .. } => "admitted",
             Change::SpecRefused { .. } => "spec_refused",
             Change::ImagePinned { .. } => "image_pinned",
+            Change::DataIdentified { .. } => "data_identified",
             Change::Sealed { .. } => "sealed",
             Change::SecretsOffered { .. } => "secrets_offered",
             Change::SecretsTaken { .. } => "secrets_taken",

@@ -16,11 +16,12 @@ pub mod engine_kind;
 pub mod files;
 pub mod guard;
 pub mod history;
+pub mod identity;
 pub mod mail;
 pub mod names;
 pub mod observed;
-pub mod owners;
 pub mod over;
+pub mod owners;
 pub mod problem;
 pub mod quantity;
 pub mod retired;
@@ -52,12 +53,13 @@ pub use database::{Database, Source, WantedState};
 pub use engine_kind::EngineKind;
 pub use files::{FilesWanted, ReleasedFiles, SecretFile, SecretKind};
 pub use history::{Away, Expectations, Expected, Took};
+pub use identity::{DataIdentity, IdentityFile};
 pub use names::{ContainerId, DbName, HostPort, ImageId, ImageRef, Uid};
 pub use observed::{
     Attempts, DataSeen, FailedAttempt, FilesSeen, Marker, MarkerState, Probe, SeenDatabase, Silence,
 };
-pub use owners::{OwnerLimits, Owners, Share, Taken};
 pub use over::{Override, OverrideState};
+pub use owners::{OwnerLimits, Owners, Share, Taken};
 pub use problem::{Place, Problem};
 pub use quantity::{Cpus, Memory};
 pub use retired::{End, KeepRetired, Tombstone};

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 use super::certificate::CertificateSeen;
-use super::{Class, ContainerSeen, ImageId, ImageSeen, Reason, Seen, Timestamp, Uid};
+use super::{Class, ContainerSeen, DataIdentity, ImageId, ImageSeen, Reason, Seen, Timestamp, Uid};
 
 /// Everything the planner knows about one database besides its spec.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -64,6 +64,9 @@ pub struct DataSeen {
     pub sentinel: bool,
     /// The uid in the plain file inside the data, once there is one.
     pub inner_uid: Option<Uid>,
+    /// What the engine itself calls the data. `None`: it keeps no such thing, or what it keeps is gone.
+    #[serde(default)]
+    pub identity: Option<DataIdentity>,
 }
 
 /// The marker: what DB4Sci knows about a data folder, kept beside it.

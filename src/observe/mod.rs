@@ -141,7 +141,10 @@ impl Observer {
             containers,
             image,
             tag,
-            data: self.dirs.look(db).await,
+            data: self
+                .dirs
+                .look(db, engine::recipe(db.engine).identity())
+                .await,
             files,
             probe,
             attempts,

@@ -23,7 +23,7 @@ impl Ask<'_> {
             return None;
         }
         let mut actions = Vec::new();
-        let fresh = match gate(db, self.wanted.initialised, &self.seen.data) {
+        let fresh = match gate(self.wanted, &self.seen.data) {
             Gate::Refused(reason, message) => {
                 self.hold(reason, message, Some(self.now + LATER));
                 return None;

@@ -1,6 +1,8 @@
 //! The interlock: may a server start on what lies in its data folder?
 
-use crate::model::{DataSeen, Database, MarkerState, Reason, Seen};
+use super::Wanted;
+use crate::engine;
+use crate::model::{DataSeen, MarkerState, Reason, Seen};
 
 /// What the data folder allows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,8 +28,9 @@ pub fn says_initialised(data: &DataSeen) -> bool {
     marked == Some(MarkerState::Initialised) || data.inner_uid.is_some()
 }
 
-/// Judges what lies there. `initialised`: the ledger knows that this uid has data.
-pub(super) fn gate(db: &Database, initialised: bool, seen: &Seen<DataSeen>) -> Gate {
+/// Judges what lies there.
+pub(super) fn gate(wanted: &Wanted<'_>, seen: &Seen<DataSeen>) -> Gate {
+    let (db, initialised) = (wanted.db, wanted.initialised);
     let place = db.data_dir();
     let place = place.display();
     let refused = |reason, text: String| Gate::Refused(reason, text);
@@ -86,6 +89,8 @@ pub(super) fn gate(db: &Database, initialised: bool, seen: &Seen<DataSeen>) -> G
                     }
                 ),
             )
+        } else if let Some((reason, text)) = another(wanted, data) {
+            refused(reason, text)
         } else if proven && state == Some(MarkerState::Initialised) {
             if initialised {
                 Gate::Ours
@@ -111,5 +116,39 @@ pub(super) fn gate(db: &Database, initialised: bool, seen: &Seen<DataSeen>) -> G
         Some(_) if !data.dirs_exist => Gate::Fresh,
         Some(_) if data.empty => Gate::Prepared,
         Some(_) => Gate::HalfMade,
+    }
+}
+
+/// What is wrong where the engine calls the data by another identity than it did, or by none any more.
+fn another(wanted: &Wanted<'_>, data: &DataSeen) -> Option<(Reason, String)> {
+    let (db, known) = (wanted.db, wanted.identity?);
+    let file = engine::recipe(db.engine).identity()?;
+    let place = db.data_dir();
+    let (place, path) = (place.display(), file.path);
+    let accept = format!(
+        "if it is surely the right data: db4sci release {} --reason TEXT",
+        db.name
+    );
+    match &data.identity {
+        Some(found) if found == known => None,
+        Some(found) => Some((
+            Reason::DataForeign,
+            format!(
+                "{place} holds other data than before: {path} says {found}, and its own is {known}; put \
+                 that back; {accept}"
+            ),
+        )),
+        None if file.needed => Some((
+            Reason::DataLost,
+            format!(
+                "{place} is without {path}, or that is damaged, and it held data; nothing is started on it"
+            ),
+        )),
+        None => Some((
+            Reason::DataForeign,
+            format!(
+                "{place} is without {path}, which said {known}: not known to be its own; {accept}"
+            ),
+        )),
     }
 }

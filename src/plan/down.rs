@@ -71,7 +71,7 @@ impl Ask<'_> {
 
     /// It is down: this is the repair, and the second half of a first start.
     fn down(&mut self, c: &ContainerSeen, mut drift: Drift, name_is_taken: bool) -> Option<Lane> {
-        let gate = gate(self.wanted.db, self.wanted.initialised, &self.seen.data);
+        let gate = gate(self.wanted, &self.seen.data);
         let mut actions = match &gate {
             Gate::Refused(reason, message) => {
                 self.hold(*reason, message.clone(), Some(self.now + LATER));
@@ -233,7 +233,7 @@ impl Ask<'_> {
 
     /// dockerd is about to start it again by itself.
     fn restarting(&mut self, c: &ContainerSeen) -> Option<Lane> {
-        let gate = gate(self.wanted.db, self.wanted.initialised, &self.seen.data);
+        let gate = gate(self.wanted, &self.seen.data);
         let half_made = match gate {
             Gate::Refused(reason, message) => {
                 self.hold(reason, message, Some(self.now + LATER));

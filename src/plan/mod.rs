@@ -32,8 +32,8 @@ pub use data::says_initialised;
 
 use crate::engine::{self, Recipe};
 use crate::model::{
-    BackupId, ContainerSeen, Database, DbName, End, Held, Lane, Override, OverrideState, Reason,
-    Seen, SeenDatabase, Site, Timestamp, Verdict, WantedState,
+    BackupId, ContainerSeen, DataIdentity, Database, DbName, End, Held, Lane, Override,
+    OverrideState, Reason, Seen, SeenDatabase, Site, Timestamp, Verdict, WantedState,
 };
 
 /// One database as it should be, with everything that people and history say about it.
@@ -53,6 +53,8 @@ pub struct Wanted<'a> {
     pub saved: Option<Timestamp>,
     /// Whether the ledger knows that it has data.
     pub initialised: bool,
+    /// What the engine itself called that data when a server last answered on it.
+    pub identity: Option<&'a DataIdentity>,
     /// Why it is quarantined, if it is.
     pub quarantined: Option<&'a str>,
     /// Problems of a newer spec that was refused.

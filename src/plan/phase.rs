@@ -330,7 +330,7 @@ pub fn conditions(
     } else {
         (ConditionStatus::False, word(reason), message)
     };
-    let data_safe = match super::data::gate(wanted.db, wanted.initialised, &seen.data) {
+    let data_safe = match super::data::gate(wanted, &seen.data) {
         super::data::Gate::Refused(reason, message) => {
             let unknown = matches!(seen.data, Seen::Unknown(_));
             let status = if unknown {

@@ -29,7 +29,7 @@ impl Ask<'_> {
         drift: Drift,
         name_is_taken: bool,
     ) -> Option<Lane> {
-        let gate = gate(self.wanted.db, self.wanted.initialised, &self.seen.data);
+        let gate = gate(self.wanted, &self.seen.data);
         if let Gate::Refused(reason, message) = gate {
             // Alarmed, never stopped: a server that runs may still have its files open.
             let message = format!("{message}; the server still runs and is left running");
@@ -106,6 +106,13 @@ impl Ask<'_> {
         {
             steps.push(Action::PinImage(image.id.clone()));
             why.push("it runs its image already".to_owned());
+        }
+        if let (None, Some(identity)) = (
+            self.wanted.identity,
+            self.seen.data.present().and_then(|d| d.identity.as_ref()),
+        ) {
+            steps.push(Action::IdentifyData(identity.clone()));
+            why.push("its server answers on its data".to_owned());
         }
         if matches!(&self.seen.files, Seen::Present(files) if !files.secrets) {
             steps.push(Action::WriteSecrets);

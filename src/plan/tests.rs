@@ -22,9 +22,9 @@ use crate::model::database::{
     Account, AccountRole, Image, Layout, OnLost, Resources, Tls, Volume, Window,
 };
 use crate::model::{
-    Action, Attempts, CertificateSeen, Class, ContainerId, Cost, DataSeen, EngineKind,
-    FailedAttempt, FilesSeen, ImageId, ImageSeen, Marker, MarkerState, Memory, MountSeen, Origin,
-    Probe, RestartPolicy, Silence, Source, Status, Uid, Who,
+    Action, Attempts, CertificateSeen, Class, ContainerId, Cost, DataIdentity, DataSeen,
+    EngineKind, FailedAttempt, FilesSeen, ImageId, ImageSeen, Marker, MarkerState, Memory,
+    MountSeen, Origin, Probe, RestartPolicy, Silence, Source, Status, Uid, Who,
 };
 
 /// One database and all that is known about it: everything as it should be, until a test says
@@ -34,6 +34,7 @@ pub(super) struct Case {
     pub db: Database,
     pub over: Option<Override>,
     pub initialised: bool,
+    pub identity: Option<DataIdentity>,
     pub quarantined: Option<String>,
     pub refused: Option<Vec<String>>,
     pub restart_asked: Option<Timestamp>,
@@ -152,6 +153,11 @@ fn container(db: &Database, id: &str) -> ContainerSeen {
     }
 }
 
+/// What an engine calls data.
+fn identity(n: u64) -> DataIdentity {
+    DataIdentity::new((7_390_000_000_000_000_000 + n).to_string())
+}
+
 /// Data that is the database's own, whole.
 fn whole(uid: Uid) -> DataSeen {
     DataSeen {
@@ -163,6 +169,7 @@ fn whole(uid: Uid) -> DataSeen {
         empty: false,
         sentinel: true,
         inner_uid: Some(uid),
+        identity: Some(identity(1)),
     }
 }
 
@@ -221,6 +228,7 @@ impl Case {
             db,
             over: None,
             initialised: true,
+            identity: Some(identity(1)),
             quarantined: None,
             refused: None,
             restart_asked: None,
@@ -239,6 +247,7 @@ impl Case {
     fn fresh() -> Self {
         let mut case = Case::gone();
         case.initialised = false;
+        case.identity = None;
         case.db.image.pinned = None;
         case.seen.data = Seen::Absent;
         case.seen.files = Seen::Present(FilesSeen::default());
@@ -268,8 +277,10 @@ impl Case {
         case.container().started_at = None;
         case.container().finished_at = None;
         case.initialised = false;
+        case.identity = None;
         case.data().marker.as_mut().unwrap().state = MarkerState::Initialising;
         case.data().inner_uid = None;
+        case.data().identity = None;
         case.data().sentinel = false;
         case.data().empty = true;
         case
@@ -339,6 +350,7 @@ impl Case {
             leave: self.leave,
             saved: self.saved,
             initialised: self.initialised,
+            identity: self.identity.as_ref(),
             quarantined: self.quarantined.as_deref(),
             refused: self.refused.as_deref(),
             restart_asked: self.restart_asked,

@@ -26,7 +26,8 @@ use crate::model::server::{Answer, Statement, Target};
 use crate::model::session::Session;
 use crate::model::{
     Class, ContainerId, ContainerSeen, ContainerSpec, DataSeen, Database, FilesSeen, FilesWanted,
-    ImageSeen, ReleasedFiles, RestartPolicy, Secret, SecretText, Seen, Site, Timestamp,
+    IdentityFile, ImageSeen, ReleasedFiles, RestartPolicy, Secret, SecretText, Seen, Site,
+    Timestamp,
 };
 
 /// A container engine: a small set of idempotent verbs.
@@ -209,8 +210,8 @@ impl RuntimeError {
 /// deletes data: what is in the way is moved aside.
 #[async_trait]
 pub trait DataDirs: Send + Sync + 'static {
-    /// What lies in a database's place.
-    async fn look(&self, db: &Database) -> Seen<DataSeen>;
+    /// What lies in a database's place; `identity` says where its engine keeps an identity of it.
+    async fn look(&self, db: &Database, identity: Option<IdentityFile>) -> Seen<DataSeen>;
 
     /// What lies among the files that its container mounts.
     /// `secrets` are those that are sealed.

@@ -152,6 +152,81 @@ fn swapped_data_starts_neither_database() {
     assert_eq!(names.map(|name| host.rows(name)), [[1], [2]]);
 }
 
+/// The system identifier of a PostgreSQL's data.
+#[track_caller]
+fn system_identifier(data: &Path) -> String {
+    let control = fs::read(data.join("global/pg_control")).unwrap();
+    u64::from_ne_bytes(control[..8].try_into().unwrap()).to_string()
+}
+
+#[test]
+fn other_data_with_the_uid_copied_into_it_is_told_by_its_system_identifier() {
+    let mut host = Host::new();
+    host.spec("genomics", Postgres, &[]);
+    host.start();
+    host.ready(&["genomics", "mydb_admin"]);
+    host.write("genomics", 1);
+    let (data, fresh, away) = (host.data("genomics"), host.path("fresh"), host.path("away"));
+    let own = system_identifier(&data);
+    for (name, identity) in [
+        ("genomics", own.clone()),
+        ("mydb_admin", system_identifier(&host.data("mydb_admin"))),
+    ] {
+        eventually(SOON, "its data is identified", || {
+            let events = host.told_events(name);
+            let known = events.contains(&format!("its data is {identity}"));
+            known.then_some(()).ok_or(events)
+        });
+    }
+    stop(&host, "genomics");
+    let image = host.container("genomics").image();
+    let before = host.run_of("genomics");
+
+    empty_folder(&fresh);
+    let mount = format!("type=bind,source={},target=/fresh", fresh.display());
+    host.docker(&[
+        "run",
+        "--rm",
+        "--user",
+        "999:999",
+        "--network",
+        "none",
+        "--mount",
+        &mount,
+        "--entrypoint",
+        "initdb",
+        &image,
+        "-D",
+        "/fresh",
+    ]);
+    let other = system_identifier(&fresh);
+    assert_ne!(other, own);
+    fs::copy(data.join("db4sci-uid"), fresh.join("db4sci-uid")).unwrap();
+    chown(fresh.join("db4sci-uid"), Some(999), Some(999)).unwrap();
+    fs::rename(&data, &away).unwrap();
+    fs::rename(&fresh, &data).unwrap();
+
+    host.ok(&["resume", "genomics"]);
+    let said = held(&host, "genomics", Reason::DataForeign);
+    assert!(said.contains(&own) && said.contains(&other), "{said}");
+    // Another daemon knows it, too.
+    host.kill();
+    host.start();
+    held(&host, "genomics", Reason::DataForeign);
+    host.db4sci(&["retry", "genomics"]);
+    held(&host, "genomics", Reason::DataForeign);
+    assert_eq!(host.run_of("genomics"), before, "it was started");
+
+    // Without what says it there is nothing to start on.
+    fs::remove_file(data.join("global/pg_control")).unwrap();
+    held(&host, "genomics", Reason::DataLost);
+
+    fs::rename(&data, &fresh).unwrap();
+    fs::rename(&away, &data).unwrap();
+    host.ready(&["genomics"]);
+    assert_eq!(host.rows("genomics"), [1]);
+}
+
 /// Mounts one folder on another one.
 #[track_caller]
 fn bind(from: &Path, at: &Path) {

@@ -11,10 +11,10 @@ use db4sci::model::container::LABEL_UID;
 use db4sci::model::database::Window;
 use db4sci::model::view::Phase;
 use db4sci::model::{
-    Action, Attempts, CertificateSeen, Class, ContainerId, ContainerSeen, Cost, DataSeen, Database,
-    FailedAttempt, FilesSeen, ImageId, ImageSeen, Lane, Marker, MarkerState, Origin, Override,
-    OverrideState, Probe, Reason, RestartPolicy, Seen, SeenDatabase, Silence, Site, Status,
-    Timestamp, Uid, WantedState, Who,
+    Action, Attempts, CertificateSeen, Class, ContainerId, ContainerSeen, Cost, DataIdentity,
+    DataSeen, Database, FailedAttempt, FilesSeen, ImageId, ImageSeen, Lane, Marker, MarkerState,
+    Origin, Override, OverrideState, Probe, Reason, RestartPolicy, Seen, SeenDatabase, Silence,
+    Site, Status, Timestamp, Uid, WantedState, Who,
 };
 use db4sci::plan::{Wanted, phase, plan};
 
@@ -45,6 +45,7 @@ struct Situation {
     db: Database,
     over: Option<Override>,
     initialised: bool,
+    identity: Option<DataIdentity>,
     quarantined: Option<String>,
     restart_asked: Option<Timestamp>,
     seen: SeenDatabase,
@@ -190,6 +191,9 @@ impl Draw {
             empty: !whole && self.0.percent(50),
             sentinel: whole || self.0.percent(50),
             inner_uid: self.maybe(70, |d| d.uid(own)),
+            identity: self.maybe(90, |d| {
+                DataIdentity::new(if d.0.percent(80) { "4711" } else { "4712" })
+            }),
         }
     }
 
@@ -279,6 +283,7 @@ impl Draw {
                 since: d.ago(),
             }),
             initialised: self.0.percent(70),
+            identity: self.maybe(50, |_| DataIdentity::new("4711")),
             quarantined: self.maybe(10, |_| "so".to_owned()),
             restart_asked: self.maybe(15, Draw::ago),
             db,
@@ -298,6 +303,7 @@ fn id_of(action: &Action) -> Option<&ContainerId> {
         | Action::Remove(id) => Some(id),
         Action::PullImage(_)
         | Action::PinImage(_)
+        | Action::IdentifyData(_)
         | Action::PrepareData
         | Action::SetAsideHalfMade
         | Action::WriteFiles
@@ -321,6 +327,7 @@ impl Situation {
             leave: Default::default(),
             saved: None,
             initialised: self.initialised,
+            identity: self.identity.as_ref(),
             quarantined: self.quarantined.as_deref(),
             refused: None,
             restart_asked: self.restart_asked,
@@ -356,6 +363,7 @@ impl Situation {
                 && !d.empty
                 && d.inner_uid == Some(self.db.uid)
                 && d.marker.as_ref().is_none_or(own)
+                && (self.identity.is_none() || d.identity == self.identity)
         })
     }
 

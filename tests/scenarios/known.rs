@@ -258,6 +258,7 @@ impl Known {
             leave: Default::default(),
             saved: Some(self.now),
             initialised: self.initialised,
+            identity: None,
             quarantined: self.quarantined.as_deref(),
             refused: None,
             restart_asked: self.restart_asked,

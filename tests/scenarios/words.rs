@@ -110,6 +110,7 @@ pub fn data(word: &str) -> DataSeen {
         empty: false,
         sentinel: true,
         inner_uid: Some(own()),
+        identity: None,
     };
     match word {
         "whole" => whole,

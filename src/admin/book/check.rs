@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{Book, NewEntry, Row};
-use crate::model::{Change, Database, DbName, End, Outcome, Source, Uid, WantedState, Who};
+use crate::model::{Change, Database, DbName, End, Outcome, Reason, Source, Uid, WantedState, Who};
 
 impl Book {
     /// Whether a new entry may be accepted.
@@ -26,6 +26,20 @@ impl Book {
             | Change::EjectEnded { uid }
             | Change::TombstoneSet { uid }
             | Change::TombstoneTaken { uid } => self.check_uid(new, *uid),
+            Change::DataIdentified { uid, identity } => {
+                self.check_uid(new, *uid)?;
+                let row = self.check_row(new)?;
+                let name = &row.database.name;
+                match &row.identity {
+                    _ if row.restoring.is_some() => Err(format!(
+                        "other data is being put in the place of `{name}`'s; its identity is not known"
+                    )),
+                    Some(known) if known != identity => Err(format!(
+                        "the data of `{name}` is {known}; it cannot become {identity}"
+                    )),
+                    Some(_) | None => Ok(()),
+                }
+            }
             Change::RestoreBegan { uid, .. } => {
                 self.check_uid(new, *uid)?;
                 let row = self.check_row(new)?;
@@ -164,7 +178,9 @@ impl Book {
             Change::Released { reason } => {
                 let row = self.check_row(new)?;
                 let name = &row.database.name;
-                if row.quarantined.is_none() {
+                // Data that was put there by hand, and is called by another identity.
+                let foreign = row.reason == Some(Reason::DataForeign) && row.identity.is_some();
+                if row.quarantined.is_none() && !foreign {
                     return Err(format!(
                         "`{name}` is not quarantined: it is {}; there is nothing to release. Failed \
                          attempts are forgotten by: db4sci retry {name}",

@@ -155,6 +155,9 @@ impl Book {
             Change::ImagePinned { uid: _, image } => {
                 self.change(entry)?.database.image.pinned = Some(image.clone());
             }
+            Change::DataIdentified { uid: _, identity } => {
+                self.change(entry)?.identity = Some(identity.clone());
+            }
             Change::Sealed { uid: _, secrets } => {
                 let row = self.change(entry)?;
                 for (name, sealed) in secrets {
@@ -206,14 +209,23 @@ impl Book {
                 from,
                 aside,
             } => {
-                self.change(entry)?.restoring = Some((from.clone(), aside.clone()));
+                let row = self.change(entry)?;
+                row.restoring = Some((from.clone(), aside.clone()));
+                // The old data or the new one: whichever answers next is called by its name.
+                row.identity = None;
             }
             Change::RestoreEnded { uid: _ } => {
                 let row = self.change(entry)?;
                 row.restoring = None;
+                row.identity = None;
                 row.recover &= entry.outcome != Outcome::Done;
             }
-            Change::RecoverAsked { uid: _ } => self.change(entry)?.recover = true,
+            Change::RecoverAsked { uid: _ } => {
+                let row = self.change(entry)?;
+                row.recover = true;
+                // The memory may be older than the data's last restore.
+                row.identity = None;
+            }
             Change::Retired { uid: _, backup } => {
                 let row = self.change(entry)?;
                 row.retired = Some((at, backup.clone()));
@@ -235,6 +247,7 @@ impl Book {
             Change::StartedOver { uid: _ } => {
                 let row = self.change(entry)?;
                 (row.initialised, row.initialised_at) = (false, None);
+                row.identity = None;
                 row.quarantined = None;
             }
             Change::Overridden { by } => self.change(entry)?.over = Some(by.clone()),
@@ -252,7 +265,9 @@ impl Book {
             Change::Released { .. } => {
                 let row = self.change(entry)?;
                 row.retry_asked = Some(at);
-                row.quarantined = None;
+                if row.quarantined.take().is_none() {
+                    row.identity = None;
+                }
             }
             Change::Approved { uid: _, hash } => {
                 self.change(entry)?.approved = Some(Approved {

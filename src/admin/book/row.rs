@@ -7,8 +7,8 @@ use crate::model::action::START;
 use crate::model::database::Source;
 use crate::model::view::Phase;
 use crate::model::{
-    Away, Backup, BackupId, Cost, Database, DbName, End, KeptSecrets, Override, Reason, Timestamp,
-    Told, Tombstone, Took, WantedState, Who,
+    Away, Backup, BackupId, Cost, DataIdentity, Database, DbName, End, KeptSecrets, Override,
+    Reason, Timestamp, Told, Tombstone, Took, WantedState, Who,
 };
 
 /// Everything the ledger says about one database.
@@ -30,6 +30,9 @@ pub struct Row {
     pub initialised: bool,
     /// Since when, if it was.
     pub initialised_at: Option<Timestamp>,
+    /// What the engine itself calls that data, once a server has answered on it. Ended by whatever puts
+    /// other data in its place, and by a person's `Released`.
+    pub identity: Option<DataIdentity>,
     /// Its backups, those of an earlier database of this name included. Their ids hold the name
     /// under which they were taken.
     pub backups: BTreeMap<BackupId, Backup>,
@@ -105,6 +108,7 @@ impl Row {
             password_shown: None,
             initialised: false,
             initialised_at: None,
+            identity: None,
             backups: BTreeMap::new(),
             restoring: None,
             renaming: None,

@@ -1,9 +1,13 @@
+use std::path::PathBuf;
+
 use proptest::prelude::*;
 
 use super::*;
 use crate::admin::testing::{admitted, book, database, entry, instant, name, new};
 use crate::model::view::Phase;
-use crate::model::{Cost, HostPort, ImageId, Override, OverrideState, Reason, Source, Uid, Who};
+use crate::model::{
+    Cost, DataIdentity, HostPort, ImageId, Override, OverrideState, Reason, Slot, Source, Uid, Who,
+};
 
 fn genomics() -> Book {
     book(vec![admitted(database("genomics", 32011))])
@@ -692,4 +696,123 @@ proptest! {
             prop_assert!(ports.windows(2).all(|pair| pair[0] != pair[1]));
         }
     }
+}
+
+fn identified(identity: &str) -> NewEntry {
+    let identity = DataIdentity::new(identity);
+    new(
+        "genomics",
+        Change::DataIdentified {
+            uid: uid(),
+            identity,
+        },
+    )
+}
+
+/// It has data, which its engine calls 4711.
+fn with_identity() -> Book {
+    book(vec![
+        admitted(database("genomics", 32011)),
+        new("genomics", Change::Initialised { uid: uid() }),
+        identified("4711"),
+    ])
+}
+
+fn identity_of(book: &Book, text: &str) -> Option<String> {
+    let row = book.row(&name(text)).unwrap();
+    row.identity.as_ref().map(ToString::to_string)
+}
+
+#[test]
+fn the_identity_of_data_is_kept_until_other_data_may_lie_there() {
+    let book = with_identity();
+    assert_eq!(identity_of(&book, "genomics").as_deref(), Some("4711"));
+    let from = BackupId {
+        name: name("genomics"),
+        slot: Slot::at(instant(0)),
+        attempt: 1,
+        store: "local".to_owned(),
+    };
+    let (uid, aside) = (uid(), PathBuf::from("/volume/.db4sci/.aside/genomics"));
+    let after = |change: Change| {
+        let mut book = book.clone();
+        book.apply(&entry(4, new("genomics", change))).unwrap();
+        book
+    };
+    for change in [
+        Change::RestoreBegan { uid, from, aside },
+        Change::RestoreEnded { uid },
+        Change::RecoverAsked { uid },
+        Change::StartedOver { uid },
+    ] {
+        let kind = change.kind().to_owned();
+        assert_eq!(identity_of(&after(change), "genomics"), None, "{kind}");
+    }
+    let mut newer = database("genomics", 32011);
+    newer.generation = 7;
+    let mut renamed = database("exomes", 32011);
+    renamed.uid = uid;
+    let renamed = Change::Renamed {
+        from: name("genomics"),
+        database: Box::new(renamed),
+    };
+    let mut moved = book.clone();
+    moved.apply(&entry(4, new("exomes", renamed))).unwrap();
+    assert_eq!(identity_of(&moved, "exomes").as_deref(), Some("4711"));
+    let mut edited = book.clone();
+    edited.apply(&entry(4, admitted(newer))).unwrap();
+    assert_eq!(identity_of(&edited, "genomics").as_deref(), Some("4711"));
+}
+
+#[test]
+fn data_is_not_identified_anew_or_while_other_data_is_put_there() {
+    let book = with_identity();
+    assert_eq!(book.check(&identified("4711")), Ok(()));
+    let refused = book.check(&identified("4712")).unwrap_err();
+    assert!(
+        refused.contains("4711") && refused.contains("4712"),
+        "{refused}"
+    );
+    let mut restoring = book.clone();
+    let began = Change::RestoreBegan {
+        uid: uid(),
+        from: BackupId {
+            name: name("genomics"),
+            slot: Slot::at(instant(0)),
+            attempt: 1,
+            store: "local".to_owned(),
+        },
+        aside: PathBuf::from("/volume/.db4sci/.aside/genomics"),
+    };
+    restoring.apply(&entry(4, new("genomics", began))).unwrap();
+    assert!(restoring.check(&identified("4711")).is_err());
+}
+
+#[test]
+fn a_person_lets_a_database_run_on_data_of_another_identity_with_a_reason() {
+    let mut book = with_identity();
+    let released = |reason: &str| {
+        let reason = reason.to_owned();
+        new("genomics", Change::Released { reason })
+    };
+    assert!(
+        book.check(&released("upgraded by hand")).is_err(),
+        "nothing is wrong"
+    );
+    let held = Change::Observed {
+        phase: Phase::Held,
+        reason: Some(Reason::DataForeign),
+    };
+    book.apply(&entry(4, new("genomics", held))).unwrap();
+    assert!(book.check(&released(" ")).is_err());
+    assert_eq!(book.check(&released("upgraded by hand")), Ok(()));
+    book.apply(&entry(5, released("upgraded by hand"))).unwrap();
+    assert_eq!(identity_of(&book, "genomics"), None);
+    // The end of a quarantine says nothing about the data.
+    let mut book = with_identity();
+    let why = "crash loop".to_owned();
+    book.apply(&entry(4, new("genomics", Change::Quarantined { why })))
+        .unwrap();
+    book.apply(&entry(5, released("mended"))).unwrap();
+    assert_eq!(identity_of(&book, "genomics").as_deref(), Some("4711"));
 }

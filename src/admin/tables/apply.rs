@@ -145,6 +145,7 @@ fn touches(records: &[Record]) -> BTreeMap<DbName, Touch> {
             }
             Change::Inspected { container, .. } => touch.inspected = Some(json(container)),
             Change::ImagePinned { .. }
+            | Change::DataIdentified { .. }
             | Change::Initialised { .. }
             | Change::PasswordShown { .. }
             | Change::RestartAsked

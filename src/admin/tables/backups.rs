@@ -13,6 +13,7 @@ pub(super) async fn write(conn: &mut PgConnection, entry: &Entry) -> Result<(), 
         Change::Admitted { .. }
         | Change::SpecRefused { .. }
         | Change::ImagePinned { .. }
+        | Change::DataIdentified { .. }
         | Change::Sealed { .. }
         | Change::SecretsOffered { .. }
         | Change::SecretsTaken { .. }

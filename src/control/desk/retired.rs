@@ -124,7 +124,7 @@ impl Desk {
 
     /// Whether what lies there says so, too: the ledger may be older than its first start.
     async fn never_had_data(&self, db: &Database) -> Result<(), String> {
-        let has = match self.archive.dirs.look(db).await {
+        let has = match self.archive.dirs.look(db, None).await {
             Seen::Absent => None,
             Seen::Present(data) => plan::says_initialised(&data)
                 .then(|| "its marker, or the uid inside its data, says that it had".to_owned()),

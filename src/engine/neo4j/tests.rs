@@ -85,3 +85,18 @@ fn names_and_passwords_cannot_leave_their_quotes() {
     assert_eq!(identifier("a`b"), "`a``b`");
     assert_eq!(literal("a\\'b"), "'a\\\\\\'b'");
 }
+
+#[test]
+fn the_identity_is_the_server_s_own_id() {
+    // As a server of 5.26 wrote it, which called itself 856c7ce6-0094-40b7-bc01-0f17590dbb19.
+    let file = [
+        0x01, 0x85, 0x6c, 0x7c, 0xe6, 0x00, 0x94, 0x40, 0xb7, 0xbc, 0x01, 0x0f, 0x17, 0x59, 0x0d,
+        0xbb, 0x19,
+    ];
+    let shown = |bytes: &[u8]| server_id(bytes).map(|i| i.to_string());
+    let id = "856c7ce6-0094-40b7-bc01-0f17590dbb19";
+    assert_eq!(shown(&file).as_deref(), Some(id));
+    for other in [&file[..0], &file[..16], &[0; 17]] {
+        assert_eq!(shown(other), None, "{other:?}");
+    }
+}

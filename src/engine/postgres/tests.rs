@@ -59,3 +59,24 @@ fn another_file_is_checked_before_the_server_reads_it() {
     settings.changed.insert("work_mem".to_owned(), None);
     assert_eq!(purposes(&settings), [read]);
 }
+
+#[test]
+fn the_identity_is_the_system_identifier_and_nothing_that_no_server_wrote() {
+    // As a server of series 17 wrote it; `pg_controldata` shows 7713015901242581005.
+    let control = [
+        7_713_015_901_242_581_005_u64.to_ne_bytes().as_slice(),
+        &1700_u32.to_ne_bytes(),
+    ]
+    .concat();
+    let shown = |bytes: &[u8]| system_identifier(bytes).map(|i| i.to_string());
+    assert_eq!(shown(&control).as_deref(), Some("7713015901242581005"));
+    for damaged in [
+        &control[..0],
+        &control[..8],
+        &control[..11],
+        &[0; 12],
+        &[0xff; 12],
+    ] {
+        assert_eq!(shown(damaged), None, "{damaged:?}");
+    }
+}

@@ -29,7 +29,7 @@ impl Archive {
                 "there is a container {name} already, which is not db4sci's; rename or remove it"
             )));
         }
-        match self.dirs.look(renamed).await {
+        match self.dirs.look(renamed, None).await {
             crate::model::Seen::Absent => {}
             crate::model::Seen::Present(_) => {
                 return Err(BackupError::NotNow(format!(

@@ -106,6 +106,76 @@ fn data_without_the_inner_file_is_not_known_to_be_its_own() {
 }
 
 #[test]
+fn data_that_its_engine_calls_by_another_identity_is_foreign() {
+    for mut case in down() {
+        case.data().identity = Some(identity(2));
+        is_refused(&case, Reason::DataForeign);
+        let said = case.held(Reason::DataForeign).message;
+        let both = [identity(1), identity(2)].map(|i| i.to_string());
+        assert!(both.iter().all(|i| said.contains(i)), "{said}");
+        assert!(said.contains("global/pg_control"), "{said}");
+        // The inner file alone, which anybody can copy, does not outweigh that.
+        case.data().marker = None;
+        is_refused(&case, Reason::DataForeign);
+    }
+}
+
+#[test]
+fn data_without_its_identity_is_lost_where_no_server_starts_without_one() {
+    for mut case in down() {
+        case.data().identity = None;
+        is_refused(&case, Reason::DataLost);
+        let said = case.held(Reason::DataLost).message;
+        assert!(said.contains("global/pg_control"), "{said}");
+        // As long as nobody knows what it was, that is the server's own to say.
+        case.identity = None;
+        assert!(!case.reasons().iter().any(|r| r.no_data()));
+    }
+}
+
+#[test]
+fn an_engine_that_would_give_its_data_another_identity_does_not_get_to_it() {
+    for mut case in down() {
+        case.db.engine = EngineKind::Neo4j;
+        case.data().identity = None;
+        is_refused(&case, Reason::DataForeign);
+    }
+}
+
+#[test]
+fn an_engine_without_an_identity_is_not_asked_for_one() {
+    for mut case in down() {
+        for engine in [EngineKind::MariaDB, EngineKind::MongoDB] {
+            case.db.engine = engine;
+            case.data().identity = None;
+            let reasons = case.reasons();
+            assert!(!reasons.iter().any(|r| r.no_data()), "{reasons:?}");
+        }
+    }
+}
+
+#[test]
+fn data_is_identified_once_and_only_when_its_server_answers() {
+    assert_eq!(Case::ready().steps(), [""; 0]);
+    let mut case = Case::ready();
+    case.identity = None;
+    assert_eq!(case.steps(), ["identify"]);
+    assert_eq!(case.plan().lane.unwrap().cost, Cost::None);
+    case.seen.probe = silent(noon() - seconds(5), true);
+    assert_eq!(case.steps(), [""; 0]);
+    case.seen.probe = answering();
+    case.data().identity = None;
+    assert_eq!(case.steps(), [""; 0]);
+}
+
+#[test]
+fn a_server_that_runs_while_other_data_lies_in_its_place_is_alarmed_and_left_running() {
+    let mut case = Case::ready();
+    case.data().identity = Some(identity(2));
+    case.is_left_alone_for(Reason::DataForeign);
+}
+
+#[test]
 fn files_that_db4sci_did_not_put_there_are_left_alone() {
     let mut case = Case::fresh();
     case.seen.data = Seen::Present(DataSeen {

@@ -96,6 +96,26 @@ fn no_folder(path: &Path, link: bool) -> DirError {
 /// errors: what a database's own user can write must not make a daemon of root's hang or stray.
 pub(super) fn read_small(path: &Path) -> io::Result<Option<String>> {
     const LIMIT: u64 = 1 << 20;
+    let Some(file) = open_plain(path)? else {
+        return Ok(None);
+    };
+    let mut text = String::new();
+    file.take(LIMIT).read_to_string(&mut text)?;
+    Ok(Some(text))
+}
+
+/// The first bytes of a plain file, fewer where it is shorter. `None`: there is none.
+pub(super) fn read_beginning(path: &Path, length: usize) -> io::Result<Option<Vec<u8>>> {
+    let Some(file) = open_plain(path)? else {
+        return Ok(None);
+    };
+    let mut bytes = Vec::with_capacity(length);
+    file.take(length as u64).read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
+}
+
+/// Opens a plain file and nothing else: no link is followed, no pipe waited for.
+fn open_plain(path: &Path) -> io::Result<Option<File>> {
     let opened = OpenOptions::new()
         .read(true)
         .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32)
@@ -108,9 +128,7 @@ pub(super) fn read_small(path: &Path) -> io::Result<Option<String>> {
     if !file.metadata()?.is_file() {
         return Err(io::Error::new(ErrorKind::InvalidInput, "not a plain file"));
     }
-    let mut text = String::new();
-    file.take(LIMIT).read_to_string(&mut text)?;
-    Ok(Some(text))
+    Ok(Some(file))
 }
 
 /// Makes a rename or a new entry in a folder last.

@@ -4,10 +4,10 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use super::durable::read_small;
+use super::durable::{read_beginning, read_small};
 use super::volume::{self, Volume};
 use crate::model::guard::INNER_UID;
-use crate::model::{DataSeen, Database, Marker, MarkerState, Seen};
+use crate::model::{DataIdentity, DataSeen, Database, IdentityFile, Marker, MarkerState, Seen};
 
 /// The marker's files: one word each, so that the guard can read them with `read`.
 pub(super) const UID: &str = "uid";
@@ -24,19 +24,26 @@ pub(super) fn word(state: MarkerState) -> &'static str {
 }
 
 /// What lies in a database's place. Whatever cannot be read is `Unknown`, never empty.
-pub(super) fn look(state_dir: &Path, db: &Database) -> Seen<DataSeen> {
+pub(super) fn look(
+    state_dir: &Path,
+    db: &Database,
+    identity: Option<IdentityFile>,
+) -> Seen<DataSeen> {
     match volume::look(state_dir, &db.volume.path) {
         Volume::There => {}
         Volume::Doubtful(why) => return Seen::Unknown(why),
     }
-    match look_on_volume(db) {
+    match look_on_volume(db, identity) {
         Ok(Some(seen)) => Seen::Present(seen),
         Ok(None) => Seen::Absent,
         Err(why) => Seen::Unknown(why),
     }
 }
 
-fn look_on_volume(db: &Database) -> Result<Option<DataSeen>, String> {
+fn look_on_volume(
+    db: &Database,
+    identity: Option<IdentityFile>,
+) -> Result<Option<DataSeen>, String> {
     let marker = marker(db)?;
     let base = is_folder(&db.data_dir())?;
     if marker.is_none() && !base {
@@ -48,6 +55,7 @@ fn look_on_volume(db: &Database) -> Result<Option<DataSeen>, String> {
         empty: true,
         sentinel: false,
         inner_uid: None,
+        identity: None,
     };
     for (n, (folder, _)) in db.data_mounts().enumerate() {
         let exists = base && is_folder(&folder)?;
@@ -65,8 +73,24 @@ fn look_on_volume(db: &Database) -> Result<Option<DataSeen>, String> {
                     .map_err(|_| format!("{} holds no uid of a database", inner.display()))?,
             );
         }
+        if let Some(file) = identity {
+            seen.identity = identity_in(&folder, file)?;
+        }
     }
     Ok(Some(seen))
+}
+
+/// What the engine calls the data in a folder. A file that is too short, or holds nothing that the
+/// engine wrote, is as good as none.
+fn identity_in(folder: &Path, file: IdentityFile) -> Result<Option<DataIdentity>, String> {
+    let path = folder.join(file.path);
+    for parent in path.ancestors().skip(1).take_while(|p| *p != folder) {
+        if !is_folder(parent)? {
+            return Ok(None);
+        }
+    }
+    let beginning = told(&path, read_beginning(&path, file.length))?;
+    Ok(beginning.and_then(|bytes| (file.read)(&bytes)))
 }
 
 /// The marker, if there is one. Its `uid` is written last: without it there is none yet.

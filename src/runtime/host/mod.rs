@@ -33,8 +33,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::model::{
-    DataSeen, Database, FilesSeen, FilesWanted, ReleasedFiles, Secret, SecretText, Seen, Site,
-    Timestamp,
+    DataSeen, Database, FilesSeen, FilesWanted, IdentityFile, ReleasedFiles, Secret, SecretText,
+    Seen, Site, Timestamp,
 };
 use crate::runtime::{DataDirs, DirError, NamedFolder};
 
@@ -61,10 +61,10 @@ impl HostDirs {
 
 #[async_trait]
 impl DataDirs for HostDirs {
-    async fn look(&self, db: &Database) -> Seen<DataSeen> {
+    async fn look(&self, db: &Database, identity: Option<IdentityFile>) -> Seen<DataSeen> {
         let (state_dir, db) = (self.state_dir.clone(), db.clone());
         let shown = db.data_dir();
-        let looked = in_time(move || look::look(&state_dir, &db)).await;
+        let looked = in_time(move || look::look(&state_dir, &db, identity)).await;
         looked.unwrap_or_else(|why| Seen::Unknown(format!("{}: {why}", shown.display())))
     }
 

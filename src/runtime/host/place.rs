@@ -356,7 +356,7 @@ fn no_marker<T>(db: &Database) -> Result<T, DirError> {
 
 /// What lies there; what cannot be known is in nobody's way, and a reason to try again later.
 pub(super) fn seen(state_dir: &Path, db: &Database) -> Result<Option<DataSeen>, DirError> {
-    match look(state_dir, db) {
+    match look(state_dir, db, None) {
         Seen::Absent => Ok(None),
         Seen::Present(seen) => Ok(Some(seen)),
         Seen::Unknown(why) => Err(DirError::Io {

@@ -6,7 +6,9 @@ use chrono::DateTime;
 use tempfile::TempDir;
 
 use super::*;
-use crate::model::{Marker, MarkerState, SecretFile, SecretKind, SecretText, Uid};
+use crate::model::{
+    DataIdentity, IdentityFile, Marker, MarkerState, SecretFile, SecretKind, SecretText, Uid,
+};
 use crate::runtime::NamedFolder;
 use crate::runtime::fixture::{database, site};
 
@@ -39,14 +41,14 @@ impl Place {
     }
 
     async fn present(&self) -> DataSeen {
-        match self.dirs.look(&self.db).await {
+        match self.dirs.look(&self.db, None).await {
             Seen::Present(seen) => seen,
             other => panic!("{other:?}"),
         }
     }
 
     async fn unknown(&self) -> String {
-        match self.dirs.look(&self.db).await {
+        match self.dirs.look(&self.db, None).await {
             Seen::Unknown(why) => why,
             other => panic!("{other:?}"),
         }
@@ -80,7 +82,7 @@ fn refusal(error: DirError) -> String {
 #[tokio::test]
 async fn a_place_is_prepared_and_marked() {
     let place = Place::new();
-    assert!(place.dirs.look(&place.db).await.is_absent());
+    assert!(place.dirs.look(&place.db, None).await.is_absent());
     place.dirs.prepare(&place.db).await.unwrap();
     assert_eq!(
         place.present().await,
@@ -92,7 +94,8 @@ async fn a_place_is_prepared_and_marked() {
             dirs_exist: true,
             empty: true,
             sentinel: false,
-            inner_uid: None
+            inner_uid: None,
+            identity: None
         }
     );
     assert_eq!(mode(&place.data()), 0o700);
@@ -334,7 +337,7 @@ async fn what_is_removed_is_this_database_s_and_nobody_else_s() {
         assert!(!gone.exists(), "{}", gone.display());
     }
     assert!(aside.join("b").exists());
-    assert_eq!(place.dirs.look(&place.db).await, Seen::Absent);
+    assert_eq!(place.dirs.look(&place.db, None).await, Seen::Absent);
     // Once more, as after a crash.
     remove(&place.db).await.unwrap();
     // What no marker claims stays.
@@ -573,8 +576,8 @@ async fn a_databases_folders_go_with_its_name_and_back() {
         assert_eq!(place.present().await, before, "{which:?}");
         moves(&place, &place.db, &to).await.unwrap();
         moves(&place, &place.db, &to).await.unwrap();
-        assert!(place.dirs.look(&place.db).await.is_absent());
-        assert_eq!(place.dirs.look(&to).await.present(), Some(&before));
+        assert!(place.dirs.look(&place.db, None).await.is_absent());
+        assert_eq!(place.dirs.look(&to, None).await.present(), Some(&before));
         let named = |db: &Database| {
             let site = &place.site;
             [site.secrets_dir(&db.name), site.config_dir(&db.name)].map(|path| path.exists())
@@ -609,4 +612,60 @@ async fn a_folder_in_the_way_or_of_another_database_is_never_moved_over() {
     let error = moves(&place, &place.db, &to).await.unwrap_err();
     assert!(refusal(error).contains("a server runs on"));
     assert!(place.data().exists());
+}
+
+/// Four bytes that say whose data it is.
+fn identity_file(path: &'static str) -> IdentityFile {
+    IdentityFile {
+        path,
+        length: 4,
+        read: |bytes| (bytes.len() == 4).then(|| DataIdentity::new(String::from_utf8_lossy(bytes))),
+        needed: true,
+    }
+}
+
+#[tokio::test]
+async fn the_engine_s_own_identity_is_read_where_it_lies() {
+    let place = Place::initialised().await;
+    let (folder, file) = (place.data().join("global"), identity_file("global/control"));
+    let seen = || async {
+        match place.dirs.look(&place.db, Some(file)).await {
+            Seen::Present(seen) => Ok(seen.identity.map(|i| i.to_string())),
+            Seen::Unknown(why) => Err(why),
+            Seen::Absent => panic!("nothing is there"),
+        }
+    };
+    assert_eq!(seen().await, Ok(None), "without its folder");
+    fs::create_dir(&folder).unwrap();
+    assert_eq!(seen().await, Ok(None), "without the file");
+    let path = folder.join("control");
+    fs::write(&path, "471").unwrap();
+    assert_eq!(seen().await, Ok(None), "cut off");
+    fs::write(&path, "4711 and much more").unwrap();
+    assert_eq!(seen().await, Ok(Some("4711".to_owned())));
+    assert_eq!(place.present().await.identity, None, "nobody asked");
+}
+
+#[tokio::test]
+async fn an_identity_that_cannot_be_read_is_unknown_and_no_link_leads_to_another_one() {
+    let place = Place::initialised().await;
+    let (folder, file) = (place.data().join("global"), identity_file("global/control"));
+    let unknown = || async {
+        match place.dirs.look(&place.db, Some(file)).await {
+            Seen::Unknown(why) => why,
+            other => panic!("{other:?}"),
+        }
+    };
+    let elsewhere = place.temp.path().join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    fs::write(elsewhere.join("control"), "4711").unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &folder).unwrap();
+    assert!(unknown().await.contains("symbolic link"));
+    fs::remove_file(&folder).unwrap();
+    fs::create_dir(&folder).unwrap();
+    std::os::unix::fs::symlink(elsewhere.join("control"), folder.join("control")).unwrap();
+    assert!(unknown().await.contains("control"));
+    fs::remove_file(folder.join("control")).unwrap();
+    fs::create_dir(folder.join("control")).unwrap();
+    assert!(unknown().await.contains("not a plain file"));
 }

@@ -10,8 +10,8 @@ use super::fault::Part;
 use super::released::not_released;
 use super::state::State;
 use crate::model::{
-    DataSeen, Database, FilesSeen, FilesWanted, Marker, MarkerState, ReleasedFiles, Secret,
-    SecretText, Seen, Site, Timestamp,
+    DataIdentity, DataSeen, Database, FilesSeen, FilesWanted, IdentityFile, Marker, MarkerState,
+    ReleasedFiles, Secret, SecretText, Seen, Site, Timestamp,
 };
 use crate::runtime::{DataDirs, DirError, NamedFolder};
 
@@ -19,10 +19,14 @@ pub(super) type Answer<T> = Result<T, DirError>;
 
 #[async_trait]
 impl DataDirs for World {
-    async fn look(&self, db: &Database) -> Seen<DataSeen> {
+    async fn look(&self, db: &Database, identity: Option<IdentityFile>) -> Seen<DataSeen> {
         let looked: Answer<Seen<DataSeen>> =
             World::look(self, Part::Disk, "look", |state| Ok(state.look_at(db))).await;
-        looked.unwrap_or_else(|e| Seen::Unknown(e.to_string()))
+        let mut seen = looked.unwrap_or_else(|e| Seen::Unknown(e.to_string()));
+        if let (Seen::Present(data), None) = (&mut seen, identity) {
+            data.identity = None;
+        }
+        seen
     }
 
     async fn files(
@@ -236,6 +240,9 @@ impl State {
             empty: data.is_none_or(|d| !d.sentinel && !d.strange),
             sentinel: data.is_some_and(|d| d.sentinel),
             inner_uid: data.and_then(|d| d.inner),
+            identity: data
+                .and_then(|d| d.identity)
+                .map(|n| DataIdentity::new(n.to_string())),
         })
     }
 

@@ -57,6 +57,8 @@ pub(super) struct Data {
     pub(super) strange: bool,
     /// The file with the uid inside.
     pub(super) inner: Option<Uid>,
+    /// What the engine calls it.
+    pub(super) identity: Option<u64>,
     /// For which database the first start was made.
     pub(super) made_for: Option<Uid>,
     /// Committed rows.

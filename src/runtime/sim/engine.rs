@@ -202,6 +202,7 @@ impl State {
         if first {
             data.sentinel = true;
             data.half_made = true;
+            data.identity = Some(inode);
             data.made_for = uid;
         }
         let corrupt = data.corrupt;

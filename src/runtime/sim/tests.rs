@@ -6,8 +6,8 @@ use super::*;
 use crate::model::action::StopHow;
 use crate::model::server::{Protocol, Target};
 use crate::model::{
-    ContainerId, ContainerSpec, Database, FilesWanted, Mount, PortBinding, RestartPolicy, Secret,
-    SecretFile, SecretKind, SecretText, Seen, Site, Status, guard,
+    ContainerId, ContainerSpec, Database, FilesWanted, IdentityFile, Mount, PortBinding,
+    RestartPolicy, Secret, SecretFile, SecretKind, SecretText, Seen, Site, Status, guard,
 };
 use crate::runtime::fixture::{database, site};
 use crate::runtime::{DataDirs, DirError, Runtime, RuntimeError, ServerError, Servers};
@@ -310,6 +310,38 @@ async fn a_second_server_on_the_same_data_is_refused() {
 }
 
 #[tokio::test]
+async fn each_first_start_gives_its_data_an_identity_that_stays_and_moves_with_it() {
+    let (host, id) = Host::ready().await;
+    let file = IdentityFile {
+        path: "global/pg_control",
+        length: 12,
+        read: |_| None,
+        needed: true,
+    };
+    let seen = async |db: &Database| {
+        let seen = DataDirs::look(&host.world, db, Some(file)).await;
+        seen.present().and_then(|data| data.identity.clone())
+    };
+    let own = seen(&host.db).await;
+    assert!(own.is_some());
+    host.world.kill("genomics");
+    host.world.advance(second() * 5);
+    assert_eq!(seen(&host.db).await, own);
+    host.world.stop(&id, &HOW).await.unwrap();
+
+    let other = database("proteomics", Path::new("/volume"));
+    let second_id = host.create(&other).await;
+    assert_eq!(seen(&other).await, None);
+    host.world.start(&second_id).await.unwrap();
+    let others = seen(&other).await;
+    assert!(others.is_some() && others != own);
+    host.world.swap_data(&host.db, &other);
+    assert_eq!(seen(&host.db).await, others);
+    let unasked = DataDirs::look(&host.world, &other, None).await;
+    assert_eq!(unasked.present().unwrap().identity, None);
+}
+
+#[tokio::test]
 async fn a_new_database_over_lost_rows_is_a_violation() {
     let (host, id) = Host::ready().await;
     host.world.stop(&id, &HOW).await.unwrap();
@@ -345,7 +377,7 @@ async fn an_unmounted_volume_is_unknown() {
     let (host, id) = Host::ready().await;
     host.world.unmount(Path::new("/volume"));
     assert!(matches!(
-        DataDirs::look(&host.world, &host.db).await,
+        DataDirs::look(&host.world, &host.db, None).await,
         Seen::Unknown(_)
     ));
     assert_eq!(
@@ -374,7 +406,7 @@ async fn a_lost_answer_is_no_lost_effect() {
     let error = host.world.prepare(&host.db).await.unwrap_err();
     assert!(matches!(error, DirError::Io { .. }), "{error}");
     assert!(
-        DataDirs::look(&host.world, &host.db)
+        DataDirs::look(&host.world, &host.db, None)
             .await
             .present()
             .is_some()
@@ -422,7 +454,7 @@ async fn a_killed_daemon_hears_nothing_and_a_new_one_finds_the_effect() {
     );
     host.world.revive();
     assert!(
-        DataDirs::look(&host.world, &host.db)
+        DataDirs::look(&host.world, &host.db, None)
             .await
             .present()
             .is_some()
