@@ -263,12 +263,9 @@ impl Backend for Daemon {
     }
 
     async fn release(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal> {
-        let book = self.ledger.book();
-        let quarantined = book.row(name).is_some_and(|r| r.quarantined.is_some());
-        let what = if quarantined {
-            "released from quarantine"
-        } else {
-            "may run on the data that is there now"
+        let what = match self.ledger.book().row(name).map(|r| &r.quarantined) {
+            Some(Some(_)) => "released from quarantine",
+            Some(None) | None => "may run on the data that is there now",
         };
         let message = format!("{name}: {what}{}", because(&reason));
         let change = Change::Released { reason };

@@ -134,11 +134,8 @@ impl Reconciler {
 
     /// What the folder of specs says about a database whose file changed its name or went away.
     pub fn file_standing(&self, name: &DbName) -> Option<FileStanding> {
-        self.files
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(name)
-            .cloned()
+        let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        files.get(name).cloned()
     }
 
     /// Looks at one database, acts on what the planner says, and says when to look again. At most

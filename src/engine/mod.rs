@@ -6,6 +6,7 @@
 pub mod backup;
 pub mod compose;
 mod config;
+mod identity;
 mod mariadb;
 mod mongodb;
 mod neo4j;

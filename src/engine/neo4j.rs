@@ -6,11 +6,11 @@ use std::fmt::Write as _;
 use crate::model::database::{AccountRole, Tls};
 use crate::model::server::{Protocol, Statement, Target};
 use crate::model::{
-    ContainerSpec, DataIdentity, Database, FilesWanted, IdentityFile, ImageSeen, Memory, Mount,
-    Secret, Site,
+    ContainerSpec, Database, FilesWanted, IdentityFile, ImageSeen, Memory, Mount, Secret, Site,
 };
 
 use super::config::unsure;
+use super::identity;
 use super::{
     ADMIN_SECRET, CERTIFICATE, CERTIFICATE_KEY, CONFIG_TARGET, Client, Defaults, Reach, Recipe,
     SECRETS_TARGET, USER_SECRET, login, shape,
@@ -75,13 +75,7 @@ impl Recipe for Neo4j {
     }
 
     fn identity(&self) -> Option<IdentityFile> {
-        Some(IdentityFile {
-            path: "server_id",
-            length: 17,
-            read: server_id,
-            // A server without one gives itself another.
-            needed: false,
-        })
+        Some(identity::SERVER_ID)
     }
 
     fn series(&self, tag: &str) -> Option<String> {
@@ -418,14 +412,6 @@ fn identifier(name: &str) -> String {
 /// A literal in single quotes.
 fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
-}
-
-/// The server's own id, as its log shows it: the number of the file's format, then sixteen bytes.
-fn server_id(file: &[u8]) -> Option<DataIdentity> {
-    const FORMAT: u8 = 1;
-    let id = file.strip_prefix(&[FORMAT])?;
-    let id = uuid::Uuid::from_slice(id).ok()?;
-    Some(DataIdentity::new(id.to_string()))
 }
 
 #[cfg(test)]

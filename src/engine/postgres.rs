@@ -7,10 +7,10 @@ use crate::model::action::Settings;
 use crate::model::database::{TLS, Tls};
 use crate::model::server::{Protocol, Statement, Target};
 use crate::model::{
-    ContainerSpec, DataIdentity, Database, FilesWanted, IdentityFile, ImageSeen, Memory, Secret,
-    Site,
+    ContainerSpec, Database, FilesWanted, IdentityFile, ImageSeen, Memory, Secret, Site,
 };
 
+use super::identity;
 use super::{
     ADMIN_SECRET, CERTIFICATE_AND_KEY, CONFIG_TARGET, Client, DAEMON_SECRET, Defaults, Reach,
     Recipe, SECRETS_TARGET, USER_SECRET, login, shape,
@@ -78,12 +78,7 @@ impl Recipe for Postgres {
     }
 
     fn identity(&self) -> Option<IdentityFile> {
-        Some(IdentityFile {
-            path: "global/pg_control",
-            length: 12,
-            read: system_identifier,
-            needed: true,
-        })
+        Some(identity::PG_CONTROL)
     }
 
     fn series(&self, tag: &str) -> Option<String> {
@@ -352,18 +347,6 @@ fn hba(tls: Tls) -> String {
          local all all trust\n\
          {host} all all all scram-sha-256\n"
     )
-}
-
-/// The system identifier, as `pg_controldata` shows it, from the beginning of `pg_control`: eight bytes in
-/// the machine's order, then the version of the file's format (942 since 9.4, 1800 by now). Where that is
-/// none, something else lies in the file.
-fn system_identifier(control: &[u8]) -> Option<DataIdentity> {
-    const FORMATS: std::ops::Range<u32> = 900..10_000;
-    let (identifier, rest) = control.split_first_chunk()?;
-    let format = u32::from_ne_bytes(*rest.first_chunk()?);
-    FORMATS
-        .contains(&format)
-        .then(|| DataIdentity::new(u64::from_ne_bytes(*identifier).to_string()))
 }
 
 /// An identifier in double quotes, as SQL quotes it.

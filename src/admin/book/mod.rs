@@ -216,8 +216,7 @@ impl Book {
             }
             Change::RestoreEnded { uid: _ } => {
                 let row = self.change(entry)?;
-                row.restoring = None;
-                row.identity = None;
+                (row.restoring, row.identity) = (None, None);
                 row.recover &= entry.outcome != Outcome::Done;
             }
             Change::RecoverAsked { uid: _ } => {

@@ -94,7 +94,16 @@ pub(super) async fn of(
     path: &Path,
     bytes: &[u8],
 ) -> Result<Option<String>, Elapsed> {
+    if !in_a_repository(folder) {
+        return Ok(None);
+    }
     timeout(PATIENCE, ask(folder, path, bytes)).await
+}
+
+/// Whether git has anything to say there: without a repository no program is started.
+fn in_a_repository(folder: &Path) -> bool {
+    let folder = folder.canonicalize();
+    folder.is_ok_and(|folder| folder.ancestors().any(|at| at.join(".git").exists()))
 }
 
 async fn ask(folder: &Path, path: &Path, bytes: &[u8]) -> Option<String> {

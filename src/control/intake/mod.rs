@@ -3,6 +3,7 @@
 //! What is refused changes nothing: the last good spec stays, and the refusal is written once.
 
 mod commit;
+mod files;
 mod judge;
 mod rows;
 
@@ -12,20 +13,19 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
-use crate::admin::{Book, Ledger, LedgerError, NewEntry};
+use crate::admin::{Ledger, LedgerError, NewEntry};
 use crate::model::database::Source;
 use crate::model::{
-    BackupId, Change, Clock, Database, DbName, Outcome, Override, OverrideState, Problem,
-    Timestamp, Uid, Who,
+    BackupId, Change, Clock, DbName, Outcome, Override, OverrideState, Problem, Timestamp, Uid, Who,
 };
-use crate::specs::{self, FolderSeen, Merged, Parsed, Request, Rules, admit_every, merge, yaml};
+use crate::specs::{self, FolderSeen, Merged, Parsed, Request, Rules, merge, yaml};
 
 use super::reconciler::FileStanding;
 use super::{Board, Queue, Reconciler};
 
 use commit::Origin;
 pub use judge::Admitted;
-use judge::{entry, judge, refusal};
+use judge::{entry, judge};
 
 /// Reads the rules of this host anew: catalog, settings, configuration files.
 pub type RulesNow = dyn Fn() -> Result<Rules, Vec<Problem>> + Send + Sync;
@@ -159,61 +159,6 @@ impl Intake {
             self.stand(&merged);
         }
         self.board.problems(problems);
-    }
-
-    /// Admits what the files say; gives what is wrong with them.
-    async fn admit_files(
-        &self,
-        book: &Book,
-        merged: &Merged,
-        rules: &mut Rules,
-        origin: &mut Origin<'_>,
-    ) -> Vec<Problem> {
-        let accepted: BTreeMap<DbName, Database> = book
-            .rows()
-            .map(|(name, row)| (name.clone(), row.database.clone()))
-            .collect();
-        let mut problems = Vec::new();
-        for verdict in admit_every(merged, &accepted, rules, fresh) {
-            let Some(name) = verdict.name else {
-                problems.extend(verdict.result.err().unwrap_or_default());
-                continue;
-            };
-            let who = Who::File(verdict.path.clone());
-            let (mut entries, admitted) = judge(book, &who, &name, verdict.result);
-            origin.sign(&verdict.path, &mut entries).await;
-            if let Admitted::Refused(found) = admitted {
-                problems.extend(found);
-            }
-            if let Err(error) = self.write(&name, entries).await {
-                problems.push(Problem::new("", error.to_string()).of(&name));
-            }
-        }
-        problems
-    }
-
-    /// Files that cannot be read as specs: their databases go on with the last good one, and say so.
-    async fn refuse_broken(&self, merged: &Merged, origin: &mut Origin<'_>) {
-        let mut by_name: BTreeMap<&DbName, Vec<String>> = BTreeMap::new();
-        for problem in &merged.problems {
-            if let Some(name) = &problem.name
-                && !merged.renamed.iter().any(|r| r.old == *name)
-                && !merged.candidates.iter().any(|c| c.name == *name)
-            {
-                by_name.entry(name).or_default().push(problem.to_string());
-            }
-        }
-        let book = self.ledger.book();
-        for (name, lines) in by_name {
-            let Some(Source::File(path)) = book.row(name).map(|row| &row.database.source) else {
-                continue;
-            };
-            let mut entries = refusal(&book, &Who::File(path.clone()), name, lines);
-            origin.sign(path, &mut entries).await;
-            if let Err(error) = self.write(name, entries).await {
-                tracing::warn!(%name, %error, "a refusal could not be recorded");
-            }
-        }
     }
 
     /// Tells the reconciler about vanished and renamed files.

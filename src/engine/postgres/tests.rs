@@ -68,7 +68,7 @@ fn the_identity_is_the_system_identifier_and_nothing_that_no_server_wrote() {
         &1700_u32.to_ne_bytes(),
     ]
     .concat();
-    let shown = |bytes: &[u8]| system_identifier(bytes).map(|i| i.to_string());
+    let shown = |bytes: &[u8]| (identity::PG_CONTROL.read)(bytes).map(|i| i.to_string());
     assert_eq!(shown(&control).as_deref(), Some("7713015901242581005"));
     for damaged in [
         &control[..0],

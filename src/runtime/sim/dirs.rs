@@ -10,8 +10,8 @@ use super::fault::Part;
 use super::released::not_released;
 use super::state::State;
 use crate::model::{
-    DataIdentity, DataSeen, Database, FilesSeen, FilesWanted, IdentityFile, Marker, MarkerState,
-    ReleasedFiles, Secret, SecretText, Seen, Site, Timestamp,
+    DataSeen, Database, FilesSeen, FilesWanted, IdentityFile, MarkerState, ReleasedFiles, Secret,
+    SecretText, Seen, Site, Timestamp,
 };
 use crate::runtime::{DataDirs, DirError, NamedFolder};
 
@@ -214,38 +214,6 @@ impl DataDirs for World {
 }
 
 impl State {
-    fn look_at(&self, db: &Database) -> Seen<DataSeen> {
-        let volume = &db.volume.path;
-        if !self.disk.mounted(volume) {
-            return Seen::Unknown(format!(
-                "{} is not there: is the volume mounted?",
-                volume.display()
-            ));
-        }
-        let marker = self.disk.markers.get(&db.marker_dir()).map(|m| Marker {
-            uid: m.uid,
-            state: m.state,
-        });
-        let data = self
-            .disk
-            .dirs
-            .get(&db.data_dir())
-            .and_then(|inode| self.disk.data.get(inode));
-        if marker.is_none() && data.is_none() {
-            return Seen::Absent;
-        }
-        Seen::Present(DataSeen {
-            marker,
-            dirs_exist: data.is_some(),
-            empty: data.is_none_or(|d| !d.sentinel && !d.strange),
-            sentinel: data.is_some_and(|d| d.sentinel),
-            inner_uid: data.and_then(|d| d.inner),
-            identity: data
-                .and_then(|d| d.identity)
-                .map(|n| DataIdentity::new(n.to_string())),
-        })
-    }
-
     /// What lies there, known for sure.
     pub(super) fn known(&self, db: &Database) -> Answer<Option<DataSeen>> {
         match self.look_at(db) {

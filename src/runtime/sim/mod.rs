@@ -26,6 +26,7 @@ mod released;
 mod rename;
 pub(crate) mod rng;
 mod runtime;
+mod seen;
 mod servers;
 mod state;
 

@@ -27,6 +27,8 @@ pub fn rules() -> Rules {
             volume("Fast", Some(EngineKind::ALL[..2].to_vec())),
         ],
         admins: vec!["root".to_owned()],
+        owners: Default::default(),
+        shares: BTreeMap::new(),
         host: Some(HostSize {
             memory: Memory::mebibytes(8192),
             cpus: Cpus::from_milli(4000),
