@@ -36,6 +36,7 @@ pub mod span;
 pub mod stewardship;
 pub mod time;
 pub mod view;
+pub mod who;
 pub mod work;
 
 pub use action::{Action, Cost, Held, Lane, Reason, Verdict};
@@ -44,7 +45,7 @@ pub use backup::{
     Schedule, Slot, Verify,
 };
 pub use certificate::{CertificateSeen, Origin};
-pub use change::{Change, Entry, Outcome, Who};
+pub use change::{Change, Entry, Outcome};
 pub use class::Class;
 pub use container::{
     ContainerSeen, ContainerSpec, ImageSeen, Mount, MountSeen, PortBinding, RestartPolicy, Status,
@@ -70,3 +71,4 @@ pub use segment::{Link, Segment, Shipped};
 pub use site::Site;
 pub use stewardship::{Notice, Protection, Stage, Told};
 pub use time::{Clock, SystemClock, Timestamp};
+pub use who::Who;

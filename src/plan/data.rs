@@ -138,12 +138,8 @@ fn another(wanted: &Wanted<'_>, data: &DataSeen) -> Option<(Reason, String)> {
                  that back; {accept}"
             ),
         )),
-        None if file.needed => Some((
-            Reason::DataLost,
-            format!(
-                "{place} is without {path}, or that is damaged, and it held data; nothing is started on it"
-            ),
-        )),
+        // Without it no server starts: what ails the data is the server's own to say.
+        None if file.needed => None,
         None => Some((
             Reason::DataForeign,
             format!(

@@ -363,7 +363,8 @@ impl Situation {
                 && !d.empty
                 && d.inner_uid == Some(self.db.uid)
                 && d.marker.as_ref().is_none_or(own)
-                && (self.identity.is_none() || d.identity == self.identity)
+                // Where none can be told, no server of this engine starts.
+                && (self.identity.is_none() || d.identity.is_none() || d.identity == self.identity)
         })
     }
 
