@@ -3,7 +3,7 @@
 //! `dev/bench backup` runs it. The two take turns: db4sci's dump into a local store, from the begin of
 //! the tool until the store has every byte (as its manifest says; counting comes on top), and `pg_dump`
 //! through `zstd -3`, `age` and `sha256sum` into a file. `DB4SCI_BENCH_GIB` says how large the
-//! database is (2).
+//! database is (2), `DB4SCI_BENCH_ROUNDS` how often each takes its turn (3), after a first one for the caches.
 
 mod figures;
 mod host;
@@ -20,8 +20,6 @@ use host::Host;
 use serde_json::Value;
 use verbs::{run, verb};
 
-/// How often each takes its turn.
-const ROUNDS: usize = 3;
 const NAME: &str = "big";
 /// Bytes of a row as `pg_dump` writes it, about.
 const ROW: u64 = 113;
@@ -70,7 +68,10 @@ wait $!"#;
 }
 
 async fn bench() -> Result<(), Error> {
-    let gib: u64 = std::env::var("DB4SCI_BENCH_GIB").map_or(Ok(2), |text| text.parse())?;
+    let number =
+        |name: &str, usual: u64| std::env::var(name).map_or(Ok(usual), |text| text.parse::<u64>());
+    let gib = number("DB4SCI_BENCH_GIB", 2)?;
+    let rounds = number("DB4SCI_BENCH_ROUNDS", 3)?;
     let host = Host::start_in(Host::home()?)?;
     host.save_of("Postgres", NAME, "1Gi", "Running")?;
     host.ready(2, Duration::from_secs(120)).await?;
@@ -96,12 +97,15 @@ async fn bench() -> Result<(), Error> {
     let line = key.lines().find_map(|l| l.strip_prefix("# public key: "));
     let recipient = line.ok_or("age-keygen")?;
     let (mut dumps, mut wholes, mut hands, mut ratios) = (vec![], vec![], vec![], vec![]);
-    // Once each for the caches.
-    let (_, _, bytes) = ours(&host)?;
-    by_hand(&host, &work, recipient)?;
-    for _ in 0..ROUNDS {
-        let (dump, whole, _) = ours(&host)?;
+    let mut bytes = 0;
+    for round in 0..=rounds {
+        let (dump, whole, dumped) = ours(&host)?;
         let hand = by_hand(&host, &work, recipient)?;
+        bytes = dumped;
+        if round == 0 && rounds > 1 {
+            // For the caches.
+            continue;
+        }
         ratios.push(hand / dump);
         dumps.push(dump);
         wholes.push(whole);
