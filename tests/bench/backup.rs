@@ -3,7 +3,8 @@
 //! `dev/bench backup` runs it. The two take turns: db4sci's dump into a local store, from the begin of
 //! the tool until the store has every byte (as its manifest says; counting comes on top), and `pg_dump`
 //! through `zstd -3`, `age` and `sha256sum` into a file. `DB4SCI_BENCH_GIB` says how large the
-//! database is (2), `DB4SCI_BENCH_ROUNDS` how often each takes its turn (3), after a first one for the caches.
+//! database is (2), `DB4SCI_BENCH_ROUNDS` how often each takes its turn (3), after a first one
+//! for the caches; 0: that one counts.
 
 mod figures;
 mod host;
@@ -102,7 +103,7 @@ async fn bench() -> Result<(), Error> {
         let (dump, whole, dumped) = ours(&host)?;
         let hand = by_hand(&host, &work, recipient)?;
         bytes = dumped;
-        if round == 0 && rounds > 1 {
+        if round == 0 && rounds > 0 {
             // For the caches.
             continue;
         }
