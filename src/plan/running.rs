@@ -3,8 +3,8 @@
 use chrono::TimeDelta;
 
 use crate::model::{
-    Action, ContainerSeen, Cost, Lane, MarkerState, Probe, Reason, RestartPolicy, Seen, Silence,
-    Timestamp,
+    Action, ContainerSeen, Cost, DataIdentity, Lane, MarkerState, Probe, Reason, RestartPolicy,
+    Seen, Silence, Timestamp,
 };
 
 use super::Ask;
@@ -60,6 +60,9 @@ impl Ask<'_> {
         if first || !marked {
             actions.push(Action::MarkInitialised);
         }
+        if first && let Some(identity) = self.unidentified() {
+            actions.push(Action::IdentifyData(identity.clone()));
+        }
         let why = if first {
             "make its account, then it is ready"
         } else if account {
@@ -68,6 +71,12 @@ impl Ask<'_> {
             "its account is gone; it is made again"
         };
         (!actions.is_empty()).then(|| self.lane(Some(c), actions, Cost::None, vec![why.to_owned()]))
+    }
+
+    /// What its engine calls its data, if the ledger does not know that yet.
+    fn unidentified(&self) -> Option<&DataIdentity> {
+        let found = self.seen.data.present()?.identity.as_ref()?;
+        self.wanted.identity.is_none().then_some(found)
     }
 
     /// It runs and answers, and its first start is long over: only drift is left.
@@ -107,10 +116,7 @@ impl Ask<'_> {
             steps.push(Action::PinImage(image.id.clone()));
             why.push("it runs its image already".to_owned());
         }
-        if let (None, Some(identity)) = (
-            self.wanted.identity,
-            self.seen.data.present().and_then(|d| d.identity.as_ref()),
-        ) {
+        if let Some(identity) = self.unidentified() {
             steps.push(Action::IdentifyData(identity.clone()));
             why.push("its server answers on its data".to_owned());
         }

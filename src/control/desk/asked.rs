@@ -58,10 +58,9 @@ impl Desk {
                 (format!("rename to {to}"), true)
             }
             WorkAsk::Eject { to, reason } => {
-                let to = self.eject_to(row, to.take(), reason)?;
+                let chosen = self.eject_to(row, to.take(), reason)?;
                 self.idle(&name)?;
-                let what = format!("release to {}", to.display());
-                (what, true)
+                (format!("release to {}", to.insert(chosen).display()), true)
             }
         };
         let (work, line) = match self.works.stand(&name, what, join, self.clock.now())? {

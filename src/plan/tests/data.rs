@@ -157,6 +157,11 @@ fn data_is_identified_once_and_only_when_its_server_answers() {
     case.identity = None;
     assert_eq!(case.steps(), ["identify"]);
     assert_eq!(case.plan().lane.unwrap().cost, Cost::None);
+    // Before anybody is told that it is ready.
+    case.initialised = false;
+    let first = ["ensure_account", "mark_initialised", "identify"];
+    assert_eq!(case.steps(), first);
+    case.initialised = true;
     case.seen.probe = silent(noon() - seconds(5), true);
     assert_eq!(case.steps(), [""; 0]);
     case.seen.probe = answering();
