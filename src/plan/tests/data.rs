@@ -159,7 +159,7 @@ fn data_is_identified_once_and_only_when_its_server_answers() {
     assert_eq!(case.plan().lane.unwrap().cost, Cost::None);
     // Before anybody is told that it is ready.
     case.initialised = false;
-    let first = ["ensure_account", "mark_initialised", "identify"];
+    let first = ["account", "mark_initialised", "identify"];
     assert_eq!(case.steps(), first);
     case.initialised = true;
     case.seen.probe = silent(noon() - seconds(5), true);
