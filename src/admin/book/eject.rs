@@ -4,9 +4,7 @@ use std::path::Path;
 
 use super::{Book, Row};
 use crate::model::view::Phase;
-use crate::model::{
-    BackupState, DbName, End, Entry, OverrideState, Timestamp, Tombstone, WantedState,
-};
+use crate::model::{BackupState, DbName, End, Entry, Timestamp, Tombstone};
 
 impl Book {
     /// Why a database cannot be released now, as far as the ledger knows.
@@ -63,31 +61,8 @@ impl Row {
     fn eject_refused(&self) -> Option<String> {
         let db = &self.database;
         let name = &db.name;
-        if let Some(why) = self
-            .on_its_way()
-            .or_else(|| self.gone())
-            .or_else(|| self.host_refused())
-        {
+        if let Some(why) = self.engaged() {
             return Some(why);
-        }
-        if self.retired.is_some() || db.state == WantedState::Retired {
-            return Some(format!(
-                "`{name}` is retired, or is to be; take it back first: db4sci undelete {name}"
-            ));
-        }
-        if let Some((from, _)) = &self.restoring {
-            return Some(format!(
-                "`{name}` is being restored from {from}; try again when that is over"
-            ));
-        }
-        let hands_off = match &self.over {
-            Some(over) => over.state == OverrideState::Maintenance,
-            None => db.state == WantedState::Maintenance,
-        };
-        if hands_off {
-            return Some(format!(
-                "hands are off `{name}` (maintenance); first: db4sci maintenance off {name}"
-            ));
         }
         if let Some(reason) = self.reason.filter(|reason| reason.no_data()) {
             return Some(format!(

@@ -204,8 +204,8 @@ impl Row {
         ))
     }
 
-    /// Why it cannot get another name now.
-    fn rename_refused(&self) -> Option<String> {
+    /// Why neither its name nor whose it is can change now: something else is done with it, or nothing is to be.
+    pub(super) fn engaged(&self) -> Option<String> {
         let db = &self.database;
         let name = &db.name;
         if let Some(why) = self
@@ -229,10 +229,17 @@ impl Row {
             Some(over) => over.state == OverrideState::Maintenance,
             None => db.state == WantedState::Maintenance,
         };
-        if hands_off {
-            return Some(format!(
-                "hands are off `{name}` (maintenance); first: db4sci maintenance off {name}"
-            ));
+        hands_off.then(|| {
+            format!("hands are off `{name}` (maintenance); first: db4sci maintenance off {name}")
+        })
+    }
+
+    /// Why it cannot get another name now.
+    fn rename_refused(&self) -> Option<String> {
+        let db = &self.database;
+        let name = &db.name;
+        if let Some(why) = self.engaged() {
+            return Some(why);
         }
         if let Some((_, why)) = &self.quarantined {
             return Some(format!(
