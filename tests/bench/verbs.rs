@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::figures::Error;
-use crate::host::Host;
+use crate::host::{Host, without_our_own};
 
 /// Runs a program; what it said, without the blanks at its ends.
 pub fn run(command: &mut Command) -> Result<String, Error> {
@@ -18,10 +18,7 @@ pub fn run(command: &mut Command) -> Result<String, Error> {
 /// A verb of the command line against the daemon.
 pub fn verb(host: &Host, args: &[&str]) -> Result<String, Error> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_db4sci"));
-    // The program refuses variables that it does not know.
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DB4SCI_BENCH_")) {
-        command.env_remove(name);
-    }
+    without_our_own(&mut command);
     command
         .args(args)
         .env("DB4SCI_MODE", "test")

@@ -51,11 +51,8 @@ impl Host {
             .env("DB4SCI_STATE_DIR", at("state"))
             .env("DB4SCI_DATA_VOLUME", at("data"))
             .env("DB4SCI_SOCKET", &socket)
-            // The daemon refuses variables that it does not know.
-            .env_remove("DB4SCI_BENCH_DATABASES")
-            .env_remove("DB4SCI_BENCH_ENTRIES")
-            .env_remove("DB4SCI_BENCH_GIB")
             .stdout(Stdio::null());
+        without_our_own(&mut command);
         if mirrors.exists() {
             command.env("DB4SCI_IMAGE_MIRRORS", mirrors);
         }
@@ -144,5 +141,12 @@ impl Drop for Host {
                 .stdout(Stdio::null())
                 .status();
         }
+    }
+}
+
+/// Takes the benchmarks' own variables away: the program refuses those that it does not know.
+pub fn without_our_own(command: &mut Command) {
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DB4SCI_BENCH_")) {
+        command.env_remove(name);
     }
 }
