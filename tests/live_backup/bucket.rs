@@ -8,7 +8,7 @@ use db4sci::model::view::BackupView;
 
 use crate::gateway::{ACCESS, BUCKET, Gateway, SECRET};
 use crate::host::{Host, LONG, Postgres, eventually};
-use crate::way::{Fault, Proxy};
+use crate::way::{Fault, Proxy, SLOW_DOWN};
 use crate::{backups, nothing_is_left, take, verify, walk};
 
 /// More requests than anybody repeats.
@@ -126,7 +126,7 @@ fn faults_on_the_way_are_told_and_after_them_the_next_backup_is_taken_by_itself(
     let mut last = take(&host, "genomics");
 
     // Of a backup that cannot be read now, nobody says that it is damaged.
-    proxy.set(Fault::Busy, ALWAYS);
+    proxy.set(Fault::Busy(SLOW_DOWN), ALWAYS);
     let said = host.db4sci(&["backup", "verify", "genomics", &last.id.to_string()]);
     assert!(
         said.code == 1 && said.err.contains("SlowDown"),
@@ -139,7 +139,7 @@ fn faults_on_the_way_are_told_and_after_them_the_next_backup_is_taken_by_itself(
     assert!(same.state.good(), "{same:?}");
 
     let faults = [
-        (Fault::Busy, "SlowDown"),
+        (Fault::Busy(SLOW_DOWN), "SlowDown"),
         (Fault::CutUp(200), "institute/"),
         (Fault::CutDown(10), "institute/"),
     ];

@@ -29,9 +29,13 @@ fn a_damaged_object_is_never_verified_and_another_backup_is_taken() {
         host.write(name, 1);
         let good = take(&host, name);
         verify(&host, &good).unwrap();
-        for what in ["truncated", "emptied", "flipped", "swapped"] {
+        for what in ["truncated", "emptied", "flipped", "missing", "swapped"] {
             let backup = take(&host, name);
             for file in dumps(&place(&backup)) {
+                if what == "missing" {
+                    fs::remove_file(&file).unwrap();
+                    continue;
+                }
                 let mut bytes = fs::read(&file).unwrap();
                 match what {
                     "truncated" => bytes.truncate(bytes.len() / 2),

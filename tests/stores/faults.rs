@@ -1,15 +1,16 @@
 //! A bucket's server and the way to it, failing.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use db4sci::model::Secret;
 use db4sci::store::s3::S3Store;
 use db4sci::store::{BackupStore, StoreError};
 
 use super::gateway::{BUCKET, Gateway, SECRET};
-use super::proxy::{Fault, Proxy};
+use super::proxy::{Fault, Proxy, SLOW_DOWN};
 use super::{keys, pattern, read, write};
 
+const TOO_MANY: &str = "429 Too Many Requests";
 /// More requests than anybody repeats.
 const ALWAYS: u32 = 1_000;
 
@@ -62,18 +63,38 @@ async fn a_busy_server_is_asked_again_and_given_up_in_the_end() {
     let proxy = Proxy::to(gateway.address()).await;
     let store = S3Store::new(&gateway.settings(proxy.address()));
     let whole = pattern(40 << 20);
-    proxy.set(Fault::Busy, 3);
-    write(&store, "busy/some", &whole).await.unwrap();
-    // One object of three parts: begun, three parts, finished; and three answers that said: later.
-    assert_eq!(proxy.requests(), 5 + 3);
-    assert!(read(&gateway.store(), "busy/some").await.unwrap() == whole);
+    for status in [TOO_MANY, SLOW_DOWN] {
+        proxy.set(Fault::Busy(status), 3);
+        let key = format!("busy/{}", &status[..3]);
+        write(&store, &key, &whole).await.unwrap();
+        // One object of three parts: begun, three parts, finished; and three answers that said: later.
+        assert_eq!(proxy.requests(), 5 + 3, "{status}");
+        assert!(read(&gateway.store(), &key).await.unwrap() == whole);
+    }
 
-    proxy.set(Fault::Busy, ALWAYS);
+    proxy.set(Fault::Busy(SLOW_DOWN), ALWAYS);
     let error = write(&store, "busy/never", &pattern(9)).await.unwrap_err();
     assert!(matches!(error, StoreError::Unreachable { .. }), "{error}");
     tells(&error, &["SlowDown", "busy/never"]);
     assert!(proxy.requests() < 10, "{}", proxy.requests());
-    assert_eq!(keys(&gateway.store(), "busy/").await, ["busy/some"]);
+    let left = keys(&gateway.store(), "busy/").await;
+    assert_eq!(left, ["busy/429", "busy/503"]);
+}
+
+/// Takes the minute after which an answer is given up.
+#[tokio::test]
+async fn a_server_that_hangs_is_given_up_at_a_deadline_and_asked_again() {
+    let gateway = Gateway::start();
+    let proxy = Proxy::to(gateway.address()).await;
+    let store = S3Store::new(&gateway.settings(proxy.address()));
+    proxy.set(Fault::Held, 1);
+    let whole = pattern(9 << 20);
+    let begun = Instant::now();
+    write(&store, "hang/some", &whole).await.unwrap();
+    let took = begun.elapsed();
+    assert!(took > Duration::from_secs(30), "nothing hung: {took:?}");
+    assert!(took < Duration::from_secs(180), "{took:?}");
+    assert!(read(&gateway.store(), "hang/some").await.unwrap() == whole);
 }
 
 #[tokio::test]

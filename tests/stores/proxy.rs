@@ -8,11 +8,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
+/// What a busy server says.
+pub const SLOW_DOWN: &str = "503 Slow Down";
+
 /// What happens to a request.
 #[derive(Debug, Clone, Copy)]
 pub enum Fault {
-    /// It is answered: 503, slow down.
-    Busy,
+    /// It is answered with this status (503, 429): slow down.
+    Busy(&'static str),
     /// The connection breaks after so many bytes of the request.
     CutUp(u64),
     /// The connection breaks after so many bytes of the answer.
@@ -104,10 +107,10 @@ async fn carry(
     fault: Option<Fault>,
     mut gate: watch::Receiver<bool>,
 ) {
-    if let Some(Fault::Busy) = fault {
+    if let Some(Fault::Busy(status)) = fault {
         let text = "<Error><Code>SlowDown</Code><Message>Later, please.</Message></Error>";
         let answer = format!(
-            "HTTP/1.1 503 Slow Down\r\nContent-Type: application/xml\r\nContent-Length: {}\r\n\
+            "HTTP/1.1 {status}\r\nContent-Type: application/xml\r\nContent-Length: {}\r\n\
              Connection: close\r\n\r\n{text}",
             text.len()
         );
@@ -144,7 +147,7 @@ async fn carry(
                 }
                 let most = match fault {
                     Fault::CutDown(bytes) => bytes,
-                    Fault::Busy | Fault::CutUp(_) | Fault::Held => u64::MAX,
+                    Fault::Busy(_) | Fault::CutUp(_) | Fault::Held => u64::MAX,
                 };
                 let _ = copy(&mut (&mut from_server).take(most), &mut to_client).await;
             };
