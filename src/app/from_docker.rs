@@ -284,14 +284,14 @@ impl Maker<'_> {
             self.note(name, message, change).await?;
         }
         let held = held(stores, places, db.uid).await;
-        let all = held.backups.iter().map(|(backup, _)| backup);
+        let all = held.backups.iter().map(|kept| &kept.backup);
         let newest = all.max_by_key(|backup| backup.started);
         if let Some(newest) = newest {
             shown.backup = Some(newest.id.to_string());
             (shown.as_of, shown.bytes) = (Some(newest.started), newest.bytes);
         }
-        for (backup, _) in &held.backups {
-            let entry = was_found(name, backup.clone());
+        for kept in &held.backups {
+            let entry = was_found(name, kept.backup.clone());
             self.ledger.append(entry).await.map_err(|e| e.to_string())?;
         }
         shown.what = match (found.state, found.container.as_ref().map(|c| c.up)) {

@@ -13,12 +13,11 @@ use crate::model::database::Source;
 use crate::model::{BackupId, Change, Database, DbName, Outcome, Owners, Slot, Uid};
 use crate::plan::recovery;
 use crate::specs::{self, Request, Rules};
-use crate::store::manifest::Manifest;
 use crate::store::{Stores, read_small};
 
 use super::daemon;
 use super::history::Place;
-use super::recover::{comes_back, has_data_after_all, held, was_found};
+use super::recover::{Kept, comes_back, has_data_after_all, held, was_found};
 
 /// The file of a backup that says what its database was to be.
 const SPEC: &str = "spec.yaml";
@@ -137,19 +136,12 @@ async fn one(
     let newest = held
         .backups
         .iter()
-        .max_by_key(|(b, _)| (b.id.slot, b.id.attempt));
-    let Some((newest, made_by)) = newest else {
+        .max_by_key(|kept| (kept.backup.id.slot, kept.backup.id.attempt));
+    let Some(newest) = newest else {
         return Err("none of its manifests can be read".to_owned());
     };
-    let prefix = places.iter().find(|place| {
-        let own = (place.uid, &place.store, place.attempt);
-        own == (uid, &newest.id.store, newest.id.attempt)
-            && place.slot == newest.id.slot.to_string()
-    });
-    let prefix = prefix
-        .map(|place| place.prefix.as_str())
-        .unwrap_or_default();
-    let text = spec(stores, &newest.id.store, prefix, made_by).await?;
+    let text = spec(stores, newest).await?;
+    let (newest, made_by) = (&newest.backup, &newest.manifest);
     let parsed = specs::parse(&text, Path::new(SPEC)).map_err(daemon::lines)?;
     // A file of its name wins over it, as it does over what was applied.
     let source = Source::Api;
@@ -174,11 +166,11 @@ async fn one(
     let found = held
         .backups
         .iter()
-        .map(|(b, _)| was_found(&db.name, b.clone()));
+        .map(|kept| was_found(&db.name, kept.backup.clone()));
     entries.extend(found);
     entries.extend(has_data_after_all(&db, Some(made_by)));
-    let there = held.backups.iter().map(|(b, _)| (b.id.clone(), b.clone()));
-    let there = there.collect();
+    let there = held.backups.into_iter().map(|kept| kept.backup);
+    let there = there.map(|b| (b.id.clone(), b)).collect();
     let from = recovery::source(&db, &there, true, &BTreeMap::new());
     let found = Found {
         engine: format!("{} {}", db.engine, db.image.series),
@@ -191,17 +183,12 @@ async fn one(
 }
 
 /// The spec beside a backup, if it is the one that was written there.
-async fn spec(
-    stores: &Stores,
-    store: &str,
-    prefix: &str,
-    made_by: &Manifest,
-) -> Result<String, String> {
-    let store = &stores[store];
-    let key = format!("{prefix}{SPEC}");
+async fn spec(stores: &Stores, kept: &Kept) -> Result<String, String> {
+    let store = &stores[&kept.backup.id.store];
+    let key = format!("{}{SPEC}", kept.prefix);
     let bytes = read_small(store.as_ref(), &key, LIMIT).await;
     let bytes = bytes.map_err(|e| e.to_string())?;
-    let sum = made_by.files.iter().find(|file| file.name == SPEC);
+    let sum = kept.manifest.files.iter().find(|file| file.name == SPEC);
     let is = hex(&Sha256::digest(&bytes));
     if sum.is_some_and(|file| file.sha256 != is) {
         return Err(format!(

@@ -202,10 +202,17 @@ fn chosen(all: &History, wanted: Option<&str>) -> Result<String, String> {
     }
 }
 
+/// A backup in a store.
+pub(super) struct Kept {
+    pub(super) backup: Backup,
+    pub(super) manifest: Manifest,
+    /// What the keys of its files begin with.
+    pub(super) prefix: String,
+}
+
 /// The backups of a database in the stores, and how many manifests cannot be read.
 pub(super) struct Held {
-    /// Each with its manifest.
-    pub(super) backups: Vec<(Backup, Manifest)>,
+    pub(super) backups: Vec<Kept>,
     pub(super) unreadable: usize,
 }
 
@@ -217,7 +224,12 @@ pub(super) async fn held(stores: &Stores, all: &[Place], uid: Uid) -> Held {
         match manifest(store, &place.prefix).await {
             Ok(manifest) => {
                 let backup = manifest.backup(&place.store, &store.place(), &place.prefix);
-                backups.push((backup, manifest));
+                let prefix = place.prefix.clone();
+                backups.push(Kept {
+                    backup,
+                    manifest,
+                    prefix,
+                });
             }
             Err(_) => unreadable += 1,
         }
@@ -239,7 +251,7 @@ fn of_database(
 ) -> (Found, Vec<NewEntry>) {
     let db = &row.database;
     let (mut entries, mut there) = (Vec::new(), BTreeMap::new());
-    for (found, _) in &held.backups {
+    for Kept { backup: found, .. } in &held.backups {
         let known = row.backups.get(&found.id);
         let known = known.filter(|b| b.state.good() || b.state == BackupState::Damaged);
         if known.is_none() {
@@ -269,12 +281,9 @@ fn of_database(
     }
     if !db.name.is_mydb_admin() && has_data && row.end.is_none() {
         if !row.initialised {
-            let made_by =
-                newest.and_then(|b| held.backups.iter().find(|(found, _)| found.id == b.id));
-            entries.extend(has_data_after_all(
-                db,
-                made_by.map(|(_, manifest)| manifest),
-            ));
+            let made_by = newest.and_then(|b| held.backups.iter().find(|k| k.backup.id == b.id));
+            let made_by = made_by.map(|kept| &kept.manifest);
+            entries.extend(has_data_after_all(db, made_by));
         }
         if !gone && wanted {
             entries.push(comes_back(db));

@@ -26,13 +26,14 @@ pub(super) fn show(
     before: Option<&DatabaseView>,
     now: Timestamp,
 ) {
-    let rows = book.rows();
-    let shares: BTreeMap<DbName, Share> = rows
-        .filter_map(|(name, row)| Some((name.clone(), Share::of(&row.database)?)))
-        .collect();
+    let shares = || -> BTreeMap<DbName, Share> {
+        let all = book.rows();
+        all.filter_map(|(name, row)| Some((name.clone(), Share::of(&row.database)?)))
+            .collect()
+    };
     let ward = ward(row, house);
     shown.life_ends = ward.life_ends();
-    for (kind, status, reason, message) in ward.conditions(&shares, now) {
+    for (kind, status, reason, message) in ward.conditions(shares, now) {
         let earlier = before.and_then(|view| view.condition(kind));
         let earlier = earlier.filter(|earlier| earlier.status == status);
         shown.conditions.push(Condition {

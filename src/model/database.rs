@@ -339,9 +339,14 @@ impl Database {
         self.volume.path.join(self.name.as_str())
     }
 
+    /// What DB4Sci keeps for itself on its volume: markers, and data that is on its way or aside.
+    pub fn own_dir(&self) -> PathBuf {
+        self.volume.path.join(".db4sci")
+    }
+
     /// The folder of its marker: outside every engine's directory.
     pub fn marker_dir(&self) -> PathBuf {
-        self.volume.path.join(".db4sci").join(self.name.as_str())
+        self.own_dir().join(self.name.as_str())
     }
 
     /// The host folders of the container's data mounts, with the container's path.

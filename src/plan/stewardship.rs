@@ -136,8 +136,13 @@ impl Ward<'_> {
         )
     }
 
-    /// Its conditions. `shares` are those of all databases.
-    pub fn conditions(&self, shares: &BTreeMap<DbName, Share>, now: Timestamp) -> Vec<Finding> {
+    /// Its conditions. `shares` gives those of all databases: they are gathered only for an owner with limits,
+    /// since each look at each database asks.
+    pub fn conditions(
+        &self,
+        shares: impl FnOnce() -> BTreeMap<DbName, Share>,
+        now: Timestamp,
+    ) -> Vec<Finding> {
         use ConditionStatus::{False, True};
         if !self.kept() {
             return Vec::new();
@@ -181,13 +186,14 @@ impl Ward<'_> {
     }
 
     /// Whether its owner has no more than is allowed; nothing of an owner without limits.
-    fn limits(&self, shares: &BTreeMap<DbName, Share>) -> Option<Finding> {
+    fn limits(&self, shares: impl FnOnce() -> BTreeMap<DbName, Share>) -> Option<Finding> {
         let owner = self.db.owner.as_str();
         let limits = self.house.owners.of(owner);
         if limits.databases.is_none() && limits.memory.is_none() {
             return None;
         }
-        let taken = Taken::by(owner, shares);
+        let shares = shares();
+        let taken = Taken::by(owner, &shares);
         let many = limits.databases.filter(|most| taken.databases() > *most);
         let large = limits.memory.filter(|most| taken.memory() > *most);
         let owner = owner.escape_debug();

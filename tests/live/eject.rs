@@ -12,19 +12,6 @@ use crate::host::{Host, LONG, Postgres, SOON, eventually};
 
 const ADMIN: &str = "mydb_admin";
 
-/// A database that a row of `state` describes, with a row in it.
-#[track_caller]
-fn insert(host: &Host, name: &str) {
-    eventually(SOON, "the tables are there", || {
-        host.try_sql(ADMIN, "select count(*) from state")
-    });
-    let spec = r#"{"engine":"Postgres","owner":"lab","contact":"lab@example.org","resources":{"memory":"192Mi"}}"#;
-    let insert = format!("insert into state (name, spec) values ('{name}', '{spec}')");
-    host.sql(ADMIN, &insert);
-    host.shows(name, LONG, "ready", |view| view.phase == Phase::Ready);
-    host.write(name, 1);
-}
-
 /// A refusal that names these.
 #[track_caller]
 fn refused(host: &Host, args: &[&str], words: &[&str]) {
@@ -137,7 +124,8 @@ fn what_is_released_runs_from_its_folder_and_is_never_touched_again() {
     host.spec("proteomics", Postgres, &[]);
     host.start();
     host.ready(&[ADMIN, "proteomics"]);
-    insert(&host, "genomics");
+    host.insert("genomics");
+    host.write("genomics", 1);
     host.ok(&["backup", "now", "genomics", "--wait"]);
     host.write("genomics", 2);
     let uid = host.view("genomics").unwrap().uid;
@@ -275,7 +263,8 @@ fn the_daemon_killed_at_any_step_of_a_release_finishes_it_or_goes_back() {
     let stages = ["begun", "written", "down", "removed", "marked", "ended"];
     for stage in stages {
         let name = format!("db{stage}");
-        insert(&host, &name);
+        host.insert(&name);
+        host.write(&name, 1);
         host.stop();
         host.start_with(&[("DB4SCI_FAILPOINT", &format!("eject.{stage}"))]);
         host.ready(&[&name, ADMIN]);
@@ -291,7 +280,8 @@ fn the_daemon_killed_at_any_step_of_a_release_finishes_it_or_goes_back() {
     }
 
     // Something is in the way when the next daemon wants to finish it: it goes back.
-    insert(&host, "genomics");
+    host.insert("genomics");
+    host.write("genomics", 1);
     host.stop();
     host.start_with(&[("DB4SCI_FAILPOINT", "eject.removed")]);
     host.ready(&["genomics", ADMIN]);

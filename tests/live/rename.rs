@@ -10,18 +10,6 @@ use crate::host::{Host, LONG, Postgres, SOON, eventually};
 
 const ADMIN: &str = "mydb_admin";
 
-/// A database that a row of `state` describes.
-#[track_caller]
-fn insert(host: &Host, name: &str) {
-    eventually(SOON, "the tables are there", || {
-        host.try_sql(ADMIN, "select count(*) from state")
-    });
-    let spec = r#"{"engine":"Postgres","owner":"lab","contact":"lab@example.org","resources":{"memory":"192Mi"}}"#;
-    let insert = format!("insert into state (name, spec) values ('{name}', '{spec}')");
-    host.sql(ADMIN, &insert);
-    host.shows(name, LONG, "ready", |view| view.phase == Phase::Ready);
-}
-
 #[track_caller]
 fn backups(host: &Host, name: &str) -> Vec<BackupView> {
     serde_json::from_str(&host.ok(&["backup", "list", name, "-o", "json"])).unwrap()
@@ -65,7 +53,7 @@ fn everything_goes_with_a_database_of_the_tables() {
     let mut host = Host::new();
     host.start();
     host.ready(&[ADMIN]);
-    insert(&host, "genomics");
+    host.insert("genomics");
     host.write("genomics", 1);
     host.ok(&["backup", "now", "genomics", "--wait"]);
     let backup = backups(&host, "genomics").remove(0);
@@ -162,7 +150,7 @@ fn everything_goes_with_a_database_of_the_tables() {
     assert!(!admin.contains("made again from the ledger"), "{admin}");
 
     // The old name is free, for a database of its own.
-    insert(&host, "genomics");
+    host.insert("genomics");
     host.write("genomics", 7);
     assert_eq!(host.rows("genomics"), [7]);
     assert_ne!(host.view("genomics").unwrap().uid, before.uid);
@@ -179,7 +167,7 @@ fn what_cannot_be_renamed_is_told_why() {
     let mut host = Host::new();
     host.start();
     host.ready(&[ADMIN]);
-    insert(&host, "genomics");
+    host.insert("genomics");
     host.write("genomics", 1);
     let run = host.run_of("genomics");
     refused(&host, &["rename", ADMIN, "memory"], &["keeps its name"]);
@@ -258,7 +246,7 @@ fn the_daemon_killed_at_any_step_finishes_it_or_goes_back() {
     let mut host = Host::new();
     host.start();
     host.ready(&[ADMIN]);
-    insert(&host, "genomics");
+    host.insert("genomics");
     host.write("genomics", 0);
     let uid = host.view("genomics").unwrap().uid;
     let neighbour = host.run_of(ADMIN);

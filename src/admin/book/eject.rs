@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Book, Row};
 use crate::model::view::Phase;
-use crate::model::{BackupState, DbName, End, Entry, Timestamp, Tombstone};
+use crate::model::{DbName, End, Entry, Timestamp};
 
 impl Book {
     /// Why a database cannot be released now, as far as the ledger knows.
@@ -76,23 +76,7 @@ impl Row {
                 "`{name}` has no data yet: its first start is not over; try again later, or delete it"
             ));
         }
-        if self.tombstone != Tombstone::None {
-            return Some(format!(
-                "the stores say still that `{name}` is retired, which is being taken back; try again \
-                 later"
-            ));
-        }
-        let mut backups = self.backups.values();
-        if let Some(running) = backups.find(|b| b.state == BackupState::Running) {
-            return Some(format!(
-                "{} is being taken; try again when that is over",
-                running.id
-            ));
-        }
-        let rotating = self.secrets.values().any(|kept| kept.next.is_some());
-        rotating.then(|| {
-            format!("the passwords of `{name}` are being changed; try again when that is over")
-        })
+        self.unsettled()
     }
 }
 

@@ -234,6 +234,28 @@ impl Row {
         })
     }
 
+    /// What is under way that goes by its name, and will be over.
+    pub(super) fn unsettled(&self) -> Option<String> {
+        let name = &self.database.name;
+        if self.tombstone != Tombstone::None {
+            return Some(format!(
+                "the stores say still that `{name}` is retired, which is being taken back; try again \
+                 later"
+            ));
+        }
+        let mut backups = self.backups.values();
+        if let Some(running) = backups.find(|b| b.state == BackupState::Running) {
+            return Some(format!(
+                "{} is being taken; try again when that is over",
+                running.id
+            ));
+        }
+        let rotating = self.secrets.values().any(|kept| kept.next.is_some());
+        rotating.then(|| {
+            format!("the passwords of `{name}` are being changed; try again when that is over")
+        })
+    }
+
     /// Why it cannot get another name now.
     fn rename_refused(&self) -> Option<String> {
         let db = &self.database;
@@ -258,23 +280,7 @@ impl Row {
                  and apply another spec"
             ));
         }
-        if self.tombstone != Tombstone::None {
-            return Some(format!(
-                "the stores say still that `{name}` is retired, which is being taken back; try again \
-                 later"
-            ));
-        }
-        let mut backups = self.backups.values();
-        if let Some(running) = backups.find(|b| b.state == BackupState::Running) {
-            return Some(format!(
-                "{} is being taken; try again when that is over",
-                running.id
-            ));
-        }
-        let rotating = self.secrets.values().any(|kept| kept.next.is_some());
-        rotating.then(|| {
-            format!("the passwords of `{name}` are being changed; try again when that is over")
-        })
+        self.unsettled()
     }
 }
 

@@ -333,9 +333,7 @@ impl Archive {
     /// Where data is kept that a restore takes out of the way.
     pub fn aside(&self, db: &Database, from: &BackupId) -> PathBuf {
         let now = self.clock.now().format("%Y%m%dT%H%M%SZ");
-        db.volume
-            .path
-            .join(".db4sci")
+        db.own_dir()
             .join(".aside")
             .join(format!("{}-before-{}-{now}", db.name, from.slot))
     }

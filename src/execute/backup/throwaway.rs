@@ -21,11 +21,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// Where throwaway servers of a database have their directories: on its own volume, where there is
 /// room for its data, and from where a finished one can be moved into place.
 pub(super) fn work_folder(db: &Database) -> PathBuf {
-    db.volume
-        .path
-        .join(".db4sci")
-        .join(".work")
-        .join(db.name.as_str())
+    db.own_dir().join(".work").join(db.name.as_str())
 }
 
 /// A throwaway server. Its container goes with this value, and its directory, too, unless it was

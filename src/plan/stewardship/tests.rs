@@ -179,7 +179,7 @@ fn conditions(db: &Database, house: &House, now: Timestamp) -> Vec<(String, bool
         told: &Told::default(),
         house,
     };
-    let found = ward.conditions(&shares.into(), now);
+    let found = ward.conditions(|| shares.into(), now);
     let word = |(kind, status, reason, _): Finding| {
         (format!("{kind} {reason}"), status == ConditionStatus::True)
     };

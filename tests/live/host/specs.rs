@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use super::Host;
+use db4sci::model::view::Phase;
+
+use super::{Host, LONG, SOON, eventually};
 
 pub use Server::{MariaDB, MongoDB, Neo4j, Postgres};
 
@@ -28,6 +30,19 @@ impl Server {
 }
 
 impl Host {
+    /// Makes a PostgreSQL by a row of `state`, as somebody with SQL does, and waits until it is ready.
+    #[track_caller]
+    pub fn insert(&self, name: &str) {
+        const ADMIN: &str = "mydb_admin";
+        eventually(SOON, "the tables are there", || {
+            self.try_sql(ADMIN, "select count(*) from state")
+        });
+        let spec = r#"{"engine":"Postgres","owner":"lab","contact":"lab@example.org","resources":{"memory":"192Mi"}}"#;
+        let insert = format!("insert into state (name, spec) values ('{name}', '{spec}')");
+        self.sql(ADMIN, &insert);
+        self.shows(name, LONG, "ready", |view| view.phase == Phase::Ready);
+    }
+
     /// Writes a spec, or another one in its place; `more` are further lines below `spec:`, one
     /// level in. Memory is small unless `more` says otherwise.
     #[track_caller]

@@ -4,8 +4,8 @@ use super::*;
 use crate::admin::NewEntry;
 use crate::admin::testing::{admitted, book, database, name, new};
 use crate::model::{
-    Backup, BackupId, BackupKind, Change, Database, Override, OverrideState, Reason, Slot, Uid,
-    WantedState, Who,
+    Backup, BackupId, BackupKind, BackupState, Change, Database, Override, OverrideState, Reason,
+    Slot, Uid, WantedState, Who,
 };
 
 const TO: &str = "/srv/genomics.ejected";
