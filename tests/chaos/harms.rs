@@ -175,10 +175,7 @@ impl Harm {
                 dice.linger(AWAY);
                 comes_back(&aside, &store);
             }
-            Harm::AdminLost => {
-                host.docker(&["rm", "-f", "-v", &container]);
-                fs::remove_dir_all(host.data(ADMIN)).unwrap();
-            }
+            Harm::AdminLost => host.destroy(ADMIN),
             Harm::PagesOverwritten => {
                 let files = files_of_admin(host, |path| path.contains("/base/"));
                 for _ in 0..8 {

@@ -98,6 +98,12 @@ fn lost_data_is_never_replaced_by_an_empty_server() {
         fs::rename(&away, &data).unwrap();
         host.ready(&[name]);
         assert_eq!(host.rows(name), [1]);
+
+        // Gone while it runs, and its container, too.
+        host.destroy(name);
+        host.told(name, Reason::DataLost, LONG);
+        assert!(!data.exists());
+        assert!(host.inspect(&host.name(name)).is_none());
     }
     assert_eq!(host.run_of("mydb_admin"), admin);
 }

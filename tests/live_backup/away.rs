@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::host::{Host, LONG, Postgres, eventually};
-use crate::recovery::{ADMIN, destroy, log_up_to, newest};
+use crate::recovery::{ADMIN, log_up_to, newest};
 use crate::{nothing_is_left, place, take, verify};
 
 #[test]
@@ -25,7 +25,7 @@ fn mydb_admin_waits_for_a_store_and_comes_back_with_it() {
     fs::rename(&store, &away).unwrap();
     // Neither a folder nor nothing: it cannot be listed, and it is not empty.
     fs::write(&store, "").unwrap();
-    destroy(&host, ADMIN);
+    host.destroy(ADMIN);
     eventually(LONG, "it is told what it waits for", || {
         let view = host.view(ADMIN).unwrap();
         let said = host.ok(&["describe", ADMIN]);

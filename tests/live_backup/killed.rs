@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::host::{Host, Postgres};
-use crate::recovery::{ADMIN, destroy, log_up_to, lose, newest, shipped};
+use crate::recovery::{ADMIN, log_up_to, lose, newest, shipped};
 use crate::{nothing_is_left, take};
 
 #[test]
@@ -85,7 +85,7 @@ fn the_recovery_of_mydb_admin_killed_at_any_stage_is_finished_by_the_next_daemon
         host.ready(&["genomics", ADMIN]);
         let last = newest(&host);
         let log = log_up_to(&host, last);
-        destroy(&host, ADMIN);
+        host.destroy(ADMIN);
         host.wait_killed();
         host.start();
         host.ready(&["genomics", ADMIN]);

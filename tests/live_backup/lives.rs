@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::host::{Host, LONG, MariaDB, Postgres, eventually};
-use crate::recovery::{ADMIN, destroy};
+use crate::recovery::ADMIN;
 use crate::{backups, nothing_is_left, take};
 
 #[test]
@@ -40,7 +40,7 @@ fn a_memory_that_is_nowhere_any_more_is_made_of_what_lives() {
         "{}",
         refused.all()
     );
-    destroy(&host, ADMIN);
+    host.destroy(ADMIN);
     let none = host.db4sci(&["recover"]);
     assert!(
         none.code == 1 && none.err.contains("--from-docker"),

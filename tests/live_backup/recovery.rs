@@ -40,13 +40,6 @@ pub(crate) fn newest(host: &Host) -> u64 {
     newest.parse().unwrap()
 }
 
-/// Removes its container and all of its data, as a careless hand would.
-#[track_caller]
-pub(crate) fn destroy(host: &Host, name: &str) {
-    host.docker(&["rm", "-f", "-v", &host.name(name)]);
-    fs::remove_dir_all(host.data(name)).unwrap();
-}
-
 #[test]
 fn mydb_admin_comes_back_whatever_is_left_of_it() {
     let mut host = Host::new();
@@ -59,7 +52,7 @@ fn mydb_admin_comes_back_whatever_is_left_of_it() {
     // Before there is any backup: from the ledger alone.
     let last = newest(&host);
     let log = log_up_to(&host, last);
-    destroy(&host, ADMIN);
+    host.destroy(ADMIN);
     eventually(LONG, "it begins anew", || {
         let told = host.told_events(ADMIN);
         told.contains("begins anew").then_some(()).ok_or(told)
@@ -78,7 +71,7 @@ fn mydb_admin_comes_back_whatever_is_left_of_it() {
     assert_ne!(run, stopped);
     let last = newest(&host);
     let log = log_up_to(&host, last);
-    destroy(&host, ADMIN);
+    host.destroy(ADMIN);
     eventually(LONG, "it is recovered", || {
         let told = host.told_events(ADMIN);
         let words = format!("had lost its data: {} was restored", backup.id);
@@ -99,7 +92,7 @@ fn mydb_admin_comes_back_whatever_is_left_of_it() {
     }
     let last = newest(&host);
     let log = log_up_to(&host, last);
-    destroy(&host, ADMIN);
+    host.destroy(ADMIN);
     eventually(LONG, "it is recovered from the older one", || {
         let told = host.told_events(ADMIN);
         let words = format!("had lost its data: {} was restored", backup.id);
@@ -179,7 +172,7 @@ fn a_database_whose_spec_says_so_comes_back_from_its_newest_backup() {
         let backup = take(&host, name);
         verify(&host, &backup).unwrap();
         host.write(name, 2);
-        destroy(&host, name);
+        host.destroy(name);
     }
     eventually(LONG, "it says what is lost", || {
         let told = host.told_events("genomics");
