@@ -1,10 +1,14 @@
 //! Between a tool and the stores: compression, encryption, sums, in bounded memory.
 //!
-//! One thread a stream does the work; what is in memory is a few pieces for each store.
+//! Two threads a stream do the work, as a pipe of programs would: one compresses, the other encrypts.
+//! What is in memory is a few pieces for each store.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -17,7 +21,9 @@ use crate::store::seal::{self, Identity, Recipient};
 
 /// Bytes that go to a store at once.
 const PIECE: usize = 1 << 20;
-/// Pieces that wait for a store.
+/// Bytes that are read, and handed on between the threads, at once.
+const BLOCK: usize = 256 << 10;
+/// Pieces that wait for a store, and blocks that wait for the other thread.
 pub(super) const AHEAD: usize = 4;
 /// zstd's own default: more costs time, and saves little.
 pub(super) const LEVEL: i32 = 3;
@@ -110,22 +116,59 @@ impl Write for ToStores {
     }
 }
 
-/// Reads a dump to its end and sends it on: zstd, then age. Blocks.
-pub(super) fn pack(
+/// Hands what was compressed to the thread that encrypts, in blocks.
+struct ToSealing {
+    block: Vec<u8>,
+    /// `None` after the last block: one that is cut off never says it.
+    blocks: SyncSender<Option<Vec<u8>>>,
+}
+
+impl ToSealing {
+    fn send(&mut self, next: Vec<u8>) -> io::Result<()> {
+        let full = std::mem::replace(&mut self.block, next);
+        self.hand(Some(full))
+    }
+
+    fn hand(&self, block: Option<Vec<u8>>) -> io::Result<()> {
+        self.blocks
+            .send(block)
+            .map_err(|_| io::Error::new(ErrorKind::BrokenPipe, "it is not encrypted any more"))
+    }
+
+    /// The end is reached, and nothing is missing.
+    fn end(mut self) -> io::Result<()> {
+        self.send(Vec::new())?;
+        self.hand(None)
+    }
+}
+
+impl Write for ToSealing {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let n = buf.len().min(BLOCK - self.block.len());
+        self.block.extend_from_slice(&buf[..n]);
+        if self.block.len() == BLOCK {
+            self.send(Vec::with_capacity(BLOCK))?;
+        }
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Reads a dump to its end and compresses it; gives the bytes of the dump and their sum.
+fn compress(
     mut from: File,
     watch: &mut dyn Watch,
-    recipients: &[Recipient],
-    stores: Vec<mpsc::Sender<Bytes>>,
-    meter: Arc<Meter>,
-) -> io::Result<Sums> {
-    let to = Summing::new(ToStores {
-        piece: Vec::with_capacity(PIECE),
-        stores,
-        meter,
-    });
-    let sealed = seal::seal(recipients, to)?;
-    let mut packed = Summing::new(zstd::Encoder::new(sealed, LEVEL)?);
-    let mut buffer = vec![0; 256 << 10];
+    blocks: SyncSender<Option<Vec<u8>>>,
+) -> io::Result<(u64, String)> {
+    let to = ToSealing {
+        block: Vec::with_capacity(BLOCK),
+        blocks,
+    };
+    let mut packed = Summing::new(zstd::Encoder::new(to, LEVEL)?);
+    let mut buffer = vec![0; BLOCK];
     loop {
         match from.read(&mut buffer) {
             Ok(0) => break,
@@ -137,9 +180,55 @@ pub(super) fn pack(
             Err(e) => return Err(e),
         }
     }
-    let (encoder, plain_bytes, plain_sha256) = packed.end();
-    let (mut last, bytes, sha256) = encoder.finish()?.finish()?.end();
+    let (encoder, bytes, sha256) = packed.end();
+    encoder.finish()?.end()?;
+    Ok((bytes, sha256))
+}
+
+/// Encrypts the blocks; gives the stored bytes and their sum, or nothing when the blocks were cut off:
+/// then what is stored has no end, either.
+fn encrypt(
+    blocks: Receiver<Option<Vec<u8>>>,
+    recipients: &[Recipient],
+    to: ToStores,
+) -> io::Result<Option<(u64, String)>> {
+    let mut sealed = seal::seal(recipients, Summing::new(to))?;
+    loop {
+        match blocks.recv() {
+            Ok(Some(block)) => sealed.write_all(&block)?,
+            Ok(None) => break,
+            Err(_) => return Ok(None),
+        }
+    }
+    let (mut last, bytes, sha256) = sealed.finish()?.end();
     last.send()?;
+    Ok(Some((bytes, sha256)))
+}
+
+/// Reads a dump to its end and sends it on: zstd, then age. Blocks.
+pub(super) fn pack(
+    from: File,
+    watch: &mut dyn Watch,
+    recipients: &[Recipient],
+    stores: Vec<mpsc::Sender<Bytes>>,
+    meter: Arc<Meter>,
+) -> io::Result<Sums> {
+    let to = ToStores {
+        piece: Vec::with_capacity(PIECE),
+        stores,
+        meter,
+    };
+    let (send, blocks) = sync_channel(AHEAD);
+    let (compressed, encrypted) = thread::scope(|scope| {
+        let sealing = scope.spawn(|| encrypt(blocks, recipients, to));
+        let compressed = compress(from, watch, send);
+        let encrypted = sealing.join();
+        (compressed, encrypted.unwrap_or_else(|e| resume_unwind(e)))
+    });
+    // Where the stores take no more, that is why nothing more could be handed over.
+    let encrypted = encrypted?;
+    let (plain_bytes, plain_sha256) = compressed?;
+    let (bytes, sha256) = encrypted.ok_or(ErrorKind::UnexpectedEof)?;
     Ok(Sums {
         bytes,
         sha256,
@@ -356,6 +445,37 @@ mod tests {
             let store = error.get_ref().and_then(|e| e.downcast_ref::<StoreError>());
             assert!(store.is_some(), "at {at}: {error}");
         }
+    }
+
+    #[test]
+    fn a_dump_that_is_cut_off_has_no_end() {
+        let key = Identity::generate();
+        let (store, mut pieces) = mpsc::channel::<Bytes>(AHEAD);
+        let to = ToStores {
+            piece: Vec::new(),
+            stores: vec![store],
+            meter: Arc::default(),
+        };
+        let (send, blocks) = sync_channel(AHEAD);
+        let mut whole = ToSealing {
+            block: Vec::new(),
+            blocks: send,
+        };
+        whole.write_all(&noise(BLOCK + 1)).unwrap();
+        drop(whole);
+        let recipients = [key.recipient()];
+        let told = encrypt(blocks, &recipients, to).unwrap();
+        assert_eq!(told, None);
+        let mut stored = Vec::new();
+        while let Some(piece) = pieces.blocking_recv() {
+            stored.extend_from_slice(&piece);
+        }
+        assert!(unpacked(&key, &stored).is_err());
+
+        let folder = File::open("/").unwrap();
+        let (store, _pieces) = mpsc::channel(1);
+        let result = pack(folder, &mut Blind, &recipients, vec![store], Arc::default());
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::IsADirectory);
     }
 
     #[test]
