@@ -67,7 +67,9 @@ fn comes_and_goes(host: &Host, name: &str, role: &str, drop: impl Fn(&Host)) {
     assert!(!host.logs_in(name, "reader", &new));
     assert_eq!(listed(host, name, "reader"), None);
     eventually(SOON, "its password is gone", || {
-        (!file.exists()).then_some(()).ok_or("it is there")
+        (!file.exists())
+            .then_some(())
+            .ok_or_else(|| "it is there".to_owned())
     });
     refused(
         host,
@@ -279,7 +281,7 @@ fn what_cannot_be_an_account_is_refused_and_changes_nothing() {
     host.ready(&["genomics"]);
     eventually(LONG, "it is gone", || {
         let left = listed(&host, "genomics", "reader");
-        left.map_or(Ok(()), Err)
+        left.map_or(Ok(()), |left| Err(format!("{left:?}")))
     });
 }
 
@@ -313,7 +315,9 @@ fn killed_while_an_account_comes_or_goes_it_goes_on() {
         let wanted = makes.then(|| ("ReadOnly".to_owned(), "there".to_owned()));
         eventually(LONG, failpoint, || {
             let now = listed(&host, genomics, reader);
-            (now == wanted).then_some(()).ok_or(now)
+            (now == wanted)
+                .then_some(())
+                .ok_or_else(|| format!("{now:?}"))
         });
         if makes {
             let file = host.path("state/secrets/genomics/account-reader");

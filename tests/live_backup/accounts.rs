@@ -30,7 +30,7 @@ fn today_stays_true(server: Server, role: &str) {
     host.ok(&["account", "remove", name, "former"]);
     let later = add("later");
 
-    host.ok(&["restore", name, "--from", &id]);
+    host.ok(&["restore", name, "--from", &id, "--yes"]);
     assert_eq!(host.rows(name), [1]);
     let says = |user: &str, password: &str| host.logs_in(name, user, password);
     assert!(says("reader", &new), "{}", host.told_events(name));

@@ -102,7 +102,7 @@ fn accounts_wait_for_a_server_that_answers() {
     case.seen.probe = silent(noon() - seconds(5), true);
     let (did, ..) = asked(&case, &account(AccountState::Wanted, false));
     assert!(did.is_empty(), "{did:?}");
-    case.over(OverrideState::Maintenance, None);
+    case.overridden(OverrideState::Maintenance, None);
     case.seen.probe = answering();
     let (did, ..) = asked(&case, &account(AccountState::Leaving, false));
     assert!(did.is_empty(), "{did:?}");

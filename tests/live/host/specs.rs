@@ -44,6 +44,7 @@ impl Host {
     }
 
     /// Says of which engine a database is that gets no file.
+    #[allow(dead_code, reason = "for the tests of copies")]
     pub fn also(&mut self, name: &str, server: Server) {
         self.servers.insert(name.to_owned(), server);
     }
