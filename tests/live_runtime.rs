@@ -87,7 +87,7 @@ impl Host {
     }
 
     async fn answer(&self) -> Answer {
-        let (target, query) = (self.target().await, self.recipe.probe_query(&self.db));
+        let (target, query) = (self.target().await, self.recipe.probe_query(&self.db, &[]));
         until("an answer", START, async || {
             match self.servers.ask(&target, &query).await {
                 Ok(answer) => Some(answer),
@@ -196,7 +196,7 @@ async fn a_life(engine: EngineKind, reference: &str, version: &str) {
     host.stop(&id).await;
     let stopped = host.docker.inspect(id.as_str()).await.unwrap().unwrap();
     assert_eq!((stopped.status, stopped.exit_code), (Status::Exited, 0));
-    let query = host.recipe.probe_query(&host.db);
+    let query = host.recipe.probe_query(&host.db, &[]);
     let gone = host.servers.ask(&target, &query).await.unwrap_err();
     assert!(matches!(gone, ServerError::Unreachable(_)), "{gone:?}");
     host.docker.start(&id).await.unwrap();
@@ -428,7 +428,7 @@ async fn a_statement_that_fails_shows_no_password() {
 #[tokio::test]
 async fn a_frozen_server_is_given_up_at_the_deadline_and_asked_anew() {
     let (host, id) = Host::ready(EngineKind::Postgres, "postgres:15").await;
-    let (target, query) = (host.target().await, host.recipe.probe_query(&host.db));
+    let (target, query) = (host.target().await, host.recipe.probe_query(&host.db, &[]));
     host.servers.ask(&target, &query).await.unwrap();
     support::docker(&["pause", id.as_str()]);
     let error = host.servers.ask(&target, &query).await.unwrap_err();
@@ -462,7 +462,7 @@ async fn a_kill_for_the_memory_limit_is_seen_as_one() {
 async fn kept_connections_are_small() {
     const CONNECTIONS: u64 = 80;
     let (host, _) = Host::ready(EngineKind::Postgres, "postgres:15").await;
-    let (mut target, query) = (host.target().await, host.recipe.probe_query(&host.db));
+    let (mut target, query) = (host.target().await, host.recipe.probe_query(&host.db, &[]));
     host.answer().await;
     let before = resident_kib();
     for _ in 0..CONNECTIONS {

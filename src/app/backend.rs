@@ -7,20 +7,19 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use crate::admin::{Authority, Ledger, LedgerError, Query, Row, Vault};
-use crate::control::intake::{Admitted, Intake};
+use crate::control::intake::Intake;
 use crate::control::{Board, Desk, Queue, Reconciler};
-use crate::http::backend::{
-    Applied, AppliedOutcome, Backend, Connection, Password, Rotate, Rotated,
-};
+use crate::http::backend::{Applied, Backend, Connection, Password, Rotate, Rotated};
 use crate::http::document::Document;
 use crate::http::peer::Caller;
 use crate::http::refusal::{Refusal, RefusalKind};
+use crate::model::account::{AccountView, Rights};
 use crate::model::audit::AuditView;
 use crate::model::session::Session;
 use crate::model::view::{BackupView, Snapshot, WorkAsk, WorkView};
 use crate::model::{
-    BackupId, Change, Class, Clock, Database, DbName, Entry, OverrideState, Problem, Site,
-    Timestamp, WantedState, Who,
+    BackupId, Change, Class, Clock, Database, DbName, Entry, OverrideState, Site, Timestamp,
+    WantedState, Who,
 };
 use crate::record::Metrics;
 use crate::runtime::{DataDirs, Runtime, Servers};
@@ -68,61 +67,6 @@ impl Daemon {
     pub(super) fn certificate(&self) -> Result<String, Refusal> {
         let certificate = self.authority.certificate();
         certificate.map_err(|error| Refusal::new(RefusalKind::Unavailable, error.to_string()))
-    }
-
-    async fn apply_one(
-        &self,
-        who: &Who,
-        document: &Document,
-        dry_run: bool,
-    ) -> Result<Applied, Refusal> {
-        let refused = |problems: Vec<Problem>| Applied {
-            name: problems.iter().find_map(|p| p.name.clone()),
-            outcome: AppliedOutcome::Refused,
-            generation: None,
-            problems,
-            view: None,
-        };
-        let parsed = match specs::parse(&document.text, &document.origin) {
-            Ok(parsed) => parsed,
-            Err(problems) => return Ok(refused(problems)),
-        };
-        let admitted = self
-            .intake
-            .api(who.clone(), &parsed, dry_run)
-            .await
-            .map_err(unavailable)?;
-        let (outcome, database) = match admitted {
-            Admitted::Refused(problems) => return Ok(refused(problems)),
-            Admitted::Created(db) => (AppliedOutcome::Created, db),
-            Admitted::Configured(db) => (AppliedOutcome::Configured, db),
-            Admitted::Unchanged(db) => (AppliedOutcome::Unchanged, db),
-        };
-        let view = if dry_run {
-            Some(Box::new(self.preview(&database).await))
-        } else {
-            None
-        };
-        Ok(Applied {
-            name: Some(database.name.clone()),
-            outcome,
-            generation: Some(database.generation),
-            problems: Vec::new(),
-            view,
-        })
-    }
-
-    /// What would be done, were this the spec.
-    async fn preview(&self, database: &Database) -> crate::model::view::DatabaseView {
-        let row = match self.ledger.book().row(&database.name) {
-            Some(row) => Row {
-                database: database.clone(),
-                refused: None,
-                ..row.clone()
-            },
-            None => Row::new(database.clone(), self.clock.now()),
-        };
-        self.reconciler.preview(&row).await
     }
 
     pub(super) async fn wish(
@@ -308,16 +252,47 @@ impl Backend for Daemon {
         caller: &Caller,
         name: &DbName,
         from_job: bool,
+        user: Option<&str>,
     ) -> Result<Connection, Refusal> {
-        self.way_to(caller, name, from_job).await
+        self.way_to(caller, name, from_job, user).await
     }
 
     async fn authority(&self) -> Result<String, Refusal> {
         self.certificate()
     }
 
-    async fn password(&self, caller: &Caller, name: &DbName) -> Result<Password, Refusal> {
-        self.show_password(caller, name).await
+    async fn password(
+        &self,
+        caller: &Caller,
+        name: &DbName,
+        user: Option<&str>,
+    ) -> Result<Password, Refusal> {
+        self.show_password(caller, name, user).await
+    }
+
+    async fn accounts(&self, caller: &Caller, name: &DbName) -> Result<Vec<AccountView>, Refusal> {
+        self.list_accounts(caller, name).await
+    }
+
+    async fn add_account(
+        &self,
+        caller: &Caller,
+        name: &DbName,
+        user: &str,
+        rights: Rights,
+        reason: String,
+    ) -> Result<Rotated, Refusal> {
+        self.new_account(caller, name, user, rights, reason).await
+    }
+
+    async fn remove_account(
+        &self,
+        caller: &Caller,
+        name: &DbName,
+        user: &str,
+        reason: String,
+    ) -> Result<String, Refusal> {
+        self.end_account(caller, name, user, reason).await
     }
 
     async fn rotate(

@@ -44,13 +44,16 @@ impl Daemon {
         caller: &Caller,
         name: &DbName,
         from_job: bool,
+        user: Option<&str>,
     ) -> Result<Connection, Refusal> {
         let db = self.database(name)?;
         self.may_use(caller, &db).await?;
         let recipe = engine::recipe(db.engine);
-        let password = self.user_password(&db).await?;
+        let user = user.filter(|user| *user != db.account.user);
+        let password = self.user_password(&db, user).await?;
         let view = self.board.view(name);
         let db = self.where_it_is(db);
+        let db = user.map_or_else(|| db.clone(), |user| engine::accounts::seen_by(&db, user));
         let (inner, outer) = recipe.client_port(&db);
         let demanded = db.tls == Some(Tls::Required);
         // Older clients take no address for a name that a certificate stands for.

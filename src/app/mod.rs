@@ -1,6 +1,8 @@
 //! The whole program put together: the only place that names concrete backends.
 
+mod accounts;
 mod admin;
+mod apply;
 mod approve;
 mod archive;
 mod audit;

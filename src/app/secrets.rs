@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::admin::vault::{self, VaultError};
-use crate::admin::{Book, NewEntry};
+use crate::admin::{Book, NewEntry, Row};
 use crate::engine::{self, USER_SECRET};
 use crate::http::backend::{Password, Rotate, Rotated};
 use crate::http::peer::Caller;
 use crate::http::refusal::{Refusal, RefusalKind};
+use crate::model::account::{AccountState, account_secret};
 use crate::model::{Change, Database, DbName, Outcome, Secret, SecretKind};
 use crate::specs::raw::AccessRole;
 
@@ -24,7 +25,7 @@ impl Daemon {
             .await
     }
 
-    async fn one_of(
+    pub(super) async fn one_of(
         &self,
         caller: &Caller,
         db: &Database,
@@ -48,40 +49,63 @@ impl Daemon {
         &self,
         caller: &Caller,
         name: &DbName,
+        user: Option<&str>,
     ) -> Result<Password, Refusal> {
         let row = self.row(name)?;
         let db = &row.database;
         self.one_of(caller, db, &[AccessRole::Owner]).await?;
         let conflict = |message: String| Err(Refusal::new(RefusalKind::Conflict, message));
+        let user = user.filter(|user| *user != db.account.user);
         if !row.initialised {
             return conflict(format!(
                 "{name} has no account yet; wait for it: db4sci wait {name} --for ready"
             ));
         }
-        let password = self.user_password(db).await?;
-        if let Some((at, who)) = &self.row(name)?.password_shown {
+        let password = self.user_password(db, user).await?;
+        let now = self.row(name)?;
+        let (shown, which) = match user {
+            None => (now.password_shown.as_ref(), "--user".to_owned()),
+            Some(user) => {
+                let account = now.accounts.get(user);
+                let shown = account.and_then(|account| account.shown.as_ref());
+                (shown, format!("--account {user}"))
+            }
+        };
+        let login = user.unwrap_or(&db.account.user);
+        if let Some((at, who)) = shown {
             return conflict(format!(
-                "the password of {name} was shown to {who} at {}, and is shown once only; a new \
-                 one: db4sci rotate {name} --user",
+                "the password of {login} of {name} was shown to {who} at {}, and is shown once only; a new \
+                 one: db4sci rotate {name} {which}",
                 at.format("%F %T UTC")
             ));
         }
         // Written first: shown at most once.
-        let change = Change::PasswordShown { uid: db.uid };
-        let message = format!("the password of account {} was shown", db.account.user);
+        let change = Change::PasswordShown {
+            uid: db.uid,
+            user: user.map(str::to_owned),
+        };
+        let message = format!("the password of account {login} was shown");
         self.write(caller, name, message, change).await?;
         Ok(Password {
-            user: db.account.user.clone(),
+            user: login.to_owned(),
             password,
         })
     }
 
-    /// The password of the database's account. While another one is on its way, the server may
-    /// know either of the two: the change is waited for.
-    pub(super) async fn user_password(&self, db: &Database) -> Result<Secret, Refusal> {
+    /// The password of the database's account, or of a further one. While another one is on its way,
+    /// the server may know either of the two: the change is waited for.
+    pub(super) async fn user_password(
+        &self,
+        db: &Database,
+        user: Option<&str>,
+    ) -> Result<Secret, Refusal> {
+        let file = user.map_or_else(|| USER_SECRET.to_owned(), account_secret);
+        if let Some(user) = user {
+            self.further(&self.row(&db.name)?, user)?;
+        }
         let changes = |book: &Book| {
             let row = book.row(&db.name).filter(|row| row.database.uid == db.uid);
-            let kept = row.and_then(|row| row.secrets.get(USER_SECRET));
+            let kept = row.and_then(|row| row.secrets.get(&file));
             kept.is_some_and(|kept| kept.next.is_some())
         };
         if !self.comes(|book| !changes(book)).await {
@@ -92,7 +116,7 @@ impl Daemon {
             );
             return Err(Refusal::new(RefusalKind::Conflict, message));
         }
-        self.vault.secret(db, USER_SECRET).map_err(sealed)
+        self.vault.secret(db, &file).map_err(sealed)
     }
 
     pub(super) async fn new_passwords(
@@ -125,12 +149,20 @@ impl Daemon {
             ));
         }
         let mut secrets = BTreeMap::new();
+        if let Rotate::Account(user) = &which {
+            self.further(&row, user)?;
+            let text = vault::password().map_err(sealed)?;
+            let file = account_secret(user);
+            let value = self.vault.seal(db.uid, &file, &text).map_err(sealed)?;
+            secrets.insert(file, value);
+        }
         for file in &engine::recipe(db.engine).files(db).secrets {
             let users = file.name == USER_SECRET;
-            let wanted = match which {
+            let wanted = match &which {
                 Rotate::All => true,
                 Rotate::User => users,
                 Rotate::Own => !users,
+                Rotate::Account(_) => false,
             };
             if !wanted || file.kind != SecretKind::Password {
                 continue;
@@ -168,14 +200,30 @@ impl Daemon {
                 account: None,
             });
         }
-        let account = match which {
+        let account = match &which {
             Rotate::Own => None,
-            Rotate::All | Rotate::User => Some(self.show_password(caller, name).await?),
+            Rotate::All | Rotate::User => Some(self.show_password(caller, name, None).await?),
+            Rotate::Account(user) => Some(self.show_password(caller, name, Some(user)).await?),
         };
         Ok(Rotated {
             message: format!("{name}: new passwords are in force; open connections go on"),
             account,
         })
+    }
+
+    /// Refuses a login name that is no further account's which its server knows.
+    fn further(&self, row: &Row, user: &str) -> Result<(), Refusal> {
+        let name = &row.database.name;
+        let message = match row.accounts.get(user).map(|account| account.state) {
+            Some(AccountState::There) => return Ok(()),
+            Some(AccountState::Wanted) => {
+                format!("account {user} of {name} is not made yet; see: db4sci describe {name}")
+            }
+            Some(AccountState::Leaving | AccountState::Gone) | None => format!(
+                "{name} has no account `{user}` that was added; see: db4sci account list {name}"
+            ),
+        };
+        Err(Refusal::new(RefusalKind::Conflict, message))
     }
 
     /// What a person's file says now.
@@ -200,7 +248,7 @@ impl Daemon {
     }
 
     /// Whether the book says so within a while.
-    async fn comes(&self, said: impl Fn(&Book) -> bool) -> bool {
+    pub(super) async fn comes(&self, said: impl Fn(&Book) -> bool) -> bool {
         let mut books = self.ledger.watch();
         let done = books.wait_for(|book| said(book));
         matches!(tokio::time::timeout(WAIT, done).await, Ok(Ok(_)))
@@ -226,7 +274,7 @@ impl Daemon {
         ))
     }
 
-    async fn write(
+    pub(super) async fn write(
         &self,
         caller: &Caller,
         name: &DbName,
@@ -245,7 +293,7 @@ impl Daemon {
     }
 }
 
-fn sealed(error: VaultError) -> Refusal {
+pub(super) fn sealed(error: VaultError) -> Refusal {
     Refusal::new(RefusalKind::Unavailable, error.to_string())
 }
 

@@ -78,7 +78,7 @@ impl Daemon {
     }
 
     /// db4sci's own login, at the port that the server has now.
-    fn own_login(&self, db: &Database) -> Result<Target, Refusal> {
+    pub(super) fn own_login(&self, db: &Database) -> Result<Target, Refusal> {
         let password = self.vault.secret(db, ADMIN_SECRET);
         let password =
             password.map_err(|e| Refusal::new(RefusalKind::Unavailable, e.to_string()))?;

@@ -85,8 +85,8 @@ async fn show_passwords(results: &[Applied], context: &Context) -> Result<(), Cl
     let for_people = matches!(context.format, Format::Table | Format::Wide);
     let made = |result: &&Applied| result.outcome == AppliedOutcome::Created;
     for name in results.iter().filter(made).filter_map(|r| r.name.as_ref()) {
-        if for_people && let Ok(password) = password::ask(context, name).await {
-            password::say(context, name, &password)?;
+        if for_people && let Ok(password) = password::ask(context, name, None).await {
+            password::say(context, name, None, &password)?;
         }
     }
     Ok(())

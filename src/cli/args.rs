@@ -5,9 +5,10 @@ use clap::{Parser, Subcommand, ValueEnum};
 use super::acting::Why;
 use super::host::Globals;
 use super::{
-    apply, approve, audit, backup, ca, check, clone, completions, connect, delete, describe, eject,
-    events, export, get, images, init, key, logs, maintenance, password, plan, recover, release,
-    rename, restart, restore, resume, retry, rotate, sessions, start, stop, thaw, wait,
+    account, apply, approve, audit, backup, ca, check, clone, completions, connect, delete,
+    describe, eject, events, export, get, images, init, key, logs, maintenance, password, plan,
+    recover, release, rename, restart, restore, resume, retry, rotate, sessions, start, stop, thaw,
+    wait,
 };
 
 /// Database servers for research groups, each in a container of its own.
@@ -119,10 +120,12 @@ pub enum Verb {
     Recover(recover::Args),
     /// Give up a store that is gone, so that removals are no longer frozen for it
     Thaw(thaw::Args),
-    /// Show the password of a database's account, once
+    /// Show the password of an account of a database, once
     Password(password::Args),
     /// Make new passwords for a database; open connections go on
     Rotate(rotate::Args),
+    /// Further accounts of a database: for who may only read, say
+    Account(account::Args),
     /// The authority that servers' certificates are verified with
     Ca(ca::Args),
     /// The keys that passwords are sealed under, and that backups are encrypted to

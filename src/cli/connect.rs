@@ -29,6 +29,9 @@ pub struct Args {
     /// Run the client in a container of the database's own image
     #[arg(long, conflicts_with = "print")]
     pub as_job: bool,
+    /// As an account that was added (`db4sci account add`)
+    #[arg(long, value_name = "USER", value_parser = login)]
+    pub account: Option<String>,
     /// Arguments for the client: -- -Atc 'select 1'
     #[arg(last = true, value_name = "ARGS")]
     pub args: Vec<String>,
@@ -36,8 +39,9 @@ pub struct Args {
 
 /// Runs it: the client's exit code is passed on.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
+    let account = args.account.as_deref();
     if !args.as_job {
-        let connection = ask(context, &args.name, false).await?;
+        let connection = ask(context, &args.name, account, false).await?;
         if args.print {
             let client = connection.client_with("", PRINTED);
             context.line(&client.url)?;
@@ -55,7 +59,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
             return here(program, &connection, &args_of(client, args.args)).await;
         }
     }
-    let connection = ask(context, &args.name, true).await?;
+    let connection = ask(context, &args.name, account, true).await?;
     let args = args_of(&connection.client, args.args);
     as_job(context, connection, args).await
 }
@@ -69,8 +73,23 @@ fn args_of(client: &Client, given: Vec<String>) -> Vec<String> {
     }
 }
 
-async fn ask(context: &Context, name: &DbName, from_job: bool) -> Result<Connection, CliError> {
-    let path = format!("/databases/{name}/connection?fromJob={from_job}");
+/// A login name as it may stand in an address.
+fn login(text: &str) -> Result<String, String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if text.is_empty() || !text.chars().all(plain) {
+        return Err("no login name that db4sci gives; see: db4sci account list NAME".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+async fn ask(
+    context: &Context,
+    name: &DbName,
+    account: Option<&str>,
+    from_job: bool,
+) -> Result<Connection, CliError> {
+    let user = account.map_or(String::new(), |user| format!("&user={user}"));
+    let path = format!("/databases/{name}/connection?fromJob={from_job}{user}");
     Ok(context.client.get(&path).await?)
 }
 

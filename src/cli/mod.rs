@@ -14,6 +14,7 @@ pub mod ui;
 mod acting;
 mod daemon;
 
+mod account;
 mod apply;
 mod approve;
 mod audit;
@@ -144,6 +145,7 @@ async fn dispatch(verb: Option<Verb>, context: &Context) -> Exit {
         Some(Verb::Thaw(args)) => thaw::run(args, context).await,
         Some(Verb::Password(args)) => password::run(args, context).await,
         Some(Verb::Rotate(args)) => rotate::run(args, context).await,
+        Some(Verb::Account(args)) => account::run(args, context).await,
         Some(Verb::Sessions(args)) => sessions::run(args, context).await,
         Some(Verb::Ca(args)) => ca::run(args, context).await,
         Some(Verb::Disk) => disk::run(context).await,

@@ -1,11 +1,9 @@
 //! `db4sci rotate`
 
 use super::acting::Why;
-use super::args::Format;
 use super::context::Context;
 use super::error::{CliError, Exit};
 use super::password;
-use super::ui::documents;
 use crate::http::api::secrets::RotateRequest;
 use crate::http::backend::{Rotate, Rotated};
 
@@ -21,28 +19,23 @@ pub struct Args {
     /// Only db4sci's own password
     #[arg(long)]
     pub own: bool,
+    /// Only that of an account that was added; without this, those keep theirs
+    #[arg(long, value_name = "USER", conflicts_with_all = ["user", "own"])]
+    pub account: Option<String>,
 }
 
 /// Runs it.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
-    let which = match (args.user, args.own) {
-        (true, _) => Rotate::User,
-        (false, true) => Rotate::Own,
-        (false, false) => Rotate::All,
+    let account = args.account;
+    let which = match (&account, args.user, args.own) {
+        (Some(user), ..) => Rotate::Account(user.clone()),
+        (None, true, _) => Rotate::User,
+        (None, false, true) => Rotate::Own,
+        (None, false, false) => Rotate::All,
     };
     let Why { name, reason } = args.why;
     let path = format!("/databases/{name}/rotate");
     let request = RotateRequest { which, reason };
     let rotated: Rotated = context.client.post(&path, &request).await?;
-    match context.format {
-        Format::Json => documents::json(context, &rotated)?,
-        Format::Yaml => documents::yaml(context, &rotated)?,
-        Format::Table | Format::Wide | Format::Name => {
-            context.line(&rotated.message)?;
-            if let Some(account) = &rotated.account {
-                password::say(context, &name, account)?;
-            }
-        }
-    }
-    Ok(Exit::OK)
+    password::say_changed(context, &name, account.as_deref(), &rotated)
 }

@@ -234,7 +234,7 @@ impl Reconciler {
         }
         let end = self.executor.run(&row, &lane).await;
         drop(turn);
-        if lane.actions.contains(&Action::EnsureAccount) {
+        if lane.actions.iter().any(Action::changes_accounts) {
             self.observer.probes().refresh(db.uid).await;
         }
         self.finish(name, &lane, &end);

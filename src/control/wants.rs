@@ -115,6 +115,7 @@ pub(super) fn wanted<'a>(
         },
         retired: row.retired.is_some(),
         end: row.end,
+        accounts: &row.accounts,
         rotating: row.secrets.values().any(|kept| kept.next.is_some()),
         orphan: matches!(standing, Some(FileStanding::Orphan)),
         renamed_to: match standing {

@@ -16,6 +16,7 @@ use super::{
 
 mod conf;
 mod encryption;
+pub(super) mod further;
 mod reload;
 
 /// The account that the image makes at its first start: db4sci's own login.
@@ -234,12 +235,21 @@ impl Recipe for MariaDb {
         login(self, db, site, Protocol::MySql, user, password)
     }
 
-    fn probe_query(&self, db: &Database) -> String {
+    fn probe_query(&self, db: &Database, further: &[&str]) -> String {
+        let all: Vec<String> = further.iter().map(|user| literal(user)).collect();
+        let found = match all.as_slice() {
+            [] => String::new(),
+            all => format!(
+                ", (select coalesce(group_concat(user), '') from mysql.global_priv \
+                 where host = '%' and user in ({}))",
+                all.join(", ")
+            ),
+        };
         format!(
             "select substring_index(version(), '-', 1), \
              (select count(*) from information_schema.processlist \
                where command not in ('Daemon', 'Binlog Dump') and id <> connection_id()), \
-             exists (select 1 from mysql.global_priv where user = {})",
+             exists (select 1 from mysql.global_priv where user = {}){found}",
             literal(&db.account.user)
         )
     }

@@ -3,6 +3,7 @@
 //! Nothing outside this folder (and `model`) tells one engine from another. A recipe never talks
 //! to anything: it says which files, which container, which statements.
 
+pub mod accounts;
 pub mod backup;
 pub mod compose;
 mod config;
@@ -182,8 +183,8 @@ pub trait Recipe: Send + Sync {
     fn user_target(&self, db: &Database, site: &Site, password: Secret) -> Target;
 
     /// The probe's question, as [`Protocol`] says: version, clients' connections, whether the
-    /// account exists.
-    fn probe_query(&self, db: &Database) -> String;
+    /// account exists, and which of these further ones do.
+    fn probe_query(&self, db: &Database, further: &[&str]) -> String;
 
     /// Makes account and database; may be repeated.
     fn account_statements(&self, db: &Database, password: &Secret) -> Vec<Statement>;

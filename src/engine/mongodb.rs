@@ -1,6 +1,7 @@
 //! MongoDB, after the public contract of the official image.
 
 mod conf;
+pub(super) mod further;
 
 use std::collections::BTreeMap;
 
@@ -237,7 +238,7 @@ impl Recipe for MongoDb {
         login(self, db, site, Protocol::MongoDb, user, password)
     }
 
-    fn probe_query(&self, db: &Database) -> String {
+    fn probe_query(&self, db: &Database, further: &[&str]) -> String {
         // The large sections of the status are left out: they are asked for every few seconds.
         let off = json!(0);
         let status = command(&[
@@ -248,8 +249,11 @@ impl Recipe for MongoDb {
             ("tcmalloc", off.clone()),
             ("opLatencies", off),
         ]);
-        let account = json!({"user": db.account.user, "db": db.database});
-        format!("{status}\n{}", command(&[("usersInfo", account)]))
+        let of = |user: &str| json!({"user": user, "db": db.database});
+        let asked = |users: Value| format!("\n{}", command(&[("usersInfo", users)]));
+        let further: Vec<Value> = further.iter().map(|user| of(user)).collect();
+        let further = (!further.is_empty()).then(|| asked(Value::Array(further)));
+        status + &asked(of(&db.account.user)) + &further.unwrap_or_default()
     }
 
     fn account_statements(&self, db: &Database, password: &Secret) -> Vec<Statement> {

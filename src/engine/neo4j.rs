@@ -9,12 +9,12 @@ use crate::model::{
     ContainerSpec, Database, FilesWanted, IdentityFile, ImageSeen, Memory, Mount, Secret, Site,
 };
 
-use super::config::unsure;
-use super::identity;
 use super::{
     ADMIN_SECRET, CERTIFICATE, CERTIFICATE_KEY, CONFIG_TARGET, Client, Defaults, Reach, Recipe,
-    SECRETS_TARGET, USER_SECRET, login, shape,
+    SECRETS_TARGET, USER_SECRET, config::unsure, identity, login, shape,
 };
+
+pub(super) mod further;
 
 /// The account that the server makes by itself: db4sci's own login.
 pub(super) const SUPERUSER: &str = "neo4j";
@@ -267,11 +267,12 @@ impl Recipe for Neo4j {
         login(self, db, site, Protocol::Bolt, user, password)
     }
 
-    fn probe_query(&self, db: &Database) -> String {
+    fn probe_query(&self, db: &Database, further: &[&str]) -> String {
+        let further = further::question(further);
         format!(
             "{database}\tCALL dbms.components() YIELD versions RETURN versions[0] AS answer\n\
              {database}\tCALL dbms.listConnections() YIELD connectionId RETURN count(*) AS answer\n\
-             {SYSTEM}\tSHOW USERS YIELD user WHERE user = {user} RETURN count(*) > 0 AS answer",
+             {SYSTEM}\tSHOW USERS YIELD user WHERE user = {user} RETURN count(*) > 0 AS answer{further}",
             database = db.database,
             user = literal(&db.account.user)
         )

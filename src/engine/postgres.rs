@@ -18,6 +18,7 @@ use super::{
 
 mod accounts;
 mod conf;
+pub(super) mod further;
 
 use super::parameters::Table;
 
@@ -250,12 +251,21 @@ impl Recipe for Postgres {
         login(self, db, site, Protocol::Postgres, user, password)
     }
 
-    fn probe_query(&self, db: &Database) -> String {
+    fn probe_query(&self, db: &Database, further: &[&str]) -> String {
+        let all: Vec<String> = further.iter().map(|user| literal(user)).collect();
+        let found = match all.as_slice() {
+            [] => String::new(),
+            all => format!(
+                ", (select coalesce(string_agg(rolname::text, ','), '') from pg_roles \
+                 where rolname in ({}))",
+                all.join(", ")
+            ),
+        };
         format!(
             "select split_part(current_setting('server_version'), ' ', 1), \
              (select count(*) from pg_stat_activity \
                where backend_type = 'client backend' and pid <> pg_backend_pid()), \
-             exists (select 1 from pg_roles where rolname = {})",
+             exists (select 1 from pg_roles where rolname = {}){found}",
             literal(&db.account.user)
         )
     }

@@ -4,6 +4,7 @@
 //! care: the intent is on disk before the first step, the world is looked at again before a step
 //! that takes something away, and each step may be repeated after a crash anywhere.
 
+mod accounts;
 pub mod backup;
 mod certificates;
 pub(crate) mod evidence;

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::admin::vault;
-use crate::engine::{ADMIN_SECRET, Recipe, USER_SECRET};
+use crate::engine::{ADMIN_SECRET, Recipe, USER_SECRET, accounts};
+use crate::model::account::{ACCOUNT_SECRET, FurtherAccounts, account_secret};
 use crate::model::{Change, Database, Secret, SecretFile};
 use crate::runtime::ServerError;
 
@@ -60,6 +61,15 @@ async fn seal_missing(
     note(exec, db, message, Change::Sealed { uid, secrets }).await
 }
 
+/// The further accounts that are to be there.
+fn further(exec: &Executor, db: &Database) -> FurtherAccounts {
+    let book = exec.ledger.book();
+    let row = book.row(&db.name).filter(|row| row.database.uid == db.uid);
+    let mut all = row.map(|row| row.accounts.clone()).unwrap_or_default();
+    all.retain(|_, account| account.wanted());
+    all
+}
+
 /// Gives the server the offered passwords. They are in the ledger already, so that whichever of the
 /// two a server knows after a crash is known here, too; db4sci's own comes last.
 pub(super) async fn rotate(
@@ -68,9 +78,11 @@ pub(super) async fn rotate(
     recipe: &dyn Recipe,
 ) -> Result<(), StepError> {
     let mut offered: Vec<(String, Secret)> = Vec::new();
-    for file in recipe.files(db).secrets {
-        if let Some(next) = exec.vault.next(db, &file.name)? {
-            offered.push((file.name, next));
+    let further = further(exec, db);
+    let own = recipe.files(db).secrets.into_iter().map(|file| file.name);
+    for name in own.chain(further.keys().map(|user| account_secret(user))) {
+        if let Some(next) = exec.vault.next(db, &name)? {
+            offered.push((name, next));
         }
     }
     offered.sort_by_key(|(name, _)| name == ADMIN_SECRET);
@@ -86,7 +98,10 @@ pub(super) async fn rotate(
         changed = true;
     }
     for (name, password) in offered.iter().filter(|_| !changed) {
-        let statements = recipe.password_statements(db, name, password);
+        let statements = match name.strip_prefix(ACCOUNT_SECRET) {
+            Some(user) => accounts::make(db, user, further[user].rights, password),
+            None => recipe.password_statements(db, name, password),
+        };
         exec.servers.run(&admin, &statements).await?;
         failpoint("rotate.changed");
     }
@@ -97,7 +112,13 @@ pub(super) async fn rotate(
                 let login = recipe.user_target(db, &exec.site, password.clone());
                 exec.servers.login(&login).await?;
             }
-            _ => {}
+            other => {
+                if let Some(user) = other.strip_prefix(ACCOUNT_SECRET) {
+                    let as_user = accounts::seen_by(db, user);
+                    let login = recipe.user_target(&as_user, &exec.site, password.clone());
+                    exec.servers.login(&login).await?;
+                }
+            }
         }
     }
     let names: Vec<String> = offered.into_iter().map(|(name, _)| name).collect();

@@ -6,9 +6,9 @@ use crate::admin::NewEntry;
 use crate::engine::{self, ADMIN_SECRET, USER_SECRET};
 use crate::model::container::LABEL_UID;
 use crate::model::{Action, Change, ContainerSpec, Database, ImageRef, Lane, Outcome, Seen};
-use crate::runtime::{RuntimeError, ServerError};
+use crate::runtime::RuntimeError;
 
-use super::{Executor, StepError, certificates, evidence, reload, secrets};
+use super::{Executor, StepError, accounts, certificates, evidence, reload, secrets};
 
 pub(super) async fn carry_out(
     exec: &Executor,
@@ -73,17 +73,10 @@ pub(super) async fn carry_out(
                 .run(&target, &recipe.account_statements(db, &user))
                 .await?;
             let login = recipe.user_target(db, &exec.site, user);
-            exec.servers
-                .login(&login)
-                .await
-                .map_err(|error| match error {
-                    ServerError::LoginRefused(why) => ServerError::Statement {
-                        purpose: "check the account's login",
-                        message: why,
-                    },
-                    other => other,
-                })?;
+            accounts::logs_in(exec.servers.login(&login).await)?;
         }
+        Action::MakeAccount(user) => accounts::make(exec, db, lane, user).await?,
+        Action::DropAccount(user) => accounts::remove(exec, db, lane, user).await?,
         Action::RotateSecrets => {
             let reached = as_reached(exec, db, lane, None).await?;
             secrets::rotate(exec, &reached, recipe).await?;

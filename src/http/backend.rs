@@ -10,6 +10,7 @@ use super::document::Document;
 use super::peer::Caller;
 use super::refusal::Refusal;
 use crate::engine::Client;
+use crate::model::account::{AccountView, Rights};
 use crate::model::audit::AuditView;
 use crate::model::session::Session;
 use crate::model::view::{BackupView, DatabaseView, Snapshot, WorkAsk, WorkView};
@@ -104,19 +105,48 @@ pub trait Backend: Send + Sync + 'static {
     async fn thaw(&self, who: Who, store: &str, reason: String) -> Result<String, Refusal>;
 
     /// How to reach a database with its engine's own client: over the published port, or
-    /// (`from_job`) from a job container in the network namespace of the database's own.
+    /// (`from_job`) from a job container in the network namespace of the database's own; with its own
+    /// account, or with a further one.
     async fn connection(
         &self,
         caller: &Caller,
         name: &DbName,
         from_job: bool,
+        user: Option<&str>,
     ) -> Result<Connection, Refusal>;
 
     /// The certificate that servers' certificates are verified with, as PEM; no secret.
     async fn authority(&self) -> Result<String, Refusal>;
 
-    /// Shows the password of the user's account, once.
-    async fn password(&self, caller: &Caller, name: &DbName) -> Result<Password, Refusal>;
+    /// Shows the password of the user's account, or of a further one, once.
+    async fn password(
+        &self,
+        caller: &Caller,
+        name: &DbName,
+        user: Option<&str>,
+    ) -> Result<Password, Refusal>;
+
+    /// The accounts that db4sci made, the database's own first.
+    async fn accounts(&self, caller: &Caller, name: &DbName) -> Result<Vec<AccountView>, Refusal>;
+
+    /// Wants a further account, and waits a while until it can log in.
+    async fn add_account(
+        &self,
+        caller: &Caller,
+        name: &DbName,
+        user: &str,
+        rights: Rights,
+        reason: String,
+    ) -> Result<Rotated, Refusal>;
+
+    /// Wants a further account no more, and waits a while until it is gone.
+    async fn remove_account(
+        &self,
+        caller: &Caller,
+        name: &DbName,
+        user: &str,
+        reason: String,
+    ) -> Result<String, Refusal>;
 
     /// Makes new passwords, and waits a while until the server knows them.
     async fn rotate(
@@ -227,7 +257,7 @@ impl AppliedOutcome {
 }
 
 /// Which passwords are to be changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Rotate {
     /// The account's and db4sci's own.
@@ -236,6 +266,8 @@ pub enum Rotate {
     User,
     /// db4sci's own.
     Own,
+    /// That of a further account, by its login name.
+    Account(String),
 }
 
 /// An account, and its password.

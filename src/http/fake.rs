@@ -13,6 +13,7 @@ use super::peer::Caller;
 use super::refusal::{Refusal, RefusalKind};
 use super::serve::{Options, bind};
 use crate::engine::Client;
+use crate::model::account::{AccountView, Rights};
 use crate::model::audit::AuditView;
 use crate::model::session::Session;
 use crate::model::view::{BackupView, DatabaseView, Snapshot, WorkAsk, WorkView};
@@ -271,10 +272,12 @@ impl Backend for Fake {
         caller: &Caller,
         name: &DbName,
         from_job: bool,
+        user: Option<&str>,
     ) -> Result<Connection, Refusal> {
         let view = self.known(name)?;
         let who = &caller.who;
-        self.said(format!("{who} connection {name} from_job={from_job}"))?;
+        let user = user.map_or(String::new(), |user| format!(" user={user}"));
+        self.said(format!("{who} connection {name} from_job={from_job}{user}"))?;
         let port = if from_job { 5432 } else { view.port };
         Ok(Connection {
             name: name.clone(),
@@ -298,14 +301,68 @@ impl Backend for Fake {
         Ok("-----BEGIN CERTIFICATE-----\nof the daemon\n-----END CERTIFICATE-----\n".to_owned())
     }
 
-    async fn password(&self, caller: &Caller, name: &DbName) -> Result<Password, Refusal> {
+    async fn password(
+        &self,
+        caller: &Caller,
+        name: &DbName,
+        user: Option<&str>,
+    ) -> Result<Password, Refusal> {
         self.known(name)?;
         let who = &caller.who;
-        self.said(format!("{who} password {name}"))?;
+        let of = user.map_or(String::new(), |user| format!(" of {user}"));
+        self.said(format!("{who} password {name}{of}"))?;
         Ok(Password {
-            user: name.to_string(),
+            user: user.map_or_else(|| name.to_string(), str::to_owned),
             password: Secret::new(PASSWORD),
         })
+    }
+
+    async fn accounts(&self, _: &Caller, name: &DbName) -> Result<Vec<AccountView>, Refusal> {
+        self.known(name)?;
+        let account = |user: &str, role: &str, own| AccountView {
+            user: user.to_owned(),
+            role: role.to_owned(),
+            state: "there".to_owned(),
+            own,
+            since: sample::now() - chrono::TimeDelta::hours(3),
+            password_shown: own.then(sample::now),
+        };
+        Ok(vec![
+            account(name.as_str(), "Admin", true),
+            account("reader", "ReadOnly", false),
+        ])
+    }
+
+    async fn add_account(
+        &self,
+        caller: &Caller,
+        name: &DbName,
+        user: &str,
+        rights: Rights,
+        reason: String,
+    ) -> Result<Rotated, Refusal> {
+        self.known(name)?;
+        let who = &caller.who;
+        let message = self.said(format!("{who} add {user} to {name} as {rights}: {reason}"))?;
+        let account = Some(Password {
+            user: user.to_owned(),
+            password: Secret::new(PASSWORD),
+        });
+        Ok(Rotated { message, account })
+    }
+
+    async fn remove_account(
+        &self,
+        caller: &Caller,
+        name: &DbName,
+        user: &str,
+        reason: String,
+    ) -> Result<String, Refusal> {
+        self.known(name)?;
+        self.said(format!(
+            "{} remove {user} from {name}: {reason}",
+            caller.who
+        ))
     }
 
     async fn rotate(

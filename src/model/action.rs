@@ -52,6 +52,11 @@ pub enum Action {
     Remove(ContainerId),
     /// Make the user's account and database over the engine's protocol.
     EnsureAccount,
+    /// Make a further account over the engine's protocol, or give it the password and rights that it has
+    /// by the ledger.
+    MakeAccount(String),
+    /// Take a further account away from its server; its sessions end.
+    DropAccount(String),
     /// Give the server the offered passwords, then take them as those in force.
     RotateSecrets,
     /// Set the marker to `initialised` and put the uid inside the data.
@@ -151,10 +156,20 @@ impl Action {
             Action::Stop(..) => "stop",
             Action::Remove(_) => "remove",
             Action::EnsureAccount => "account",
+            Action::MakeAccount(_) => "make_account",
+            Action::DropAccount(_) => "drop_account",
             Action::RotateSecrets => "rotate",
             Action::MarkInitialised => "mark_initialised",
             Action::Quarantine(_) => "quarantine",
         }
+    }
+
+    /// Whether a server has other accounts afterwards.
+    pub fn changes_accounts(&self) -> bool {
+        matches!(
+            self,
+            Action::EnsureAccount | Action::MakeAccount(_) | Action::DropAccount(_)
+        )
     }
 
     /// Whether it takes something from a database's users: then the executor looks again first.
@@ -178,6 +193,8 @@ impl Action {
             | Action::Update(..)
             | Action::SetPolicy(..)
             | Action::EnsureAccount
+            | Action::MakeAccount(_)
+            | Action::DropAccount(_)
             | Action::RotateSecrets
             | Action::MarkInitialised => false,
         }

@@ -1,16 +1,19 @@
 //! What the ledger holds: every accepted change, in order.
 
+mod kind;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::account::Rights;
 use super::audit::Findings;
 use super::database::Source;
 use super::view::Phase;
 use super::{
-    Backup, BackupId, BackupState, Cost, DataIdentity, Database, DbName, ImageId, Notice, Override,
-    Reason, Sealed, Timestamp, Uid, Who,
+    Backup, BackupId, Cost, DataIdentity, Database, DbName, ImageId, Notice, Override, Reason,
+    Sealed, Timestamp, Uid, Who,
 };
 
 /// One entry of the ledger. Its number is also the id of its row in the `log` table.
@@ -99,10 +102,45 @@ pub enum Change {
         /// Names of their files.
         names: Vec<String>,
     },
-    /// The account's password was shown to whoever wrote this entry; it is not shown again.
+    /// An account's password was shown to whoever wrote this entry; it is not shown again.
     PasswordShown {
         /// Whose.
         uid: Uid,
+        /// The further account; `None`: the database's own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user: Option<String>,
+    },
+    /// Somebody wants an account besides the database's own, with this password.
+    AccountWanted {
+        /// Whose.
+        uid: Uid,
+        /// Its login name.
+        user: String,
+        /// What it may do.
+        rights: Rights,
+        /// Its password.
+        secret: Sealed,
+    },
+    /// Its server knows the account, with the password and the rights that are in force.
+    AccountMade {
+        /// Whose.
+        uid: Uid,
+        /// Its login name.
+        user: String,
+    },
+    /// Nobody wants the account any more; its password is forgotten.
+    AccountUnwanted {
+        /// Whose.
+        uid: Uid,
+        /// Its login name.
+        user: String,
+    },
+    /// Its server knows the account no more.
+    AccountGone {
+        /// Whose.
+        uid: Uid,
+        /// Its login name.
+        user: String,
     },
     /// The first start is over: from now on this uid has data.
     Initialised {
@@ -330,65 +368,4 @@ pub enum Change {
     },
     /// The daemon started, stopped, or something concerns it as a whole.
     Noted,
-}
-
-impl Change {
-    /// The word in the log.
-    pub fn kind(&self) -> &str {
-        match self {
-            Change::Admitted { .. } => "admitted",
-            Change::SpecRefused { .. } => "spec_refused",
-            Change::ImagePinned { .. } => "image_pinned",
-            Change::DataIdentified { .. } => "data_identified",
-            Change::Sealed { .. } => "sealed",
-            Change::SecretsOffered { .. } => "secrets_offered",
-            Change::SecretsTaken { .. } => "secrets_taken",
-            Change::PasswordShown { .. } => "password_shown",
-            Change::Initialised { .. } => "initialised",
-            Change::Overridden { .. } => "overridden",
-            Change::Resumed => "resumed",
-            Change::RestartAsked => "restart_asked",
-            Change::RetryAsked => "retry_asked",
-            Change::Released { .. } => "released",
-            Change::Approved { .. } => "approved",
-            Change::ApprovalVoided { .. } => "approval_voided",
-            Change::HandsOff { .. } => "hands_off",
-            Change::HandsOn => "hands_on",
-            Change::LogHarmed { .. } => "log_harmed",
-            Change::AuditAcknowledged { .. } => "audit_acknowledged",
-            Change::Quarantined { .. } => "quarantined",
-            Change::Observed { .. } => "observed",
-            Change::Inspected { .. } => "inspected",
-            Change::Intended { .. } => "intended",
-            Change::Backup { backup } => match backup.state {
-                BackupState::Running => "backup_started",
-                BackupState::Stored => "backup_stored",
-                BackupState::Verified => "backup_verified",
-                BackupState::Failed => "backup_failed",
-                BackupState::Damaged => "backup_damaged",
-            },
-            Change::BackupRemoved { .. } => "backup_removed",
-            Change::RestoreBegan { .. } => "restore_began",
-            Change::RestoreEnded { .. } => "restore_ended",
-            Change::Retired { .. } => "retired",
-            Change::TombstoneSet { .. } => "tombstone_set",
-            Change::TombstoneTaken { .. } => "tombstone_taken",
-            Change::RemovalBegan { .. } => "removal_began",
-            Change::Removed { .. } => "removed",
-            Change::Forgotten { .. } => "forgotten",
-            Change::StartedOver { .. } => "started_over",
-            Change::RecoverAsked { .. } => "recover_asked",
-            Change::RenameBegan { .. } => "rename_began",
-            Change::Renamed { .. } => "renamed",
-            Change::RenameEnded { .. } => "rename_ended",
-            Change::CopyBegan { .. } => "copy_began",
-            Change::CopyEnded { .. } => "copy_ended",
-            Change::Noticed { .. } => "noticed",
-            Change::EjectBegan { .. } => "eject_began",
-            Change::Ejected { .. } => "ejected",
-            Change::EjectEnded { .. } => "eject_ended",
-            Change::Acted { action } => action,
-            Change::Noted => "noted",
-        }
-    }
 }

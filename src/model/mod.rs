@@ -3,6 +3,7 @@
 //! This folder decides nothing and touches nothing: no I/O, no clock, no logging. A newtype here
 //! carries its rule, so that a value that exists is a value that is allowed.
 
+pub mod account;
 pub mod action;
 pub mod audit;
 pub mod backup;

@@ -1,7 +1,7 @@
 //! What was seen around one database.
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::certificate::CertificateSeen;
 use super::{Class, ContainerSeen, DataIdentity, ImageId, ImageSeen, Reason, Seen, Timestamp, Uid};
@@ -129,6 +129,8 @@ pub enum Probe {
         version: String,
         /// Whether the user's account exists (login checked).
         account: bool,
+        /// Which of the further accounts that were asked about exist.
+        further: BTreeSet<String>,
         /// Connections open now, its own apart, where the server tells.
         connections: Option<u32>,
     },

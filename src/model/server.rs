@@ -1,5 +1,6 @@
 //! A server to talk to over its own protocol.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use super::{Secret, Uid};
@@ -7,17 +8,19 @@ use super::{Secret, Uid};
 /// The wire protocol of an engine, and with it what a probe's question and a statement are.
 ///
 /// The question's answer has three parts: the server's version, the connections of clients, and
-/// whether the account exists.
+/// whether the account exists; and a fourth where further accounts are asked about: those that exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
-    /// PostgreSQL's. The question is one query with a column for each part: text, bigint, boolean.
+    /// PostgreSQL's. The question is one query with a column for each part: text, bigint, boolean, and
+    /// text with a comma between names.
     Postgres,
     /// MySQL's, which MariaDB speaks. As PostgreSQL's; the truth value is 0 or 1.
     MySql,
     /// MongoDB's. A statement is a command, as JSON. The question is one or more, a line each, asked
-    /// of `admin`; of their answers `version`, `connections.current` and `users` are looked at.
+    /// of `admin`; of their answers `version`, `connections.current` and `users` are looked at: the first
+    /// list of users is the account, the second one the further accounts.
     MongoDb,
-    /// Neo4j's. The question is three lines, one for each part in their order: database, tab,
+    /// Neo4j's. The question is a line for each part in their order: database, tab,
     /// query, whose one row has the column `answer`.
     Bolt,
 }
@@ -71,4 +74,6 @@ pub struct Answer {
     pub connections: Option<u32>,
     /// Whether the user's account exists.
     pub account: bool,
+    /// Which of the further accounts that were asked about exist.
+    pub further: BTreeSet<String>,
 }

@@ -99,16 +99,18 @@ impl Probes {
     /// What the server of a running container last said in this run. `db` is the database as its
     /// server is reached now.
     pub async fn of(&self, db: &Database, container: &ContainerSeen) -> Probe {
-        let query = engine::recipe(db.engine).probe_query(db);
+        let further = self.asker.further(db);
+        let further: Vec<&str> = further.iter().map(String::as_str).collect();
+        let query = engine::recipe(db.engine).probe_query(db, &further);
         let state = {
             let mut followed = self.followed();
             let known = followed.get(&db.uid).map(|f| {
-                let same = f.run == container.started_at && f.query == query;
-                (same, f.db.tls == db.tls)
+                let same = f.query == query && f.db.tls == db.tls;
+                (f.run == container.started_at, same)
             });
             if known != Some((true, true)) {
                 let old = followed.remove(&db.uid);
-                // Reached in another way, it is the same run with the same history.
+                // Reached in another way, or asked about others, it is the same run with the same history.
                 let same_run = matches!(known, Some((true, _)));
                 let kept = old
                     .as_ref()
@@ -225,6 +227,7 @@ impl Asker {
                 },
                 version: answer.version,
                 account: answer.account,
+                further: answer.further,
                 connections: answer.connections,
             },
             Err(error) => {
@@ -256,6 +259,11 @@ impl Asker {
                 }
             }
         }
+    }
+
+    /// The further accounts that are to be there.
+    fn further(&self, db: &Database) -> Vec<String> {
+        self.vault.accounts(db)
     }
 
     /// The privileged login, with the password in force or the `next` one.
@@ -312,12 +320,16 @@ fn differs(before: &Probe, after: &Probe) -> bool {
             Probe::Answering {
                 version: v,
                 account: a,
+                further: f,
                 ..
             },
             Probe::Answering {
-                version, account, ..
+                version,
+                account,
+                further,
+                ..
             },
-        ) => v != version || a != account,
+        ) => v != version || a != account || f != further,
         (
             Probe::Silent {
                 cause: c, why: w, ..

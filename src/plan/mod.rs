@@ -6,6 +6,7 @@
 //! overwritten.
 
 mod absent;
+mod accounts;
 pub mod approval;
 pub mod attempts;
 pub mod backups;
@@ -31,6 +32,7 @@ pub mod window;
 pub use data::says_initialised;
 
 use crate::engine::{self, Recipe};
+use crate::model::account::FurtherAccounts;
 use crate::model::{
     BackupId, ContainerSeen, DataIdentity, Database, DbName, End, Held, Lane, Override,
     OverrideState, Reason, Seen, SeenDatabase, Site, Timestamp, Verdict, WantedState,
@@ -67,6 +69,8 @@ pub struct Wanted<'a> {
     pub end: Option<End>,
     /// Whose hands are on container and data, if the reconciler's must not be.
     pub hands: Option<Hands<'a>>,
+    /// Its accounts besides its own.
+    pub accounts: &'a FurtherAccounts,
     /// Whether passwords are offered that its server may not know yet.
     pub rotating: bool,
     /// Whether its file is gone.

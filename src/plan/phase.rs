@@ -78,7 +78,9 @@ pub fn phase(
         }
         WantedState::Running | WantedState::Retired => {}
     }
-    if running && seen.probe.answering() && wanted.initialised {
+    // What came back with a backup may still let in who should not be, or keep out who should.
+    let settled = !wanted.accounts.values().any(|account| account.returned);
+    if running && seen.probe.answering() && wanted.initialised && settled {
         return with(Phase::Ready, told(""));
     }
     if first.is_some_and(|h| stands_still(h.reason)) && verdict.lane.is_none() && !running {

@@ -37,9 +37,15 @@ impl Ask<'_> {
             return None;
         }
         match &self.seen.probe {
-            Probe::Answering { account, since, .. } => {
+            Probe::Answering {
+                account,
+                since,
+                further,
+                ..
+            } => {
                 let since = *since;
                 self.first_ready(c, *account)
+                    .or_else(|| self.accounts(c, further))
                     .or_else(|| self.settled(c, drift, since, name_is_taken))
             }
             Probe::NotAsked | Probe::Silent { .. } => self.silent(c),

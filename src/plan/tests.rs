@@ -1,5 +1,6 @@
 //! What the planner says, as tables of sentences.
 
+mod accounts;
 mod approval;
 mod attempts;
 mod config;
@@ -12,6 +13,7 @@ mod repair;
 mod replace;
 mod wishes;
 
+use crate::model::account::NO_ACCOUNTS;
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
@@ -178,6 +180,7 @@ fn answering() -> Probe {
         since: noon() - seconds(3000),
         version: "17.5".to_owned(),
         account: true,
+        further: Default::default(),
         connections: Some(3),
     }
 }
@@ -357,6 +360,7 @@ impl Case {
             hands: None,
             retired: self.retired,
             end: None,
+            accounts: &NO_ACCOUNTS,
             rotating: false,
             orphan: self.orphan,
             renamed_to: self.renamed_to.as_deref(),

@@ -10,6 +10,7 @@ mod host;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod accounts;
 mod approvals;
 mod commands;
 mod config;

@@ -20,6 +20,7 @@ mod gateway;
 #[path = "../stores/proxy.rs"]
 mod way;
 
+mod accounts;
 mod away;
 mod bucket;
 mod clone;

@@ -1,6 +1,7 @@
 //! The planner alone, over random situations: equal questions have equal answers, and nothing that
 //! is not known is stopped, removed, overwritten or begun anew.
 
+use db4sci::model::account::NO_ACCOUNTS;
 use std::sync::LazyLock;
 
 use chrono::TimeDelta;
@@ -204,6 +205,7 @@ impl Draw {
                 since: self.ago(),
                 version: "17.5".to_owned(),
                 account: self.0.percent(80),
+                further: Default::default(),
                 connections: Some(0),
             },
             _ => Probe::Silent {
@@ -311,6 +313,8 @@ fn id_of(action: &Action) -> Option<&ContainerId> {
         | Action::Reload(_)
         | Action::Create(_)
         | Action::EnsureAccount
+        | Action::MakeAccount(_)
+        | Action::DropAccount(_)
         | Action::RotateSecrets
         | Action::MarkInitialised
         | Action::Quarantine(_) => None,
@@ -331,6 +335,7 @@ impl Situation {
             quarantined: self.quarantined.as_deref(),
             refused: None,
             restart_asked: self.restart_asked,
+            accounts: &NO_ACCOUNTS,
             rotating: false,
             orphan: false,
             renamed_to: None,

@@ -1,6 +1,7 @@
 //! All that is known of the database of a scenario, from step to step.
 
 use chrono::TimeDelta;
+use db4sci::model::account::NO_ACCOUNTS;
 use serde_json::Value;
 
 use db4sci::engine;
@@ -262,6 +263,7 @@ impl Known {
             quarantined: self.quarantined.as_deref(),
             refused: None,
             restart_asked: self.restart_asked,
+            accounts: &NO_ACCOUNTS,
             rotating: false,
             orphan: self.orphan,
             renamed_to: None,

@@ -152,6 +152,7 @@ pub fn answers(since: Timestamp) -> Probe {
         since,
         version: "17.5".to_owned(),
         account: true,
+        further: Default::default(),
         connections: Some(12),
     }
 }

@@ -16,7 +16,7 @@ impl Book {
             Change::ImagePinned { uid, .. }
             | Change::Sealed { uid, .. }
             | Change::SecretsTaken { uid, .. }
-            | Change::PasswordShown { uid }
+            | Change::PasswordShown { uid, .. }
             | Change::Initialised { uid }
             | Change::Inspected { uid, .. }
             | Change::RestoreEnded { uid }
@@ -26,6 +26,13 @@ impl Book {
             | Change::EjectEnded { uid }
             | Change::TombstoneSet { uid }
             | Change::TombstoneTaken { uid } => self.check_uid(new, *uid),
+            Change::AccountWanted { uid, .. }
+            | Change::AccountMade { uid, .. }
+            | Change::AccountUnwanted { uid, .. }
+            | Change::AccountGone { uid, .. } => {
+                self.check_uid(new, *uid)?;
+                self.check_account(new)
+            }
             Change::DataIdentified { uid, identity } => {
                 self.check_uid(new, *uid)?;
                 let row = self.check_row(new)?;

@@ -4,6 +4,7 @@
 //! entry that is accepted already, and objects only to what makes no sense at all, so that a rule
 //! added later never makes an old journal unreadable.
 
+mod accounts;
 mod check;
 mod eject;
 mod names;
@@ -18,8 +19,8 @@ use crate::admin::journal::Head;
 use crate::model::action::START;
 use crate::model::audit::LogHarm;
 use crate::model::{
-    Backup, BackupId, BackupState, Change, Database, DbName, End, Entry, KeptSecret, Outcome,
-    Override, Timestamp, Tombstone, WantedState, Who,
+    Backup, BackupId, BackupState, Change, Database, DbName, End, Entry, Outcome, Override,
+    Timestamp, Tombstone, WantedState, Who,
 };
 
 /// The steps that lanes end with which take a server away, or bring it back.
@@ -158,36 +159,14 @@ impl Book {
             Change::DataIdentified { uid: _, identity } => {
                 self.change(entry)?.identity = Some(identity.clone());
             }
-            Change::Sealed { uid: _, secrets } => {
-                let row = self.change(entry)?;
-                for (name, sealed) in secrets {
-                    let next = row.secrets.remove(name).and_then(|kept| kept.next);
-                    let sealed = sealed.clone();
-                    row.secrets
-                        .insert(name.clone(), KeptSecret { sealed, next });
-                }
-            }
-            Change::SecretsOffered { uid: _, secrets } => {
-                let row = self.change(entry)?;
-                for (name, sealed) in secrets {
-                    if let Some(kept) = row.secrets.get_mut(name) {
-                        kept.next = Some(sealed.clone());
-                    }
-                }
-            }
-            Change::PasswordShown { uid: _ } => {
-                self.change(entry)?.password_shown = Some((at, entry.who.clone()));
-            }
-            Change::SecretsTaken { uid: _, names } => {
-                let row = self.change(entry)?;
-                row.password_shown = None;
-                for name in names {
-                    let kept = row.secrets.get_mut(name);
-                    if let Some((kept, next)) = kept.and_then(|k| k.next.take().map(|n| (k, n))) {
-                        kept.sealed = next;
-                    }
-                }
-            }
+            Change::Sealed { .. }
+            | Change::SecretsOffered { .. }
+            | Change::SecretsTaken { .. }
+            | Change::PasswordShown { .. }
+            | Change::AccountWanted { .. }
+            | Change::AccountMade { .. }
+            | Change::AccountUnwanted { .. }
+            | Change::AccountGone { .. } => self.fold_secrets(entry)?,
             Change::Initialised { uid: _ } => {
                 let row = self.change(entry)?;
                 row.initialised = true;
@@ -216,7 +195,9 @@ impl Book {
             }
             Change::RestoreEnded { uid: _ } => {
                 let row = self.change(entry)?;
-                (row.restoring, row.identity) = (None, None);
+                let from = row.restoring.take();
+                row.data_returned(from.as_ref().map(|(from, _)| from), at);
+                row.identity = None;
                 row.recover &= entry.outcome != Outcome::Done;
             }
             Change::RecoverAsked { uid: _ } => {
@@ -320,7 +301,9 @@ impl Book {
             Change::Renamed { from, database } => self.rename(entry, from, database)?,
             Change::RenameEnded { uid: _ } => self.change(entry)?.renaming = None,
             Change::CopyBegan { uid: _, from } => {
-                self.change(entry)?.copying = Some(from.clone());
+                let brought = self.brought_by(from, at);
+                let row = self.change(entry)?;
+                (row.copying, row.accounts) = (Some(from.clone()), brought);
             }
             Change::CopyEnded { uid: _ } => self.end_copy(entry)?,
             Change::Noticed { uid: _, notice } => self.change(entry)?.told.note(notice),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use crate::model::account::FurtherAccounts;
 use crate::model::action::START;
 use crate::model::database::Source;
 use crate::model::view::Phase;
@@ -24,6 +25,8 @@ pub struct Row {
     pub told: Told,
     /// Its sealed secrets.
     pub secrets: KeptSecrets,
+    /// Its accounts besides its own; those that were removed are remembered.
+    pub accounts: FurtherAccounts,
     /// When the account's password was shown, and to whom. Ended by another password.
     pub password_shown: Option<(Timestamp, Who)>,
     /// Whether its first start was finished: it has data.
@@ -105,6 +108,7 @@ impl Row {
             created_at: at,
             told: Told::default(),
             secrets: KeptSecrets::new(),
+            accounts: FurtherAccounts::new(),
             password_shown: None,
             initialised: false,
             initialised_at: None,

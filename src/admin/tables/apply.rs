@@ -140,14 +140,18 @@ fn touches(records: &[Record]) -> BTreeMap<DbName, Touch> {
             Change::SpecRefused { row_generation, .. } => {
                 touch.answered = touch.answered.max(row_generation.unwrap_or(0));
             }
-            Change::Sealed { .. } | Change::SecretsOffered { .. } | Change::SecretsTaken { .. } => {
-                touch.sealed = true
-            }
+            Change::Sealed { .. }
+            | Change::SecretsOffered { .. }
+            | Change::SecretsTaken { .. }
+            | Change::AccountWanted { .. }
+            | Change::AccountUnwanted { .. } => touch.sealed = true,
             Change::Inspected { container, .. } => touch.inspected = Some(json(container)),
             Change::ImagePinned { .. }
             | Change::DataIdentified { .. }
             | Change::Initialised { .. }
             | Change::PasswordShown { .. }
+            | Change::AccountMade { .. }
+            | Change::AccountGone { .. }
             | Change::RestartAsked
             | Change::RetryAsked
             | Change::Released { .. }

@@ -18,6 +18,10 @@ pub(super) async fn write(conn: &mut PgConnection, entry: &Entry) -> Result<(), 
         | Change::SecretsOffered { .. }
         | Change::SecretsTaken { .. }
         | Change::PasswordShown { .. }
+        | Change::AccountWanted { .. }
+        | Change::AccountMade { .. }
+        | Change::AccountUnwanted { .. }
+        | Change::AccountGone { .. }
         | Change::Initialised { .. }
         | Change::Overridden { .. }
         | Change::Resumed

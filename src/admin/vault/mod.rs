@@ -18,6 +18,7 @@ pub use seal::Proof;
 
 use crate::admin::book::{Book, NewEntry};
 use crate::admin::journal::Sealer;
+use crate::model::account::ACCOUNT_SECRET;
 use crate::model::{
     Change, Class, Database, DbName, KeptSecret, KeptSecrets, KeyId, Outcome, Sealed, Secret,
     SecretKind, SecretText, Uid, Who,
@@ -201,6 +202,13 @@ impl Vault {
                     text: self.unseal(&db.name, db.uid, name, &kept.sealed)?,
                 })
             })
+            .collect()
+    }
+
+    /// The further accounts of a database whose passwords it holds.
+    pub fn accounts(&self, db: &Database) -> Vec<String> {
+        let all = self.secrets(db).into_keys();
+        all.filter_map(|file| Some(file.strip_prefix(ACCOUNT_SECRET)?.to_owned()))
             .collect()
     }
 

@@ -93,12 +93,16 @@ pub(super) fn password(role: &str, password: &Secret) -> Vec<Statement> {
     all
 }
 
-fn quiet() -> Vec<Statement> {
+pub(super) fn quiet() -> Vec<Statement> {
     let keep = |text: &str| server("keep the log quiet", text.to_owned(), None);
     QUIET.map(keep).to_vec()
 }
 
-fn server(purpose: &'static str, text: String, done_code: Option<&'static str>) -> Statement {
+pub(super) fn server(
+    purpose: &'static str,
+    text: String,
+    done_code: Option<&'static str>,
+) -> Statement {
     Statement {
         purpose,
         database: "postgres".to_owned(),

@@ -1,5 +1,6 @@
 //! The API's routes, under `/api/v1`.
 
+pub mod accounts;
 pub mod act;
 pub mod apply;
 pub mod audit;
@@ -56,6 +57,15 @@ pub fn router(backend: Arc<dyn Backend>, door: Door, stop: CancellationToken) ->
         .route("/apply", post(apply::apply))
         .route("/databases/{name}/password", post(secrets::password))
         .route("/databases/{name}/rotate", post(secrets::rotate))
+        .route(
+            "/databases/{name}/accounts",
+            get(accounts::list).post(accounts::add),
+        )
+        .route("/databases/{name}/accounts/remove", post(accounts::remove))
+        .route(
+            "/databases/{name}/accounts/password",
+            post(accounts::password),
+        )
         .route("/databases/{name}/sessions", get(sessions::list))
         .route("/databases/{name}/sessions/end", post(sessions::end))
         .route("/keys/renew", post(secrets::renew_keys))

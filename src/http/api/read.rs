@@ -55,6 +55,9 @@ pub struct ConnectionQuery {
     /// Whether the client will run in a job container.
     #[serde(default)]
     from_job: bool,
+    /// The further account to use.
+    #[serde(default)]
+    user: Option<String>,
 }
 
 /// `GET /databases/{name}/connection`: holds a password, so nothing may keep it.
@@ -66,7 +69,7 @@ pub async fn connection(
 ) -> Result<(HeaderMap, Json<Connection>), Refusal> {
     let connection = api
         .backend
-        .connection(&caller, &name, query.from_job)
+        .connection(&caller, &name, query.from_job, query.user.as_deref())
         .await?;
     Ok((not_kept(), Json(connection)))
 }

@@ -29,7 +29,7 @@ pub async fn password(
     Extension(caller): Extension<Caller>,
     Name(name): Name,
 ) -> Result<(HeaderMap, Json<Password>), Refusal> {
-    let password = api.backend.password(&caller, &name).await?;
+    let password = api.backend.password(&caller, &name, None).await?;
     Ok((not_kept(), Json(password)))
 }
 

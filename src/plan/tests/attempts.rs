@@ -16,6 +16,7 @@ fn up(since: Timestamp) -> Probe {
         since,
         version: "17.5".to_owned(),
         account: true,
+        further: Default::default(),
         connections: Some(0),
     }
 }

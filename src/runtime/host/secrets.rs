@@ -1,11 +1,12 @@
 //! Secret files: what is sealed in the ledger, as the container and its engine's user read it.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::durable::{at, folder, read_small, shared, write};
 use super::files::{parent, plain_name};
 use super::look::is_folder;
+use crate::model::account::is_stray;
 use crate::model::{Database, FilesWanted, Secret, SecretText, Site};
 use crate::runtime::DirError;
 
@@ -31,10 +32,25 @@ pub(super) fn agree(
             return Ok(false);
         }
     }
-    Ok(true)
+    let strays = strays(&place, sealed);
+    let strays = strays.map_err(|e| format!("{}: {e}", place.display()))?;
+    Ok(strays.is_empty())
 }
 
-/// Writes secret files; those that are there are written, too, so that owner and mode are right.
+/// Passwords of accounts that are no more.
+fn strays(place: &Path, sealed: &[SecretText]) -> std::io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(place)? {
+        let entry = entry?;
+        if is_stray(&entry.file_name().to_string_lossy(), sealed) {
+            found.push(entry.path());
+        }
+    }
+    Ok(found)
+}
+
+/// Writes secret files; those that are there are written, too, so that owner and mode are right. Those of
+/// accounts that are no more go.
 pub(super) fn write_all(
     site: &Site,
     root: u32,
@@ -55,6 +71,9 @@ pub(super) fn write_all(
     for secret in secrets {
         let path = place.join(&secret.name);
         write(&path, secret.text.expose().as_bytes(), 0o400, owner)?;
+    }
+    for path in strays(&place, secrets).map_err(|e| at(&place, &e))? {
+        fs::remove_file(&path).map_err(|e| at(&path, &e))?;
     }
     Ok(())
 }

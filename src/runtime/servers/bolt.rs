@@ -67,11 +67,16 @@ impl Bolt {
         let connections: i64 = value(&self.one(database, query).await?)?;
         let (database, query) = next()?;
         let account: bool = value(&self.one(database, query).await?)?;
+        let further: Vec<String> = match next() {
+            Ok((database, query)) => value(&self.one(database, query).await?)?,
+            Err(_) => Vec::new(),
+        };
         Ok(Answer {
             version,
             // The question's own is one of them.
             connections: Some(u32::try_from(connections - 1).unwrap_or(0)),
             account,
+            further: further.into_iter().collect(),
         })
     }
 

@@ -88,13 +88,22 @@ impl Connection {
         match self {
             Connection::Postgres(c) => {
                 let row: PgRow = sqlx::query(query()).fetch_one(c).await?;
-                answer(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)
+                let further = match row.len() {
+                    4.. => row.try_get(3)?,
+                    _ => String::new(),
+                };
+                let account = row.try_get(2)?;
+                answer(row.try_get(0)?, row.try_get(1)?, account, &further)
             }
             Connection::MySql(c) => {
                 let row: MySqlRow = sqlx::query(query()).fetch_one(c).await?;
                 // A truth value is a number here.
                 let account: i64 = row.try_get(2)?;
-                answer(row.try_get(0)?, row.try_get(1)?, account != 0)
+                let further = match row.len() {
+                    4.. => row.try_get(3)?,
+                    _ => String::new(),
+                };
+                answer(row.try_get(0)?, row.try_get(1)?, account != 0, &further)
             }
             Connection::Mongo(c) => c.ask(question).await,
             Connection::Bolt(c) => c.ask(question).await,
@@ -140,10 +149,17 @@ impl Connection {
     }
 }
 
-fn answer(version: String, connections: i64, account: bool) -> Result<Answer, WireError> {
+fn answer(
+    version: String,
+    connections: i64,
+    account: bool,
+    further: &str,
+) -> Result<Answer, WireError> {
+    let further = further.split(',').filter(|user| !user.is_empty());
     Ok(Answer {
         version,
         connections: u32::try_from(connections).ok(),
         account,
+        further: further.map(str::to_owned).collect(),
     })
 }

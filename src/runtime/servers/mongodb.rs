@@ -1,5 +1,6 @@
 //! MongoDB's protocol, by its own driver.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ::mongodb::Client;
@@ -80,7 +81,7 @@ impl Mongo {
     /// Asks the question, a command a line.
     pub(super) async fn ask(&self, question: &str) -> Result<Answer, WireError> {
         let admin = self.client.database("admin");
-        let (mut version, mut connections, mut account) = (None, None, false);
+        let (mut version, mut connections, mut users) = (None, None, Vec::new());
         for line in question.lines() {
             let answer = admin.run_command(command(line)?).await?;
             if let Ok(found) = answer.get_str("version") {
@@ -89,8 +90,10 @@ impl Mongo {
             if let Ok(counts) = answer.get_document("connections") {
                 connections = number(counts, "current").or(connections);
             }
-            if let Ok(users) = answer.get_array("users") {
-                account = !users.is_empty();
+            if let Ok(found) = answer.get_array("users") {
+                let each = found.iter().filter_map(|user| user.as_document());
+                let names = each.filter_map(|user| Some(user.get_str("user").ok()?.to_owned()));
+                users.push(names.collect());
             }
         }
         // One that is not told is not none.
@@ -98,7 +101,10 @@ impl Mongo {
         Ok(Answer {
             version: version.ok_or(WireError::Strange("no version in the server's answer"))?,
             connections: connections.map(|n| u32::try_from(n).unwrap_or(u32::MAX)),
-            account,
+            account: users
+                .first()
+                .is_some_and(|all: &BTreeSet<_>| !all.is_empty()),
+            further: users.into_iter().nth(1).unwrap_or_default(),
         })
     }
 

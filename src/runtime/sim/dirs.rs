@@ -9,6 +9,7 @@ use super::disk::SimMarker;
 use super::fault::Part;
 use super::released::not_released;
 use super::state::State;
+use crate::model::account::is_stray;
 use crate::model::{
     DataSeen, Database, FilesSeen, FilesWanted, IdentityFile, MarkerState, ReleasedFiles, Secret,
     SecretText, Seen, Site, Timestamp,
@@ -49,8 +50,10 @@ impl DataDirs for World {
                 && state.disk.exists(&site.guard_dir());
             let sealed = |name: &str| secrets.iter().any(|s| s.name == name);
             let says = |s: &SecretText| files.and_then(|f| f.get(&s.name)) == Some(&s.text);
-            seen.secrets =
-                wanted.secrets.iter().all(|s| sealed(&s.name)) && secrets.iter().all(says);
+            let strays = files.is_some_and(|f| f.keys().any(|name| is_stray(name, secrets)));
+            seen.secrets = wanted.secrets.iter().all(|s| sealed(&s.name))
+                && secrets.iter().all(says)
+                && !strays;
             Ok(seen)
         })
         .await;
@@ -168,6 +171,7 @@ impl DataDirs for World {
             let folder = site.secrets_dir(&db.name);
             state.disk.plain.insert(folder.clone());
             let files = state.disk.secrets.entry(folder).or_default();
+            files.retain(|name, _| !is_stray(name, secrets));
             for secret in secrets {
                 files.insert(secret.name.clone(), secret.text.clone());
             }

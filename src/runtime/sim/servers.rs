@@ -12,12 +12,14 @@ use crate::runtime::{ServerError, Servers};
 
 #[async_trait]
 impl Servers for World {
-    async fn ask(&self, target: &Target, _query: &str) -> Result<Answer, ServerError> {
+    async fn ask(&self, target: &Target, query: &str) -> Result<Answer, ServerError> {
         self.look(Part::Server, "ask", |state| {
             let (inode, version) = state.reach(target)?;
             Ok(Answer {
                 version,
                 connections: Some(state.connections.get(&target.uid).copied().unwrap_or(0)),
+                // Nobody drops one by hand here: whoever is asked about is there.
+                further: quoted(query).collect(),
                 account: state.disk.data.get(&inode).is_some_and(|d| d.account),
             })
         })
@@ -31,8 +33,7 @@ impl Servers for World {
                 data.account = true;
                 // Whatever stands in quotes may be a password that is set.
                 for statement in statements {
-                    let words = statement.text.expose().split('\'').skip(1).step_by(2);
-                    data.passwords.extend(words.map(str::to_owned));
+                    data.passwords.extend(quoted(statement.text.expose()));
                 }
             }
             state.journal.push(format!("run {}", target.uid));
@@ -57,6 +58,11 @@ impl Servers for World {
     }
 
     async fn forget(&self, _uid: Uid) {}
+}
+
+/// What stands in quotes.
+fn quoted(text: &str) -> impl Iterator<Item = String> {
+    text.split('\'').skip(1).step_by(2).map(str::to_owned)
 }
 
 impl State {

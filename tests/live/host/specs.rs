@@ -43,6 +43,12 @@ impl Host {
         self.shows(name, LONG, "ready", |view| view.phase == Phase::Ready);
     }
 
+    /// Says of which engine a database is that gets no file.
+    #[allow(dead_code, reason = "for the tests of copies")]
+    pub fn also(&mut self, name: &str, server: Server) {
+        self.servers.insert(name.to_owned(), server);
+    }
+
     /// Writes a spec, or another one in its place; `more` are further lines below `spec:`, one
     /// level in. Memory is small unless `more` says otherwise.
     #[track_caller]

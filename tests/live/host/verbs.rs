@@ -144,23 +144,76 @@ impl Host {
     /// `db4sci connect`.
     #[track_caller]
     pub fn try_sql(&self, name: &str, sql: &str) -> Result<String, String> {
+        self.try_sql_as(name, None, sql)
+    }
+
+    /// The same as a further account.
+    #[track_caller]
+    pub fn try_sql_as(
+        &self,
+        name: &str,
+        account: Option<&str>,
+        sql: &str,
+    ) -> Result<String, String> {
         let args: &[&str] = match self.server(name) {
             Postgres => &["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", sql],
             MariaDB => &["-N", "-B", "-e", sql],
             MongoDB => &["--eval", sql],
             Neo4j => &["--format", "plain", sql],
         };
-        let args: Vec<&str> = ["connect", name, "--"]
-            .iter()
-            .chain(args)
-            .copied()
-            .collect();
+        let account = account.map_or(Vec::new(), |user| vec!["--account", user]);
+        let args: Vec<&str> = [&["connect", name], account.as_slice(), &["--"], args].concat();
         let said = self.db4sci(&args);
         if said.code == 0 {
             Ok(said.out.trim().to_owned())
         } else {
             Err(said.err.trim().to_owned())
         }
+    }
+
+    /// Whether a login is let in by a server, whoever knows of it.
+    #[track_caller]
+    pub fn logs_in(&self, name: &str, user: &str, password: &str) -> bool {
+        self.logs_in_at(name, name, user, password)
+    }
+
+    /// The same where the database inside the server has another name.
+    #[track_caller]
+    pub fn logs_in_at(&self, name: &str, database: &str, user: &str, password: &str) -> bool {
+        let container = self.name(name);
+        let url = format!("mongodb://{user}:{password}@127.0.0.1:27017/{database}");
+        let (variable, word) = (format!("PGPASSWORD={password}"), format!("-p{password}"));
+        let login = format!("-u{user}");
+        let (env, args): (&[&str], Vec<&str>) = match self.server(name) {
+            Postgres => (
+                &["-e", &variable],
+                vec![
+                    "psql",
+                    "-h",
+                    "127.0.0.1",
+                    "-U",
+                    user,
+                    "-d",
+                    database,
+                    "-c",
+                    "select 1",
+                ],
+            ),
+            MariaDB => (
+                &[],
+                vec!["mariadb", "-h127.0.0.1", &login, &word, "-e", "select 1"],
+            ),
+            MongoDB => (
+                &[],
+                vec!["mongosh", "--quiet", &url, "--eval", "db.stats().ok"],
+            ),
+            Neo4j => (
+                &[],
+                vec!["cypher-shell", "-u", user, "-p", password, "RETURN 1"],
+            ),
+        };
+        let all = [&["exec"], env, &[container.as_str()], args.as_slice()].concat();
+        self.try_docker(&all).code == 0
     }
 
     /// The engine of a database; PostgreSQL unless a test said otherwise.

@@ -7,6 +7,7 @@ use chrono::TimeDelta;
 use db4sci::http::backend::{Applied, AppliedOutcome, Connection, Password, Rotate, Rotated};
 use db4sci::http::peer::Caller;
 use db4sci::http::{Backend, Document, Refusal};
+use db4sci::model::account::{AccountView, Rights};
 use db4sci::model::audit::AuditView;
 use db4sci::model::session::Session;
 use db4sci::model::view::{BackupView, Snapshot, WorkAsk, WorkView};
@@ -157,7 +158,13 @@ impl Backend for Agreeing {
         said(store)
     }
 
-    async fn connection(&self, _: &Caller, name: &DbName, _: bool) -> Result<Connection, Refusal> {
+    async fn connection(
+        &self,
+        _: &Caller,
+        name: &DbName,
+        _: bool,
+        _: Option<&str>,
+    ) -> Result<Connection, Refusal> {
         Err(Refusal::no_database(name))
     }
 
@@ -165,8 +172,36 @@ impl Backend for Agreeing {
         said("-----BEGIN CERTIFICATE-----")
     }
 
-    async fn password(&self, _: &Caller, _: &DbName) -> Result<Password, Refusal> {
+    async fn password(&self, _: &Caller, _: &DbName, _: Option<&str>) -> Result<Password, Refusal> {
         Ok(password())
+    }
+
+    async fn accounts(&self, _: &Caller, _: &DbName) -> Result<Vec<AccountView>, Refusal> {
+        Ok(Vec::new())
+    }
+
+    async fn add_account(
+        &self,
+        _: &Caller,
+        _: &DbName,
+        _: &str,
+        _: Rights,
+        message: String,
+    ) -> Result<Rotated, Refusal> {
+        Ok(Rotated {
+            message,
+            account: Some(password()),
+        })
+    }
+
+    async fn remove_account(
+        &self,
+        _: &Caller,
+        _: &DbName,
+        user: &str,
+        _: String,
+    ) -> Result<String, Refusal> {
+        said(user)
     }
 
     async fn rotate(

@@ -1,0 +1,68 @@
+//! Specs that are handed in over the API.
+
+use crate::admin::Row;
+use crate::control::intake::Admitted;
+use crate::http::backend::{Applied, AppliedOutcome};
+use crate::http::document::Document;
+use crate::http::refusal::Refusal;
+use crate::model::{Database, Problem, Who};
+use crate::specs;
+
+use super::backend::{Daemon, unavailable};
+
+impl Daemon {
+    pub(super) async fn apply_one(
+        &self,
+        who: &Who,
+        document: &Document,
+        dry_run: bool,
+    ) -> Result<Applied, Refusal> {
+        let refused = |problems: Vec<Problem>| Applied {
+            name: problems.iter().find_map(|p| p.name.clone()),
+            outcome: AppliedOutcome::Refused,
+            generation: None,
+            problems,
+            view: None,
+        };
+        let parsed = match specs::parse(&document.text, &document.origin) {
+            Ok(parsed) => parsed,
+            Err(problems) => return Ok(refused(problems)),
+        };
+        let admitted = self
+            .intake
+            .api(who.clone(), &parsed, dry_run)
+            .await
+            .map_err(unavailable)?;
+        let (outcome, database) = match admitted {
+            Admitted::Refused(problems) => return Ok(refused(problems)),
+            Admitted::Created(db) => (AppliedOutcome::Created, db),
+            Admitted::Configured(db) => (AppliedOutcome::Configured, db),
+            Admitted::Unchanged(db) => (AppliedOutcome::Unchanged, db),
+        };
+        let view = if dry_run {
+            Some(Box::new(self.preview(&database).await))
+        } else {
+            None
+        };
+        Ok(Applied {
+            name: Some(database.name.clone()),
+            outcome,
+            generation: Some(database.generation),
+            problems: Vec::new(),
+            view,
+        })
+    }
+
+    /// What would be done, were this the spec.
+    async fn preview(&self, database: &Database) -> crate::model::view::DatabaseView {
+        let row = match self.ledger.book().row(&database.name) {
+            Some(row) => Row {
+                database: database.clone(),
+                refused: None,
+                ..row.clone()
+            },
+            None => Row::new(database.clone(), self.clock.now()),
+        };
+        self.reconciler.preview(&row).await
+    }
+}
