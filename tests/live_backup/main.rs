@@ -32,6 +32,7 @@ mod keys;
 mod killed;
 mod large;
 mod lives;
+mod logins;
 mod mongodb;
 mod neo4j;
 mod one;
