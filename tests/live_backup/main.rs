@@ -35,6 +35,7 @@ mod lives;
 mod logins;
 mod mongodb;
 mod neo4j;
+mod older;
 mod one;
 mod recovery;
 mod retire;
