@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use chrono::{TimeDelta, Utc};
-use db4sci::model::{Change, Entry};
+use chrono::TimeDelta;
+use db4sci::model::{Change, Clock, Entry, SystemClock};
 
 use crate::host::{Host, LONG, Postgres, eventually};
 use crate::nothing_is_left;
@@ -85,7 +85,7 @@ fn mydb_admin_lets_db4sci_in_again_whatever_was_done_to_its_logins() {
     for (n, (what, harm, told)) in HARMS.into_iter().enumerate() {
         let last = newest(&host);
         let log = log_up_to(&host, last);
-        let begun = Utc::now();
+        let begun = SystemClock.now();
         harm(&host);
         let seen = eventually(LONG, what, || {
             let seen = acted(&host, "let_in");
@@ -100,7 +100,7 @@ fn mydb_admin_lets_db4sci_in_again_whatever_was_done_to_its_logins() {
             "{what}: noticed after {} ms, let in after {} ms, ready after {} ms",
             (noticed.at - begun).num_milliseconds(),
             (done.at - begun).num_milliseconds(),
-            (Utc::now() - begun).num_milliseconds()
+            (SystemClock.now() - begun).num_milliseconds()
         );
         assert!(
             noticed.message.contains(told),
@@ -118,7 +118,7 @@ fn mydb_admin_lets_db4sci_in_again_whatever_was_done_to_its_logins() {
     // The daemon's own role, whose connection goes on: nothing is restarted for it.
     let admin = host.run_of(ADMIN);
     let before = acted(&host, "let_in").len();
-    let begun = Utc::now();
+    let begun = SystemClock.now();
     as_superuser(&host, "alter role db4sci nologin password 'x'");
     let seen = eventually(LONG, "its role is made right again", || {
         let seen = acted(&host, "let_in");

@@ -4,8 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use chrono::{DateTime, Utc};
-use db4sci::model::Entry;
+use db4sci::model::{Clock, Entry, SystemClock, Timestamp};
 
 use crate::host::{Host, LONG, Postgres, eventually};
 use crate::logins::{NOTICED, acted};
@@ -38,7 +37,7 @@ fn copy(from: &Path, to: &Path) {
 
 /// The next entry of this kind after so many; fails unless it came soon enough.
 #[track_caller]
-fn noticed(host: &Host, what: &str, kind: &str, before: usize, begun: DateTime<Utc>) -> Entry {
+fn noticed(host: &Host, what: &str, kind: &str, before: usize, begun: Timestamp) -> Entry {
     let found = eventually(LONG, what, || {
         let seen = acted(host, kind);
         seen.get(before)
@@ -77,7 +76,7 @@ fn older_copies_and_forged_checksums_are_noticed_and_mended() {
     let last = newest(&host);
     let log = log_up_to(&host, last);
     let at = last - 5;
-    let begun = Utc::now();
+    let begun = SystemClock.now();
     forge(
         &host,
         &format!(
@@ -90,7 +89,7 @@ fn older_copies_and_forged_checksums_are_noticed_and_mended() {
     assert_eq!(log_up_to(&host, last), log);
 
     // One row alone, with the checksum that is kept beside it.
-    let begun = Utc::now();
+    let begun = SystemClock.now();
     forge(
         &host,
         "update state set message = 'as wanted' where name = 'genomics'; \
@@ -106,7 +105,7 @@ fn older_copies_and_forged_checksums_are_noticed_and_mended() {
     );
     assert_eq!(log_up_to(&host, last), log);
     let newest_row = newest(&host);
-    let begun = Utc::now();
+    let begun = SystemClock.now();
     forge(
         &host,
         &format!(
@@ -135,7 +134,7 @@ fn older_copies_and_forged_checksums_are_noticed_and_mended() {
     };
     host.ok(&["maintenance", "on", "--all", "--reason", "new disks"]);
     put_back(&host);
-    let begun = Utc::now();
+    let begun = SystemClock.now();
     host.docker(&["start", &host.name(ADMIN)]);
     noticed(&host, "an older directory", "rolled_back", before, begun);
     host.ok(&["maintenance", "off", "--all"]);

@@ -42,6 +42,10 @@ impl Desk {
         failpoint("let_in.down");
         let set = self.archive.let_in(db, &image).await;
         failpoint("let_in.set");
+        // The run that was ended for this did not fail.
+        let message = format!("{name} was down to let db4sci in: it is started again");
+        self.note(name, Outcome::Done, message, Change::RetryAsked)
+            .await?;
         drop(resting);
         // Whatever came of it, it is not left down.
         self.queue.look(name).await;
