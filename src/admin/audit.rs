@@ -14,6 +14,8 @@ use crate::model::audit::{Finding, Findings, NAMED};
 
 /// Entries that are compared in one step.
 const STEP: usize = 1024;
+/// Entries whose rows are compared every few seconds.
+const NEWEST: usize = 32;
 
 /// Why nothing can be said.
 #[derive(Debug, thiserror::Error)]
@@ -164,29 +166,56 @@ pub async fn tables(
             true => Some(still.lines(at, upto).await?),
             false => None,
         };
-        for record in entries.iter().filter(|r| r.entry.seq <= upto) {
-            let written = LogRow::of(record);
-            let row = match rows.get(&written.id) {
-                None => Some("its row of log is gone".to_owned()),
-                Some(row) => row.differs(&written),
-            };
-            let line = lines
-                .as_ref()
-                .and_then(|lines| match lines.get(&written.id) {
-                    None => Some("the ledger's record of it is gone".to_owned()),
-                    Some(line) if *line != record.line => {
-                        Some("the ledger's record of it is another one".to_owned())
-                    }
-                    Some(_) => None,
-                });
-            for what in row.into_iter().chain(line) {
-                let what = format!("mydb_admin: {what}");
-                findings.add(Finding::new(record.entry.seq, what));
-            }
-        }
+        let entries = entries.iter().filter(|r| r.entry.seq <= upto);
+        compare(entries, &rows, lines.as_ref(), &mut findings);
         at = upto;
     }
     Ok((at, findings))
+}
+
+/// Compares the newest rows of `log`, and the records beside them, with the ledger: so few that it can be
+/// done every few seconds.
+///
+/// # Errors
+/// When one of the two cannot be read.
+pub async fn newest(ledger: &Ledger, tables: &mut Tables) -> Result<Findings, AuditError> {
+    let mut still = tables.still().await?;
+    let mut findings = Findings::default();
+    let after = still.end.saturating_sub(NEWEST as u64);
+    let entries = ledger.records(after, NEWEST).await?;
+    let rows = still.rows(after, still.end).await?;
+    let lines = still.lines(after, still.end).await?;
+    let upto = still.end;
+    let known = entries.iter().filter(|r| r.entry.seq <= upto);
+    compare(known, &rows, Some(&lines), &mut findings);
+    Ok(findings)
+}
+
+/// What of these entries' rows, and of the records that are kept beside them, is not as it was written.
+fn compare<'r>(
+    entries: impl Iterator<Item = &'r Record>,
+    rows: &BTreeMap<i64, LogRow>,
+    lines: Option<&BTreeMap<i64, String>>,
+    findings: &mut Findings,
+) {
+    for record in entries {
+        let written = LogRow::of(record);
+        let row = match rows.get(&written.id) {
+            None => Some("its row of log is gone".to_owned()),
+            Some(row) => row.differs(&written),
+        };
+        let line = lines.and_then(|lines| match lines.get(&written.id) {
+            None => Some("the ledger's record of it is gone".to_owned()),
+            Some(line) if *line != record.line => {
+                Some("the ledger's record of it is another one".to_owned())
+            }
+            Some(_) => None,
+        });
+        for what in row.into_iter().chain(line) {
+            let what = format!("mydb_admin: {what}");
+            findings.add(Finding::new(record.entry.seq, what));
+        }
+    }
 }
 
 fn stray(id: i64) -> Finding {

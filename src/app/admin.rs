@@ -80,6 +80,7 @@ impl Admin {
         let applier = Applier::spawn(self.ledger.clone(), reach);
         let (board, ledger) = (self.board.clone(), self.ledger.clone());
         let mut status = applier.watch();
+        let look_when_ready = self.look_when_ready(&applier);
         let follow_status = async move {
             loop {
                 let now = status.borrow_and_update().clone();
@@ -94,10 +95,11 @@ impl Admin {
                 }
             }
         };
-        // Cancel-safe: both only follow.
+        // Cancel-safe: all of them only follow.
         tokio::select! {
             () = self.stop.cancelled() => {}
             () = follow_status => {}
+            () = look_when_ready => {}
             () = self.follow_edits(&applier) => {}
         }
     }
@@ -118,6 +120,24 @@ impl Admin {
             tokio::select! {
                 () = self.stop.cancelled() => return false,
                 changed = snapshots.changed() => if changed.is_err() { return false },
+            }
+        }
+    }
+
+    /// Looks at the tables as soon as `mydb_admin` answers again: another copy of them may stand there.
+    async fn look_when_ready(&self, applier: &Applier) {
+        let name = DbName::mydb_admin();
+        let mut snapshots = self.board.watch();
+        let mut ready = true;
+        while snapshots.changed().await.is_ok() {
+            let before = ready;
+            ready = snapshots
+                .borrow_and_update()
+                .databases
+                .iter()
+                .any(|view| view.name == name && view.phase == Phase::Ready);
+            if ready && !before {
+                applier.look_now();
             }
         }
     }

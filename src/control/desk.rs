@@ -9,6 +9,7 @@ mod due;
 mod dumps;
 mod eject;
 mod known;
+mod let_in;
 mod one;
 mod recover;
 mod rename;
@@ -31,10 +32,10 @@ use self::works::Works;
 use super::{Board, Intake, Queue};
 use crate::admin::{Ledger, NewEntry, Row};
 use crate::execute::backup::{Archive, Order};
-use crate::model::view::{BackupView, Phase, Snapshot, WorkView};
+use crate::model::view::{BackupView, DatabaseView, Phase, Snapshot, WorkView};
 use crate::model::{
     Backup, BackupId, BackupState, Change, Clock, Cost, Database, DbName, KeepRetired, Outcome,
-    Timestamp, WantedState,
+    Reason, Timestamp, WantedState,
 };
 use crate::plan::approval;
 use crate::plan::backups::{self, Known, Retirement, Work};
@@ -73,6 +74,8 @@ pub struct Desk {
     again: Mutex<BTreeMap<DbName, Again>>,
     /// How often data could not be brought back from a backup, since it last was.
     failed: Mutex<BTreeMap<BackupId, u32>>,
+    /// When it let itself in again.
+    let_in: Mutex<Vec<Timestamp>>,
     /// A work ended well.
     done: Notify,
     tracker: TaskTracker,
@@ -108,6 +111,7 @@ impl Desk {
             freeze: Freeze::default(),
             again: Mutex::default(),
             failed: Mutex::default(),
+            let_in: Mutex::default(),
             done: Notify::new(),
             tracker: TaskTracker::new(),
             stop,
@@ -367,12 +371,17 @@ impl Desk {
     }
 }
 
-/// Waits until a database is held that was not among these, which are brought up to date. Cancel-safe.
+/// Waits until a database is held, or refuses db4sci, that was not among these, which are brought up to
+/// date. Cancel-safe.
 async fn another_is_held(shown: &mut watch::Receiver<Arc<Snapshot>>, held: &mut BTreeSet<DbName>) {
     while shown.changed().await.is_ok() {
         let now: BTreeSet<DbName> = {
             let all = shown.borrow_and_update();
-            let down = all.databases.iter().filter(|d| d.phase == Phase::Held);
+            let refuses = |d: &DatabaseView| d.reason == Some(Reason::LoginRefused);
+            let down = all
+                .databases
+                .iter()
+                .filter(|d| d.phase == Phase::Held || refuses(d));
             down.map(|d| d.name.clone()).collect()
         };
         let more = !now.is_subset(held);

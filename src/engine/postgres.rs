@@ -56,7 +56,7 @@ const KEPT: [&str; 20] = [
 /// The person's file.
 const PERSONS: &str = "user.conf";
 /// The file that says who may come in.
-const HBA: &str = "pg_hba.conf";
+pub(super) const HBA: &str = "pg_hba.conf";
 
 /// What servers accept.
 const PARAMETERS: Table = Table(include_str!("postgres/parameters.tsv"));
@@ -261,11 +261,18 @@ impl Recipe for Postgres {
                 all.join(", ")
             ),
         };
+        // Who is superuser no more may not read this setting, though he owns every table of the system: in
+        // mydb_admin that is as a refused login.
+        let rights = if db.name.is_mydb_admin() {
+            " and current_setting('config_file') <> ''"
+        } else {
+            ""
+        };
         format!(
             "select split_part(current_setting('server_version'), ' ', 1), \
              (select count(*) from pg_stat_activity \
                where backend_type = 'client backend' and pid <> pg_backend_pid()), \
-             exists (select 1 from pg_roles where rolname = {}){found}",
+             exists (select 1 from pg_roles where rolname = {}){rights}{found}",
             literal(&db.account.user)
         )
     }
@@ -347,7 +354,7 @@ fn read_again() -> Statement {
 
 /// Who may come in and how. Inside the container, as the image has it: nobody but its own users
 /// is there. From outside, by password; without TLS only where that is not demanded.
-fn hba(tls: Tls) -> String {
+pub(super) fn hba(tls: Tls) -> String {
     let host = match tls {
         Tls::Preferred => "host",
         Tls::Required => "hostssl",

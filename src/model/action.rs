@@ -12,6 +12,10 @@ use super::{
 pub const START: &str = "start";
 /// The word for tables of `mydb_admin` that were made again from the ledger.
 pub const MENDED: &str = "mend_tables";
+/// The word for an own login to `mydb_admin` that was refused, and is made right again.
+pub const LET_IN: &str = "let_in";
+/// The word for tables of `mydb_admin` that were older than they had been.
+pub const ROLLED_BACK: &str = "rolled_back";
 
 /// One step on one database. Every step is safe to repeat.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -324,6 +328,8 @@ pub enum Reason {
     Starting,
     /// It runs and does not answer.
     NotAnswering,
+    /// Its server runs and refuses db4sci's own login.
+    LoginRefused,
     /// The kernel killed it for its memory limit.
     OOMKilled,
     /// It exits again and again.
@@ -384,6 +390,7 @@ impl Reason {
             | Reason::Maintenance
             | Reason::Starting
             | Reason::NotAnswering
+            | Reason::LoginRefused
             | Reason::OOMKilled
             | Reason::CrashLoop
             | Reason::DockerUnavailable

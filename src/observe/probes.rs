@@ -19,6 +19,8 @@ use crate::runtime::{ServerError, Servers};
 
 /// Between two questions to a server that answers.
 const BEAT: Duration = Duration::from_secs(10);
+/// The same of `mydb_admin`, whose harm is to be noticed within ten seconds.
+const OWN_BEAT: Duration = Duration::from_secs(4);
 /// Between two questions to one that does not, at first and at last.
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LAST_RETRY: Duration = Duration::from_secs(2);
@@ -266,6 +268,31 @@ impl Asker {
         self.vault.accounts(db)
     }
 
+    /// Whether `mydb_admin` would let db4sci in anew: the kept connection outlives every change of roles
+    /// and passwords. Where it would not, the answer is that of a new connection.
+    async fn as_anew(&self, db: &Database, query: &str, after: Probe) -> Probe {
+        if !db.name.is_mydb_admin() || !after.answering() {
+            return after;
+        }
+        let Ok(Some(target)) = self.target(db, false) else {
+            return after;
+        };
+        match self.servers.login(&target).await {
+            Err(ServerError::LoginRefused(_)) => {
+                self.servers.forget(db.uid).await;
+                self.ask(db, query, &after).await
+            }
+            // Whatever else there is, the next question shows it.
+            Ok(())
+            | Err(
+                ServerError::Unreachable(_)
+                | ServerError::NotReady(_)
+                | ServerError::Damaged(_)
+                | ServerError::Statement { .. },
+            ) => after,
+        }
+    }
+
     /// The privileged login, with the password in force or the `next` one.
     fn target(&self, db: &Database, next: bool) -> Result<Option<Target>, String> {
         let recipe = engine::recipe(db.engine);
@@ -292,9 +319,14 @@ async fn follow(
     loop {
         let before = read(&state);
         let after = asker.ask(&db, &query, &before).await;
+        let after = asker.as_anew(&db, &query, after).await;
         let wait = if after.answering() {
             retry = FIRST_RETRY;
-            BEAT
+            if db.name.is_mydb_admin() {
+                OWN_BEAT
+            } else {
+                BEAT
+            }
         } else {
             let wait = retry;
             retry = (retry * 5 / 4).min(LAST_RETRY);

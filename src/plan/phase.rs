@@ -53,7 +53,7 @@ pub fn phase(
             let why = if running {
                 "a work on its backups has its hands on it; nothing else is done meanwhile"
             } else {
-                "it is down while it is dumped, and is started again after that"
+                "it is down for a work on its data, and is started again after that"
             };
             return (Phase::Degraded, None, why.to_owned());
         }
@@ -148,6 +148,7 @@ fn stands_still(reason: Reason) -> bool {
         | Reason::Maintenance
         | Reason::Starting
         | Reason::NotAnswering
+        | Reason::LoginRefused
         | Reason::OOMKilled
         | Reason::CrashLoop
         | Reason::DockerUnavailable
@@ -225,6 +226,7 @@ fn undone(reason: Reason) -> bool {
         | Reason::Maintenance
         | Reason::Starting
         | Reason::NotAnswering
+        | Reason::LoginRefused
         | Reason::OOMKilled
         | Reason::CrashLoop
         | Reason::Stopped => false,

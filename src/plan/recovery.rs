@@ -4,9 +4,16 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use chrono::TimeDelta;
+
 use crate::model::database::OnLost;
 use crate::model::view::Phase;
-use crate::model::{Backup, BackupId, BackupKind, BackupState, Database, Reason};
+use crate::model::{Backup, BackupId, BackupKind, BackupState, Database, Reason, Timestamp};
+
+/// So often within an hour db4sci lets itself in again: who goes on shutting it out is somebody that
+/// a person has to talk to.
+const LET_IN: usize = 5;
+const HOUR: TimeDelta = TimeDelta::hours(1);
 
 /// How a database comes back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +22,9 @@ pub enum Recovery {
     Restore(BackupId),
     /// Empty; only `mydb_admin`, which is filled from the ledger.
     StartOver,
+    /// Its data is whole, and its server refuses db4sci's own login: what the login needs is set again,
+    /// at rest. Only `mydb_admin`: of a user's server it may be its owner's wish.
+    LetIn,
 }
 
 /// What to do by itself, given why the database is down, and whether a person brings a whole host
@@ -31,6 +41,9 @@ pub fn recovery(
     failed: &BTreeMap<BackupId, u32>,
 ) -> Option<Recovery> {
     let admin = db.name.is_mydb_admin();
+    if admin && phase == Phase::Degraded && down.contains(&Reason::LoginRefused) {
+        return Some(Recovery::LetIn);
+    }
     let lost = down.contains(&Reason::DataLost);
     // Data that no server starts on is as good as lost, where nothing is lost by that.
     let beyond_use = admin && down.contains(&Reason::Quarantined);
@@ -42,6 +55,12 @@ pub fn recovery(
         Some(backup) => Some(Recovery::Restore(backup.id.clone())),
         None => admin.then_some(Recovery::StartOver),
     }
+}
+
+/// Whether db4sci may let itself in again, given when it did.
+pub fn may_let_in(earlier: &[Timestamp], now: Timestamp) -> bool {
+    let lately = earlier.iter().filter(|at| now - **at < HOUR);
+    lately.count() < LET_IN
 }
 
 /// The backup that a database comes back from: the newest verified one, and without one the newest that
@@ -118,6 +137,7 @@ mod tests {
             match recovery(db, Phase::Held, &[down], &backups, false, &none)? {
                 Recovery::Restore(id) => Some(id.slot.to_string()[6..8].to_owned()),
                 Recovery::StartOver => Some("over".to_owned()),
+                Recovery::LetIn => Some("in".to_owned()),
             }
         };
         for (db, down, backups, expected) in [
@@ -182,5 +202,33 @@ mod tests {
         }
         // Its path vanished under a server that runs.
         assert!(!asked(Phase::Ready, lost) && !asked(Phase::Degraded, lost));
+    }
+    #[test]
+    fn only_mydb_admin_is_let_in_again_and_not_for_ever() {
+        let (none, failed) = (BTreeMap::new(), BTreeMap::new());
+        let asked = |name: &str, phase, down| {
+            let db = Database {
+                name: name.parse().unwrap(),
+                on_lost: OnLost::Restore,
+                ..database()
+            };
+            recovery(&db, phase, &[down], &none, true, &failed)
+        };
+        let refused = Reason::LoginRefused;
+        let admin = |phase, down| asked("mydb_admin", phase, down);
+        assert_eq!(admin(Phase::Degraded, refused), Some(Recovery::LetIn));
+        assert_eq!(asked("genomics", Phase::Degraded, refused), None);
+        // Somebody holds a hand over it, or it answers by now.
+        assert_eq!(admin(Phase::Maintenance, refused), None);
+        assert_eq!(admin(Phase::Ready, refused), None);
+        assert_eq!(admin(Phase::Degraded, Reason::NotAnswering), None);
+
+        let now: Timestamp = "2026-03-01T02:00:00Z".parse().unwrap();
+        let ago = |minutes: i64| now - TimeDelta::minutes(minutes);
+        let mut earlier: Vec<_> = [5, 10, 20, 59].map(ago).into();
+        assert!(may_let_in(&earlier, now));
+        earlier.push(ago(30));
+        assert!(!may_let_in(&earlier, now));
+        assert!(may_let_in(&earlier, now + TimeDelta::minutes(1)));
     }
 }

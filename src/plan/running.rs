@@ -214,9 +214,13 @@ impl Ask<'_> {
                 why,
                 ..
             } => {
-                let message =
-                    format!("it refuses db4sci's own login: {why}; a restart would not mend that");
-                self.hold(Reason::NotAnswering, message, Some(self.now + LATER));
+                let then = if self.wanted.db.name.is_mydb_admin() {
+                    "it is let in again while its server is down for a moment"
+                } else {
+                    "a restart would not mend that"
+                };
+                let message = format!("it refuses db4sci's own login: {why}; {then}");
+                self.hold(Reason::LoginRefused, message, Some(self.now + LATER));
                 return None;
             }
             Probe::Silent {

@@ -30,6 +30,12 @@ pub(crate) struct State {
     /// The server cannot read its files.
     pub(crate) damaged: Option<Damage>,
     pub(crate) log_altered: bool,
+    /// The daemon's role would not be let in anew.
+    pub(crate) shut_out: bool,
+    /// Rows were altered with their checksums.
+    pub(crate) forged_sums: bool,
+    /// The newest rows of the log were, too.
+    pub(crate) forged_newest: bool,
     pub(crate) aside: u32,
     pub(crate) carried: u32,
 }
@@ -95,8 +101,15 @@ impl Reach for Fake {
         self.set(|s| {
             s.aside += 1;
             (s.altered, s.records) = (s.always_altered, Vec::new());
+            (s.forged_sums, s.forged_newest) = (false, false);
         });
         Ok("harmed_now".to_owned())
+    }
+
+    async fn let_in(&self) -> Result<bool, TablesError> {
+        self.down()?;
+        let mut state = self.0.lock().unwrap();
+        Ok(std::mem::take(&mut state.shut_out))
     }
 
     async fn harm_of_log(&self, _: &Ledger) -> Result<Findings, AuditError> {
@@ -141,6 +154,20 @@ impl Shelf for Fake {
             return Err(TablesHarm::Altered("log 2".to_owned()).into());
         }
         Ok(())
+    }
+
+    async fn sums(&mut self) -> Result<String, TablesError> {
+        self.down()?;
+        Ok(self.get(|s| format!("{} {}", s.records.len(), s.forged_sums)))
+    }
+
+    async fn newest(&mut self, _: &Ledger) -> Result<Findings, AuditError> {
+        self.down()?;
+        let mut findings = Findings::default();
+        if self.get(|s| s.forged_newest) {
+            findings.add(Finding::new(7, "its message is another one"));
+        }
+        Ok(findings)
     }
 
     async fn stamp(&mut self) -> Result<String, TablesError> {

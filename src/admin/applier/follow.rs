@@ -7,12 +7,13 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+use super::look::Seen;
 use super::proven::Proven;
 use super::reach::{Reach, Shelf};
 use super::{ApplierStatus, Doing};
 use crate::admin::audit::AuditError;
 use crate::admin::book::{Book, NewEntry};
-use crate::admin::journal::{Head, verify};
+use crate::admin::journal::Head;
 use crate::admin::ledger::{Ledger, LedgerError};
 use crate::admin::tables::{TablesError, TablesHarm};
 use crate::model::action::MENDED;
@@ -33,7 +34,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
 /// Why a session with the tables ended.
-enum Ended {
+pub(super) enum Ended {
     /// The tables failed.
     Tables(TablesError),
     /// The journal could not be read.
@@ -54,6 +55,15 @@ impl From<TablesHarm> for Ended {
     }
 }
 
+impl From<AuditError> for Ended {
+    fn from(error: AuditError) -> Self {
+        match error {
+            AuditError::Tables(error) => Ended::Tables(error),
+            AuditError::Ledger(error) => Ended::Ledger(error),
+        }
+    }
+}
+
 impl From<LedgerError> for Ended {
     fn from(error: LedgerError) -> Self {
         Ended::Ledger(error)
@@ -71,10 +81,10 @@ enum Rested {
 }
 
 pub(super) struct Follower {
-    ledger: Ledger,
+    pub(super) ledger: Ledger,
     books: watch::Receiver<Arc<Book>>,
-    reach: Box<dyn Reach>,
-    publish: watch::Sender<ApplierStatus>,
+    pub(super) reach: Box<dyn Reach>,
+    pub(super) publish: watch::Sender<ApplierStatus>,
     wake: Arc<Notify>,
     failures: u32,
     mends: Vec<Instant>,
@@ -184,6 +194,8 @@ impl Follower {
             moved => moved?,
         };
         self.told = None;
+        // The new ones begin empty: that is no older copy.
+        self.show(Some(0), None);
         self.patched = damaged.then_some(now).or(self.patched);
         self.mends.push(now);
         let message = format!(
@@ -212,7 +224,7 @@ impl Follower {
         Err(TablesError::from(harm.clone()).into())
     }
 
-    async fn note(&self, message: String, change: Change) -> Result<(), LedgerError> {
+    pub(super) async fn note(&self, message: String, change: Change) -> Result<(), LedgerError> {
         tracing::warn!(message);
         let entry = NewEntry::of(&DbName::mydb_admin(), Outcome::Done, message, change);
         self.ledger.append(entry).await.map(drop)
@@ -252,33 +264,34 @@ impl Follower {
 
     async fn follow(&mut self) -> Result<std::convert::Infallible, Ended> {
         let mut shelf = self.reach.reach().await?;
-        let mut applied = shelf.applied().await?;
+        let applied = shelf.applied().await?;
         self.compare(shelf.as_mut(), applied).await?;
-        let mut proven = Proven::now(shelf.as_mut()).await?;
-        applied = self.catch_up(shelf.as_mut(), applied).await?;
+        self.tell_older(applied).await?;
+        let proven = Proven::now(shelf.as_mut()).await?;
+        let applied = self.catch_up(shelf.as_mut(), applied).await?;
         let carried = shelf.carry_over(&self.ledger.book().left_names()).await?;
         if carried > 0 {
             tracing::info!(carried, "edits of harmed tables are to be answered");
         }
+        let mut seen = Seen {
+            applied,
+            sums: shelf.sums().await?,
+            proven,
+        };
         let mut look_at = Instant::now() + BEAT;
         loop {
-            applied = self.catch_up(shelf.as_mut(), applied).await?;
+            let applied = self.catch_up(shelf.as_mut(), seen.applied).await?;
+            if applied != seen.applied {
+                seen.applied = applied;
+                seen.sums = shelf.sums().await?;
+            }
             self.failures = 0;
             self.show(Some(applied.seq), Some(Doing::Following));
             match self.rest(Some(look_at)).await {
                 Rested::Book => {}
                 Rested::Closed => return Err(Ended::Closed),
                 Rested::Look => {
-                    let found = shelf.applied().await?;
-                    if found != applied {
-                        self.compare(shelf.as_mut(), found).await?;
-                        applied = found;
-                    }
-                    // The server tells of changes late, and of some never.
-                    let stirred = shelf.stamp().await? != proven.stamp;
-                    if stirred || Instant::now() >= proven.again {
-                        proven = Proven::now(shelf.as_mut()).await?;
-                    }
+                    self.look(shelf.as_mut(), &mut seen).await?;
                     look_at = Instant::now() + BEAT;
                 }
             }
@@ -309,40 +322,6 @@ impl Follower {
             applied = now;
             self.show(Some(applied.seq), None);
         }
-    }
-
-    /// Whether the tables were made from this ledger.
-    async fn compare(&self, shelf: &mut dyn Shelf, applied: Head) -> Result<(), Ended> {
-        let head = self.ledger.book().head();
-        let wrong = if applied.seq > head.seq {
-            TablesHarm::Ahead {
-                tables: applied.seq,
-                journal: head.seq,
-            }
-        } else {
-            let ours = match applied.seq.checked_sub(1) {
-                None => Head::GENESIS,
-                Some(before) => {
-                    let records = self.ledger.records(before, 1).await?;
-                    records.first().map_or(Head::GENESIS, |r| r.head())
-                }
-            };
-            if ours == applied {
-                return Ok(());
-            }
-            TablesHarm::WrongChain { seq: applied.seq }
-        };
-        // Another ledger's tables can prove it; a number that somebody changed cannot.
-        let witness = shelf.record(applied.seq).await?;
-        let proven = witness.and_then(|line| verify(line.as_bytes()));
-        if proven == Some(applied.hash) {
-            return Err(wrong.into());
-        }
-        let what = format!(
-            "db4sci.applied is at {}, and no record proves it",
-            applied.seq
-        );
-        Err(TablesHarm::Altered(what).into())
     }
 
     /// Waits for a new book, a call, or an instant. Safe to cancel: all three are only looked at.

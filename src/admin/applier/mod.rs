@@ -6,9 +6,11 @@
 //!
 //! - here: the handle, and what it reports;
 //! - `follow`: the task;
+//! - `look`: what it looks at every few seconds;
 //! - `reach`: getting at the tables, for real or in a simulation.
 
 mod follow;
+mod look;
 mod proven;
 mod reach;
 

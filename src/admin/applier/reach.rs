@@ -25,6 +25,12 @@ pub trait Shelf: Send {
     /// See [`Tables::prove`].
     async fn prove(&mut self) -> Result<(), TablesError>;
 
+    /// See [`Tables::sums`].
+    async fn sums(&mut self) -> Result<String, TablesError>;
+
+    /// What of the newest rows of the log is not what the journal says.
+    async fn newest(&mut self, ledger: &Ledger) -> Result<Findings, AuditError>;
+
     /// See [`Tables::stamp`].
     async fn stamp(&mut self) -> Result<String, TablesError>;
 
@@ -51,6 +57,13 @@ pub trait Reach: Send + Sync + 'static {
     /// See [`TablesError`]; nothing was moved then.
     async fn set_aside(&self) -> Result<String, TablesError>;
 
+    /// Whether a new connection would be let in; where it would not, what it needs is made again, and
+    /// that is `true`.
+    ///
+    /// # Errors
+    /// See [`TablesError`].
+    async fn let_in(&self) -> Result<bool, TablesError>;
+
     /// What of the log in harmed tables is not as it was written.
     ///
     /// # Errors
@@ -70,6 +83,14 @@ impl Shelf for Tables {
 
     async fn prove(&mut self) -> Result<(), TablesError> {
         Tables::prove(self).await
+    }
+
+    async fn sums(&mut self) -> Result<String, TablesError> {
+        Tables::sums(self).await
+    }
+
+    async fn newest(&mut self, ledger: &Ledger) -> Result<Findings, AuditError> {
+        audit::newest(ledger, self).await
     }
 
     async fn stamp(&mut self) -> Result<String, TablesError> {
@@ -135,6 +156,21 @@ impl Reach for MydbAdmin {
     async fn set_aside(&self) -> Result<String, TablesError> {
         let access = (self.access)().ok_or(TablesError::Absent)?;
         tables::set_aside(&access, self.clock.now()).await
+    }
+
+    async fn let_in(&self) -> Result<bool, TablesError> {
+        let access = (self.access)().ok_or(TablesError::Absent)?;
+        match Tables::connect(&access).await {
+            Ok(tables) => {
+                tables.close().await;
+                Ok(false)
+            }
+            Err(error) if error.asks_for_bootstrap() => {
+                bootstrap(&access).await?;
+                Ok(true)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     async fn harm_of_log(&self, ledger: &Ledger) -> Result<Findings, AuditError> {

@@ -5,6 +5,7 @@ use super::*;
 use crate::admin::journal::MemoryStorage;
 use crate::admin::testing::{StoppedClock, admitted, database, new};
 use crate::model::Change;
+use crate::model::action::{LET_IN, MENDED, ROLLED_BACK};
 
 async fn ledger(storage: &MemoryStorage, entries: u16) -> Ledger {
     let opened = Ledger::open(storage.clone(), Arc::new(StoppedClock)).await;
@@ -83,9 +84,71 @@ async fn older_tables_are_brought_up_to_date() {
     until(&applier, following).await;
     // Restored behind its back, while nothing new is accepted: noticed at the next beat.
     fake.set(|s| s.records.truncate(2));
-    tokio::time::sleep(Duration::from_secs(31)).await;
-    assert_eq!(until(&applier, following).await.applied, 300);
-    assert_eq!(fake.head().seq, 300);
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    // That it was noticed is the newest entry.
+    assert_eq!(until(&applier, following).await.applied, 301);
+    assert_eq!(fake.head().seq, 301);
+    assert_eq!(acted(&ledger, ROLLED_BACK).await.len(), 1);
+
+    // And while there was no connection.
+    fake.set(|s| (s.down, s.changes) = (true, 1));
+    until(&applier, |s| matches!(s.doing, Doing::Waiting { .. })).await;
+    fake.set(|s| {
+        s.records.truncate(7);
+        s.down = false;
+    });
+    applier.look_now();
+    until(&applier, |s| s.applied == 302).await;
+    let told = acted(&ledger, ROLLED_BACK).await;
+    assert!(
+        told[1].contains("held entry 301 and now end with entry 7"),
+        "{told:?}"
+    );
+}
+
+/// What the ledger tells of something that was done.
+async fn acted(ledger: &Ledger, what: &str) -> Vec<String> {
+    let records = ledger.records(0, 1000).await.unwrap();
+    let entries = records.into_iter().map(|r| r.entry);
+    entries
+        .filter(|e| matches!(&e.change, Change::Acted { action } if action == what))
+        .map(|e| e.message)
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_that_were_altered_with_their_checksums_are_noticed() {
+    let ledger = ledger(&MemoryStorage::new(), 9).await;
+    let fake = Fake::default();
+    let applier = Applier::spawn(ledger.clone(), fake.clone());
+    until(&applier, following).await;
+    let forge: [fn(&mut super::fake::State); 2] =
+        [|s| s.forged_sums = true, |s| s.forged_newest = true];
+    for (n, forge) in forge.into_iter().enumerate() {
+        fake.set(forge);
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        until(&applier, following).await;
+        assert_eq!(fake.get(|s| s.aside) as usize, n + 1);
+        assert_eq!(acted(&ledger, MENDED).await.len(), n + 1);
+    }
+    // What the daemon writes itself is no harm, and neither is a repair an older copy.
+    ledger.append(new("genomics", Change::Noted)).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(fake.get(|s| s.aside), 2);
+    assert_eq!(acted(&ledger, ROLLED_BACK).await, [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_role_that_would_not_be_let_in_anew_is_told_and_the_connection_kept() {
+    let ledger = ledger(&MemoryStorage::new(), 3).await;
+    let fake = Fake::default();
+    let applier = Applier::spawn(ledger.clone(), fake.clone());
+    until(&applier, following).await;
+    fake.set(|s| s.shut_out = true);
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    until(&applier, following).await;
+    assert_eq!(acted(&ledger, LET_IN).await.len(), 1);
+    assert_eq!(fake.get(|s| s.tries), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -227,8 +227,8 @@ impl Book {
             Change::StartedOver { uid: _ } => {
                 let row = self.change(entry)?;
                 (row.initialised, row.initialised_at) = (false, None);
-                row.identity = None;
-                row.quarantined = None;
+                // What failed with other data is forgotten, or it would be given up again at once.
+                (row.identity, row.quarantined, row.retry_asked) = (None, None, Some(at));
             }
             Change::Overridden { by } => self.change(entry)?.over = Some(by.clone()),
             Change::Resumed => {

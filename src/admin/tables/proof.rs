@@ -154,6 +154,25 @@ impl Tables {
         .await
     }
 
+    /// What all checksums come to that are kept beside the rows, those of the log aside: it has more than
+    /// all others together, and the newest of them are compared with the ledger.
+    ///
+    /// # Errors
+    /// See [`TablesError`].
+    pub async fn sums(&mut self) -> Result<String, TablesError> {
+        const WHAT: &str = "read checksums";
+        in_time(WHAT, async {
+            sqlx::query_scalar(
+                "select coalesce(md5(string_agg(concat_ws(' ', of, key, own, whole), '|'
+                        order by of, key)), '') from db4sci.sums",
+            )
+            .fetch_one(&mut self.conn)
+            .await
+            .map_err(|e| TablesError::sql(WHAT, e))
+        })
+        .await
+    }
+
     /// Something that changes whenever a row of the tables does: cheap, and not told apart by whom.
     ///
     /// # Errors

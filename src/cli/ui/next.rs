@@ -39,9 +39,11 @@ pub fn command(reason: Reason, name: &DbName) -> String {
         | Reason::Renamed
         | Reason::NeedsSpecChange
         | Reason::RetireNeedsBackup => format!("db4sci describe {name}"),
-        Reason::Quarantined | Reason::NotAnswering | Reason::OOMKilled | Reason::CrashLoop => {
-            format!("db4sci logs {name}")
-        }
+        Reason::Quarantined
+        | Reason::NotAnswering
+        | Reason::LoginRefused
+        | Reason::OOMKilled
+        | Reason::CrashLoop => format!("db4sci logs {name}"),
         Reason::InvalidSpec => "db4sci check".to_owned(),
         Reason::HalfMade | Reason::Backoff => format!("db4sci events {name}"),
         Reason::OutsideWindow | Reason::NeedsApproval => format!("db4sci plan {name}"),
@@ -95,7 +97,9 @@ pub fn remedy(reason: Reason, name: &DbName) -> String {
         Reason::Overridden | Reason::Maintenance => format!("db4sci resume {name}"),
         Reason::Stopped => format!("db4sci start {name}"),
         Reason::Starting => format!("db4sci wait {name} --for ready"),
-        Reason::NotAnswering | Reason::CrashLoop => format!("db4sci logs {name}"),
+        Reason::NotAnswering | Reason::LoginRefused | Reason::CrashLoop => {
+            format!("db4sci logs {name}")
+        }
         Reason::OOMKilled => {
             format!("raise spec.resources.memory, then: db4sci plan {name}")
         }

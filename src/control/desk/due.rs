@@ -28,6 +28,7 @@ impl Due {
             Due::Eject(to) => format!("release to {}", to.display()),
             Due::Recovery(Recovery::Restore(id)) => format!("recovery from {id}"),
             Due::Recovery(Recovery::StartOver) => "recovery from the ledger".to_owned(),
+            Due::Recovery(Recovery::LetIn) => "its login made right again".to_owned(),
             Due::Backup(Work::Take { kind, .. }) => format!("{} backup", kind.as_str()),
             Due::Backup(Work::Verify(id)) => format!("restore test of {id}"),
             Due::Backup(Work::Prune(ids)) => format!("removal of {} backups", ids.len()),

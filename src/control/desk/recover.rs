@@ -25,7 +25,7 @@ impl Desk {
     pub(super) async fn try_recovery(&self, row: &Row, how: Recovery) -> Result<String, String> {
         let from = match &how {
             Recovery::Restore(id) => Some(id.clone()),
-            Recovery::StartOver => None,
+            Recovery::StartOver | Recovery::LetIn => None,
         };
         let done = self.recover(row, how).await;
         let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -42,11 +42,13 @@ impl Desk {
     async fn recover(&self, row: &Row, how: Recovery) -> Result<String, String> {
         let db = &row.database;
         let name = &db.name;
-        // Once: it is tried again for as long as no store answers.
-        if !self.failed_before(name) {
+        // Once: it is tried again for as long as no store answers. Nothing is lost where only a login is
+        // refused.
+        if how != Recovery::LetIn && !self.failed_before(name) {
             self.keep_evidence(db).await;
         }
         match how {
+            Recovery::LetIn => self.let_in(row).await,
             Recovery::Restore(id) => {
                 let backup = self.chosen(row, Some(&id))?;
                 let done = self.restore(row, &backup).await?;

@@ -19,6 +19,7 @@ mod mongodb_watch;
 mod neo4j;
 mod postgres;
 mod postgres_counts;
+mod postgres_login;
 mod watches;
 
 use std::collections::BTreeMap;
@@ -194,6 +195,12 @@ pub trait Backups: Send + Sync {
     /// Where data is loaded at rest: sets the passwords that are to be in force in a server that
     /// lets everybody in. The text stands in [`PASSFILE`].
     fn set_passwords(&self, _: &Database, _: Passwords<'_>) -> Option<(Command, Secret)> {
+        None
+    }
+
+    /// Sets again, on data at rest, what the privileged login needs: its role, its password, and the file
+    /// that says who may come in. The text stands in [`PASSFILE`]. `None`: nobody knows how.
+    fn let_in(&self, _: &Database, _admin: &Secret) -> Option<(Command, Secret)> {
         None
     }
 

@@ -3,6 +3,7 @@
 
 use super::super::postgres::{SUPERUSER, identifier, literal};
 use super::postgres_counts::COUNTS;
+use super::postgres_login;
 use super::watches::{Archive, Lines};
 use super::{Backups, Command, HOLD, IN, OUT, One, PASSFILE, Part, Passwords, SNAPSHOT};
 use super::{SNAPSHOT_NAME, Watch, fresh_server, shell};
@@ -274,6 +275,12 @@ impl Backups for Postgres {
             text.push_str(&set("db4sci", daemon));
         }
         Some(Secret::new(text))
+    }
+
+    fn let_in(&self, db: &Database, admin: &Secret) -> Option<(Command, Secret)> {
+        let data = db.layout.data.first();
+        let data = data.map_or("", |(_, target)| target.as_str());
+        Some(postgres_login::let_in(data, admin))
     }
 
     fn count(&self, _: &Database, expected: &Contents, databases: &[String]) -> Vec<Command> {

@@ -14,6 +14,7 @@ mod error;
 mod folder;
 mod known;
 mod ledger;
+mod login;
 mod meter;
 mod names;
 mod objects;

@@ -186,6 +186,7 @@ fn of_held(view: &DatabaseView, held: &Held) -> Option<Row> {
         | Reason::Orphan
         | Reason::Backoff
         | Reason::NotAnswering
+        | Reason::LoginRefused
         | Reason::OOMKilled
         | Reason::CrashLoop
         | Reason::DockerUnavailable

@@ -174,7 +174,8 @@ fn by_state(code: &str) -> Meaning {
     match code {
         // cannot_connect_now; admin, crash and database shutdown; too many connections
         "57P03" | "57P01" | "57P02" | "57P04" | "53300" => Meaning::NotReady,
-        "28P01" | "28000" => Meaning::LoginRefused,
+        // The last: insufficient_privilege. What the privileged login may not do, it was deprived of.
+        "28P01" | "28000" | "42501" => Meaning::LoginRefused,
         // data_corrupted, index_corrupted; undefined_file
         "XX001" | "XX002" | "58P01" => Meaning::Damaged,
         "42601" => Meaning::Syntax,
@@ -216,6 +217,7 @@ mod tests {
             ("57P01", Meaning::NotReady),
             ("28P01", Meaning::LoginRefused),
             ("28000", Meaning::LoginRefused),
+            ("42501", Meaning::LoginRefused),
             ("3D000", Meaning::Statement),
             ("XX001", Meaning::Damaged),
             ("42601", Meaning::Syntax),

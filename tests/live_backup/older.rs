@@ -1,0 +1,155 @@
+//! Older copies of `mydb_admin`, and rows that are forged with their checksums: noticed within ten seconds
+//! while all runs, and brought up to date.
+
+use std::path::Path;
+use std::process::Command;
+
+use db4sci::model::{Clock, Entry, SystemClock, Timestamp};
+
+use crate::host::{Host, LONG, Postgres, eventually};
+use crate::logins::{NOTICED, acted};
+use crate::nothing_is_left;
+use crate::recovery::{ADMIN, log_up_to, newest};
+
+/// Statements of the superuser in `mydb_admin`, in one transaction, without its triggers.
+#[track_caller]
+fn forge(host: &Host, sql: &str) {
+    let name = host.name(ADMIN);
+    let sql = format!("set session_replication_role = replica; {sql}");
+    host.docker(&[
+        "exec", &name, "psql", "-q", "-U", "postgres", ADMIN, "-c", &sql,
+    ]);
+}
+
+/// Copies a folder as it is, with its owners.
+#[track_caller]
+fn copy(from: &Path, to: &Path) {
+    let mut command = Command::new("cp");
+    assert!(
+        command
+            .arg("-a")
+            .args([from, to])
+            .status()
+            .unwrap()
+            .success()
+    );
+}
+
+/// The next entry of this kind after so many; fails unless it came soon enough.
+#[track_caller]
+fn noticed(host: &Host, what: &str, kind: &str, before: usize, begun: Timestamp) -> Entry {
+    let found = eventually(LONG, what, || {
+        let seen = acted(host, kind);
+        seen.get(before)
+            .cloned()
+            .ok_or_else(|| host.told_events(ADMIN))
+    });
+    println!(
+        "{what}: noticed after {} ms",
+        (found.at - begun).num_milliseconds()
+    );
+    assert!(found.at - begun < NOTICED, "{what}: {found:?}");
+    found
+}
+
+#[test]
+fn older_copies_and_forged_checksums_are_noticed_and_mended() {
+    let mut host = Host::new();
+    host.spec("genomics", Postgres, &[]);
+    host.start();
+    host.ready(&["genomics", ADMIN]);
+    host.write("genomics", 1);
+    newest(&host);
+    let (data, older) = (host.data(ADMIN), host.path("older"));
+    host.kill();
+    host.docker(&["stop", &host.name(ADMIN)]);
+    copy(&data, &older);
+    host.start();
+    host.ready(&["genomics", ADMIN]);
+    host.ok(&["stop", "genomics", "--for", "1h", "--reason", "INC-812"]);
+    host.ok(&["wait", "genomics", "--for", "stopped"]);
+    host.ok(&["resume", "genomics"]);
+    host.ready(&["genomics"]);
+    let run = host.run_of("genomics");
+
+    // By SQL, consistent in itself.
+    let last = newest(&host);
+    let log = log_up_to(&host, last);
+    let at = last - 5;
+    let begun = SystemClock.now();
+    forge(
+        &host,
+        &format!(
+            "delete from log where id > {at}; delete from db4sci.records where seq > {at}; \
+             update db4sci.applied set seq = {at}, hash = (select hash from log where id = {at})"
+        ),
+    );
+    let told = noticed(&host, "rolled back by SQL", "rolled_back", 0, begun);
+    assert!(told.message.contains(&format!("entry {at}:")), "{told:?}");
+    assert_eq!(log_up_to(&host, last), log);
+
+    // One row alone, with the checksum that is kept beside it.
+    let begun = SystemClock.now();
+    forge(
+        &host,
+        "update state set message = 'as wanted' where name = 'genomics'; \
+         update db4sci.sums o set whole = md5(s::text) from state s \
+         where o.of = 'state' and o.key = s.name and s.name = 'genomics'",
+    );
+    noticed(
+        &host,
+        "a row of state with its checksum",
+        "mend_tables",
+        0,
+        begun,
+    );
+    assert_eq!(log_up_to(&host, last), log);
+    let newest_row = newest(&host);
+    let begun = SystemClock.now();
+    forge(
+        &host,
+        &format!(
+            "update log set message = 'nothing' where id = {newest_row}; \
+             update db4sci.records r set sum = md5(l::text || r.line) from log l \
+             where l.id = r.seq and r.seq = {newest_row}"
+        ),
+    );
+    noticed(
+        &host,
+        "a row of log with its checksum",
+        "mend_tables",
+        1,
+        begun,
+    );
+    assert_eq!(log_up_to(&host, last), log);
+
+    // Its whole directory, while the daemon runs and somebody keeps its hands off.
+    let last = newest(&host);
+    let log = log_up_to(&host, last);
+    let before = acted(&host, "rolled_back").len();
+    let put_back = |host: &Host| {
+        host.docker(&["stop", &host.name(ADMIN)]);
+        std::fs::remove_dir_all(&data).unwrap();
+        copy(&older, &data);
+    };
+    host.ok(&["maintenance", "on", "--all", "--reason", "new disks"]);
+    put_back(&host);
+    let begun = SystemClock.now();
+    host.docker(&["start", &host.name(ADMIN)]);
+    noticed(&host, "an older directory", "rolled_back", before, begun);
+    host.ok(&["maintenance", "off", "--all"]);
+    host.ready(&[ADMIN]);
+    assert_eq!(log_up_to(&host, last), log);
+
+    // And while no daemon runs.
+    let last = newest(&host);
+    let log = log_up_to(&host, last);
+    host.kill();
+    put_back(&host);
+    host.start();
+    host.ready(&[ADMIN]);
+    assert_eq!(log_up_to(&host, last), log);
+    assert_eq!(host.run_of("genomics"), run);
+    assert_eq!(host.rows("genomics"), [1]);
+    nothing_is_left(&host);
+}
