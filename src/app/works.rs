@@ -20,7 +20,9 @@ impl Daemon {
             WorkAsk::Rename { to, reason } => format!("its rename to {to}{}", because(reason)),
             WorkAsk::Eject { reason, .. } => format!("its release from db4sci{}", because(reason)),
             WorkAsk::Clone { copy, .. } => format!("a clone of it, {copy}"),
-            WorkAsk::Restore { from, copy, only } => match (copy, only) {
+            WorkAsk::Restore {
+                from, copy, only, ..
+            } => match (copy, only) {
                 (Some(copy), _) => format!("the restore of {from} as {copy}"),
                 (None, Some(only)) => format!("the restore of `{only}` alone from {from}"),
                 (None, None) => format!("the restore of {from} in place"),

@@ -17,6 +17,9 @@ pub struct Args {
     /// As another database of this name, beside the one that is there
     #[arg(long = "as", value_name = "NEW")]
     pub copy: Option<DbName>,
+    /// The copy's image, of the same version or a newer one, as a spec names it: "PostgreSQL 17"
+    #[arg(long, value_name = "IMAGE", requires = "copy")]
+    pub image: Option<String>,
     /// This database inside the server alone, in its place; the others are not touched
     #[arg(long, value_name = "DATABASE", conflicts_with = "copy")]
     pub only: Option<String>,
@@ -32,6 +35,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         from,
         copy,
         only,
+        image,
         yes,
     } = args;
     if let (Some(only), false) = (&only, yes) {
@@ -47,5 +51,11 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
              db4sci restore {name} --from {from} --as {name}-copy"
         )));
     }
-    backup::ask(context, &name, WorkAsk::Restore { from, copy, only }, true).await
+    let ask = WorkAsk::Restore {
+        from,
+        copy,
+        only,
+        image,
+    };
+    backup::ask(context, &name, ask, true).await
 }

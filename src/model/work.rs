@@ -32,6 +32,9 @@ pub enum WorkAsk {
         /// This database inside it alone, in its place.
         #[serde(default)]
         only: Option<String>,
+        /// Of a copy: its image, as a spec names it; without one, that of the database.
+        #[serde(default)]
+        image: Option<String>,
     },
     /// Another name.
     Rename {

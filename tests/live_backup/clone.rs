@@ -3,7 +3,7 @@
 
 use db4sci::model::view::Phase;
 
-use crate::host::{Host, LONG, Postgres, SOON, eventually};
+use crate::host::{Host, LONG, MariaDB, Postgres, SOON, eventually};
 use crate::recovery::{ADMIN, lose, shipped};
 use crate::{backups, nothing_is_left, take, verify};
 
@@ -13,6 +13,81 @@ fn refused(host: &Host, args: &[&str], words: &str) {
     assert_eq!(said.code, 1, "{args:?}: {}", said.all());
     assert!(said.err.contains(words), "{args:?}: {}", said.err);
     assert!(said.err.contains("nothing was changed"), "{}", said.err);
+}
+
+#[test]
+fn a_copy_may_have_a_newer_server_and_never_an_older_one() {
+    let mut host = Host::new();
+    host.spec("genomics", Postgres, &["image: PostgreSQL 15"]);
+    host.spec("shop", MariaDB, &["image: MariaDB 10.11"]);
+    host.start();
+    host.ready(&["genomics", "shop"]);
+    let copies = [
+        (
+            "genomics",
+            Postgres,
+            "variants",
+            "PostgreSQL 17",
+            "show server_version",
+        ),
+        (
+            "shop",
+            MariaDB,
+            "market",
+            "MariaDB 11.8",
+            "select version()",
+        ),
+    ];
+    for (name, server, copy, image, version) in copies {
+        host.write(name, 1);
+        let run = host.run_of(name);
+        let id = take(&host, name).id.to_string();
+        host.ok(&[
+            "restore", name, "--from", &id, "--as", copy, "--image", image,
+        ]);
+        host.holds(copy, server);
+        assert_eq!(host.rows(copy), [1]);
+        let (_, series) = image.split_once(' ').unwrap();
+        let newer = host.sql(copy, version);
+        assert!(newer.starts_with(series), "{newer}");
+        assert!(!host.sql(name, version).starts_with(series));
+        // It goes on as one that was always of that image.
+        host.write(copy, 2);
+        let again = take(&host, copy);
+        verify(&host, &again).unwrap();
+        assert_eq!(host.run_of(name), run);
+
+        // And not back.
+        let id = again.id.to_string();
+        let older = host.ok(&["export", name]);
+        let older = older
+            .lines()
+            .find_map(|l| l.trim().strip_prefix("image: "))
+            .unwrap();
+        let back = [
+            "restore", copy, "--from", &id, "--as", "back", "--image", older,
+        ];
+        let said = host.db4sci(&back);
+        assert_eq!(said.code, 1, "{}", said.all());
+        assert!(
+            said.all().contains("cannot be loaded into"),
+            "{}",
+            said.all()
+        );
+        assert!(host.view("back").is_none());
+    }
+    let id = backups(&host, "genomics")[0].id.to_string();
+    let said = host.db4sci(&[
+        "restore",
+        "genomics",
+        "--from",
+        &id,
+        "--yes",
+        "--image",
+        "PostgreSQL 17",
+    ]);
+    assert_eq!(said.code, 2, "{}", said.all());
+    nothing_is_left(&host);
 }
 
 #[test]

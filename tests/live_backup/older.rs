@@ -53,6 +53,50 @@ fn noticed(host: &Host, what: &str, kind: &str, before: usize, begun: Timestamp)
 }
 
 #[test]
+fn an_index_that_lacks_rows_is_noticed_and_made_again() {
+    let mut host = Host::new();
+    host.spec("genomics", Postgres, &[]);
+    host.start();
+    host.ready(&["genomics", ADMIN]);
+    // As damage does it: no statement fails, and who asks by name is not given all.
+    let skip = |skipped: bool| {
+        let ready = !skipped;
+        let sql = format!(
+            "update pg_index set indisready = {ready} where indexrelid = 'log_name'::regclass"
+        );
+        forge(&host, &sql);
+    };
+    let before = newest(&host);
+    skip(true);
+    host.ok(&["stop", "genomics", "--for", "1h", "--reason", "INC-812"]);
+    host.ok(&["wait", "genomics", "--for", "stopped"]);
+    host.ok(&["resume", "genomics"]);
+    host.ready(&["genomics"]);
+    let last = newest(&host);
+    assert!(last > before);
+    let log = log_up_to(&host, last);
+    skip(false);
+    assert_eq!(acted(&host, "mend_tables").len(), 0);
+    let run = host.run_of("genomics");
+    // It is looked at every hour, and whenever a connection begins.
+    let begun = SystemClock.now();
+    forge(
+        &host,
+        "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'db4sci'",
+    );
+    let told = noticed(&host, "an index", "mend_tables", 0, begun);
+    assert!(told.message.contains("log_name"), "{told:?}");
+    assert_eq!(log_up_to(&host, last), log);
+    let indexed = "set enable_seqscan = off; select count(*) from log where name = 'genomics'";
+    let counted = "set enable_indexscan = off; set enable_bitmapscan = off; \
+                   set enable_indexonlyscan = off; select count(*) from log where name = 'genomics'";
+    let ask = |sql| host.sql(ADMIN, sql);
+    assert_eq!(ask(indexed), ask(counted));
+    assert_eq!(host.run_of("genomics"), run);
+    nothing_is_left(&host);
+}
+
+#[test]
 fn older_copies_and_forged_checksums_are_noticed_and_mended() {
     let mut host = Host::new();
     host.spec("genomics", Postgres, &[]);

@@ -30,6 +30,9 @@ pub(crate) struct State {
     /// The server cannot read its files.
     pub(crate) damaged: Option<Damage>,
     pub(crate) log_altered: bool,
+    /// What the check of its indexes finds.
+    pub(crate) indexes: Option<Indexes>,
+    pub(crate) checks: u32,
     /// The daemon's role would not be let in anew.
     pub(crate) shut_out: bool,
     /// Rows were altered with their checksums.
@@ -49,6 +52,15 @@ pub(crate) enum Damage {
     Always,
     /// Not even its catalog.
     Catalog,
+}
+
+/// What a check of indexes may come to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Indexes {
+    /// One lacks rows, until tables are made again.
+    LackRows,
+    /// It cannot be said.
+    Unknown,
 }
 
 fn unreadable() -> TablesError {
@@ -102,6 +114,7 @@ impl Reach for Fake {
             s.aside += 1;
             (s.altered, s.records) = (s.always_altered, Vec::new());
             (s.forged_sums, s.forged_newest) = (false, false);
+            s.indexes = None;
         });
         Ok("harmed_now".to_owned())
     }
@@ -110,6 +123,22 @@ impl Reach for Fake {
         self.down()?;
         let mut state = self.0.lock().unwrap();
         Ok(std::mem::take(&mut state.shut_out))
+    }
+
+    async fn check_indexes(&self) -> Result<Option<usize>, TablesError> {
+        self.down()?;
+        self.set(|s| s.checks += 1);
+        match self.get(|s| s.indexes) {
+            None => Ok(Some(12)),
+            Some(Indexes::LackRows) => {
+                let what = "heap tuple (0,1) lacks matching index tuple".to_owned();
+                Err(TablesHarm::Damaged(what).into())
+            }
+            Some(Indexes::Unknown) => Err(TablesError::TimedOut {
+                what: "check indexes",
+                seconds: 35,
+            }),
+        }
     }
 
     async fn harm_of_log(&self, _: &Ledger) -> Result<Findings, AuditError> {

@@ -28,7 +28,7 @@ pub(super) const BEAT: Duration = Duration::from_secs(5);
 
 /// Tables are made again so often within an hour; after that it waits for its end, or for a person.
 const MENDS: usize = 3;
-const HOUR: Duration = Duration::from_secs(3600);
+pub(super) const HOUR: Duration = Duration::from_secs(3600);
 
 /// First and longest wait after a failure.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
@@ -277,6 +277,8 @@ impl Follower {
             applied,
             sums: shelf.sums().await?,
             proven,
+            // Data that a server was just started on, or that was just brought back, is looked at once.
+            indexes: Instant::now(),
         };
         let mut look_at = Instant::now() + BEAT;
         loop {

@@ -3,12 +3,12 @@
 
 use tokio::time::Instant;
 
-use super::follow::{Ended, Follower};
-use super::proven::Proven;
+use super::follow::{Ended, Follower, HOUR};
+use super::proven::{Proven, SHARE};
 use super::reach::Shelf;
 use crate::admin::journal::{Head, verify};
 use crate::admin::ledger::LedgerError;
-use crate::admin::tables::TablesHarm;
+use crate::admin::tables::{TablesError, TablesHarm};
 use crate::model::Change;
 use crate::model::action::{LET_IN, ROLLED_BACK};
 
@@ -20,6 +20,8 @@ pub(super) struct Seen {
     pub(super) sums: String,
     /// When every row was last compared with its checksum.
     pub(super) proven: Proven,
+    /// When the indexes are to be compared with their tables.
+    pub(super) indexes: Instant,
 }
 
 impl Follower {
@@ -49,7 +51,23 @@ impl Follower {
         if stirred || Instant::now() >= seen.proven.again {
             seen.proven = Proven::now(shelf).await?;
         }
+        if Instant::now() >= seen.indexes {
+            seen.indexes = self.check_indexes().await?;
+        }
         self.stay_in().await
+    }
+
+    /// Compares all indexes with their tables, and gives when that is due again. That it could not be
+    /// done is no harm.
+    async fn check_indexes(&self) -> Result<Instant, Ended> {
+        let begun = Instant::now();
+        match self.reach.check_indexes().await {
+            Ok(Some(checked)) => tracing::debug!(checked, "the indexes of mydb_admin are whole"),
+            Ok(None) => tracing::debug!("mydb_admin has no amcheck: its indexes are not checked"),
+            Err(TablesError::Harm(harm @ TablesHarm::Damaged(_))) => return Err(harm.into()),
+            Err(error) => tracing::warn!(%error, "the indexes of mydb_admin could not be checked"),
+        }
+        Ok(begun + HOUR.max(begun.elapsed() * SHARE))
     }
 
     /// Sees to it that the daemon's own role would be let in anew: this connection outlives every change

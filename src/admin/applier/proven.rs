@@ -8,7 +8,7 @@ use crate::admin::tables::TablesError;
 
 /// A proof of all rows may take one part in so many of the server's time, unless something hints that
 /// there is something to see.
-const SHARE: u32 = 50;
+pub(super) const SHARE: u32 = 50;
 
 /// A proof that the tables are as they were written.
 pub(super) struct Proven {

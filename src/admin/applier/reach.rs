@@ -64,6 +64,12 @@ pub trait Reach: Send + Sync + 'static {
     /// See [`TablesError`].
     async fn let_in(&self) -> Result<bool, TablesError>;
 
+    /// See [`tables::check_indexes`].
+    ///
+    /// # Errors
+    /// See [`TablesError`].
+    async fn check_indexes(&self) -> Result<Option<usize>, TablesError>;
+
     /// What of the log in harmed tables is not as it was written.
     ///
     /// # Errors
@@ -171,6 +177,11 @@ impl Reach for MydbAdmin {
             }
             Err(error) => Err(error),
         }
+    }
+
+    async fn check_indexes(&self) -> Result<Option<usize>, TablesError> {
+        let access = (self.access)().ok_or(TablesError::Absent)?;
+        tables::check_indexes(&access).await
     }
 
     async fn harm_of_log(&self, ledger: &Ledger) -> Result<Findings, AuditError> {

@@ -1,6 +1,6 @@
 use tokio::time::{Duration, Instant};
 
-use super::fake::{Damage, Fake};
+use super::fake::{Damage, Fake, Indexes};
 use super::*;
 use crate::admin::journal::MemoryStorage;
 use crate::admin::testing::{StoppedClock, admitted, database, new};
@@ -136,6 +136,26 @@ async fn rows_that_were_altered_with_their_checksums_are_noticed() {
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(fake.get(|s| s.aside), 2);
     assert_eq!(acted(&ledger, ROLLED_BACK).await, [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn indexes_are_compared_at_first_and_every_hour() {
+    let ledger = ledger(&MemoryStorage::new(), 3).await;
+    let fake = Fake::default();
+    fake.set(|s| s.indexes = Some(Indexes::Unknown));
+    let applier = Applier::spawn(ledger.clone(), fake.clone());
+    until(&applier, following).await;
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    // That it cannot be said is no harm, and cuts no connection.
+    assert_eq!(fake.get(|s| (s.checks, s.tries, s.aside)), (1, 1, 0));
+    fake.set(|s| s.indexes = Some(Indexes::LackRows));
+    tokio::time::sleep(Duration::from_secs(3500)).await;
+    assert_eq!(fake.get(|s| (s.checks, s.aside)), (1, 0));
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    until(&applier, following).await;
+    assert_eq!(fake.get(|s| s.aside), 1);
+    let told = acted(&ledger, MENDED).await;
+    assert!(told[0].contains("lacks matching index tuple"), "{told:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -27,9 +27,21 @@ impl Desk {
                 let chosen = self.chosen(row, id.as_ref())?.id;
                 (format!("restore test of {}", id.insert(chosen)), true)
             }
-            WorkAsk::Restore { from, copy, only } => {
+            WorkAsk::Restore {
+                from,
+                copy,
+                only,
+                image,
+            } => {
                 if let (None, Some(why)) = (&copy, row.gone()) {
                     return Err(why);
+                }
+                if let (None, Some(image)) = (&copy, &image) {
+                    return Err(format!(
+                        "another image ({}) is for a copy beside it, which shows whether all is well with it; \
+                         nothing was changed",
+                        image.escape_debug()
+                    ));
                 }
                 let backup = self.chosen(row, Some(from))?;
                 self.free(copy.as_ref())?;
@@ -92,11 +104,16 @@ impl Desk {
                 let backup = self.chosen(row, id.as_ref())?;
                 self.test(row, &backup).await
             }
-            WorkAsk::Restore { from, copy, only } => {
+            WorkAsk::Restore {
+                from,
+                copy,
+                only,
+                image,
+            } => {
                 let backup = self.chosen(row, Some(&from))?;
                 self.free(copy.as_ref())?;
                 match (copy, only) {
-                    (Some(copy), _) => self.copy(row, &backup, copy).await,
+                    (Some(copy), _) => self.copy(row, &backup, copy, image.as_deref()).await,
                     (None, Some(only)) => self.restore_one(row, &backup, &only).await,
                     (None, None) => self.restore(row, &backup).await,
                 }

@@ -9,10 +9,11 @@ use super::restore::told;
 use super::{Desk, Refused};
 use crate::admin::Row;
 use crate::control::intake::{Admitted, Copying};
+use crate::engine::backup as recipes;
 use crate::execute::backup::image_of;
 use crate::execute::failpoint::failpoint;
 use crate::model::{
-    Backup, BackupId, BackupKind, BackupState, Change, Database, DbName, Outcome, Problem,
+    Backup, BackupId, BackupKind, BackupState, Change, Database, DbName, ImageId, Outcome, Problem,
     WantedState,
 };
 use crate::specs;
@@ -59,7 +60,8 @@ impl Desk {
     ) -> Result<String, String> {
         self.free(Some(&copy))?;
         if !live {
-            return self.copy(row, &self.proven_backup(row, from)?, copy).await;
+            let backup = self.proven_backup(row, from)?;
+            return self.copy(row, &backup, copy, None).await;
         }
         let name = &row.database.name;
         self.now(row, BackupKind::Manual, format!("for the clone {copy}"))
@@ -67,7 +69,7 @@ impl Desk {
         let book = self.ledger.book();
         let now = book.row(name).ok_or_else(|| format!("{name} is gone"))?;
         let newest = self.chosen(now, None)?;
-        self.copy(now, &newest, copy).await
+        self.copy(now, &newest, copy, None).await
     }
 
     /// The backup that is named, or the newest that is verified.
@@ -88,19 +90,21 @@ impl Desk {
             })
     }
 
-    /// Makes another database of a backup, with passwords of its own and without backups.
+    /// Makes another database of a backup, with passwords of its own and without backups; of another image
+    /// where one is named.
     pub(super) async fn copy(
         &self,
         row: &Row,
         backup: &Backup,
         copy: DbName,
+        image: Option<&str>,
     ) -> Result<String, String> {
         let what = format!("copy of {}", backup.id);
         let begun = self.works.begin(&copy, what, self.clock.now());
         let (work, _turn) = begun.ok_or_else(|| {
             format!("something is done for `{copy}` already; nothing was changed")
         })?;
-        let done = self.carry_copy(row, backup, &copy).await;
+        let done = self.carry_copy(row, backup, &copy, image).await;
         self.works.end(&copy, work.id, done.clone());
         done
     }
@@ -110,22 +114,26 @@ impl Desk {
         row: &Row,
         backup: &Backup,
         copy: &DbName,
+        image: Option<&str>,
     ) -> Result<String, String> {
         let source = &row.database;
-        let image = image_of(source).map_err(told)?;
-        let spec = spec_of_copy(source, copy);
+        let spec = spec_of_copy(source, copy, image);
         // Nobody touches it before its data is there.
         let begins = Copying::Begins(&backup.id);
         let db = self.admit(&spec, WantedState::Maintenance, begins).await;
         let db = db.map_err(|why| format!("{why}; nothing was changed"))?;
         failpoint("copy.begun");
         let archive = &self.archive;
-        let pinned = Change::ImagePinned {
-            uid: db.uid,
-            image: image.clone(),
-        };
-        let message = format!("{} is {image}, as {}'s", db.image.reference, source.name);
         let made = async {
+            let image = self.image_of_copy(source, &db, backup.kind).await?;
+            let pinned = Change::ImagePinned {
+                uid: db.uid,
+                image: image.clone(),
+            };
+            let message = format!(
+                "{} is {image}, for the copy of {}",
+                db.image.reference, source.name
+            );
             self.note(copy, Outcome::Done, message, pinned).await?;
             archive.dirs.prepare(&db).await.map_err(|e| e.to_string())?;
             failpoint("copy.prepared");
@@ -167,6 +175,30 @@ impl Desk {
                 backup.id
             ))
         }
+    }
+
+    /// The image of a copy: its source's, or the one that was asked for, where that takes what was dumped.
+    async fn image_of_copy(
+        &self,
+        source: &Database,
+        copy: &Database,
+        kind: BackupKind,
+    ) -> Result<ImageId, String> {
+        if copy.image.reference == source.image.reference {
+            return image_of(source).map_err(told);
+        }
+        let (from, to) = (&source.image.series, &copy.image.series);
+        if !recipes::backups(source.engine, kind).loads_into(from, to) {
+            return Err(format!(
+                "what was dumped from {} {from} cannot be loaded into {to}; images of the same series, and \
+                 of newer ones of PostgreSQL and MariaDB, take it",
+                source.engine
+            ));
+        }
+        self.archive
+            .image(copy.image.reference.as_str())
+            .await
+            .map_err(told)
     }
 
     /// Takes away what is left of a copy that did not get its data. Nobody ever wrote to it: what it was
@@ -212,12 +244,15 @@ impl Desk {
 }
 
 /// The spec of a copy: as the original's, on another port, without backups unless somebody asks.
-fn spec_of_copy(db: &Database, copy: &DbName) -> Value {
+fn spec_of_copy(db: &Database, copy: &DbName, image: Option<&str>) -> Value {
     let mut spec = specs::export(db);
     spec["metadata"]["name"] = json!(copy);
     if let Some(fields) = spec["spec"].as_object_mut() {
         fields.remove("port");
         fields.remove("access");
+        if let Some(image) = image {
+            fields.insert("image".to_owned(), json!(image));
+        }
         fields.insert("database".to_owned(), json!(db.database));
         fields.insert(
             "account".to_owned(),

@@ -2,7 +2,7 @@
 
 use super::super::mariadb::{SUPERUSER, identifier, literal};
 use super::mariadb_watch::{ACCOUNT, ROWS, SqlDump};
-use super::{Backups, Command, IN, JOB_TARGET, OUT, One, PASSFILE, Part, Passwords};
+use super::{Backups, Command, IN, JOB_TARGET, OUT, One, PASSFILE, Part, Passwords, not_older};
 use super::{Watch, fresh_server, shell};
 use crate::model::database::Tls;
 use crate::model::{ContainerSpec, Contents, Database, Secret};
@@ -112,6 +112,11 @@ fn ask(db: &Database, mut text: String) -> Command {
 }
 
 impl Backups for MariaDb {
+    /// A dump is SQL, and holds no system tables.
+    fn loads_into(&self, from: &str, to: &str) -> bool {
+        not_older(from, to)
+    }
+
     fn passfile(&self, _: &Database, password: &Secret) -> Secret {
         Secret::new(format!(
             "[client]\npassword=\"{}\"\n",

@@ -198,6 +198,11 @@ pub trait Backups: Send + Sync {
         None
     }
 
+    /// Whether what was dumped from a server of one series is loaded into one of another. Each reads its own.
+    fn loads_into(&self, from: &str, to: &str) -> bool {
+        from == to
+    }
+
     /// Sets again, on data at rest, what the privileged login needs: its role, its password, and the file
     /// that says who may come in. The text stands in [`PASSFILE`]. `None`: nobody knows how.
     fn let_in(&self, _: &Database, _admin: &Secret) -> Option<(Command, Secret)> {
@@ -213,6 +218,14 @@ pub trait Backups: Send + Sync {
 
 /// Lines of `restore.sh` that start an empty server and wait for it: with `variable` its image takes
 /// the password, and `ready` is a command in the container that succeeds once it is up.
+/// Whether a series, as `17` or `10.11`, is not older than another one; no word is a series.
+fn not_older(from: &str, to: &str) -> bool {
+    let numbers = |series: &str| -> Option<Vec<u32>> {
+        series.split('.').map(|part| part.parse().ok()).collect()
+    };
+    matches!((numbers(from), numbers(to)), (Some(from), Some(to)) if from <= to)
+}
+
 fn fresh_server(arguments: &str, variable: &str, ready: &str) -> String {
     FRESH_SERVER
         .replace("{arguments}", arguments)
@@ -294,6 +307,37 @@ fn shell(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn newer_servers_of_two_engines_take_what_older_ones_wrote() {
+        use EngineKind::{MariaDB, MongoDB, Neo4j, Postgres};
+        for (engine, from, to, taken) in [
+            (Postgres, "15", "17", true),
+            (Postgres, "17", "17", true),
+            (Postgres, "17", "15", false),
+            (Postgres, "9.6", "13", true),
+            (MariaDB, "10.11", "11.8", true),
+            (MariaDB, "10.11", "10.6", false),
+            (MariaDB, "10.11", "latest", false),
+            (MongoDB, "7.0", "7.0", true),
+            (MongoDB, "7.0", "8.0", false),
+            (Neo4j, "5.26", "2025.01", false),
+        ] {
+            let scheduled = backups(engine, BackupKind::Scheduled);
+            assert_eq!(
+                scheduled.loads_into(from, to),
+                taken,
+                "{engine}: {from}, {to}"
+            );
+            // Files are for the servers that wrote them.
+            let files = backups(engine, BackupKind::Files);
+            assert_eq!(
+                files.loads_into(from, to),
+                from == to,
+                "{engine}: {from}, {to}"
+            );
+        }
+    }
 
     #[test]
     fn an_answer_without_its_last_line_was_cut_off() {

@@ -5,7 +5,7 @@ use super::super::postgres::{SUPERUSER, identifier, literal};
 use super::postgres_counts::COUNTS;
 use super::postgres_login;
 use super::watches::{Archive, Lines};
-use super::{Backups, Command, HOLD, IN, OUT, One, PASSFILE, Part, Passwords, SNAPSHOT};
+use super::{Backups, Command, HOLD, IN, OUT, One, PASSFILE, Part, Passwords, SNAPSHOT, not_older};
 use super::{SNAPSHOT_NAME, Watch, fresh_server, shell};
 use crate::model::{Contents, Database, Secret};
 
@@ -275,6 +275,11 @@ impl Backups for Postgres {
             text.push_str(&set("db4sci", daemon));
         }
         Some(Secret::new(text))
+    }
+
+    /// `pg_dump`'s archives are for newer servers: <https://www.postgresql.org/docs/current/app-pgdump.html>.
+    fn loads_into(&self, from: &str, to: &str) -> bool {
+        not_older(from, to)
     }
 
     fn let_in(&self, db: &Database, admin: &Secret) -> Option<(Command, Secret)> {

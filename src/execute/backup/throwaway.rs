@@ -104,6 +104,21 @@ pub fn image_of(db: &Database) -> Result<ImageId, BackupError> {
     db.image.pinned.clone().ok_or_else(unknown)
 }
 
+impl Archive {
+    /// The image that a reference names on this host.
+    ///
+    /// # Errors
+    /// `NotNow` when there is none; as the engine does.
+    pub async fn image(&self, reference: &str) -> Result<ImageId, BackupError> {
+        let seen = self.runtime.image(reference).await?;
+        seen.map(|seen| seen.id).ok_or_else(|| {
+            BackupError::NotNow(format!(
+                "the image {reference} is not on this host; get it: docker pull {reference}"
+            ))
+        })
+    }
+}
+
 fn remove(work: &Path) -> std::io::Result<()> {
     match fs::remove_dir_all(work) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
