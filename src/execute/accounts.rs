@@ -28,10 +28,11 @@ pub(super) async fn make(
     let as_user = accounts::seen_by(reached, user);
     let login = recipe.user_target(&as_user, &exec.site, password);
     logs_in(exec.servers.login(&login).await)?;
+    // Before it is said to be there: whoever is told so looks for it.
+    write_secrets(exec, db).await?;
     let (uid, user) = (db.uid, user.to_owned());
     let message = format!("account {user} is there ({})", account.rights);
-    note(exec, db, message, Change::AccountMade { uid, user }).await?;
-    write_secrets(exec, db).await
+    note(exec, db, message, Change::AccountMade { uid, user }).await
 }
 
 /// Takes an account away.
