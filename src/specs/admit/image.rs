@@ -1,7 +1,8 @@
 //! The image, and with it how the container is laid out.
 
-use crate::model::EngineKind;
+use crate::engine::backup as recipes;
 use crate::model::database::{Image, Layout};
+use crate::model::{BackupKind, EngineKind};
 
 use super::super::catalog::Offer;
 use super::{Check, hint};
@@ -29,14 +30,19 @@ impl<'a> Check<'a> {
             } else {
                 format!("{to} cannot read the data that {from} wrote")
             };
-            self.refuse(
-                "spec.image",
+            let back = &earlier.image.display;
+            let way = if recipes::backups(engine, BackupKind::Scheduled).loads_into(from, to) {
                 format!(
-                    "{engine} {direction}; set the image back to `{}`, make a new database, and move the \
-                     data with a dump",
-                    earlier.image.display
-                ),
-            );
+                    "set the image back to `{back}`; a copy of a backup may have this one: db4sci restore {} \
+                     --from ID --as NEW --image '{}'",
+                    earlier.name, offer.display
+                )
+            } else {
+                format!(
+                    "set the image back to `{back}`, make a new database, and move the data with a dump"
+                )
+            };
+            self.refuse("spec.image", format!("{engine} {direction}; {way}"));
             return None;
         }
         if offer.layout.data != earlier.layout.data {
