@@ -141,11 +141,10 @@ fn changes_that_data_does_not_survive() {
         ),
         (
             spec("  image: PostgreSQL 17\n"),
-            format!(
-                "9:10: spec.image: Postgres 17 cannot open the data of 15 without a conversion; \
-                 set the image back to `PostgreSQL 15`; a copy of a backup may have this one: \
-                 db4sci restore genomics --from ID --as NEW --image 'PostgreSQL 17'"
-            ),
+            "9:10: spec.image: Postgres 17 cannot open the data of 15 without a conversion; \
+             set the image back to `PostgreSQL 15`; a copy of a backup may have this one: \
+             db4sci restore genomics --from ID --as NEW --image 'PostgreSQL 17'"
+                .to_owned(),
         ),
         (
             spec("").replace("engine: Postgres", "engine: MariaDB"),
