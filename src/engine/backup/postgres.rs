@@ -93,8 +93,9 @@ fn dump(database: &str) -> Command {
             "--no-password",
             // A pipe cannot be synced; the store does that.
             "--no-sync",
-            // A lock that a user holds must not hold up the backup for ever.
-            "--lock-wait-timeout=600000",
+            // Who drops a table may wait for the session that counts in the same snapshot, while the dump
+            // waits for him: the server sees no deadlock in that. The dump gives way, and is tried again.
+            "--lock-wait-timeout=30000",
             "--quote-all-identifiers",
             "-f",
             OUT,
