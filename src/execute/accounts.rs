@@ -6,6 +6,7 @@ use crate::model::{Change, Database, Lane};
 use crate::runtime::ServerError;
 
 use super::failpoint::failpoint;
+use super::secrets::write_files;
 use super::steps::{as_reached, note};
 use super::{Executor, StepError};
 
@@ -29,7 +30,7 @@ pub(super) async fn make(
     let login = recipe.user_target(&as_user, &exec.site, password);
     logs_in(exec.servers.login(&login).await)?;
     // Before it is said to be there: whoever is told so looks for it.
-    write_secrets(exec, db).await?;
+    write_files(exec, db).await?;
     let (uid, user) = (db.uid, user.to_owned());
     let message = format!("account {user} is there ({})", account.rights);
     note(exec, db, message, Change::AccountMade { uid, user }).await
@@ -52,7 +53,7 @@ pub(super) async fn remove(
     let (uid, user) = (db.uid, user.to_owned());
     let message = format!("account {user} is gone, and its sessions with it");
     note(exec, db, message, Change::AccountGone { uid, user }).await?;
-    write_secrets(exec, db).await
+    write_files(exec, db).await
 }
 
 /// The account by the ledger of now; somebody may have spoken since the lane was planned.
@@ -68,12 +69,6 @@ fn wanted(
     let account = account.filter(|account| account.wanted() == wanted);
     let moved = || StepError::Moved(format!("somebody spoke about {user} meanwhile"));
     account.cloned().ok_or_else(moved)
-}
-
-async fn write_secrets(exec: &Executor, db: &Database) -> Result<(), StepError> {
-    let secrets = exec.vault.files(db)?;
-    exec.dirs.write_secrets(&exec.site, db, &secrets).await?;
-    Ok(())
 }
 
 /// A refusal of a user's login says nothing of db4sci's own.

@@ -21,6 +21,11 @@ pub(super) async fn write(
 ) -> Result<(), StepError> {
     seal_missing(exec, db, &recipe.files(db).secrets).await?;
     failpoint("secrets.sealed");
+    write_files(exec, db).await
+}
+
+/// Writes the files of all that is sealed, and takes away those of accounts that went.
+pub(super) async fn write_files(exec: &Executor, db: &Database) -> Result<(), StepError> {
     let secrets = exec.vault.files(db)?;
     exec.dirs.write_secrets(&exec.site, db, &secrets).await?;
     Ok(())
@@ -126,7 +131,5 @@ pub(super) async fn rotate(
     let uid = db.uid;
     note(exec, db, message, Change::SecretsTaken { uid, names }).await?;
     failpoint("rotate.taken");
-    let secrets = exec.vault.files(db)?;
-    exec.dirs.write_secrets(&exec.site, db, &secrets).await?;
-    Ok(())
+    write_files(exec, db).await
 }

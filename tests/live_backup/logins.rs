@@ -146,3 +146,26 @@ fn mydb_admin_lets_db4sci_in_again_whatever_was_done_to_its_logins() {
     }
     nothing_is_left(&host);
 }
+
+#[test]
+fn a_daemon_that_dies_while_it_lets_itself_in_leaves_nobody_out() {
+    let mut host = Host::new();
+    host.spec("genomics", Postgres, &[]);
+    host.start();
+    host.ready(&["genomics", ADMIN]);
+    let run = host.run_of("genomics");
+    for failpoint in ["let_in.down", "let_in.set"] {
+        let last = newest(&host);
+        let log = log_up_to(&host, last);
+        host.stop();
+        host.start_with(&[("DB4SCI_FAILPOINT", failpoint)]);
+        host.ready(&[ADMIN]);
+        as_superuser(&host, "alter role postgres password 'x'");
+        host.wait_killed();
+        host.start();
+        host.ready(&["genomics", ADMIN]);
+        assert_eq!(log_up_to(&host, last), log, "{failpoint}");
+        assert_eq!(host.run_of("genomics"), run, "{failpoint}");
+    }
+    nothing_is_left(&host);
+}

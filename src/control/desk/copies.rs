@@ -195,10 +195,8 @@ impl Desk {
                 source.engine
             ));
         }
-        self.archive
-            .image(copy.image.reference.as_str())
-            .await
-            .map_err(told)
+        let seen = self.archive.image(copy.image.reference.as_str()).await;
+        seen.map(|seen| seen.id).map_err(told)
     }
 
     /// Takes away what is left of a copy that did not get its data. Nobody ever wrote to it: what it was

@@ -219,7 +219,7 @@ pub trait Backups: Send + Sync {
 /// Lines of `restore.sh` that start an empty server and wait for it: with `variable` its image takes
 /// the password, and `ready` is a command in the container that succeeds once it is up.
 /// Whether a series, as `17` or `10.11`, is not older than another one; no word is a series.
-fn not_older(from: &str, to: &str) -> bool {
+pub fn not_older(from: &str, to: &str) -> bool {
     let numbers = |series: &str| -> Option<Vec<u32>> {
         series.split('.').map(|part| part.parse().ok()).collect()
     };

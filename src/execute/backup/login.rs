@@ -24,9 +24,7 @@ impl Archive {
         let Some((command, text)) = recipe.let_in(db, &admin) else {
             return Err(tool(&what, format!("there is no way into {}", db.engine)));
         };
-        let seen = self.runtime.image(image.as_str()).await?.ok_or_else(|| {
-            BackupError::NotNow(format!("the image {image} is not on this host; load it"))
-        })?;
+        let seen = self.image(image.as_str()).await?;
         let spec = engine::recipe(db.engine).container(db, &self.site, &seen);
         let folder = JobFolder::for_command(&self.job_folders(), db.layout.uid, &text, &command)
             .map_err(BackupError::io("make a job's folder"))?;

@@ -12,7 +12,9 @@ use crate::admin::vault;
 use crate::engine::backup::Backups;
 use crate::engine::{self, ADMIN_SECRET, GUARD_TARGET, MARKER_TARGET};
 use crate::model::database::{Account, Volume};
-use crate::model::{ContainerId, Database, ImageId, Secret, SecretKind, SecretText, Site};
+use crate::model::{
+    ContainerId, Database, ImageId, ImageSeen, Secret, SecretKind, SecretText, Site,
+};
 use crate::runtime::jobs::{Job, Network};
 
 /// Between two questions to a server that is starting.
@@ -105,15 +107,14 @@ pub fn image_of(db: &Database) -> Result<ImageId, BackupError> {
 }
 
 impl Archive {
-    /// The image that a reference names on this host.
+    /// The image on this host that a reference or an id names.
     ///
     /// # Errors
     /// `NotNow` when there is none; as the engine does.
-    pub async fn image(&self, reference: &str) -> Result<ImageId, BackupError> {
-        let seen = self.runtime.image(reference).await?;
-        seen.map(|seen| seen.id).ok_or_else(|| {
+    pub async fn image(&self, reference_or_id: &str) -> Result<ImageSeen, BackupError> {
+        self.runtime.image(reference_or_id).await?.ok_or_else(|| {
             BackupError::NotNow(format!(
-                "the image {reference} is not on this host; get it: docker pull {reference}"
+                "the image {reference_or_id} is not on this host; load it"
             ))
         })
     }
@@ -220,9 +221,7 @@ impl Archive {
             db, image, site, ..
         } = &*throwaway;
         let recipe = engine::recipe(db.engine);
-        let seen = self.runtime.image(image.as_str()).await?.ok_or_else(|| {
-            BackupError::NotNow(format!("the image {image} is not on this host; load it"))
-        })?;
+        let seen = self.image(image.as_str()).await?;
         let mut spec = recipe.container(db, site, &seen);
         throwaway.recipe.open_door(&mut spec);
         throwaway.recipe.calm(&mut spec);

@@ -25,7 +25,7 @@ impl<'a> Check<'a> {
         let offer = self.offer(engine, Some(wanted))?;
         if offer.series != earlier.image.series {
             let (from, to) = (&earlier.image.series, &offer.series);
-            let direction = if newer(to, from) {
+            let direction = if recipes::not_older(from, to) {
                 format!("{to} cannot open the data of {from} without a conversion")
             } else {
                 format!("{to} cannot read the data that {from} wrote")
@@ -99,10 +99,4 @@ impl<'a> Check<'a> {
         }
         found
     }
-}
-
-/// Whether a series is newer than another one, number by number.
-fn newer(a: &str, b: &str) -> bool {
-    let numbers = |s: &str| -> Vec<u64> { s.split('.').filter_map(|n| n.parse().ok()).collect() };
-    numbers(a) > numbers(b)
 }
