@@ -48,6 +48,10 @@ pub enum Harm {
     ControlCut,
     /// The file is cut without which nobody can enter the database, and the server is killed.
     MapCut,
+    /// The same file holds something else, and the server is killed.
+    MapOverwritten,
+    /// The file that says of which version the database is holds something else, and the server is killed.
+    VersionOverwritten,
     /// Tables of `mydb_admin` are dropped.
     TablesDropped,
     /// Rows of `log` are altered and removed, past the triggers.
@@ -63,7 +67,7 @@ pub enum Harm {
 }
 
 impl Harm {
-    pub const ALL: [Harm; 21] = [
+    pub const ALL: [Harm; 23] = [
         Harm::Killed,
         Harm::Removed,
         Harm::Stopped,
@@ -79,6 +83,8 @@ impl Harm {
         Harm::FileCut,
         Harm::ControlCut,
         Harm::MapCut,
+        Harm::MapOverwritten,
+        Harm::VersionOverwritten,
         Harm::TablesDropped,
         Harm::LogAltered,
         Harm::DatabaseDropped,
@@ -115,6 +121,8 @@ impl Harm {
             | Harm::FileCut
             | Harm::ControlCut
             | Harm::MapCut
+            | Harm::MapOverwritten
+            | Harm::VersionOverwritten
             | Harm::TablesDropped
             | Harm::LogAltered
             | Harm::DatabaseDropped
@@ -196,6 +204,8 @@ impl Harm {
                 let map = own_folder(host) + "pg_filenode.map";
                 cut(host, dice, |path| path.ends_with(&map));
             }
+            Harm::MapOverwritten => garble(host, dice, "pg_filenode.map"),
+            Harm::VersionOverwritten => garble(host, dice, "PG_VERSION"),
             Harm::TablesDropped => {
                 let table = dice.one_of(&["container", "state", "log", "backup_log"]);
                 let drop = format!("drop table {table} cascade");
@@ -293,6 +303,18 @@ fn cut(host: &Host, dice: &mut Dice, which: impl Fn(&str) -> bool) {
     let bytes = fs::read(path).unwrap();
     // PostgreSQL's control file has 8 KiB, and says all in its first hundreds of bytes.
     overwrite(path, &bytes[..(bytes.len() / 2).min(100)]);
+    host.docker(&["kill", &host.name(ADMIN)]);
+}
+
+/// A file of the database `mydb_admin` has as many bytes as before, and others, and the server is killed.
+fn garble(host: &Host, dice: &mut Dice, file: &str) {
+    let folder = own_folder(host);
+    let files = files_of_admin(host, |path| path.ends_with(&(folder.clone() + file)));
+    let path = dice.one_of(&files);
+    let length = fs::read(path).unwrap().len();
+    // A digit would be another version: what follows is the same.
+    let noise = (0..length).map(|_| 0x80 | u8::try_from(dice.below(128)).unwrap());
+    overwrite(path, &noise.collect::<Vec<u8>>());
     host.docker(&["kill", &host.name(ADMIN)]);
 }
 

@@ -295,10 +295,14 @@ fn harmed_again_and_again_it_loses_nothing() {
 #[test]
 fn a_mydb_admin_that_cannot_read_its_files_comes_back() {
     // Each once: from where it stands, and from its backup.
-    for (seed, harm) in [Harm::PagesOverwritten, Harm::ControlCut, Harm::MapCut]
-        .into_iter()
-        .enumerate()
-    {
+    let harms = [
+        Harm::PagesOverwritten,
+        Harm::ControlCut,
+        Harm::MapCut,
+        Harm::MapOverwritten,
+        Harm::VersionOverwritten,
+    ];
+    for (seed, harm) in harms.into_iter().enumerate() {
         chaos(&Wish {
             seed: seed as u64,
             rounds: 1,

@@ -83,5 +83,5 @@ async fn connect(options: &PgConnectOptions) -> Result<PgConnection, TablesError
             what: "a connection",
             seconds: CONNECT.as_secs(),
         })?
-        .map_err(|e| TablesError::sql("connect", e))
+        .map_err(TablesError::at_login)
 }

@@ -161,6 +161,16 @@ impl TablesError {
         )
     }
 
+    /// Sorts what sqlx says of a login: that reads the database's own files, and what it finds wrong with
+    /// them has no code of its own (`ValidatePgVersion`, `read_relmap_file`).
+    pub(in crate::admin) fn at_login(error: sqlx::Error) -> Self {
+        match code(&error).as_str() {
+            // invalid_parameter_value, of which db4sci sends none; internal_error
+            "22023" | "XX000" => TablesHarm::Damaged(said(&error)).into(),
+            _ => TablesError::sql("connect", error),
+        }
+    }
+
     /// Sorts what sqlx says of the tables by what can be done about it.
     pub(in crate::admin) fn sql(what: &'static str, error: sqlx::Error) -> Self {
         if let sqlx::Error::RowNotFound = error {

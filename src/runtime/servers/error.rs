@@ -12,6 +12,8 @@ use crate::runtime::ServerError;
 pub(super) enum WireError {
     /// PostgreSQL's or MySQL's protocol.
     Sql(sqlx::Error),
+    /// PostgreSQL's, before the first statement.
+    Login(sqlx::Error),
     /// MongoDB's.
     Mongo(::mongodb::error::Error),
     /// Neo4j's. Its driver's errors are large.
@@ -80,6 +82,7 @@ impl WireError {
     fn told_by_driver(&self) -> Told {
         match self {
             WireError::Sql(error) => told_by_sql(error),
+            WireError::Login(error) => told_at_login(error),
             WireError::Mongo(error) => mongodb::told(error),
             WireError::Bolt(error) => bolt::told(error),
             WireError::Io(error) => Told::of_io(error),
@@ -169,6 +172,20 @@ fn told_by_sql(error: &sqlx::Error) -> Told {
     }
 }
 
+/// A login asks nothing of PostgreSQL but to read the database's own files: its version, the map of its
+/// catalog. What it finds wrong there has no code of its own (`ValidatePgVersion`, `read_relmap_file`).
+fn told_at_login(error: &sqlx::Error) -> Told {
+    let told = told_by_sql(error);
+    match told.code.as_str() {
+        // invalid_parameter_value (of parameters, db4sci sends only such as every server takes); internal_error
+        "22023" | "XX000" => Told {
+            meaning: Meaning::Damaged,
+            ..told
+        },
+        _ => told,
+    }
+}
+
 /// PostgreSQL's SQLSTATE.
 fn by_state(code: &str) -> Meaning {
     match code {
@@ -231,6 +248,54 @@ mod tests {
             (1049, Meaning::Statement),
         ] {
             assert_eq!(by_number(number), expected, "{number}");
+        }
+    }
+
+    /// What PostgreSQL says; the drivers' errors cannot be made by hand.
+    #[derive(Debug)]
+    struct Says(&'static str);
+
+    impl std::fmt::Display for Says {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("\"base/5\" is not a valid data directory")
+        }
+    }
+
+    impl std::error::Error for Says {}
+
+    impl sqlx::error::DatabaseError for Says {
+        fn message(&self) -> &str {
+            "\"base/5\" is not a valid data directory"
+        }
+        fn code(&self) -> Option<std::borrow::Cow<'_, str>> {
+            Some(self.0.into())
+        }
+        fn as_error(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
+            self
+        }
+        fn as_error_mut(&mut self) -> &mut (dyn std::error::Error + Send + Sync + 'static) {
+            self
+        }
+        fn into_error(self: Box<Self>) -> Box<dyn std::error::Error + Send + Sync + 'static> {
+            self
+        }
+        fn kind(&self) -> sqlx::error::ErrorKind {
+            sqlx::error::ErrorKind::Other
+        }
+    }
+
+    #[test]
+    fn a_login_that_ends_in_the_servers_own_files_tells_of_damage_and_a_statement_does_not() {
+        for (code, at_login, later) in [
+            ("22023", Meaning::Damaged, Meaning::Statement),
+            ("XX000", Meaning::Damaged, Meaning::Statement),
+            ("28P01", Meaning::LoginRefused, Meaning::LoginRefused),
+            ("57P03", Meaning::NotReady, Meaning::NotReady),
+        ] {
+            let said = || sqlx::Error::Database(Box::new(Says(code)));
+            let meanings = [WireError::Login(said()), WireError::Sql(said())];
+            let meanings = meanings.map(|error| error.told().meaning);
+            assert_eq!(meanings, [at_login, later], "{code}");
         }
     }
 
