@@ -146,15 +146,17 @@ impl Backend for Daemon {
         until: Option<Timestamp>,
         reason: String,
     ) -> Result<String, Refusal> {
-        let db = self.database(name)?;
+        let row = self.row(name)?;
+        let db = &row.database;
         if name.is_mydb_admin() && state == OverrideState::Stopped {
             let message = "mydb_admin is DB4Sci's own memory and is not stopped; for work on it: \
                            db4sci maintenance on mydb_admin";
             return Err(Refusal::new(RefusalKind::Conflict, message));
         }
         let already = match (state, db.state) {
-            (OverrideState::Running, WantedState::Running)
-            | (OverrideState::Stopped, WantedState::Stopped)
+            // Of a life that is over the spec does not say so any more.
+            (OverrideState::Running, WantedState::Running) => until.is_none() && !row.held_back(),
+            (OverrideState::Stopped, WantedState::Stopped)
             | (OverrideState::Maintenance, WantedState::Maintenance) => until.is_none(),
             (OverrideState::Running | OverrideState::Stopped | OverrideState::Maintenance, _) => {
                 false

@@ -265,5 +265,6 @@ fn house(settings: &Settings) -> House {
             .map(|volume| volume.label.clone())
             .collect(),
         owners: settings.owners.clone(),
+        enforce: settings.enforce,
     }
 }

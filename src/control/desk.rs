@@ -209,6 +209,7 @@ impl Desk {
                 .filter(|_| phase == Some(Phase::Held))
                 .map(|(since, _)| *since),
             retirement: retirement(row),
+            hibernation: row.hibernation(),
             frozen: self.frozen() || row.host.is_some() || stop_waits,
             last: row.retired.as_ref().and_then(|(_, last)| last.as_ref()),
             tombstone: row.tombstone,
@@ -317,6 +318,7 @@ impl Desk {
             }
             Work::Prune(ids) => (TEST_AGAIN, self.prune(&row, ids).await),
             Work::Retire(backup) => (STORE_AGAIN, self.retire(&row, backup).await),
+            Work::Hibernate(backup) => (STORE_AGAIN, self.hibernate(&row, backup).await),
             Work::SetTombstone => (STORE_AGAIN, self.set_tombstone(&row).await),
             Work::TakeTombstone => (STORE_AGAIN, self.take_tombstone(&row).await),
             Work::Remove(last) => (STORE_AGAIN, self.remove(&row, &last).await),

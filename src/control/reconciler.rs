@@ -12,8 +12,8 @@ use crate::admin::{Ledger, NewEntry};
 use crate::execute::{Executor, LaneEnd};
 use crate::model::view::{DatabaseView, Phase};
 use crate::model::{
-    Action, Attempts, Change, Clock, Cost, Database, DbName, ImageId, Lane, Outcome, Override,
-    Seen, SeenDatabase, Site, Timestamp, Verdict, WantedState, Who,
+    Action, Attempts, Change, Clock, Cost, Database, DbName, ImageId, Lane, Notice, Outcome,
+    Override, Seen, SeenDatabase, Site, Timestamp, Verdict, WantedState, Who,
 };
 use crate::observe::Observer;
 use crate::plan::blast::{Looked, Pass};
@@ -203,8 +203,23 @@ impl Reconciler {
             };
             self.note(name, Outcome::Done, message, change).await;
         }
-        for (message, change) in stewards::due(&row, &self.house, now) {
+        let notices = stewards::due(&row, &self.house, now);
+        let enforced = |change: &Change| {
+            matches!(
+                change,
+                Change::Noticed {
+                    notice: Notice::Enforced { .. },
+                    ..
+                }
+            )
+        };
+        // Another thing is wanted of it from then on.
+        let changed = notices.iter().any(|(_, change)| enforced(change));
+        for (message, change) in notices {
             self.note(name, Outcome::Done, message, change).await;
+        }
+        if changed && self.ledger.writable() {
+            return Some(Again::Now);
         }
         if phase == Phase::Ready {
             self.record_container(name, db, &seen).await;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::admin::Book;
 use crate::admin::book::Row;
 use crate::model::view::{Condition, DatabaseView};
-use crate::model::{Change, DbName, Share, Timestamp};
+use crate::model::{Change, DbName, Hibernation, Share, Timestamp};
 use crate::plan::stewardship::{House, Ward};
 
 fn ward<'a>(row: &'a Row, house: &'a House) -> Ward<'a> {
@@ -13,6 +13,8 @@ fn ward<'a>(row: &'a Row, house: &'a House) -> Ward<'a> {
         db: &row.database,
         created: row.created_at,
         told: &row.told,
+        over: row.word().map(|over| over.state),
+        hibernates: matches!(row.hibernation(), Hibernation::Done(_)),
         house,
     }
 }

@@ -4,8 +4,8 @@ use crate::admin::Book;
 use crate::admin::book::Row;
 use crate::model::view::{Condition, DatabaseView, NewestBackups};
 use crate::model::{
-    Attempts, BackupState, ContainerSeen, Database, End, Expectations, KeepRetired, SeenDatabase,
-    Site, Timestamp,
+    Attempts, BackupState, ContainerSeen, Database, End, Expectations, Hibernation, KeepRetired,
+    SeenDatabase, Site, Timestamp,
 };
 use crate::observe::Observer;
 use crate::plan::blast::{Leave, Pass};
@@ -54,6 +54,7 @@ pub(super) fn fresh(
         initialised: row.initialised,
         given_up: None,
         retirement: super::desk::retirement(row),
+        hibernation: row.hibernation(),
         last: None,
         frozen: false,
         tombstone: row.tombstone,
@@ -114,6 +115,10 @@ pub(super) fn wanted<'a>(
             (None, None) => rests.then_some(Hands::Dump),
         },
         retired: row.retired.is_some(),
+        hibernates: match row.hibernation() {
+            Hibernation::Done(backup) => Some(backup),
+            Hibernation::None | Hibernation::Asked(_) => None,
+        },
         end: row.end,
         accounts: &row.accounts,
         rotating: row.secrets.values().any(|kept| kept.next.is_some()),

@@ -11,7 +11,7 @@ use crate::model::{ContainerSpec, Database, FilesWanted, ImageSeen, Memory, Moun
 use super::parameters::Table;
 use super::{
     ADMIN_SECRET, AUTHORITY, CERTIFICATE_AND_KEY, Client, Defaults, Reach, Recipe, SECRETS_TARGET,
-    USER_SECRET, login, shape,
+    USER_SECRET, login, own_settings, shape,
 };
 
 mod conf;
@@ -141,6 +141,11 @@ impl Recipe for MariaDb {
         setting == TLS || reload::possible(&setting.replace('-', "_"), value)
     }
 
+    // Who has `READ ONLY ADMIN` is not held to it: root alone.
+    fn read_only(&self) -> Option<(&'static str, &'static str)> {
+        Some(("read_only", "ON"))
+    }
+
     fn config_settings(&self, text: &str) -> BTreeMap<String, String> {
         conf::settings(text)
     }
@@ -173,7 +178,7 @@ impl Recipe for MariaDb {
         let head = "# Written by db4sci; a change is lost. Set `parameters:` or `config:` in the \
                     spec.\n[mariadbd]\n";
         let mut person = head.to_owned();
-        for (name, value) in &db.settings {
+        for (name, value) in &own_settings(db) {
             // Writing to a String cannot fail.
             let _ = writeln!(
                 person,

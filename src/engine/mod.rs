@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use config::{ConfigChange, config_change};
 
 use crate::model::action::Settings;
-use crate::model::database::{AccountRole, Tls};
+use crate::model::database::{AccountRole, TLS, Tls};
 use crate::model::server::{Protocol, Statement, Target};
 use crate::model::{
     ContainerSpec, Database, EngineKind, FilesWanted, IdentityFile, ImageSeen, Memory, Secret, Site,
@@ -134,6 +134,11 @@ pub trait Recipe: Send + Sync {
     /// What makes a running server read its certificate again. `None`: only a restart does.
     fn certificate_statements(&self) -> Option<Vec<Statement>>;
 
+    /// The setting that holds users to reading; `None`: the engine has none.
+    fn read_only(&self) -> Option<(&'static str, &'static str)> {
+        None
+    }
+
     /// Whether a server can encrypt its own files.
     fn encrypts(&self) -> bool {
         false
@@ -222,6 +227,27 @@ pub struct Trust<'a> {
     pub names: bool,
     /// Whether what lies there is a [`truststore`], since the client reads no other form.
     pub store: bool,
+}
+
+/// All settings that a server is started with: those of its spec, `tls`, and what holds its users to
+/// reading, if its life is over.
+pub fn settings(db: &Database) -> BTreeMap<String, String> {
+    let mut all = own_settings(db);
+    if let Some(tls) = db.tls {
+        all.insert(TLS.to_owned(), tls.as_str().to_owned());
+    }
+    all
+}
+
+/// The same, as far as they stand in its configuration as they are.
+fn own_settings(db: &Database) -> BTreeMap<String, String> {
+    let mut all = db.settings.clone();
+    if let Some((name, value)) = recipe(db.engine).read_only().filter(|_| db.read_only) {
+        // Some engines take both for the same name.
+        all.retain(|other, _| other.replace('-', "_") != name);
+        all.insert(name.to_owned(), value.to_owned());
+    }
+    all
 }
 
 /// The host names and addresses that a server's certificate stands for.

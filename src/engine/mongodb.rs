@@ -15,7 +15,7 @@ use self::conf::{options, put, render};
 use super::config::unsure;
 use super::{
     ADMIN_SECRET, AUTHORITY, CERTIFICATE_AND_KEY, CONFIG_TARGET, Client, Defaults, Reach, Recipe,
-    SECRETS_TARGET, USER_SECRET, login, shape,
+    SECRETS_TARGET, USER_SECRET, login, own_settings, shape,
 };
 
 /// db4sci's own login, made at the first start.
@@ -160,7 +160,7 @@ impl Recipe for MongoDb {
 
     fn files(&self, db: &Database) -> FilesWanted {
         let mut tree = Map::new();
-        for (name, value) in &db.settings {
+        for (name, value) in &own_settings(db) {
             put(&mut tree, name, value);
         }
         // Admission has read it; a file that cannot be read by now changes nothing.

@@ -11,7 +11,7 @@ use crate::model::{
 
 use super::{
     ADMIN_SECRET, CERTIFICATE, CERTIFICATE_KEY, CONFIG_TARGET, Client, Defaults, Reach, Recipe,
-    SECRETS_TARGET, USER_SECRET, config::unsure, identity, login, shape,
+    SECRETS_TARGET, USER_SECRET, config::unsure, identity, login, own_settings, shape,
 };
 
 pub(super) mod further;
@@ -142,6 +142,11 @@ impl Recipe for Neo4j {
         Ok(())
     }
 
+    // The database of the server's own accounts is not held to it.
+    fn read_only(&self) -> Option<(&'static str, &'static str)> {
+        Some(("server.databases.default_to_read_only", "true"))
+    }
+
     fn config_settings(&self, text: &str) -> BTreeMap<String, String> {
         match lines(text) {
             Ok(all) => all
@@ -194,8 +199,8 @@ impl Recipe for Neo4j {
     }
 
     fn files(&self, db: &Database) -> FilesWanted {
-        let mut settings: BTreeMap<&str, &str> = db
-            .settings
+        let own = own_settings(db);
+        let mut settings: BTreeMap<&str, &str> = own
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();

@@ -13,7 +13,7 @@ use crate::model::{
 use super::identity;
 use super::{
     ADMIN_SECRET, CERTIFICATE_AND_KEY, CONFIG_TARGET, Client, DAEMON_SECRET, Defaults, Reach,
-    Recipe, SECRETS_TARGET, USER_SECRET, login, shape,
+    Recipe, SECRETS_TARGET, USER_SECRET, login, own_settings, shape,
 };
 
 mod accounts;
@@ -146,6 +146,11 @@ impl Recipe for Postgres {
         setting == TLS || PARAMETERS.reloads(setting)
     }
 
+    // A session may set it anew; the superuser's are not held to it (see `Protocol::Postgres`).
+    fn read_only(&self) -> Option<(&'static str, &'static str)> {
+        Some(("default_transaction_read_only", "on"))
+    }
+
     fn config_settings(&self, text: &str) -> BTreeMap<String, String> {
         conf::settings(text)
     }
@@ -190,7 +195,7 @@ impl Recipe for Postgres {
              port = 5432\n\
              password_encryption = 'scram-sha-256'\n"
         );
-        for (name, value) in &db.settings {
+        for (name, value) in &own_settings(db) {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "{name} = '{}'", value.replace('\'', "''"));
         }

@@ -132,7 +132,7 @@ pub(super) fn files<const N: usize>(db: &Database, config: [(&str, String); N]) 
     FilesWanted {
         secrets,
         config,
-        settings: db.all_settings(),
+        settings: super::settings(db),
         config_text: db.config.as_ref().map(|c| c.text.clone()),
         config_tried: None,
         certificate: None,

@@ -344,6 +344,10 @@ pub enum Reason {
     RetireNeedsBackup,
     /// It is stopped because its spec says so.
     Stopped,
+    /// Its life is over, and its users may only read.
+    ReadOnly,
+    /// Its life is over; it is stopped, after a final backup.
+    Hibernated,
 }
 
 impl Reason {
@@ -395,7 +399,9 @@ impl Reason {
             | Reason::CrashLoop
             | Reason::DockerUnavailable
             | Reason::Unknown
-            | Reason::Stopped => false,
+            | Reason::Stopped
+            | Reason::ReadOnly
+            | Reason::Hibernated => false,
         }
     }
 }

@@ -340,6 +340,13 @@ pub enum Change {
         /// What.
         notice: Notice,
     },
+    /// It hibernates from now on: its life is over, and this final backup has all of it.
+    Hibernated {
+        /// Whose.
+        uid: Uid,
+        /// Which.
+        backup: BackupId,
+    },
     /// It is about to be released from db4sci: its container goes, its data stays, and what it takes to
     /// run it is written. Until the end of that nothing else touches it.
     EjectBegan {

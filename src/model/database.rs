@@ -76,6 +76,9 @@ pub struct Database {
     /// Whether the server encrypts what it writes to its files. Chosen at creation, for good.
     #[serde(default, skip_serializing_if = "Encryption::is_none")]
     pub encryption: Encryption,
+    /// Whether its users may only read, since its life is over. The ledger's word, and no spec's.
+    #[serde(skip)]
+    pub read_only: bool,
 }
 
 /// A time zone by its IANA name, known to be one.
@@ -391,21 +394,14 @@ impl Database {
         }
     }
 
-    /// The same database with these settings, among which `tls` stands, too.
+    /// The same database with these settings, among which `tls` stands, too, and what holds its users to
+    /// reading.
     pub fn with_settings(&self, settings: &BTreeMap<String, String>) -> Self {
         let mut db = self.as_in_force(settings);
+        db.read_only = false;
         db.settings.clone_from(settings);
         db.settings.remove(TLS);
         db
-    }
-
-    /// All settings that its server is started with, `tls` among them.
-    pub fn all_settings(&self) -> BTreeMap<String, String> {
-        let mut all = self.settings.clone();
-        if let Some(tls) = self.tls {
-            all.insert(TLS.to_owned(), tls.as_str().to_owned());
-        }
-        all
     }
 
     /// Its published ports: (container, host).

@@ -70,6 +70,6 @@ pub use secret::Secret;
 pub use seen::Seen;
 pub use segment::{Link, Segment, Shipped};
 pub use site::Site;
-pub use stewardship::{Notice, Protection, Stage, Told};
+pub use stewardship::{Enforce, Enforced, Hibernation, Measure, Notice, Protection, Stage, Told};
 pub use time::{Clock, SystemClock, Timestamp};
 pub use who::Who;

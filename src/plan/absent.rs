@@ -11,11 +11,7 @@ impl Ask<'_> {
     pub(super) fn without_container(&mut self, state: WantedState) -> Option<Lane> {
         let db = self.wanted.db;
         if state == WantedState::Stopped {
-            self.hold(
-                Reason::Stopped,
-                "its spec says so; there is no container",
-                None,
-            );
+            self.rests();
             return None;
         }
         if let Some(why) = self.wanted.quarantined {

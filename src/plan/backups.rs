@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 
-use self::retire::{final_backups, last_words, remove, retire};
+use self::retire::{final_backups, hibernate, last_words, remove, retire};
 use super::retention::{Fate, fates};
 use super::schedule;
 use crate::model::view::ConditionStatus;
 use crate::model::{
-    Backup, BackupId, BackupKind, BackupState, Database, End, KeepRetired, Slot, Timestamp,
-    Tombstone, Verify,
+    Backup, BackupId, BackupKind, BackupState, Database, End, Hibernation, KeepRetired, Slot,
+    Timestamp, Tombstone, Verify,
 };
 
 /// Attempts at one slot; after them the next slot's turn comes, and the alarm is up long before.
@@ -47,6 +47,8 @@ pub struct Known<'a> {
     pub given_up: Option<Timestamp>,
     /// How far its retirement is.
     pub retirement: Retirement,
+    /// How far its hibernation is.
+    pub hibernation: Hibernation<'a>,
     /// The final backup that it was retired on.
     pub last: Option<&'a BackupId>,
     /// Whether nothing may be removed or retired: not all that lives is known.
@@ -92,6 +94,8 @@ pub enum Work {
     Prune(Vec<BackupId>),
     /// It may be retired: this final backup is verified, or there is nothing to save.
     Retire(Option<BackupId>),
+    /// It may hibernate: this final backup is verified.
+    Hibernate(BackupId),
     /// Write its tombstone into the stores.
     SetTombstone,
     /// Take its tombstone out of the stores: it is wanted again.
@@ -112,10 +116,12 @@ pub fn due(known: &Known<'_>, now: Timestamp) -> Option<Work> {
             None
         }
         // A store that does not let it go keeps nobody from being backed up.
-        Retirement::None => take(known, now).or_else(|| {
-            let lies = known.tombstone != Tombstone::None;
-            lies.then_some(Work::TakeTombstone)
-        }),
+        Retirement::None => hibernate(known, now)
+            .or_else(|| take(known, now))
+            .or_else(|| {
+                let lies = known.tombstone != Tombstone::None;
+                lies.then_some(Work::TakeTombstone)
+            }),
         Retirement::Asked(asked) => return retire(known, asked, now),
         Retirement::Done(_) if known.tombstone == Tombstone::Due => {
             return Some(Work::SetTombstone);
@@ -311,6 +317,10 @@ pub fn fresh(known: &Known<'_>, now: Timestamp) -> (ConditionStatus, &'static st
     if matches!(known.retirement, Retirement::Done(_) | Retirement::Ended(_)) {
         let message = "it is retired; what it held is in its final backup".to_owned();
         return (ConditionStatus::Unknown, "Retired", message);
+    }
+    if let Hibernation::Done(backup) = known.hibernation {
+        let message = format!("it hibernates; what it holds is in {backup}");
+        return (ConditionStatus::Unknown, "Hibernated", message);
     }
     if db.backup.schedule == crate::model::Schedule::Never {
         let message = "its spec wants no backups".to_owned();

@@ -14,6 +14,9 @@ use super::window::opens;
 /// What is done at the end of a retirement, and approved at its beginning.
 pub(super) const RETIRE: &str = "retire: a final backup is taken and proven, then it is stopped";
 
+/// What is done to a database whose life is over, if the settings want that.
+pub(super) const HIBERNATE: &str = "hibernate: its life is over, and its final backup is proven";
+
 /// Who wants a server taken away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum By {

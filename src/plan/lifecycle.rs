@@ -9,7 +9,7 @@ use crate::model::{
 
 use super::Ask;
 use super::attempts::backoff;
-use super::gate::{By, RETIRE};
+use super::gate::{By, HIBERNATE, RETIRE};
 
 /// Seconds that a server known to hang is given to stop.
 const HUNG_STOP: u32 = 10;
@@ -108,20 +108,21 @@ impl Ask<'_> {
                 let (why, by) = match self.wanted.override_in_force(self.now) {
                     Some(over) => (format!("stop, as {} wants", over.who), By::Person),
                     None if self.wanted.retired => (RETIRE.to_owned(), By::Person),
+                    None if self.wanted.hibernates.is_some() => (HIBERNATE.to_owned(), By::State),
                     None => ("stop, as the spec wants".to_owned(), By::State),
                 };
                 let lane = self.lane(Some(c), self.stop_steps(c, false), Cost::Stop, vec![why]);
                 self.leave(lane, by)
             }
             Status::Created | Status::Exited => {
-                self.hold(Reason::Stopped, "as wanted; its data is kept", None);
+                self.rests();
                 let why = "restart policy -> no: it is to stay stopped".to_owned();
                 let policy = Action::SetPolicy(c.id.clone(), RestartPolicy::No);
                 (c.restart != RestartPolicy::No)
                     .then(|| self.lane(Some(c), vec![policy], Cost::None, vec![why]))
             }
             Status::Removing | Status::Dead => {
-                self.hold(Reason::Stopped, "as wanted; its data is kept", None);
+                self.rests();
                 None
             }
         }

@@ -65,6 +65,8 @@ pub struct Wanted<'a> {
     pub restart_asked: Option<Timestamp>,
     /// Whether its retirement is complete: its final backup is verified.
     pub retired: bool,
+    /// The final backup that it hibernates on, if it does: its life is over.
+    pub hibernates: Option<&'a BackupId>,
     /// How far it is gone, long after that.
     pub end: Option<End>,
     /// Whose hands are on container and data, if the reconciler's must not be.
@@ -106,7 +108,7 @@ impl Wanted<'_> {
             Some(OverrideState::Running) => WantedState::Running,
             Some(OverrideState::Stopped) => WantedState::Stopped,
             Some(OverrideState::Maintenance) => WantedState::Maintenance,
-            None if self.retired => WantedState::Stopped,
+            None if self.retired || self.hibernates.is_some() => WantedState::Stopped,
             None => self.db.state,
         }
     }
@@ -177,6 +179,9 @@ impl Ask<'_> {
             let message = format!("{what} by {} ({reason}); {end}", over.who);
             self.hold(Reason::Overridden, message, over.until);
         }
+        if self.wanted.db.read_only && self.wanted.hibernates.is_none() {
+            self.reads_only();
+        }
         if let Some(new) = self.wanted.renamed_to {
             let message = format!(
                 "its file now names `{new}`; nothing is renamed or made by that: `db4sci rename {} \
@@ -200,6 +205,36 @@ impl Ask<'_> {
                 .to_owned();
             self.hold(Reason::RetireNeedsBackup, message, None);
             self.retiring();
+        }
+    }
+
+    /// Its life is over, and its users are held to reading.
+    fn reads_only(&mut self) {
+        let name = &self.wanted.db.name;
+        let what = match self.recipe.read_only() {
+            Some((setting, value)) => format!("its users may only read (`{setting}` is `{value}`)"),
+            None => "this engine cannot hold its users to reading".to_owned(),
+        };
+        let message = format!(
+            "its life is over, and {what}; set a longer `life` in its spec, or for a while: db4sci start \
+             {name} --for 7d"
+        );
+        self.hold(Reason::ReadOnly, message, None);
+    }
+
+    /// It is stopped, and that is as it should be.
+    fn rests(&mut self) {
+        let name = &self.wanted.db.name;
+        let overridden = self.wanted.override_in_force(self.now).is_some();
+        match self.wanted.hibernates.filter(|_| !overridden) {
+            Some(backup) => {
+                let message = format!(
+                    "its life is over: it hibernates, its data is kept, and {backup} has all of it; set a \
+                     longer `life` in its spec, or for a while: db4sci start {name} --for 7d"
+                );
+                self.hold(Reason::Hibernated, message, None);
+            }
+            None => self.hold(Reason::Stopped, "as wanted; its data is kept", None),
         }
     }
 

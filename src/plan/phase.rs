@@ -154,7 +154,9 @@ fn stands_still(reason: Reason) -> bool {
         | Reason::DockerUnavailable
         | Reason::Unknown
         | Reason::RetireNeedsBackup
-        | Reason::Stopped => false,
+        | Reason::Stopped
+        | Reason::ReadOnly
+        | Reason::Hibernated => false,
     }
 }
 
@@ -169,7 +171,7 @@ fn weight(reason: Reason) -> u8 {
         3
     } else if reason == Reason::Maintenance {
         1
-    } else if reason == Reason::Stopped {
+    } else if matches!(reason, Reason::Stopped | Reason::Hibernated) {
         0
     } else {
         2
@@ -229,7 +231,9 @@ fn undone(reason: Reason) -> bool {
         | Reason::LoginRefused
         | Reason::OOMKilled
         | Reason::CrashLoop
-        | Reason::Stopped => false,
+        | Reason::Stopped
+        | Reason::ReadOnly
+        | Reason::Hibernated => false,
     }
 }
 

@@ -1,5 +1,6 @@
 //! What owner and admins of a database are told in the long run: how long it is needed, what
-//! protects it, whom to write to, what its owner may have. Nothing is stopped for any of it.
+//! protects it, whom to write to, what its owner may have. Nothing is stopped for any of it, unless the
+//! settings want that of a life that is over ([`enforce`]).
 //!
 //! A notice is due when the ledger does not say that it was told: a daemon that starts again tells
 //! nothing twice. A clock that jumps ahead tells the newest stage of a life only; set back, it tells
@@ -13,8 +14,8 @@ use crate::engine;
 use crate::model::database::{Encryption, Tls};
 use crate::model::view::{ConditionStatus, DatabaseView};
 use crate::model::{
-    Database, DbName, Notice, Owners, Protection, Share, Source, Stage, Taken, Timestamp, Told,
-    WantedState, mail,
+    Database, DbName, Enforce, Notice, OverrideState, Owners, Protection, Share, Source, Stage,
+    Taken, Timestamp, Told, WantedState, mail,
 };
 
 /// Days before the end of a life at which it is told, the first ones first.
@@ -31,6 +32,8 @@ pub struct House {
     pub encrypted: BTreeSet<String>,
     /// What each owner may have.
     pub owners: Owners,
+    /// When something is done about a life that is over; `None`: it is told, and nothing else.
+    pub enforce: Option<Enforce>,
 }
 
 /// A database, and what is known of it.
@@ -42,6 +45,10 @@ pub struct Ward<'a> {
     pub created: Timestamp,
     /// What was told of it.
     pub told: &'a Told,
+    /// A person's word over the spec that is in force.
+    pub over: Option<OverrideState>,
+    /// Whether it hibernates.
+    pub hibernates: bool,
     /// The settings.
     pub house: &'a House,
 }
@@ -108,14 +115,17 @@ impl Ward<'_> {
         if trouble != self.told.contact {
             due.push(Notice::Contact { trouble });
         }
+        let enforced = self.enforced(now);
+        if enforced != self.told.enforced {
+            due.push(Notice::Enforced { enforced });
+        }
         due
     }
 
     /// A notice in words. It names owner and contact: whoever reads the log can write to them.
     pub fn message(&self, notice: &Notice, now: Timestamp) -> String {
-        let name = &self.db.name;
         let what = match notice {
-            Notice::Life { ends, .. } => format!("{}; {}", self.life(*ends, now), longer(name)),
+            Notice::Life { ends, .. } => format!("{}; {}", self.life(*ends, now), self.longer()),
             Notice::Unprotected { missing } if missing.is_empty() => {
                 "what protected health information needs is there again".to_owned()
             }
@@ -124,6 +134,10 @@ impl Ward<'_> {
                 trouble: Some(trouble),
             } => format!("nobody can be written to: {trouble}"),
             Notice::Contact { trouble: None } => "there is a contact again".to_owned(),
+            Notice::Enforced { enforced: None } => self.freed(),
+            Notice::Enforced {
+                enforced: Some(enforced),
+            } => self.measure(enforced),
         };
         let contact = match self.db.contact.trim() {
             "" => "none",
@@ -155,11 +169,11 @@ impl Ward<'_> {
             }
             Some(ends) => {
                 let message = self.life(ends, now);
-                let told = || format!("{message}; {}", longer(&self.db.name));
+                let told = || format!("{message}; {}", self.longer());
                 let (status, reason, message) = match stage(ends, now) {
                     None => (True, "Current", message),
                     Some(Stage::DaysLeft(_)) => (True, DatabaseView::ENDS_SOON, told()),
-                    Some(Stage::Over(_)) => (False, "Over", told()),
+                    Some(Stage::Over(_)) => (False, self.over_word(), told()),
                 };
                 (DatabaseView::WITHIN_LIFE, status, reason, message)
             }
@@ -263,13 +277,6 @@ impl Ward<'_> {
     }
 }
 
-fn longer(name: &DbName) -> String {
-    format!(
-        "nothing is stopped for that: set a longer `life` in its spec, or retire it (db4sci delete \
-         {name})"
-    )
-}
-
 /// How many months it is needed; `None`: no end is set.
 fn months(db: &Database) -> Option<u32> {
     match db.facts.get("LIFE").map(String::as_str) {
@@ -297,5 +304,6 @@ fn stage(ends: Timestamp, now: Timestamp) -> Option<Stage> {
     Some(Stage::Over(months.unwrap_or(0)))
 }
 
+mod enforce;
 #[cfg(test)]
 mod tests;

@@ -41,6 +41,7 @@ pub(super) struct Case {
     pub refused: Option<Vec<String>>,
     pub restart_asked: Option<Timestamp>,
     pub retired: bool,
+    pub hibernates: Option<BackupId>,
     pub orphan: bool,
     pub renamed_to: Option<String>,
     pub approved: Option<String>,
@@ -131,6 +132,7 @@ pub(super) fn database() -> Database {
         },
         tls: Some(Tls::Preferred),
         encryption: Default::default(),
+        read_only: false,
     }
 }
 
@@ -236,6 +238,7 @@ impl Case {
             refused: None,
             restart_asked: None,
             retired: false,
+            hibernates: None,
             orphan: false,
             renamed_to: None,
             approved: None,
@@ -359,6 +362,7 @@ impl Case {
             restart_asked: self.restart_asked,
             hands: None,
             retired: self.retired,
+            hibernates: self.hibernates.as_ref(),
             end: None,
             accounts: &NO_ACCOUNTS,
             rotating: false,

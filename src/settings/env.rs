@@ -19,7 +19,7 @@ const OTHERS: [&str; 5] = ["MODE", "CONFIG", "LOG", "HOME", "LAB"];
 pub(super) const DATA_VOLUME: &str = "DB4SCI_DATA_VOLUME";
 
 /// The single values, as variable and as path of the key. Lists are the file's alone.
-const KEYS: [(&str, &[&str]); 20] = [
+const KEYS: [(&str, &[&str]); 23] = [
     ("CONTAINER_HOST", &["container_host"]),
     ("CONTAINER_IP", &["container_ip"]),
     ("BASE_PORT", &["base_port"]),
@@ -37,6 +37,15 @@ const KEYS: [(&str, &[&str]); 20] = [
     ("HEARTBEAT_EVERY", &["heartbeat", "every"]),
     ("RETIRED_DATA", &["retired", "data"]),
     ("RETIRED_BACKUPS", &["retired", "backups"]),
+    ("STEWARDSHIP_LIFE", &["stewardship", "life"]),
+    (
+        "STEWARDSHIP_READ_ONLY_AFTER",
+        &["stewardship", "readOnlyAfter"],
+    ),
+    (
+        "STEWARDSHIP_HIBERNATE_AFTER",
+        &["stewardship", "hibernateAfter"],
+    ),
     ("LIMITS_LANES", &["limits", "lanes"]),
     ("LIMITS_DUMPS", &["limits", "dumps"]),
     ("DATA_VOLUME", &[]),

@@ -11,11 +11,11 @@ use chrono::TimeDelta;
 use serde_json::{Map, Value};
 
 use crate::model::database::ZoneName;
-use crate::model::{KeepRetired, Problem, span};
+use crate::model::{Enforce, KeepRetired, Problem, span};
 use crate::specs::document::{self, Guide, Places};
 use crate::specs::yaml;
 
-use super::raw::{RawHeartbeat, RawRetired, RawSettings};
+use super::raw::{RawHeartbeat, RawRetired, RawSettings, RawStewards, RawStewardship};
 use super::{Heartbeat, Limits, Mode, Settings, TlsFiles, env};
 
 static GUIDE: LazyLock<Guide> = LazyLock::new(Guide::of::<RawSettings>);
@@ -113,6 +113,7 @@ impl Resolve<'_> {
         let recipients = self.recipients(raw.encryption);
         let heartbeat = self.heartbeat(raw.heartbeat);
         let retired = self.retired(raw.retired);
+        let enforce = self.stewardship(raw.stewardship);
         let owners = self.owners(raw.owners);
         let ship_journal = self.ship_journal(raw.ship_journal.as_deref());
         let limits = raw.limits;
@@ -169,6 +170,7 @@ impl Resolve<'_> {
             time_zone: zone?,
             heartbeat: heartbeat?,
             retired: retired?,
+            enforce: enforce?,
             limits: Limits {
                 lanes: limit(limits.as_ref().and_then(|l| l.lanes), 4),
                 dumps: limit(limits.as_ref().and_then(|l| l.dumps), 2),
@@ -205,6 +207,30 @@ impl Resolve<'_> {
             keep.backups = Some(self.span("retired.backups", &text)?);
         }
         Some(keep)
+    }
+
+    fn stewardship(&mut self, raw: Option<RawStewardship>) -> Option<Option<Enforce>> {
+        let Some(raw) = raw else {
+            return Some(None);
+        };
+        let shown = |span: TimeDelta| span::show(span.to_std().unwrap_or_default());
+        let mut enforce = Enforce::default();
+        if let Some(text) = raw.read_only_after {
+            enforce.read_only_after = self.span("stewardship.readOnlyAfter", &text)?;
+        }
+        if let Some(text) = raw.hibernate_after {
+            enforce.hibernate_after = self.span("stewardship.hibernateAfter", &text)?;
+        }
+        if enforce.hibernate_after < enforce.read_only_after {
+            let message = format!(
+                "`{}` is sooner than its users are held to reading (`readOnlyAfter: {}`); write at least \
+                 that",
+                shown(enforce.hibernate_after),
+                shown(enforce.read_only_after)
+            );
+            return self.refuse("stewardship.hibernateAfter", message);
+        }
+        Some((raw.life == RawStewards::Enforce).then_some(enforce))
     }
 
     fn span(&mut self, key: &str, text: &str) -> Option<TimeDelta> {

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::model::database::ZoneName;
-use crate::model::{DbName, ImageRef, KeepRetired, Owners, Problem, Site};
+use crate::model::{DbName, Enforce, ImageRef, KeepRetired, Owners, Problem, Site};
 use crate::specs::{Catalog, ConfigFiles, HostSize, Rules, VolumeRule};
 
 mod env;
@@ -78,6 +78,8 @@ pub struct Settings {
     pub heartbeat: Option<Heartbeat>,
     /// How long retired databases are kept.
     pub retired: KeepRetired,
+    /// What is done about databases whose `life` is over; `None`: it is told.
+    pub enforce: Option<Enforce>,
     /// Limits of the daemon's own work.
     pub limits: Limits,
 }

@@ -98,6 +98,9 @@ pub(super) struct RawSettings {
     /// How long retired databases are kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retired: Option<RawRetired>,
+    /// What is done about databases whose `life` is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stewardship: Option<RawStewardship>,
     /// Limits of the daemon's own work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<RawLimits>,
@@ -245,6 +248,32 @@ pub(super) struct RawHeartbeat {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2))]
     pub every: Option<String>,
+}
+
+/// What is done about databases whose `life` is over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct RawStewardship {
+    /// `Notify`: owner and admins are told. `Enforce`: its users may only read after a while, and after
+    /// another it hibernates.
+    pub life: RawStewards,
+    /// From the end of a life, or from the day it was told: `14d`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2))]
+    pub read_only_after: Option<String>,
+    /// The same, until it hibernates: `60d`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 2))]
+    pub hibernate_after: Option<String>,
+}
+
+/// How far the care for databases whose `life` is over goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(super) enum RawStewards {
+    /// Owner and admins are told.
+    Notify,
+    /// It is made read-only, and hibernates.
+    Enforce,
 }
 
 /// How long retired databases are kept.

@@ -133,6 +133,13 @@ time_zone: UTC
 # new enough; it tells somebody when that ends (healthchecks.io, say, or another host's own).
 # heartbeat: {url: "https://watch.example.org/ping/UUID", every: 60s}
 
+# What is done about a database whose `life` is over, and with whose owner nobody agreed on a longer one.
+# `Notify` (the default): owner and admins are told. `Enforce`: after `readOnlyAfter` its users may only
+# read, where the engine can hold them to that; after `hibernateAfter` a final backup is taken and proven,
+# and it is stopped, its data kept. Both count from the end, or from when that was announced, if that was
+# later. `db4sci start NAME` wakes it.
+# stewardship: {life: Enforce, readOnlyAfter: 14d, hibernateAfter: 60d}
+
 # How long the data of a retired database is kept, from the day it was retired. Its backups are kept for
 # ever, or for as long as `backups` says here, from the day its data was removed.
 # retired:

@@ -177,6 +177,7 @@ impl<'a> Check<'a> {
             layout,
             tls: self.tls(),
             encryption,
+            read_only: self.before.0.is_some_and(|db| db.read_only),
         })
     }
 

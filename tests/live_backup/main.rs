@@ -41,6 +41,7 @@ mod one;
 mod recovery;
 mod retire;
 mod round_trip;
+mod stewardship;
 mod under_load;
 mod whole_server;
 

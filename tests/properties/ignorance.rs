@@ -262,7 +262,7 @@ impl Draw {
                 complete: d.0.percent(80),
                 secrets: d.0.percent(80),
                 settings: if d.0.percent(80) {
-                    db.all_settings()
+                    db4sci::engine::settings(&db)
                 } else {
                     Default::default()
                 },
@@ -341,6 +341,7 @@ impl Situation {
             renamed_to: None,
             hands: None,
             retired: false,
+            hibernates: None,
             end: None,
         }
     }

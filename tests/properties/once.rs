@@ -79,6 +79,7 @@ impl History {
 
     fn due(&self) -> Option<Work> {
         let known = Known {
+            hibernation: db4sci::model::Hibernation::None,
             db: &self.db,
             since: self.since,
             backups: &self.backups,

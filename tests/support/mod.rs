@@ -168,6 +168,7 @@ impl Corner {
             },
             tls: None,
             encryption: Default::default(),
+            read_only: false,
         }
     }
 }

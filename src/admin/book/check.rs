@@ -3,7 +3,9 @@
 use std::ops::Range;
 
 use super::{Book, NewEntry, Row};
-use crate::model::{Change, Database, DbName, End, Outcome, Reason, Source, Uid, WantedState, Who};
+use crate::model::{
+    Change, Database, DbName, End, Hibernation, Outcome, Reason, Source, Uid, WantedState, Who,
+};
 
 impl Book {
     /// Whether a new entry may be accepted.
@@ -102,6 +104,18 @@ impl Book {
                     WantedState::Running | WantedState::Stopped | WantedState::Maintenance => Err(
                         format!("`{}` is not to be retired any more", row.database.name),
                     ),
+                }
+            }
+            Change::Hibernated { uid, .. } => {
+                self.check_uid(new, *uid)?;
+                let row = self.check_row(new)?;
+                match row.hibernation() {
+                    Hibernation::Asked(_) => Ok(()),
+                    // Woken while its final backup was proven: it goes on.
+                    Hibernation::None | Hibernation::Done(_) => Err(format!(
+                        "`{}` is not to hibernate any more",
+                        row.database.name
+                    )),
                 }
             }
             // Backups outlive their database: those of an earlier uid are removed, too.

@@ -306,7 +306,14 @@ impl Book {
                 (row.copying, row.accounts) = (Some(from.clone()), brought);
             }
             Change::CopyEnded { uid: _ } => self.end_copy(entry)?,
-            Change::Noticed { uid: _, notice } => self.change(entry)?.told.note(notice),
+            Change::Noticed { uid: _, notice } => {
+                let row = self.change(entry)?;
+                row.told.note(notice);
+                row.enforce();
+            }
+            Change::Hibernated { uid: _, backup } => {
+                self.change(entry)?.hibernates = Some(backup.clone());
+            }
             Change::EjectBegan { uid: _, to } => self.begin_eject(entry, to)?,
             Change::Ejected { uid: _, to } => self.eject(entry, to)?,
             Change::EjectEnded { uid: _ } => self.change(entry)?.ejecting = None,
@@ -346,6 +353,7 @@ impl Book {
                 if image.pinned.is_none() && image.reference == old.image.reference {
                     image.pinned = old.image.pinned;
                 }
+                row.enforce();
                 row.admitted_at = at;
                 row.refused = None;
                 row.approved = None;
@@ -355,6 +363,7 @@ impl Book {
             }
             None => {
                 let mut row = Row::new(database.clone(), at);
+                row.enforce();
                 row.host.clone_from(&self.host);
                 // Those of an earlier database of this name outlive it.
                 row.backups = self.forgotten.remove(&database.name).unwrap_or_default();

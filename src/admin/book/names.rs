@@ -151,6 +151,7 @@ impl Book {
         let to = database.name.clone();
         row.renaming = None;
         row.database = database.clone();
+        row.enforce();
         row.admitted_at = entry.at;
         row.approved = None;
         row.formerly.push((from.clone(), entry.seq));

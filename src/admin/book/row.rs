@@ -8,8 +8,8 @@ use crate::model::action::START;
 use crate::model::database::Source;
 use crate::model::view::Phase;
 use crate::model::{
-    Away, Backup, BackupId, Cost, DataIdentity, Database, DbName, End, KeptSecrets, Override,
-    Reason, Timestamp, Told, Tombstone, Took, WantedState, Who,
+    Away, Backup, BackupId, Cost, DataIdentity, Database, DbName, End, Hibernation, KeptSecrets,
+    Measure, Override, Reason, Timestamp, Told, Tombstone, Took, WantedState, Who,
 };
 
 /// Everything the ledger says about one database.
@@ -23,6 +23,8 @@ pub struct Row {
     pub created_at: Timestamp,
     /// What its owner and the admins were told.
     pub told: Told,
+    /// The final backup that it hibernates on, if it does. Ended by whatever ends that measure.
+    pub hibernates: Option<BackupId>,
     /// Its sealed secrets.
     pub secrets: KeptSecrets,
     /// Its accounts besides its own; those that were removed are remembered.
@@ -107,6 +109,7 @@ impl Row {
             admitted_at: at,
             created_at: at,
             told: Told::default(),
+            hibernates: None,
             secrets: KeptSecrets::new(),
             accounts: FurtherAccounts::new(),
             password_shown: None,
@@ -223,6 +226,37 @@ impl Row {
             by.since.format("%F %T UTC"),
             by.who
         ))
+    }
+
+    /// Brings what its server is held to in line with what was told about its life.
+    pub(super) fn enforce(&mut self) {
+        let measure = self.told.measure();
+        self.database.read_only = measure >= Some(Measure::ReadOnly);
+        if measure != Some(Measure::Hibernation) {
+            self.hibernates = None;
+        }
+    }
+
+    /// Whether its users are held to reading, or it hibernates, or would if no person wanted it to
+    /// run.
+    pub fn held_back(&self) -> bool {
+        let woken = self.told.enforced.is_some() && self.over.is_some();
+        woken || self.told.measure() >= Some(Measure::ReadOnly)
+    }
+
+    /// How far its hibernation is. A person's word over the spec goes before it.
+    pub fn hibernation(&self) -> Hibernation<'_> {
+        let of_now = self.word().is_none() && self.database.state == WantedState::Running;
+        let asked = self
+            .told
+            .enforced
+            .filter(|e| e.measure == Measure::Hibernation);
+        match (&self.hibernates, asked) {
+            _ if !of_now => Hibernation::None,
+            (_, None) => Hibernation::None,
+            (Some(backup), Some(_)) => Hibernation::Done(backup),
+            (None, Some(asked)) => Hibernation::Asked(asked.since),
+        }
     }
 
     /// Takes notice of steps that are about to be taken.

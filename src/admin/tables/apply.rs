@@ -181,6 +181,7 @@ fn touches(records: &[Record]) -> BTreeMap<DbName, Touch> {
             | Change::CopyBegan { .. }
             | Change::CopyEnded { .. }
             | Change::Noticed { .. }
+            | Change::Hibernated { .. }
             | Change::EjectBegan { .. }
             | Change::Ejected { .. }
             | Change::EjectEnded { .. }

@@ -58,6 +58,7 @@ pub(super) async fn write(conn: &mut PgConnection, entry: &Entry) -> Result<(), 
         | Change::EjectEnded { .. }
         | Change::Acted { .. }
         | Change::Noticed { .. }
+        | Change::Hibernated { .. }
         | Change::Noted => return Ok(()),
     };
     sqlx::query(

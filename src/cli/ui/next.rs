@@ -49,7 +49,7 @@ pub fn command(reason: Reason, name: &DbName) -> String {
         Reason::OutsideWindow | Reason::NeedsApproval => format!("db4sci plan {name}"),
         Reason::Overridden => format!("db4sci resume {name}"),
         Reason::Maintenance => format!("db4sci describe {name}"),
-        Reason::Stopped => format!("db4sci start {name}"),
+        Reason::Stopped | Reason::ReadOnly | Reason::Hibernated => format!("db4sci start {name}"),
         Reason::Starting => format!("db4sci wait {name} --for ready"),
         Reason::DockerUnavailable | Reason::Unknown | Reason::LedgerUnavailable => {
             "db4sci doctor".to_owned()
@@ -95,7 +95,7 @@ pub fn remedy(reason: Reason, name: &DbName) -> String {
             format!("read what it costs, and let it go: db4sci plan {name}")
         }
         Reason::Overridden | Reason::Maintenance => format!("db4sci resume {name}"),
-        Reason::Stopped => format!("db4sci start {name}"),
+        Reason::Stopped | Reason::ReadOnly | Reason::Hibernated => format!("db4sci start {name}"),
         Reason::Starting => format!("db4sci wait {name} --for ready"),
         Reason::NotAnswering | Reason::LoginRefused | Reason::CrashLoop => {
             format!("db4sci logs {name}")

@@ -32,6 +32,7 @@ impl Due {
             Due::Backup(Work::Take { kind, .. }) => format!("{} backup", kind.as_str()),
             Due::Backup(Work::Verify(id)) => format!("restore test of {id}"),
             Due::Backup(Work::Prune(ids)) => format!("removal of {} backups", ids.len()),
+            Due::Backup(Work::Hibernate(_)) => "hibernation".to_owned(),
             Due::Backup(Work::Retire(_)) => "retirement".to_owned(),
             Due::Backup(Work::SetTombstone | Work::TakeTombstone) => "tombstone".to_owned(),
             Due::Backup(Work::Remove(_)) => "removal of its data".to_owned(),

@@ -33,6 +33,23 @@ impl Desk {
         Ok(message)
     }
 
+    /// Writes that a database hibernates; the reconciler stops it.
+    pub(super) async fn hibernate(&self, row: &Row, backup: BackupId) -> Result<String, String> {
+        let db = &row.database;
+        let message = format!(
+            "{name} hibernates: its life is over, and {backup} is its final backup; its data is kept, and \
+             db4sci start {name} wakes it",
+            name = db.name
+        );
+        let change = Change::Hibernated {
+            uid: db.uid,
+            backup,
+        };
+        self.note(&db.name, Outcome::Done, message.clone(), change)
+            .await?;
+        Ok(message)
+    }
+
     /// Removes backups that nothing keeps any more.
     pub(super) async fn prune(&self, row: &Row, ids: Vec<BackupId>) -> Result<String, String> {
         let mut removed = 0;

@@ -86,7 +86,8 @@ impl Intake {
                 return refusal(&book, who, name, vec![line]);
             }
         };
-        if row.is_some_and(|row| row.database.state == wanted) && edit.until.is_none() {
+        let same = |row: &Row| row.database.state == wanted && !row.held_back();
+        if row.is_some_and(same) && edit.until.is_none() {
             let message = "the override ended; the spec is in force again";
             let ended = resumption(&book, who, name, message);
             if !ended.is_empty() {

@@ -140,8 +140,9 @@ fn folders(
             label: db.volume.label.clone(),
             path: work.join("volume"),
         },
-        // Nobody but jobs on its own loopback talks to it.
+        // Nobody but jobs on its own loopback talks to it, and these write.
         tls: None,
+        read_only: false,
         account: Account {
             password_file: None,
             ..db.account.clone()

@@ -59,6 +59,7 @@ impl Change {
             Change::CopyBegan { .. } => "copy_began",
             Change::CopyEnded { .. } => "copy_ended",
             Change::Noticed { .. } => "noticed",
+            Change::Hibernated { .. } => "hibernated",
             Change::EjectBegan { .. } => "eject_began",
             Change::Ejected { .. } => "ejected",
             Change::EjectEnded { .. } => "eject_ended",

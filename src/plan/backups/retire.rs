@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::TimeDelta;
 
 use super::{Fate, Known, Retirement, Work, attempt, own};
-use crate::model::{Backup, BackupId, BackupKind, BackupState, End, Slot, Timestamp};
+use crate::model::{Backup, BackupId, BackupKind, BackupState, End, Hibernation, Slot, Timestamp};
 
 /// A final backup that is not proven yet counts for this long from its end on.
 const UNPROVEN: TimeDelta = TimeDelta::hours(24);
@@ -13,24 +13,65 @@ const UNPROVEN: TimeDelta = TimeDelta::hours(24);
 /// came in between, the server went on being written to.
 const PROVEN: TimeDelta = TimeDelta::minutes(10);
 
-/// The way out, one step at a time: a final backup in every store, a restore test of one of them,
-/// and then it may be retired: not while a store waits for its next attempt, or had the last one, and
-/// not on a backup of long ago. What never had data has nothing to save. Of a server that was given up
-/// its files are taken instead, and compared.
+/// How far the last backup of a database is.
+enum LastBackup {
+    /// Nothing can be done about it now.
+    Waits,
+    /// This is to be done.
+    Lacks(Work),
+    /// It is in every store, and proven.
+    Proven(BackupId),
+}
+
+/// The way out: it may be retired once its last backup is proven. What never had data has nothing to
+/// save. Of a server that was given up its files are taken instead, and compared.
 pub(super) fn retire(known: &Known<'_>, asked: Timestamp, now: Timestamp) -> Option<Work> {
     if !known.initialised {
         return Some(Work::Retire(None));
     }
-    let own = own(known);
-    if own.iter().any(|b| b.state == BackupState::Running) {
-        return None;
-    }
-    let recent = |at: Option<Timestamp>, span| at.is_some_and(|at| now <= at + span);
     let kind = match (known.answers, known.given_up) {
         (true, _) => Some(BackupKind::Final),
         (false, Some(_)) => Some(BackupKind::Files),
         (false, None) => None,
     };
+    match last_backup(known, kind, asked, now) {
+        LastBackup::Waits => None,
+        LastBackup::Lacks(work) => Some(work),
+        LastBackup::Proven(id) => Some(Work::Retire(Some(id))),
+    }
+}
+
+/// The way into hibernation, with a last backup as before a retirement. What could not be taken today is
+/// tried anew each day: nobody waits for it.
+pub(super) fn hibernate(known: &Known<'_>, now: Timestamp) -> Option<Work> {
+    let Hibernation::Asked(asked) = known.hibernation else {
+        return None;
+    };
+    if known.frozen || !known.answers {
+        return None;
+    }
+    let days = (now - asked).num_days().max(0);
+    let today = asked + TimeDelta::days(days);
+    match last_backup(known, Some(BackupKind::Final), today, now) {
+        LastBackup::Waits => None,
+        LastBackup::Lacks(work) => Some(work),
+        LastBackup::Proven(id) => Some(Work::Hibernate(id)),
+    }
+}
+
+/// The last backup, one step at a time: one in every store, and a restore test of one of them; not while a
+/// store waits for its next attempt, or had the last one, and not one of long ago.
+fn last_backup(
+    known: &Known<'_>,
+    kind: Option<BackupKind>,
+    asked: Timestamp,
+    now: Timestamp,
+) -> LastBackup {
+    let own = own(known);
+    if own.iter().any(|b| b.state == BackupState::Running) {
+        return LastBackup::Waits;
+    }
+    let recent = |at: Option<Timestamp>, span| at.is_some_and(|at| now <= at + span);
     let last = |b: &Backup| {
         let counts = match b.state {
             BackupState::Verified => recent(b.verified, PROVEN),
@@ -45,21 +86,22 @@ pub(super) fn retire(known: &Known<'_>, asked: Timestamp, now: Timestamp) -> Opt
         of_now && b.started >= asked && counts
     };
     let taken = kind.and_then(|kind| attempt(known, &own, Slot::at(asked), kind, now, last));
-    if taken.is_some() {
-        return taken;
+    if let Some(taken) = taken {
+        return LastBackup::Lacks(taken);
     }
     let has = |store: &String| {
         let mut here = own.iter().filter(|b| b.id.store == *store);
         here.any(|b| b.state.good() && last(b))
     };
     if known.stores.is_empty() || !known.stores.iter().all(has) {
-        return None;
+        return LastBackup::Waits;
     }
     let of = |state| own.iter().find(|b| last(b) && b.state == state);
-    if let Some(verified) = of(BackupState::Verified) {
-        return Some(Work::Retire(Some(verified.id.clone())));
+    match (of(BackupState::Verified), of(BackupState::Stored)) {
+        (Some(verified), _) => LastBackup::Proven(verified.id.clone()),
+        (None, Some(stored)) => LastBackup::Lacks(Work::Verify(stored.id.clone())),
+        (None, None) => LastBackup::Waits,
     }
-    of(BackupState::Stored).map(|stored| Work::Verify(stored.id.clone()))
 }
 
 /// Whether what is retired may go: it was kept for long enough, and a verified final backup holds

@@ -31,6 +31,7 @@ fn known<'a>(
         initialised: true,
         given_up: None,
         retirement: Retirement::None,
+        hibernation: Hibernation::None,
         last: None,
         frozen: false,
         tombstone: Tombstone::None,
@@ -620,4 +621,68 @@ fn of_what_was_released_nothing_is_taken_tested_or_removed_ever() {
         fates.len() == 2 && fates.values().all(|fate| *fate == kept),
         "{fates:?}"
     );
+}
+
+#[test]
+fn before_it_hibernates_a_final_backup_is_taken_and_proven_and_each_day_is_another_try() {
+    let mut db = db();
+    db.backup.schedule = Schedule::Never;
+    let stores = ["local".to_owned()];
+    let asked = at("2026-03-02T12:00:00Z");
+    let work = |backups: &[Backup], hibernation, answers, now: &str| {
+        let backups = backups.iter().map(|b| (b.id.clone(), b.clone())).collect();
+        let known = Known {
+            hibernation,
+            answers,
+            ..known(&db, &backups, &stores)
+        };
+        due(&known, at(now))
+    };
+    let wanted = Hibernation::Asked(asked);
+    let mut last = backup(&db, "2026-03-02T12:00:00Z", 1, BackupState::Stored);
+    let first = work(&[], wanted, true, "2026-03-02T12:00:10Z");
+    let Some(Work::Take { slot, kind, .. }) = first else {
+        panic!("{first:?}");
+    };
+    assert_eq!((slot, kind), (last.id.slot, BackupKind::Final));
+    assert_eq!(
+        work(&[], wanted, false, "2026-03-02T12:00:10Z"),
+        None,
+        "it does not answer"
+    );
+    last.kind = BackupKind::Final;
+    let test = work(&[last.clone()], wanted, true, "2026-03-02T12:02:00Z");
+    assert_eq!(test, Some(Work::Verify(last.id.clone())));
+    (last.state, last.verified) = (BackupState::Verified, Some(at("2026-03-02T12:03:00Z")));
+    let proven = work(&[last.clone()], wanted, true, "2026-03-02T12:04:00Z");
+    assert_eq!(proven, Some(Work::Hibernate(last.id.clone())));
+    let done = Hibernation::Done(&last.id);
+    assert_eq!(
+        work(&[last.clone()], done, false, "2026-05-02T12:04:00Z"),
+        None
+    );
+
+    // All attempts of a day in vain.
+    let failed: Vec<Backup> = (1..=6)
+        .map(|n| backup(&db, "2026-03-02T12:00:00Z", n, BackupState::Failed))
+        .collect();
+    let later = |now| slot_of(work(&failed, wanted, true, now));
+    assert_eq!(later("2026-03-02T23:00:00Z"), None);
+    assert_eq!(
+        later("2026-03-03T12:00:10Z"),
+        Some(("20260303T120000Z".to_owned(), 1))
+    );
+}
+
+#[test]
+fn what_hibernates_owes_no_backup() {
+    let db = db();
+    let (none, stores) = (BTreeMap::new(), ["local".to_owned()]);
+    let id = backup(&db, "2026-03-02T12:00:00Z", 1, BackupState::Verified).id;
+    let known = Known {
+        hibernation: Hibernation::Done(&id),
+        ..known(&db, &none, &stores)
+    };
+    let (status, reason, _) = fresh(&known, at("2027-03-02T12:00:00Z"));
+    assert_eq!((status, reason), (ConditionStatus::Unknown, "Hibernated"));
 }

@@ -196,6 +196,8 @@ fn of_held(view: &DatabaseView, held: &Held) -> Option<Row> {
         Reason::Overridden
         | Reason::Maintenance
         | Reason::Stopped
+        | Reason::ReadOnly
+        | Reason::Hibernated
         | Reason::Starting
         | Reason::OutsideWindow
         | Reason::NeedsApproval => return None,

@@ -27,6 +27,7 @@ fn house() -> House {
         stores: vec!["local".to_owned()],
         encrypted: ["Standard".to_owned()].into(),
         owners: Owners::default(),
+        enforce: None,
     }
 }
 
@@ -37,6 +38,8 @@ fn tell(db: &Database, house: &House, told: &mut Told, now: Timestamp) -> Vec<St
         db,
         created: created(),
         told: &before,
+        over: None,
+        hibernates: false,
         house,
     };
     let due = ward.due(now);
@@ -177,6 +180,8 @@ fn conditions(db: &Database, house: &House, now: Timestamp) -> Vec<(String, bool
         db,
         created: created(),
         told: &Told::default(),
+        over: None,
+        hibernates: false,
         house,
     };
     let found = ward.conditions(|| shares.into(), now);
@@ -280,7 +285,14 @@ proptest! {
         for days in jumps {
             now += TimeDelta::days(days);
             let before = told.clone();
-            let ward = Ward { db: &db, created: created(), told: &before, house: &house };
+            let ward = Ward {
+                db: &db,
+                created: created(),
+                told: &before,
+                over: None,
+                hibernates: false,
+                house: &house,
+            };
             let ends = ward.life_ends().unwrap();
             for notice in ward.due(now) {
                 told.note(&notice);

@@ -195,3 +195,38 @@ fn a_retirement_with_its_backup_stops_the_server_and_keeps_the_container() {
     case.overridden(OverrideState::Running, None);
     assert!(case.steps().contains(&"start"));
 }
+
+#[test]
+fn what_hibernates_is_stopped_in_order_says_on_which_backup_and_a_person_wakes_it() {
+    let mut case = Case::ready();
+    case.hibernates = Some("genomics-20261101T020000Z-1@local".parse().unwrap());
+    let lane = case.plan().lane.unwrap();
+    assert_eq!(kinds(&lane), ["set_policy", "stop"]);
+    assert!(
+        lane.counts,
+        "it is one of those that may be too many at once"
+    );
+    case.down(Status::Exited, 0);
+    case.container().restart = RestartPolicy::No;
+    case.is_left_alone_for(Reason::Hibernated);
+    assert_eq!(case.phase(), (Phase::Stopped, Some(Reason::Hibernated)));
+    let held = case.plan().held;
+    assert!(
+        held[0]
+            .message
+            .contains("genomics-20261101T020000Z-1@local"),
+        "{held:?}"
+    );
+    case.overridden(OverrideState::Running, None);
+    assert!(case.steps().contains(&"start"));
+}
+
+#[test]
+fn users_who_may_only_read_are_told_in_what_is_shown_and_the_server_takes_the_setting_while_it_runs()
+ {
+    let mut case = Case::ready();
+    case.db.read_only = true;
+    assert_eq!(case.steps(), ["reload"]);
+    assert_eq!(case.reasons(), [Reason::ReadOnly]);
+    assert_eq!(case.phase(), (Phase::Ready, Some(Reason::ReadOnly)));
+}
