@@ -230,7 +230,16 @@ impl Resolve<'_> {
             );
             return self.refuse("stewardship.hibernateAfter", message);
         }
-        Some((raw.life == RawStewards::Enforce).then_some(enforce))
+        match raw.life {
+            Some(RawStewards::Enforce) => Some(Some(enforce)),
+            Some(RawStewards::Notify) => Some(None),
+            // A time alone would be silently without effect.
+            None => {
+                let message =
+                    "missing; write `Enforce`, or `Notify` to do nothing but tell".to_owned();
+                self.refuse("stewardship.life", message)
+            }
+        }
     }
 
     fn span(&mut self, key: &str, text: &str) -> Option<TimeDelta> {

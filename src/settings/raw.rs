@@ -256,7 +256,8 @@ pub(super) struct RawHeartbeat {
 pub(super) struct RawStewardship {
     /// `Notify`: owner and admins are told. `Enforce`: its users may only read after a while, and after
     /// another it hibernates.
-    pub life: RawStewards,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub life: Option<RawStewards>,
     /// From the end of a life, or from the day it was told: `14d`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2))]

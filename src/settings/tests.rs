@@ -2,6 +2,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use chrono::TimeDelta;
+
 use super::*;
 
 fn env(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -220,4 +222,40 @@ fn an_owner_has_its_own_limits_or_those_of_default() {
         (Some(40), None, "owners.genomics-lab".to_owned())
     );
     assert_eq!(has("free"), (None, None, "owners.free".to_owned()));
+}
+
+#[test]
+fn what_is_done_about_lives_that_are_over_is_said_in_full_and_in_order() {
+    let enforce = |stewardship: &str| {
+        let text = format!(
+            "container_host: h\ndataVolumes: [{{label: A, path: /a}}]\nstewardship: {stewardship}\n"
+        );
+        let home = home(Mode::Prod);
+        fs::write(home.path().join("prod/config.yaml"), text).unwrap();
+        let read = Settings::load(home.path(), Mode::Prod, &env(&[]));
+        read.map(|settings| settings.enforce)
+            .map_err(|problems| problems[0].to_string())
+    };
+    let days = |read_only, hibernate| Enforce {
+        read_only_after: TimeDelta::days(read_only),
+        hibernate_after: TimeDelta::days(hibernate),
+    };
+    assert_eq!(enforce("{life: Notify}"), Ok(None));
+    assert_eq!(enforce("{life: Enforce}"), Ok(Some(days(14, 60))));
+    assert_eq!(
+        enforce("{life: Enforce, readOnlyAfter: 30d, hibernateAfter: 90d}"),
+        Ok(Some(days(30, 90)))
+    );
+    let sooner = enforce("{life: Enforce, hibernateAfter: 7d}").unwrap_err();
+    assert!(
+        sooner.contains("`7d` is sooner than its users are held to reading"),
+        "{sooner}"
+    );
+    let alone = enforce("{readOnlyAfter: 7d}").unwrap_err();
+    assert!(alone.contains("write `Enforce`, or `Notify`"), "{alone}");
+    let wrong = enforce("{life: Stop}").unwrap_err();
+    assert!(
+        wrong.contains("Notify") && wrong.contains("Enforce"),
+        "{wrong}"
+    );
 }
