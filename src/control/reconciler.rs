@@ -175,11 +175,14 @@ impl Reconciler {
         memory
             .attempts
             .observe(running_of(db, &seen), &seen.probe, now);
+        let standing = self.file_standing(name);
+        let wanted = wanted(&row, standing.as_ref(), self.board.rests(name));
+        if wanted.hands.is_some() {
+            memory.attempts.stop();
+        }
         seen.attempts = memory.attempts.clone();
         self.memory().insert(name.clone(), memory.clone());
 
-        let standing = self.file_standing(name);
-        let wanted = wanted(&row, standing.as_ref(), self.board.rests(name));
         let verdict = self.decide(&wanted, &seen, now);
         let before = self.board.view(name);
         let mut shown = view(&wanted, &seen, &verdict, &self.site, before.as_deref(), now);
@@ -231,6 +234,10 @@ impl Reconciler {
         {
             self.board
                 .show(phase::acting(&shown, &lane, self.clock.now()));
+        }
+        if lane.stops_in_order() {
+            let mut all = self.memory();
+            all.entry(name.clone()).or_default().attempts.stop();
         }
         let end = self.executor.run(&row, &lane).await;
         drop(turn);

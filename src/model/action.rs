@@ -234,6 +234,14 @@ pub struct Lane {
     pub approval: Option<String>,
 }
 
+impl Lane {
+    /// Whether it stops a server in order: not because that is broken.
+    pub fn stops_in_order(&self) -> bool {
+        let in_order = |action: &Action| matches!(action, Action::Stop(_, how) if !how.hung);
+        self.actions.iter().any(in_order)
+    }
+}
+
 /// What a lane costs the database's users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

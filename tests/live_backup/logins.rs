@@ -111,6 +111,10 @@ fn mydb_admin_lets_db4sci_in_again_whatever_was_done_to_its_logins() {
         assert_eq!(log_up_to(&host, last), log, "{what}");
     }
 
+    // Each run was ended by db4sci within its first seconds, and none of them failed.
+    let described = host.ok(&["describe", ADMIN]);
+    assert!(!described.contains("failed runs"), "{described}");
+
     let hba = |file: &str| fs::read_to_string(host.data(ADMIN).join(file)).unwrap();
     assert!(!hba("pg_hba.conf").contains("reject"));
     assert!(hba("pg_hba.conf.before").contains("reject"));
