@@ -16,6 +16,8 @@ pub const MENDED: &str = "mend_tables";
 pub const LET_IN: &str = "let_in";
 /// The word for tables of `mydb_admin` that were older than they had been.
 pub const ROLLED_BACK: &str = "rolled_back";
+/// The word for tables of `mydb_admin` whose server lost what it had not yet written to its disk.
+pub const LAST_MOMENTS: &str = "last_moments";
 
 /// One step on one database. Every step is safe to repeat.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
