@@ -116,7 +116,12 @@ impl Follower {
         }
         // New ones hold nothing, and were made by a repair that was told.
         if found > 0 {
-            let (how, action) = if found < held {
+            let (how, action) = if held == 0 {
+                // They were made a moment ago, and nobody knows yet what is on the disk.
+                let how =
+                    "an older copy of them was put there, or its server lost its last moments";
+                (how, ROLLED_BACK)
+            } else if found < held {
                 ("an older copy of them was put there", ROLLED_BACK)
             } else {
                 let how = "its server lost its last moments, as one does that is killed, and nothing that \
