@@ -177,12 +177,9 @@ impl Reconciler {
             .observe(running_of(db, &seen), &seen.probe, now);
         let standing = self.file_standing(name);
         let wanted = wanted(&row, standing.as_ref(), self.board.rests(name));
-        if wanted.hands.is_some() {
-            memory.attempts.stop();
-        }
+        memory.attempts.stop_if(wanted.hands.is_some());
         seen.attempts = memory.attempts.clone();
         self.memory().insert(name.clone(), memory.clone());
-
         let verdict = self.decide(&wanted, &seen, now);
         let before = self.board.view(name);
         let mut shown = view(&wanted, &seen, &verdict, &self.site, before.as_deref(), now);
@@ -235,10 +232,6 @@ impl Reconciler {
             self.board
                 .show(phase::acting(&shown, &lane, self.clock.now()));
         }
-        if lane.stops_in_order() {
-            let mut all = self.memory();
-            all.entry(name.clone()).or_default().attempts.stop();
-        }
         let end = self.executor.run(&row, &lane).await;
         drop(turn);
         if lane.actions.iter().any(Action::changes_accounts) {
@@ -259,6 +252,7 @@ impl Reconciler {
     fn finish(&self, name: &DbName, lane: &Lane, end: &LaneEnd) {
         let mut all = self.memory();
         let memory = all.entry(name.clone()).or_default();
+        memory.attempts.stop_if(lane.stops_in_order());
         match end {
             LaneEnd::Done => {
                 memory.attempts.succeed();

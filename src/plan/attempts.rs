@@ -46,7 +46,7 @@ pub fn backoff(name: &DbName, failures: u32) -> TimeDelta {
 impl Attempts {
     /// Takes notice of a container's run: it failed if it ends, or gives way to another one, without
     /// having been ready for a while. A run that the guard refused is no failure of the server's, and
-    /// neither is one that db4sci stopped: see [`Attempts::stop`].
+    /// neither is one that db4sci stopped: see [`Attempts::stop_if`].
     pub fn observe(&mut self, container: Option<&ContainerSeen>, probe: &Probe, now: Timestamp) {
         // The clock may jump backwards; then rows end, and runs are judged, a little later.
         if self
@@ -100,10 +100,10 @@ impl Attempts {
         self.run = Some(run);
     }
 
-    /// Takes notice that db4sci has its hands on the container, or stops it in order: that its run ends
-    /// now says nothing about the server.
-    pub fn stop(&mut self) {
-        self.run_stopped = true;
+    /// Takes notice of db4sci's hands on the container, or of its stop in order, if that is so: that its
+    /// run ends now says nothing about the server.
+    pub fn stop_if(&mut self, ours: bool) {
+        self.run_stopped |= ours;
     }
 
     /// Whether the run's end is no failure, whenever it comes.

@@ -161,7 +161,7 @@ fn a_run_that_db4sci_stops_has_not_failed_and_the_next_one_begins_at_once() {
     for at in [noon() + seconds(60), noon() + seconds(70)] {
         let c = run(at, Status::Running, 0);
         attempts.observe(Some(&c), &Probe::NotAsked, at);
-        attempts.stop();
+        attempts.stop_if(true);
         let ended = run(at, Status::Exited, 0);
         attempts.observe(Some(&ended), &Probe::NotAsked, at + seconds(1));
         assert_eq!(attempts.failed_runs.len(), 3);
@@ -170,13 +170,13 @@ fn a_run_that_db4sci_stops_has_not_failed_and_the_next_one_begins_at_once() {
     // Also where nobody saw it down.
     let c = run(noon() + seconds(80), Status::Running, 0);
     attempts.observe(Some(&c), &Probe::NotAsked, noon() + seconds(80));
-    attempts.stop();
+    attempts.stop_if(true);
     let c = run(noon() + seconds(81), Status::Running, 0);
     attempts.observe(Some(&c), &Probe::NotAsked, noon() + seconds(81));
     assert_eq!(attempts.failed_runs.len(), 3);
 
     // One that was left running after all may fail like any other.
-    attempts.stop();
+    attempts.stop_if(true);
     attempts.observe(Some(&c), &Probe::NotAsked, noon() + seconds(82));
     let ended = run(noon() + seconds(81), Status::Exited, 1);
     attempts.observe(Some(&ended), &Probe::NotAsked, noon() + seconds(83));
