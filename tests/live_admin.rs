@@ -10,7 +10,7 @@ mod support_admin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use db4sci::admin::applier::Doing;
+use db4sci::admin::applier::{Doing, Held};
 use db4sci::admin::bootstrap::bootstrap;
 use db4sci::admin::{
     Access, Applier, Edit, Feed, Hint, MydbAdmin, Tables, TablesError, TablesHarm,
@@ -848,6 +848,7 @@ async fn entries_wait_for_a_server_that_is_away_and_none_is_lost() {
     let applier = Applier::spawn(
         ledger.clone(),
         MydbAdmin::new(Arc::new(SystemClock), move || Some(access.clone())),
+        Held::in_memory(),
     );
     let mut status = applier.watch();
     let mut until = async |what: &dyn Fn(&db4sci::admin::ApplierStatus) -> bool| {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::applier::{Applier, Doing, MydbAdmin};
+use crate::admin::applier::{Applier, Doing, Held, MydbAdmin};
 use crate::admin::tables::{Access, Feed, Tables};
 use crate::admin::{Ledger, Vault, bootstrap};
 use crate::control::{Board, Intake};
@@ -77,7 +77,8 @@ impl Admin {
         }
         let logins = self.logins.clone();
         let reach = MydbAdmin::new(self.clock.clone(), move || logins.access());
-        let applier = Applier::spawn(self.ledger.clone(), reach);
+        let held = Held::in_folder(&self.logins.site.state_dir);
+        let applier = Applier::spawn(self.ledger.clone(), reach, held);
         let (board, ledger) = (self.board.clone(), self.ledger.clone());
         let mut status = applier.watch();
         let look_when_ready = self.look_when_ready(&applier);

@@ -39,6 +39,7 @@ use crate::model::{
 };
 use crate::plan::approval;
 use crate::plan::backups::{self, Known, Retirement, Work};
+use crate::plan::recovery::LetIns;
 use crate::plan::retention::Fate;
 
 /// How often it is asked what is due.
@@ -75,7 +76,7 @@ pub struct Desk {
     /// How often data could not be brought back from a backup, since it last was.
     failed: Mutex<BTreeMap<BackupId, u32>>,
     /// When it let itself in again.
-    let_in: Mutex<Vec<Timestamp>>,
+    let_in: Mutex<LetIns>,
     /// A work ended well.
     done: Notify,
     tracker: TaskTracker,

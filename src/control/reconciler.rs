@@ -175,11 +175,11 @@ impl Reconciler {
         memory
             .attempts
             .observe(running_of(db, &seen), &seen.probe, now);
-        seen.attempts = memory.attempts.clone();
-        self.memory().insert(name.clone(), memory.clone());
-
         let standing = self.file_standing(name);
         let wanted = wanted(&row, standing.as_ref(), self.board.rests(name));
+        memory.attempts.stop_if(wanted.hands.is_some());
+        seen.attempts = memory.attempts.clone();
+        self.memory().insert(name.clone(), memory.clone());
         let verdict = self.decide(&wanted, &seen, now);
         let before = self.board.view(name);
         let mut shown = view(&wanted, &seen, &verdict, &self.site, before.as_deref(), now);
@@ -267,6 +267,7 @@ impl Reconciler {
     fn finish(&self, name: &DbName, lane: &Lane, end: &LaneEnd) {
         let mut all = self.memory();
         let memory = all.entry(name.clone()).or_default();
+        memory.attempts.stop_if(lane.stops_in_order());
         match end {
             LaneEnd::Done => {
                 memory.attempts.succeed();

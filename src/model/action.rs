@@ -16,6 +16,8 @@ pub const MENDED: &str = "mend_tables";
 pub const LET_IN: &str = "let_in";
 /// The word for tables of `mydb_admin` that were older than they had been.
 pub const ROLLED_BACK: &str = "rolled_back";
+/// The word for tables of `mydb_admin` whose server lost what it had not yet written to its disk.
+pub const LAST_MOMENTS: &str = "last_moments";
 
 /// One step on one database. Every step is safe to repeat.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -232,6 +234,14 @@ pub struct Lane {
     /// The approval that lets it go, if it needed one: its end uses that up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<String>,
+}
+
+impl Lane {
+    /// Whether it stops a server in order: not because that is broken.
+    pub fn stops_in_order(&self) -> bool {
+        let in_order = |action: &Action| matches!(action, Action::Stop(_, how) if !how.hung);
+        self.actions.iter().any(in_order)
+    }
 }
 
 /// What a lane costs the database's users.

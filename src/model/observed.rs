@@ -185,6 +185,10 @@ pub struct Attempts {
     pub run_was_ready: bool,
     /// Whether that run's end was judged already.
     pub run_judged: bool,
+    /// Whether db4sci is about to stop that run, or has: then its end is no failure. Ended by a look
+    /// that finds it running and nobody's hands on it.
+    #[serde(default)]
+    pub run_stopped: bool,
     /// When the kernel last killed it for its memory limit.
     pub oom_at: Option<Timestamp>,
 }

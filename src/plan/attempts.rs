@@ -45,7 +45,8 @@ pub fn backoff(name: &DbName, failures: u32) -> TimeDelta {
 
 impl Attempts {
     /// Takes notice of a container's run: it failed if it ends, or gives way to another one, without
-    /// having been ready for a while. A run that the guard refused is no failure of the server's.
+    /// having been ready for a while. A run that the guard refused is no failure of the server's, and
+    /// neither is one that db4sci stopped: see [`Attempts::stop_if`].
     pub fn observe(&mut self, container: Option<&ContainerSeen>, probe: &Probe, now: Timestamp) {
         // The clock may jump backwards; then rows end, and runs are judged, a little later.
         if self
@@ -69,9 +70,12 @@ impl Attempts {
             self.begin(run, c, now);
         }
         match c.status {
-            Status::Running => self.judge_answer(probe, now),
+            Status::Running => {
+                self.run_stopped = false;
+                self.judge_answer(probe, now);
+            }
             Status::Restarting | Status::Exited | Status::Dead => {
-                let failed = !self.run_judged && !self.run_was_ready && !refused(c);
+                let failed = !self.run_judged && !self.excused() && !refused(c);
                 self.failed_runs.extend(failed.then_some(now));
                 self.run_judged = true;
             }
@@ -86,14 +90,25 @@ impl Attempts {
         {
             // Runs that came and went between two looks failed as well.
             let missed = run.1.saturating_sub(restarts + 1).min(TOO_MANY as u32);
-            let unseen = usize::from(!self.run_judged && !self.run_was_ready);
+            let unseen = usize::from(!self.run_judged && !self.excused());
             let failed = std::iter::repeat_n(now, missed as usize + unseen);
             self.failed_runs.extend(failed);
         }
         // Of a run that ended before the first look nobody can say how it went.
         self.run_judged = self.run.is_none() && c.status != Status::Running;
-        self.run_was_ready = false;
+        (self.run_was_ready, self.run_stopped) = (false, false);
         self.run = Some(run);
+    }
+
+    /// Takes notice of db4sci's hands on the container, or of its stop in order, if that is so: that its
+    /// run ends now says nothing about the server.
+    pub fn stop_if(&mut self, ours: bool) {
+        self.run_stopped |= ours;
+    }
+
+    /// Whether the run's end is no failure, whenever it comes.
+    fn excused(&self) -> bool {
+        self.run_was_ready || self.run_stopped
     }
 
     fn judge_answer(&mut self, probe: &Probe, now: Timestamp) {
@@ -118,7 +133,7 @@ impl Attempts {
     pub fn next_start(&self, name: &DbName, ended: Timestamp) -> Option<Timestamp> {
         let further = u32::try_from(self.failed_runs.len()).unwrap_or(u32::MAX);
         let further = further.saturating_sub(1);
-        (further > 0 && !self.run_was_ready).then(|| ended + backoff(name, further))
+        (further > 0 && !self.excused()).then(|| ended + backoff(name, further))
     }
 
     /// Whether repairs failed so often that the database is to be left alone.

@@ -57,10 +57,31 @@ pub fn recovery(
     }
 }
 
-/// Whether db4sci may let itself in again, given when it did.
-pub fn may_let_in(earlier: &[Timestamp], now: Timestamp) -> bool {
-    let lately = earlier.iter().filter(|at| now - **at < HOUR);
-    lately.count() < LET_IN
+/// When db4sci let itself in again, and whether it was told that this was too often.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LetIns {
+    at: Vec<Timestamp>,
+    /// Entered when it is told, left by the next time that it may.
+    given_up: bool,
+}
+
+impl LetIns {
+    /// Whether there is something to do: to let itself in, or to tell, once, that this is given up.
+    pub fn due(&self, now: Timestamp) -> bool {
+        self.may(now) || !self.given_up
+    }
+
+    /// Whether it may let itself in now, which it is then taken to have done; if not, that is told now.
+    pub fn begin(&mut self, now: Timestamp) -> bool {
+        let may = self.may(now);
+        self.at.extend(may.then_some(now));
+        self.given_up = !may;
+        may
+    }
+
+    fn may(&self, now: Timestamp) -> bool {
+        self.at.iter().filter(|at| now - **at < HOUR).count() < LET_IN
+    }
 }
 
 /// The backup that a database comes back from: the newest verified one, and without one the newest that
@@ -223,12 +244,17 @@ mod tests {
         assert_eq!(admin(Phase::Ready, refused), None);
         assert_eq!(admin(Phase::Degraded, Reason::NotAnswering), None);
 
-        let now: Timestamp = "2026-03-01T02:00:00Z".parse().unwrap();
-        let ago = |minutes: i64| now - TimeDelta::minutes(minutes);
-        let mut earlier: Vec<_> = [5, 10, 20, 59].map(ago).into();
-        assert!(may_let_in(&earlier, now));
-        earlier.push(ago(30));
-        assert!(!may_let_in(&earlier, now));
-        assert!(may_let_in(&earlier, now + TimeDelta::minutes(1)));
+        let noon: Timestamp = "2026-03-01T12:00:00Z".parse().unwrap();
+        let at = |minutes: i64| noon + TimeDelta::minutes(minutes);
+        let mut let_ins = LetIns::default();
+        for minutes in [0, 10, 20, 30, 40] {
+            assert!(let_ins.due(at(minutes)) && let_ins.begin(at(minutes)));
+        }
+        // That it is given up is told once, however often it is asked.
+        assert!(let_ins.due(at(50)) && !let_ins.begin(at(50)));
+        assert!(!let_ins.due(at(50)) && !let_ins.due(at(59)));
+        assert!(let_ins.due(at(60)) && let_ins.begin(at(60)));
+        // And once more when it is given up again.
+        assert!(let_ins.due(at(61)) && !let_ins.begin(at(61)) && !let_ins.due(at(61)));
     }
 }

@@ -26,6 +26,86 @@ fn answered(host: &Host, name: &str) {
 }
 
 #[test]
+fn an_edit_that_waited_while_a_newer_spec_was_applied_is_refused_and_told() {
+    let mut host = Host::new();
+    host.start();
+    host.ready(&["mydb_admin"]);
+    let path = host.path("proteomics.yaml").display().to_string();
+    let apply = |memory: &str| {
+        let text = format!(
+            "apiVersion: db4sci/v1\nkind: Database\nmetadata: {{name: proteomics}}\nspec:\n  \
+             engine: Postgres\n  owner: proteomics-lab\n  contact: proteomics@example.org\n  \
+             state: Stopped\n  resources: {{memory: {memory}}}\n"
+        );
+        std::fs::write(&path, text).unwrap();
+        host.ok(&["apply", "-f", &path]);
+    };
+    apply("192Mi");
+    let row = |what: &str| {
+        let sql = format!("select {what} from state where name = 'proteomics'");
+        host.try_sql("mydb_admin", &sql)
+    };
+    eventually(SOON, "its row is there", || {
+        let source = row("source")?;
+        (source == "api").then_some(()).ok_or(source)
+    });
+
+    // A person's transaction that is open while a newer spec is accepted.
+    let edit =
+        r#"update state set spec['resources']['memory'] = '"4Gi"' where name = 'proteomics'"#;
+    let name = host.name("mydb_admin");
+    let open = [
+        "exec",
+        "-d",
+        &name,
+        "psql",
+        "-U",
+        "postgres",
+        "mydb_admin",
+        "-c",
+        "begin",
+        "-c",
+        edit,
+        "-c",
+        "select pg_sleep(5)",
+        "-c",
+        "commit",
+    ];
+    host.docker(&open);
+    eventually(SOON, "the edit waits", || {
+        let asleep = "select count(*) from pg_stat_activity where wait_event = 'PgSleep'";
+        let asleep = host.docker(&["exec", &name, "psql", "-U", "postgres", "-Atc", asleep]);
+        (asleep == "1").then_some(()).ok_or(asleep)
+    });
+    apply("256Mi");
+
+    // The person sees why in the row that was edited, and everybody in the log.
+    let seen = eventually(LONG, "it is refused in its row", || {
+        let seen = row("concat_ws('|', reason, message)")?;
+        seen.contains("after this was written")
+            .then_some(seen.clone())
+            .ok_or(seen)
+    });
+    assert!(
+        seen.starts_with("InvalidSpec|generation 2 was applied at ")
+            && seen.ends_with("look at it, and write it again"),
+        "{seen}"
+    );
+    answered(&host, "proteomics");
+    let told = host.told_events("proteomics");
+    assert!(told.contains("generation 2 was applied at "), "{told}");
+    assert_eq!(host.view("proteomics").unwrap().memory, "256Mi");
+    // Written again, it is taken.
+    host.sql(
+        "mydb_admin",
+        "update state set note = 'again' where name = 'proteomics'",
+    );
+    host.shows("proteomics", SOON, "what was written again", |view| {
+        view.memory == "4Gi"
+    });
+}
+
+#[test]
 fn a_dba_makes_changes_stops_and_ends_databases_with_sql() {
     let mut host = Host::new();
     host.spec("genomics", Postgres, &[]);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use db4sci::admin::applier::Doing;
+use db4sci::admin::applier::{Doing, Held};
 use db4sci::admin::audit;
 use db4sci::admin::journal::{Journal, Record};
 use db4sci::admin::{Applier, Keyring, Ledger, MemoryStorage, MydbAdmin, Vault};
@@ -142,7 +142,7 @@ async fn whatever_a_superuser_does_to_the_tables_is_noticed_and_mended() {
     let ledger = ledger().await;
     let access = server.access.clone();
     let reach = MydbAdmin::new(Arc::new(SystemClock), move || Some(access.clone()));
-    let applier = Applier::spawn(ledger.clone(), reach);
+    let applier = Applier::spawn(ledger.clone(), reach, Held::in_memory());
     for new in [
         admitted(Who::Daemon, database("genomics", 32012, 1)),
         entry(Who::Daemon, "genomics", Change::Noted),
@@ -162,7 +162,7 @@ async fn whatever_a_superuser_does_to_the_tables_is_noticed_and_mended() {
         // A new one each time: of one applier that mends again and again, a person is wanted.
         let access = server.access.clone();
         let reach = MydbAdmin::new(Arc::new(SystemClock), move || Some(access.clone()));
-        let applier = Applier::spawn(ledger.clone(), reach);
+        let applier = Applier::spawn(ledger.clone(), reach, Held::in_memory());
         let head = ledger.book().head().seq;
         until(&applier, what, head).await;
 
@@ -299,7 +299,7 @@ async fn edits_that_waited_in_harmed_tables_wait_in_the_new_ones() {
         let access = access.clone();
         MydbAdmin::new(Arc::new(SystemClock), move || Some(access.clone()))
     };
-    let applier = Applier::spawn(ledger.clone(), reach());
+    let applier = Applier::spawn(ledger.clone(), reach(), Held::in_memory());
     until(&applier, "the first entry", 1).await;
     let mut person = server.person("anna").await;
     run(&mut person, crate::INSERT).await.unwrap();

@@ -109,6 +109,11 @@ fn mydb_admin_lets_db4sci_in_again_whatever_was_done_to_its_logins() {
         );
         assert!(noticed.at - begun < NOTICED, "{what}: {noticed:?}");
         assert_eq!(log_up_to(&host, last), log, "{what}");
+        // Each run was ended by db4sci within its first seconds, but for the one that the last harm ends.
+        let described = host.ok(&["describe", ADMIN]);
+        let failed = described.matches("failed runs in a row: 1\n").count();
+        let told = described.matches("failed runs").count();
+        assert_eq!((failed, told), (n / 3, n / 3), "{what}: {described}");
     }
 
     let hba = |file: &str| fs::read_to_string(host.data(ADMIN).join(file)).unwrap();

@@ -35,6 +35,16 @@ fn copy(from: &Path, to: &Path) {
     );
 }
 
+/// Waits until the daemon knows that its tables hold an entry, and their server has it on its disk.
+#[track_caller]
+fn held(host: &Host, entry: u64) {
+    eventually(LONG, "the tables are known to hold all", || {
+        let text = std::fs::read_to_string(host.path("state/tables")).unwrap_or_default();
+        let known: u64 = text.trim().parse().unwrap_or(0);
+        (known >= entry).then_some(()).ok_or(text)
+    });
+}
+
 /// The next entry of this kind after so many; fails unless it came soon enough.
 #[track_caller]
 fn noticed(host: &Host, what: &str, kind: &str, before: usize, begun: Timestamp) -> Entry {
@@ -120,6 +130,7 @@ fn older_copies_and_forged_checksums_are_noticed_and_mended() {
     let last = newest(&host);
     let log = log_up_to(&host, last);
     let at = last - 5;
+    held(&host, last);
     let begun = SystemClock.now();
     forge(
         &host,
@@ -188,11 +199,18 @@ fn older_copies_and_forged_checksums_are_noticed_and_mended() {
     // And while no daemon runs.
     let last = newest(&host);
     let log = log_up_to(&host, last);
+    held(&host, last);
+    let before = acted(&host, "rolled_back").len();
     host.kill();
     put_back(&host);
+    let begun = SystemClock.now();
     host.start();
+    let told = noticed(&host, "one at a start", "rolled_back", before, begun);
+    assert!(told.message.contains("an older copy"), "{told:?}");
     host.ready(&[ADMIN]);
     assert_eq!(log_up_to(&host, last), log);
+    assert_eq!(acted(&host, "rolled_back").len(), before + 1);
+    assert_eq!(acted(&host, "last_moments").len(), 0);
     assert_eq!(host.run_of("genomics"), run);
     assert_eq!(host.rows("genomics"), [1]);
     nothing_is_left(&host);

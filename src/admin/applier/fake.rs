@@ -9,7 +9,7 @@ use crate::admin::audit::AuditError;
 use crate::admin::book::Book;
 use crate::admin::journal::{Head, Record};
 use crate::admin::ledger::Ledger;
-use crate::admin::tables::{TablesError, TablesHarm};
+use crate::admin::tables::{TablesError, TablesHarm, Wal};
 use crate::model::DbName;
 use crate::model::audit::{Finding, Findings};
 
@@ -41,6 +41,8 @@ pub(crate) struct State {
     pub(crate) forged_newest: bool,
     pub(crate) aside: u32,
     pub(crate) carried: u32,
+    /// So many of the newest records are not on the disk.
+    pub(crate) unflushed: u64,
 }
 
 /// What of a server's files cannot be read.
@@ -188,6 +190,14 @@ impl Shelf for Fake {
     async fn sums(&mut self) -> Result<String, TablesError> {
         self.down()?;
         Ok(self.get(|s| format!("{} {}", s.records.len(), s.forged_sums)))
+    }
+
+    async fn wal(&mut self) -> Result<Wal, TablesError> {
+        self.down()?;
+        let state = self.0.lock().unwrap();
+        let written = state.records.len() as u64;
+        let flushed = written - state.unflushed;
+        Ok(Wal { written, flushed })
     }
 
     async fn newest(&mut self, _: &Ledger) -> Result<Findings, AuditError> {

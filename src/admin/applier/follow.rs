@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+use super::held::Held;
 use super::look::Seen;
 use super::proven::Proven;
 use super::reach::{Reach, Shelf};
@@ -84,6 +85,8 @@ pub(super) struct Follower {
     pub(super) ledger: Ledger,
     books: watch::Receiver<Arc<Book>>,
     pub(super) reach: Box<dyn Reach>,
+    /// What the tables surely hold.
+    pub(super) held: Held,
     pub(super) publish: watch::Sender<ApplierStatus>,
     wake: Arc<Notify>,
     failures: u32,
@@ -100,6 +103,7 @@ impl Follower {
     pub(super) fn new(
         ledger: Ledger,
         reach: Box<dyn Reach>,
+        held: Held,
         publish: watch::Sender<ApplierStatus>,
         wake: Arc<Notify>,
     ) -> Self {
@@ -109,6 +113,7 @@ impl Follower {
             ledger,
             books,
             reach,
+            held,
             publish,
             wake,
             failures: 0,
@@ -195,6 +200,7 @@ impl Follower {
         };
         self.told = None;
         // The new ones begin empty: that is no older copy.
+        self.held.set(0);
         self.show(Some(0), None);
         self.patched = damaged.then_some(now).or(self.patched);
         self.mends.push(now);
@@ -276,6 +282,7 @@ impl Follower {
         let mut seen = Seen {
             applied,
             sums: shelf.sums().await?,
+            written: None,
             proven,
             // Data that a server was just started on, or that was just brought back, is looked at once.
             indexes: Instant::now(),
@@ -345,7 +352,7 @@ impl Follower {
         }
     }
 
-    fn show(&self, applied: Option<u64>, doing: Option<Doing>) {
+    pub(super) fn show(&self, applied: Option<u64>, doing: Option<Doing>) {
         let head = self.books.borrow().head().seq;
         self.publish.send_modify(|status| {
             status.applied = applied.unwrap_or(status.applied);

@@ -10,7 +10,7 @@ use crate::admin::journal::{Head, verify};
 use crate::admin::ledger::LedgerError;
 use crate::admin::tables::{TablesError, TablesHarm};
 use crate::model::Change;
-use crate::model::action::{LET_IN, ROLLED_BACK};
+use crate::model::action::{LAST_MOMENTS, LET_IN, ROLLED_BACK};
 
 /// What the tables were like after the last entry that was brought in.
 pub(super) struct Seen {
@@ -18,6 +18,8 @@ pub(super) struct Seen {
     pub(super) applied: Head,
     /// What all checksums come to that are kept beside the rows: they change with an entry alone.
     pub(super) sums: String,
+    /// An entry that was in the tables, and how far the server had written by then.
+    pub(super) written: Option<(u64, u64)>,
     /// When every row was last compared with its checksum.
     pub(super) proven: Proven,
     /// When the indexes are to be compared with their tables.
@@ -35,13 +37,14 @@ impl Follower {
         if found != seen.applied {
             self.compare(shelf, found).await?;
             self.tell_older(found).await?;
-            seen.applied = found;
+            (seen.applied, seen.written) = (found, None);
             // As they are after what is missing was brought in.
             seen.sums = String::new();
         } else if !seen.sums.is_empty() && shelf.sums().await? != seen.sums {
             let what = "the checksums that are kept beside the rows".to_owned();
             return Err(TablesHarm::Altered(what).into());
         }
+        self.settle(shelf, seen).await?;
         let findings = shelf.newest(&self.ledger).await?;
         if let Some(first) = findings.named.first() {
             return Err(TablesHarm::Altered(first.to_string()).into());
@@ -88,20 +91,54 @@ impl Follower {
         Ok(())
     }
 
-    /// Tells of tables that hold less than they held.
-    pub(super) async fn tell_older(&self, found: Head) -> Result<(), LedgerError> {
-        let known = self.publish.borrow().applied;
-        // New ones hold nothing, and were made by a repair that was told.
-        if found.seq >= known || found.seq == 0 {
+    /// Takes notice of what the server has on its disk by now.
+    async fn settle(&mut self, shelf: &mut dyn Shelf, seen: &mut Seen) -> Result<(), Ended> {
+        if self.held.entry() >= seen.applied.seq {
             return Ok(());
         }
-        let message = format!(
-            "its tables held entry {known} and now end with entry {}: an older copy of them was put there, \
-             or its server lost its last moments; what is missing is brought in from the ledger",
-            found.seq
-        );
-        let action = ROLLED_BACK.to_owned();
-        self.note(message, Change::Acted { action }).await
+        let wal = shelf.wal().await?;
+        let now = Some((seen.applied.seq, wal.written));
+        let earlier = std::mem::replace(&mut seen.written, now);
+        // A server that is written to all the time has never all of it there.
+        let mut settled = [now, earlier].into_iter().flatten();
+        if let Some((entry, _)) = settled.find(|(_, end)| wal.flushed >= *end) {
+            self.held.set(entry);
+        }
+        Ok(())
+    }
+
+    /// Tells of tables that hold less than they held, also at an earlier daemon's time.
+    pub(super) async fn tell_older(&mut self, found: Head) -> Result<(), LedgerError> {
+        let (held, found) = (self.held.entry(), found.seq);
+        let known = held.max(self.publish.borrow().applied);
+        if found >= known {
+            return Ok(());
+        }
+        // New ones hold nothing, and were made by a repair that was told.
+        if found > 0 {
+            let (how, action) = if held == 0 {
+                // They were made a moment ago, and nobody knows yet what is on the disk.
+                let how =
+                    "an older copy of them was put there, or its server lost its last moments";
+                (how, ROLLED_BACK)
+            } else if found < held {
+                ("an older copy of them was put there", ROLLED_BACK)
+            } else {
+                let how = "its server lost its last moments, as one does that is killed, and nothing that \
+                           was on its disk for sure";
+                (how, LAST_MOMENTS)
+            };
+            let message = format!(
+                "its tables held entry {known} and now end with entry {found}: {how}; what is missing is \
+                 brought in from the ledger"
+            );
+            let action = action.to_owned();
+            self.note(message, Change::Acted { action }).await?;
+        }
+        // It is told once, also where what is missing does not come in at once.
+        self.held.set(held.min(found));
+        self.show(Some(found), None);
+        Ok(())
     }
 
     /// Whether the tables were made from this ledger.

@@ -7,9 +7,11 @@
 //! - here: the handle, and what it reports;
 //! - `follow`: the task;
 //! - `look`: what it looks at every few seconds;
+//! - `held`: how much is surely on the server's disk;
 //! - `reach`: getting at the tables, for real or in a simulation.
 
 mod follow;
+mod held;
 mod look;
 mod proven;
 mod reach;
@@ -22,6 +24,7 @@ use tokio::task::AbortHandle;
 use super::ledger::Ledger;
 use super::tables::TablesHarm;
 
+pub use held::Held;
 pub use reach::{MydbAdmin, Reach, Shelf};
 
 /// What the applier is doing.
@@ -61,15 +64,16 @@ pub struct Applier {
 }
 
 impl Applier {
-    /// Starts to follow a ledger. Must be called inside a tokio runtime.
-    pub fn spawn(ledger: Ledger, reach: impl Reach) -> Self {
+    /// Starts to follow a ledger, and remembers with `held` what the tables surely hold. Must be called
+    /// inside a tokio runtime.
+    pub fn spawn(ledger: Ledger, reach: impl Reach, held: Held) -> Self {
         let (publish, status) = watch::channel(ApplierStatus {
             applied: 0,
             behind: ledger.book().head().seq,
             doing: Doing::Starting,
         });
         let wake = Arc::new(Notify::new());
-        let follower = follow::Follower::new(ledger, Box::new(reach), publish, wake.clone());
+        let follower = follow::Follower::new(ledger, Box::new(reach), held, publish, wake.clone());
         let task = tokio::spawn(follower.run()).abort_handle();
         Applier { status, wake, task }
     }

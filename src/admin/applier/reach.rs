@@ -9,7 +9,7 @@ use crate::admin::book::Book;
 use crate::admin::bootstrap::bootstrap;
 use crate::admin::journal::{Head, Record};
 use crate::admin::ledger::Ledger;
-use crate::admin::tables::{self, Access, Tables, TablesError};
+use crate::admin::tables::{self, Access, Tables, TablesError, Wal};
 use crate::model::audit::Findings;
 use crate::model::{Clock, DbName};
 
@@ -27,6 +27,9 @@ pub trait Shelf: Send {
 
     /// See [`Tables::sums`].
     async fn sums(&mut self) -> Result<String, TablesError>;
+
+    /// See [`Tables::wal`].
+    async fn wal(&mut self) -> Result<Wal, TablesError>;
 
     /// What of the newest rows of the log is not what the journal says.
     async fn newest(&mut self, ledger: &Ledger) -> Result<Findings, AuditError>;
@@ -93,6 +96,10 @@ impl Shelf for Tables {
 
     async fn sums(&mut self) -> Result<String, TablesError> {
         Tables::sums(self).await
+    }
+
+    async fn wal(&mut self) -> Result<Wal, TablesError> {
+        Tables::wal(self).await
     }
 
     async fn newest(&mut self, ledger: &Ledger) -> Result<Findings, AuditError> {

@@ -5,7 +5,7 @@ use super::*;
 use crate::admin::journal::MemoryStorage;
 use crate::admin::testing::{StoppedClock, admitted, database, new};
 use crate::model::Change;
-use crate::model::action::{LET_IN, MENDED, ROLLED_BACK};
+use crate::model::action::{LAST_MOMENTS, LET_IN, MENDED, ROLLED_BACK};
 
 async fn ledger(storage: &MemoryStorage, entries: u16) -> Ledger {
     let opened = Ledger::open(storage.clone(), Arc::new(StoppedClock)).await;
@@ -30,7 +30,7 @@ fn following(status: &ApplierStatus) -> bool {
 async fn entries_come_in_as_they_are_accepted_in_batches() {
     let ledger = ledger(&MemoryStorage::new(), 600).await;
     let fake = Fake::default();
-    let applier = Applier::spawn(ledger.clone(), fake.clone());
+    let applier = Applier::spawn(ledger.clone(), fake.clone(), Held::in_memory());
     assert_eq!(until(&applier, following).await.applied, 600);
     ledger
         .append(admitted(database("genomics", 32011)))
@@ -45,7 +45,7 @@ async fn a_server_that_is_away_is_asked_less_and_less_and_misses_nothing() {
     let ledger = ledger(&MemoryStorage::new(), 3).await;
     let fake = Fake::default();
     fake.set(|s| s.down = true);
-    let applier = Applier::spawn(ledger.clone(), fake.clone());
+    let applier = Applier::spawn(ledger.clone(), fake.clone(), Held::in_memory());
     until(&applier, |s| matches!(s.doing, Doing::Waiting { .. })).await;
     ledger.append(new("genomics", Change::Noted)).await.unwrap();
     until(&applier, |s| s.behind == 4).await;
@@ -69,7 +69,7 @@ async fn a_lost_answer_applies_nothing_twice() {
     let ledger = ledger(&MemoryStorage::new(), 5).await;
     let fake = Fake::default();
     fake.set(|s| s.lose_answers = true);
-    let applier = Applier::spawn(ledger.clone(), fake.clone());
+    let applier = Applier::spawn(ledger.clone(), fake.clone(), Held::in_memory());
     until(&applier, |s| matches!(s.doing, Doing::Waiting { .. })).await;
     fake.set(|s| s.down = false);
     until(&applier, following).await;
@@ -80,8 +80,9 @@ async fn a_lost_answer_applies_nothing_twice() {
 async fn older_tables_are_brought_up_to_date() {
     let ledger = ledger(&MemoryStorage::new(), 300).await;
     let fake = Fake::default();
-    let applier = Applier::spawn(ledger.clone(), fake.clone());
+    let applier = Applier::spawn(ledger.clone(), fake.clone(), Held::in_memory());
     until(&applier, following).await;
+    tokio::time::sleep(Duration::from_secs(6)).await;
     // Restored behind its back, while nothing new is accepted: noticed at the next beat.
     fake.set(|s| s.records.truncate(2));
     tokio::time::sleep(Duration::from_secs(6)).await;
@@ -91,6 +92,7 @@ async fn older_tables_are_brought_up_to_date() {
     assert_eq!(acted(&ledger, ROLLED_BACK).await.len(), 1);
 
     // And while there was no connection.
+    tokio::time::sleep(Duration::from_secs(6)).await;
     fake.set(|s| (s.down, s.changes) = (true, 1));
     until(&applier, |s| matches!(s.doing, Doing::Waiting { .. })).await;
     fake.set(|s| {
@@ -104,6 +106,75 @@ async fn older_tables_are_brought_up_to_date() {
         told[1].contains("held entry 301 and now end with entry 7"),
         "{told:?}"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_lost_what_was_not_on_its_disk_is_told_from_an_older_copy() {
+    let ledger = ledger(&MemoryStorage::new(), 300).await;
+    let fake = Fake::default();
+    let applier = Applier::spawn(ledger.clone(), fake.clone(), Held::in_memory());
+    until(&applier, following).await;
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    for _ in 0..2 {
+        ledger.append(new("genomics", Change::Noted)).await.unwrap();
+    }
+    fake.set(|s| s.unflushed = 2);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let comes_back_with = async |records: usize| {
+        fake.set(|s| (s.down, s.unflushed) = (true, 0));
+        applier.look_now();
+        until(&applier, |s| matches!(s.doing, Doing::Waiting { .. })).await;
+        fake.set(|s| {
+            s.records.truncate(records);
+            s.down = false;
+        });
+        until(&applier, following).await;
+    };
+    comes_back_with(300).await;
+    let told = acted(&ledger, LAST_MOMENTS).await;
+    assert!(
+        told[0].contains("held entry 302 and now end with entry 300"),
+        "{told:?}"
+    );
+    assert_eq!(acted(&ledger, ROLLED_BACK).await, [""; 0]);
+    // One more, and it is none of a server's doing.
+    comes_back_with(299).await;
+    assert_eq!(acted(&ledger, ROLLED_BACK).await.len(), 1);
+    assert_eq!(acted(&ledger, LAST_MOMENTS).await.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_older_copy_that_is_found_at_a_start_is_told_once_in_the_same_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = ledger(&MemoryStorage::new(), 300).await;
+    let fake = Fake::default();
+    let lives = async |records: usize| {
+        fake.set(|s| s.records.truncate(records));
+        let held = Held::in_folder(folder.path());
+        let applier = Applier::spawn(ledger.clone(), fake.clone(), held);
+        until(&applier, following).await;
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        until(&applier, following).await;
+        drop(applier);
+    };
+    lives(0).await;
+    lives(300).await;
+    assert_eq!(acted(&ledger, ROLLED_BACK).await, [""; 0]);
+    lives(2).await;
+    lives(301).await;
+    let told = acted(&ledger, ROLLED_BACK).await;
+    assert_eq!(
+        told,
+        [
+            "its tables held entry 300 and now end with entry 2: an older copy of them was put there; \
+             what is missing is brought in from the ledger"
+        ]
+    );
+    // A daemon that was killed before all of it was there has told nothing wrong.
+    ledger.append(new("genomics", Change::Noted)).await.unwrap();
+    lives(301).await;
+    assert_eq!(acted(&ledger, ROLLED_BACK).await, told);
+    assert_eq!(acted(&ledger, LAST_MOMENTS).await, [""; 0]);
 }
 
 /// What the ledger tells of something that was done.
@@ -120,7 +191,7 @@ async fn acted(ledger: &Ledger, what: &str) -> Vec<String> {
 async fn rows_that_were_altered_with_their_checksums_are_noticed() {
     let ledger = ledger(&MemoryStorage::new(), 9).await;
     let fake = Fake::default();
-    let applier = Applier::spawn(ledger.clone(), fake.clone());
+    let applier = Applier::spawn(ledger.clone(), fake.clone(), Held::in_memory());
     until(&applier, following).await;
     let forge: [fn(&mut super::fake::State); 2] =
         [|s| s.forged_sums = true, |s| s.forged_newest = true];
@@ -143,7 +214,7 @@ async fn indexes_are_compared_at_first_and_every_hour() {
     let ledger = ledger(&MemoryStorage::new(), 3).await;
     let fake = Fake::default();
     fake.set(|s| s.indexes = Some(Indexes::Unknown));
-    let applier = Applier::spawn(ledger.clone(), fake.clone());
+    let applier = Applier::spawn(ledger.clone(), fake.clone(), Held::in_memory());
     until(&applier, following).await;
     tokio::time::sleep(Duration::from_secs(6)).await;
     // That it cannot be said is no harm, and cuts no connection.
@@ -162,7 +233,7 @@ async fn indexes_are_compared_at_first_and_every_hour() {
 async fn a_role_that_would_not_be_let_in_anew_is_told_and_the_connection_kept() {
     let ledger = ledger(&MemoryStorage::new(), 3).await;
     let fake = Fake::default();
-    let applier = Applier::spawn(ledger.clone(), fake.clone());
+    let applier = Applier::spawn(ledger.clone(), fake.clone(), Held::in_memory());
     until(&applier, following).await;
     fake.set(|s| s.shut_out = true);
     tokio::time::sleep(Duration::from_secs(6)).await;
@@ -176,7 +247,7 @@ async fn tables_that_know_more_than_the_journal_are_harm_and_left_alone() {
     let storage = MemoryStorage::new();
     let long = ledger(&storage, 5).await;
     let fake = Fake::default();
-    let applier = Applier::spawn(long.clone(), fake.clone());
+    let applier = Applier::spawn(long.clone(), fake.clone(), Held::in_memory());
     until(&applier, following).await;
     drop((applier, long));
 
@@ -185,7 +256,7 @@ async fn tables_that_know_more_than_the_journal_are_harm_and_left_alone() {
     let third = ends.map(|(i, _)| i).nth(2).unwrap();
     let shorter = MemoryStorage::holding(bytes[..=third].to_vec());
     let short = ledger(&shorter, 0).await;
-    let applier = Applier::spawn(short.clone(), fake.clone());
+    let applier = Applier::spawn(short.clone(), fake.clone(), Held::in_memory());
     let ahead = Doing::Harmed(TablesHarm::Ahead {
         tables: 5,
         journal: 3,
@@ -210,14 +281,14 @@ async fn tables_that_know_more_than_the_journal_are_harm_and_left_alone() {
 async fn another_instances_tables_are_harm() {
     let theirs = ledger(&MemoryStorage::new(), 2).await;
     let fake = Fake::default();
-    let applier = Applier::spawn(theirs, fake.clone());
+    let applier = Applier::spawn(theirs, fake.clone(), Held::in_memory());
     until(&applier, following).await;
     drop(applier);
     let ours = ledger(&MemoryStorage::new(), 0).await;
     for _ in 0..9 {
         ours.append(new("assays", Change::Noted)).await.unwrap();
     }
-    let applier = Applier::spawn(ours, fake.clone());
+    let applier = Applier::spawn(ours, fake.clone(), Held::in_memory());
     until(&applier, |s| {
         s.doing == Doing::Harmed(TablesHarm::WrongChain { seq: 2 })
     })
@@ -228,7 +299,7 @@ async fn another_instances_tables_are_harm() {
 async fn altered_rows_are_noticed_within_seconds_and_made_again() {
     let ledger = ledger(&MemoryStorage::new(), 300).await;
     let fake = Fake::default();
-    let applier = Applier::spawn(ledger.clone(), fake.clone());
+    let applier = Applier::spawn(ledger.clone(), fake.clone(), Held::in_memory());
     until(&applier, following).await;
     fake.set(|s| (s.altered, s.changes) = (true, 1));
     tokio::time::sleep(Duration::from_secs(6)).await;
@@ -254,7 +325,7 @@ async fn what_is_altered_in_the_log_is_in_the_journal_before_the_tables_move() {
     let ledger = ledger(&storage, 3).await;
     let fake = Fake::default();
     fake.set(|s| (s.altered, s.log_altered, s.stuck) = (true, true, true));
-    let applier = Applier::spawn(ledger.clone(), fake.clone());
+    let applier = Applier::spawn(ledger.clone(), fake.clone(), Held::in_memory());
     until(&applier, |s| matches!(s.doing, Doing::Waiting { .. })).await;
     assert_eq!(fake.get(|s| s.aside), 0);
     assert_eq!(told(&ledger).await, ["entry 7: its message is another one"]);
@@ -275,7 +346,7 @@ async fn harmed_tables_stay_where_they_are_while_the_journal_cannot_tell_of_them
     storage.set_full(true);
     let fake = Fake::default();
     fake.set(|s| (s.altered, s.log_altered) = (true, true));
-    let applier = Applier::spawn(ledger.clone(), fake.clone());
+    let applier = Applier::spawn(ledger.clone(), fake.clone(), Held::in_memory());
     tokio::time::sleep(Duration::from_secs(600)).await;
     assert!(matches!(applier.status().doing, Doing::Waiting { .. }));
     assert_eq!(fake.get(|s| s.aside), 0);
@@ -290,7 +361,7 @@ async fn tables_that_are_harmed_again_and_again_are_left_to_a_person() {
     let ledger = ledger(&MemoryStorage::new(), 3).await;
     let fake = Fake::default();
     fake.set(|s| (s.altered, s.always_altered) = (true, true));
-    let applier = Applier::spawn(ledger.clone(), fake.clone());
+    let applier = Applier::spawn(ledger.clone(), fake.clone(), Held::in_memory());
     until(&applier, |s| matches!(s.doing, Doing::Harmed(_))).await;
     assert_eq!(fake.get(|s| s.aside), 3);
     // Until the first time is an hour ago.
@@ -336,7 +407,7 @@ async fn a_server_is_given_up_once_when_new_tables_do_not_end_the_damage_of_its_
         ledger.append(admitted(admin)).await.unwrap();
         let fake = Fake::default();
         fake.set(|s| s.damaged = Some(damage));
-        let applier = Applier::spawn(ledger.clone(), fake.clone());
+        let applier = Applier::spawn(ledger.clone(), fake.clone(), Held::in_memory());
         tokio::time::sleep(Duration::from_secs(300)).await;
         assert_eq!(fake.get(|s| s.aside), aside);
         assert_eq!(given_up(&ledger).await.len(), times);

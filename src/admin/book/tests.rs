@@ -525,6 +525,36 @@ fn only_a_quarantine_is_released_and_only_with_a_reason() {
 }
 
 #[test]
+fn what_failed_is_forgotten_with_other_data_or_when_a_person_asks() {
+    let why = "crash loop".to_owned();
+    let reason = "mended".to_owned();
+    // (what happens to a database that was given up; whether its attempts are forgotten, and whether
+    // it is tried again)
+    let table = [
+        (Change::StartedOver { uid: uid() }, true, true),
+        (Change::RetryAsked, true, true),
+        (Change::Released { reason }, true, true),
+        (Change::RestartAsked, false, false),
+        // What restores it asks for another try by itself.
+        (Change::RestoreEnded { uid: uid() }, false, false),
+        (Change::Noted, false, false),
+    ];
+    for (change, forgotten, tried) in table {
+        let kind = change.kind().to_owned();
+        let mut book = book(vec![
+            admitted(database("genomics", 32011)),
+            new("genomics", Change::Initialised { uid: uid() }),
+            new("genomics", Change::Quarantined { why: why.clone() }),
+        ]);
+        book.apply(&entry(4, new("genomics", change))).unwrap();
+        let row = book.row(&name("genomics")).unwrap();
+        let forgets = row.retry_asked == Some(instant(4));
+        assert_eq!(forgets, forgotten, "{kind}");
+        assert_eq!(row.quarantined.is_none(), tried, "{kind}");
+    }
+}
+
+#[test]
 fn hands_off_the_host_are_off_every_database_and_those_to_come() {
     let off = of_host(Change::HandsOff { by: stopped() });
     let mut changes = vec![

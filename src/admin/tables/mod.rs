@@ -114,6 +114,28 @@ impl Tables {
         .await
     }
 
+    /// How far the server has written, and how much of that is on its disk.
+    ///
+    /// # Errors
+    /// See [`TablesError`].
+    pub async fn wal(&mut self) -> Result<Wal, TablesError> {
+        const WHAT: &str = "ask what is on its disk";
+        in_time(WHAT, async {
+            let sql = |e| TablesError::sql(WHAT, e);
+            let row = sqlx::query(
+                "select (pg_current_wal_insert_lsn() - '0/0')::bigint,
+                        (pg_current_wal_flush_lsn() - '0/0')::bigint",
+            )
+            .fetch_one(&mut self.conn)
+            .await
+            .map_err(sql)?;
+            let at = |column: usize| row.try_get(column).map(i64::cast_unsigned).map_err(sql);
+            let (written, flushed) = (at(0)?, at(1)?);
+            Ok(Wal { written, flushed })
+        })
+        .await
+    }
+
     /// Whether the server still answers on this connection.
     ///
     /// # Errors
@@ -133,6 +155,15 @@ impl Tables {
         // Closing is a courtesy; the server notices by itself otherwise.
         let _ = tokio::time::timeout(Duration::from_secs(2), self.conn.close()).await;
     }
+}
+
+/// Positions in a server's log of writes, in bytes since its beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wal {
+    /// The end of what was written.
+    pub written: u64,
+    /// The end of what is on the disk.
+    pub flushed: u64,
 }
 
 fn head_of(row: &sqlx::postgres::PgRow) -> Result<Head, TablesError> {

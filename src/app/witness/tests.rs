@@ -4,8 +4,8 @@
 use std::path::PathBuf;
 
 use crate::admin::Applier;
-use crate::admin::applier::Doing;
 use crate::admin::applier::fake::Fake;
+use crate::admin::applier::{Doing, Held};
 use crate::admin::testing::{StoppedClock, admitted, database, instant, new};
 use crate::model::{Backup, BackupId, BackupKind, BackupState, Slot};
 use crate::runtime::sim::rng::Rng;
@@ -88,7 +88,7 @@ impl Host {
         };
         let ledger = open_in(self.folder.path(), helpers, &ring, clock).await?;
         ledger.seal_with(ring.sealer());
-        let applier = Applier::spawn(ledger.clone(), self.tables.clone());
+        let applier = Applier::spawn(ledger.clone(), self.tables.clone(), Held::in_memory());
         self.caught_up(&applier).await?;
         Ok(Life { ledger, applier })
     }

@@ -10,7 +10,6 @@ use crate::execute::backup::image_of;
 use crate::execute::failpoint::failpoint;
 use crate::model::action::LET_IN;
 use crate::model::{Change, Outcome};
-use crate::plan::recovery;
 
 impl Desk {
     /// Lets db4sci in again. Nothing of its data is lost, and nothing is restored.
@@ -19,14 +18,13 @@ impl Desk {
         let name = &db.name;
         let now = self.clock.now();
         {
-            let mut earlier = self.let_in.lock().unwrap_or_else(PoisonError::into_inner);
-            if !recovery::may_let_in(&earlier, now) {
+            let mut let_ins = self.let_in.lock().unwrap_or_else(PoisonError::into_inner);
+            if !let_ins.begin(now) {
                 return Err(format!(
                     "{name} refuses db4sci's own login again and again: it is left alone until an hour \
                      is over since the first of these; see who does it: db4sci logs {name}"
                 ));
             }
-            earlier.push(now);
         }
         let why = self.board.view(name).map(|view| view.message.clone());
         let acted = || Change::Acted {
@@ -42,10 +40,6 @@ impl Desk {
         failpoint("let_in.down");
         let set = self.archive.let_in(db, &image).await;
         failpoint("let_in.set");
-        // The run that was ended for this did not fail.
-        let message = format!("{name} was down to let db4sci in: it is started again");
-        self.note(name, Outcome::Done, message, Change::RetryAsked)
-            .await?;
         drop(resting);
         // Whatever came of it, it is not left down.
         self.queue.look(name).await;

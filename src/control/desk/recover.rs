@@ -18,7 +18,12 @@ impl Desk {
         let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         let backups = &row.backups;
         let recovery = recovery::recovery(db, view.phase, &down, backups, row.recover, &failed)?;
-        (!self.waits(&db.name, now)).then_some(recovery)
+        drop(failed);
+        let told = recovery == Recovery::LetIn && {
+            let let_ins = self.let_in.lock().unwrap_or_else(PoisonError::into_inner);
+            !let_ins.due(now)
+        };
+        (!told && !self.waits(&db.name, now)).then_some(recovery)
     }
 
     /// Brings a database back, and remembers what it could not be brought back from.

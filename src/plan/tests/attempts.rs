@@ -151,6 +151,39 @@ fn a_retry_forgets_failures_and_does_not_count_the_run_that_was() {
 }
 
 #[test]
+fn a_run_that_db4sci_stops_has_not_failed_and_the_next_one_begins_at_once() {
+    let mut attempts = Attempts::default();
+    fails(&mut attempts, noon());
+    fails(&mut attempts, noon() + seconds(5));
+    fails(&mut attempts, noon() + seconds(15));
+    let name = database().name;
+    assert!(attempts.next_start(&name, noon()).is_some());
+    for at in [noon() + seconds(60), noon() + seconds(70)] {
+        let c = run(at, Status::Running, 0);
+        attempts.observe(Some(&c), &Probe::NotAsked, at);
+        attempts.stop_if(true);
+        let ended = run(at, Status::Exited, 0);
+        attempts.observe(Some(&ended), &Probe::NotAsked, at + seconds(1));
+        assert_eq!(attempts.failed_runs.len(), 3);
+        assert_eq!(attempts.next_start(&name, at + seconds(1)), None);
+    }
+    // Also where nobody saw it down.
+    let c = run(noon() + seconds(80), Status::Running, 0);
+    attempts.observe(Some(&c), &Probe::NotAsked, noon() + seconds(80));
+    attempts.stop_if(true);
+    let c = run(noon() + seconds(81), Status::Running, 0);
+    attempts.observe(Some(&c), &Probe::NotAsked, noon() + seconds(81));
+    assert_eq!(attempts.failed_runs.len(), 3);
+
+    // One that was left running after all may fail like any other.
+    attempts.stop_if(true);
+    attempts.observe(Some(&c), &Probe::NotAsked, noon() + seconds(82));
+    let ended = run(noon() + seconds(81), Status::Exited, 1);
+    attempts.observe(Some(&ended), &Probe::NotAsked, noon() + seconds(83));
+    assert_eq!(attempts.failed_runs.len(), 4);
+}
+
+#[test]
 fn failures_of_one_step_and_spec_are_counted_together() {
     let mut attempts = Attempts::default();
     let failure = |step: &str, generation| FailedAttempt {

@@ -110,6 +110,8 @@ fn a_restart_that_was_asked_for_is_made_once_at_any_hour() {
     let lane = case.plan().lane.unwrap();
     assert_eq!(kinds(&lane), RESTART);
     assert_eq!(lane.cost, Cost::Restart);
+    // The run that it ends did not fail.
+    assert!(lane.stops_in_order());
     case.container().started_at = Some(noon());
     assert_eq!(case.plan(), Verdict::default());
 }
