@@ -216,6 +216,7 @@ impl Desk {
                 .as_ref()
                 .filter(|_| phase == Some(Phase::Held))
                 .map(|(since, _)| *since),
+            earlier: &row.earlier_finals,
             retirement: retirement(row),
             frozen: self.frozen() || row.host.is_some() || stop_waits,
             last: row.retired.as_ref().and_then(|(_, last)| last.as_ref()),

@@ -235,6 +235,7 @@ impl Book {
                 let row = self.change(entry)?;
                 row.over = None;
                 row.resumed_at = Some(at);
+                row.forget_finals();
             }
             Change::RestartAsked => self.change(entry)?.restart_asked = Some(at),
             Change::RetryAsked => {
@@ -347,6 +348,7 @@ impl Book {
                     image.pinned = old.image.pinned;
                 }
                 row.admitted_at = at;
+                row.forget_finals();
                 row.refused = None;
                 row.approved = None;
                 if database.state != WantedState::Retired {

@@ -152,6 +152,7 @@ impl Book {
         row.renaming = None;
         row.database = database.clone();
         row.admitted_at = entry.at;
+        row.forget_finals();
         row.approved = None;
         row.formerly.push((from.clone(), entry.seq));
         // Those of an earlier database of this name outlive it.

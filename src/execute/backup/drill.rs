@@ -39,7 +39,11 @@ impl Archive {
 
     /// Compares a copy of files with the files: no server can say what is in them. Only as long as
     /// nobody has changed them.
-    pub(super) async fn compare(&self, db: &Database, backup: &Backup) -> Result<String, BackupError> {
+    pub(super) async fn compare(
+        &self,
+        db: &Database,
+        backup: &Backup,
+    ) -> Result<String, BackupError> {
         let recipe = recipes::backups(db.engine, BackupKind::Files);
         let manifest = self.manifest(backup).await?;
         let container = self.container(db, recipe).await?;

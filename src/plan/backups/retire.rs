@@ -25,7 +25,7 @@ pub(super) fn retire(known: &Known<'_>, asked: Timestamp, now: Timestamp) -> Opt
     if own.iter().any(|b| b.state == BackupState::Running) {
         return None;
     }
-    let recent = |at: Option<Timestamp>, span| at.is_some_and(|at| now <= at + span);
+    let recent = |at: Option<Timestamp>, span| at.is_some_and(|at| at <= now && now <= at + span);
     let kind = match (known.answers, known.given_up) {
         (true, _) => Some(BackupKind::Final),
         (false, Some(_)) => Some(BackupKind::Files),
@@ -42,9 +42,10 @@ pub(super) fn retire(known: &Known<'_>, asked: Timestamp, now: Timestamp) -> Opt
             BackupKind::Files => !known.answers && known.given_up.is_some_and(|at| b.started >= at),
             _ => false,
         };
-        of_now && b.started >= asked && counts
+        of_now && b.started >= asked && counts && !known.earlier.contains(&b.id)
     };
-    let taken = kind.and_then(|kind| attempt(known, &own, Slot::at(asked), kind, now, last));
+    let slot = free_slot(&own, asked, last);
+    let taken = kind.and_then(|kind| attempt(known, &own, slot, kind, now, last));
     if taken.is_some() {
         return taken;
     }
@@ -60,6 +61,20 @@ pub(super) fn retire(known: &Known<'_>, asked: Timestamp, now: Timestamp) -> Opt
         return Some(Work::Retire(Some(verified.id.clone())));
     }
     of(BackupState::Stored).map(|stored| Work::Verify(stored.id.clone()))
+}
+
+/// The slot of a final backup: the first from its ask on that holds no good backup but final ones that
+/// count. One that counts no more is not taken again under its own slot, which would then have two.
+fn free_slot(own: &[&Backup], asked: Timestamp, last: impl Fn(&Backup) -> bool) -> Slot {
+    let taken = |slot: Slot| {
+        let mut of_slot = own.iter().filter(|b| b.id.slot == slot);
+        of_slot.any(|b| b.state.good() && !last(b))
+    };
+    let mut slot = Slot::at(asked);
+    while taken(slot) {
+        slot = Slot::at(slot.instant() + TimeDelta::seconds(1));
+    }
+    slot
 }
 
 /// Whether what is retired may go: it was kept for long enough, and a verified final backup holds
