@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::admin::{Ledger, Vault, keyfile};
-use crate::execute::backup::{Archive, Meters};
+use crate::execute::backup::{Archive, JobTools, Meters};
 use crate::model::{Backup, Clock, Secret, Site};
 use crate::record::Metrics;
 use crate::runtime::jobs::Jobs;
@@ -76,6 +76,7 @@ pub(super) fn archive(settings: &Settings, parts: Parts) -> Result<Archive, Stri
         stores: stores(settings)?,
         runtime,
         jobs,
+        tools: Arc::new(JobTools),
         dirs,
         ledger,
         site,

@@ -22,6 +22,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -147,17 +149,21 @@ impl Desk {
                 // Its data may be lost, and somebody waits for it.
                 () = another_is_held(&mut shown, &mut held) => {}
             }
-            self.begin_due();
+            for work in self.begin_due() {
+                self.tracker.spawn(work);
+            }
         }
         self.tracker.close();
         // What is cut off is cleared at the next start.
         let _ = tokio::time::timeout(GRACE, self.tracker.wait()).await;
     }
 
-    /// Begins what is due of each database that nothing is done for.
-    fn begin_due(self: &Arc<Self>) {
+    /// Begins what is due of each database that nothing is done for: each work has its turn, and whoever
+    /// asks carries it out. One that is dropped is cut off as by a kill.
+    pub fn begin_due(self: &Arc<Self>) -> Vec<BoxFuture<'static, ()>> {
         let book = self.ledger.book();
         let now = self.clock.now();
+        let mut begun = Vec::new();
         // When a host comes back, its memory comes first.
         let mut rows: Vec<_> = book.rows().collect();
         rows.sort_by_key(|(name, _)| !name.is_mydb_admin());
@@ -170,13 +176,15 @@ impl Desk {
             };
             let (this, row) = (self.clone(), row.clone());
             // Whoever was quicker has the turn; what is due now is due at the next beat, too.
-            if let Some((begun, turn)) = self.works.begin(name, due.what(), now) {
-                self.spawn(name, begun.id, async move {
+            if let Some((work, turn)) = self.works.begin(name, due.what(), now) {
+                let done = self.carried(name, work.id, async move {
                     let _turn = turn;
                     this.do_due(row, due).await
                 });
+                begun.push(done.boxed());
             }
         }
+        begun
     }
 
     /// The stores that a database is backed up to.
@@ -209,6 +217,7 @@ impl Desk {
                 .as_ref()
                 .filter(|_| phase == Some(Phase::Held))
                 .map(|(since, _)| *since),
+            earlier: &row.earlier_finals,
             retirement: retirement(row),
             hibernation: row.hibernation(),
             frozen: self.frozen() || row.host.is_some() || stop_waits,
@@ -266,15 +275,15 @@ impl Desk {
         Some(work)
     }
 
-    /// Begins a work, or lets it wait for its turn, and notes how it ends.
-    fn spawn(
+    /// A work, or its wait for its turn, to its end, which is noted.
+    fn carried(
         self: &Arc<Self>,
         name: &DbName,
         id: u64,
         work: impl Future<Output = Result<String, String>> + Send + 'static,
-    ) {
+    ) -> impl Future<Output = ()> + Send + 'static {
         let (this, name) = (self.clone(), name.clone());
-        self.tracker.spawn(async move {
+        async move {
             // Cancel-safe: jobs go with their futures, and what is half done is cleared at the next
             // start.
             let ended = tokio::select! {
@@ -291,7 +300,7 @@ impl Desk {
                 this.done.notify_one();
             }
             this.queue.add(&name);
-        });
+        }
     }
 
     async fn carry_out(&self, row: Row, work: Work) -> Result<String, String> {

@@ -53,6 +53,7 @@ pub(super) fn fresh(
         answers: true,
         initialised: row.initialised,
         given_up: None,
+        earlier: &row.earlier_finals,
         retirement: super::desk::retirement(row),
         hibernation: row.hibernation(),
         last: None,

@@ -2,7 +2,7 @@
 
 mod retire;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
 
@@ -45,6 +45,9 @@ pub struct Known<'a> {
     pub initialised: bool,
     /// Since when its server is given up and down: only its files can still be taken.
     pub given_up: Option<Timestamp>,
+    /// Final backups of earlier retirements, by the ledger's order: after a clock was set back, instants
+    /// do not tell.
+    pub earlier: &'a BTreeSet<BackupId>,
     /// How far its retirement is.
     pub retirement: Retirement,
     /// How far its hibernation is.
@@ -157,8 +160,10 @@ fn take(known: &Known<'_>, now: Timestamp) -> Option<Work> {
     if own.iter().any(|b| b.state == BackupState::Running) {
         return None;
     }
-    let begun = own.iter().map(|b| b.started).max();
-    let apart = now >= begun.unwrap_or(known.since).max(known.since) + APART;
+    // What a clock that was ahead wrote is not waited for until then.
+    let past = |at: &Timestamp| *at <= now;
+    let begun = own.iter().map(|b| b.started).chain([known.since]);
+    let apart = begun.filter(past).max().is_none_or(|at| now >= at + APART);
     if known.unsaved >= CHANGES && apart {
         return Some(Work::Take {
             slot: Slot::at(now),
@@ -185,9 +190,10 @@ fn take(known: &Known<'_>, now: Timestamp) -> Option<Work> {
         Some(bad) => (again(bad), BackupKind::Again),
         None => {
             let due = schedule::last_due(&db.backup, &db.name, db.time_zone.0, now)?;
-            // What was due before there was data was never due. Of several that were missed only
-            // the last is made up for.
-            (due > known.since).then_some((Slot::at(due), BackupKind::Scheduled))?
+            // What was due before there was data was never due, unless a clock that was ahead says so. Of
+            // several that were missed only the last is made up for.
+            (due > known.since || known.since > now)
+                .then_some((Slot::at(due), BackupKind::Scheduled))?
         }
     };
     // A backup that a person asked for after it was due serves as well; not one of a clock that was
@@ -216,7 +222,9 @@ fn attempt(
         return None;
     }
     let tried = of_slot.iter().map(|b| b.id.attempt).max().unwrap_or(0);
-    let last = of_slot.iter().filter_map(|b| b.finished).max();
+    // One of a clock that was ahead is not waited for until then.
+    let ended = of_slot.iter().filter_map(|b| b.finished);
+    let last = ended.filter(|at| *at <= now).max();
     if tried >= ATTEMPTS || last.is_some_and(|at| now < at + wait(tried)) {
         return None;
     }
@@ -336,7 +344,8 @@ pub fn fresh(known: &Known<'_>, now: Timestamp) -> (ConditionStatus, &'static st
     let mut late = None;
     for store in known.stores {
         let of_store = || own.iter().filter(|b| b.id.store == *store);
-        let newest = of_store().find(|b| b.state.good());
+        // One of a clock that was ahead is of an age that nobody knows.
+        let newest = of_store().find(|b| b.state.good() && b.started <= now);
         // The age of what it holds: from the beginning of its dump.
         let held = newest.map(|b| b.started);
         let age = now - held.unwrap_or(known.since);

@@ -2,6 +2,7 @@
 //!
 //! Asked for one database (one uid) in one store at a time: nothing of one is weighed against
 //! another. The newest verified backup is always kept, and so is everything while none is verified.
+//! What a clock that was ahead wrote is kept until then, and weighed against nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,10 +33,16 @@ pub fn fates(
     now: Timestamp,
 ) -> BTreeMap<BackupId, Fate> {
     let mut kept: BTreeMap<&BackupId, Vec<String>> = BTreeMap::new();
-    let mut good: Vec<&Backup> = backups.iter().filter(|b| b.state.good()).collect();
+    let ahead = |b: &&Backup| b.id.slot.instant() > now;
+    let all = backups.iter().filter(|b| b.state.good());
+    let (ahead, mut good): (Vec<&Backup>, Vec<&Backup>) = all.partition(ahead);
     good.sort_by_key(|b| std::cmp::Reverse((b.id.slot, b.id.attempt)));
     let mut keep = |id, why: String| kept.entry(id).or_default().push(why);
 
+    // They would pass for newer than all that is taken until then, which would go at once.
+    for backup in ahead {
+        keep(&backup.id, "of a clock that was ahead".to_owned());
+    }
     for backup in good.iter().take(retention.last as usize) {
         keep(&backup.id, "last".to_owned());
     }
@@ -149,6 +156,23 @@ mod tests {
     fn while_none_is_verified_nothing_goes() {
         let all: Vec<Backup> = (0..90).map(|d| backup(d, BackupState::Stored)).collect();
         assert_eq!(kept(&all, Retention::default(), all[89].started).len(), 90);
+    }
+
+    #[test]
+    fn those_of_a_clock_that_was_ahead_let_none_of_now_go() {
+        let few = Retention {
+            last: 1,
+            daily: 1,
+            weekly: 1,
+            monthly: 1,
+        };
+        let all = [
+            backup(0, BackupState::Verified),
+            backup(1, BackupState::Verified),
+            backup(400, BackupState::Verified),
+        ];
+        assert_eq!(kept(&all, few, all[1].started), [1, 400]);
+        assert_eq!(kept(&all, few, all[2].started), [400]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::task::Poll;
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt};
 
@@ -25,6 +25,8 @@ use db4sci::plan::stewardship::House;
 use db4sci::record::Metrics;
 use db4sci::runtime::sim::World;
 use db4sci::runtime::{DataDirs, Runtime, RuntimeError, RuntimeEvent, Servers};
+
+use crate::bench::{Bench, Parts, Shelf};
 
 /// Made once: it outlives the daemon. All worlds begin at the same instant.
 static AUTHORITY: LazyLock<Arc<Authority>> = LazyLock::new(|| {
@@ -64,12 +66,17 @@ pub struct Daemon {
     pub board: Arc<Board>,
     pub reconciler: Arc<Reconciler>,
     observer: Arc<Observer>,
+    vault: Arc<Vault>,
+    /// Its desk for backups, where a test wants one.
+    bench: Option<Bench>,
     world: World,
     events: Option<Events>,
     /// Whether events get lost.
     pub deaf: bool,
     due: BTreeMap<DbName, Timestamp>,
     resync: Timestamp,
+    /// When it last made a step.
+    stepped: Timestamp,
     looks: BTreeMap<DbName, (Timestamp, u32)>,
 }
 
@@ -105,7 +112,7 @@ impl Daemon {
             runtime,
             dirs,
             servers,
-            vault,
+            vault: vault.clone(),
             authority: AUTHORITY.clone(),
             ledger: ledger.clone(),
             site: site.clone(),
@@ -126,13 +133,35 @@ impl Daemon {
             board,
             reconciler: Arc::new(reconciler),
             observer,
+            vault,
+            bench: None,
             world: world.clone(),
             events: None,
             deaf: false,
             due: BTreeMap::new(),
             resync: world.now(),
+            stepped: world.now(),
             looks: BTreeMap::new(),
         })
+    }
+
+    /// Opens its desk for backups.
+    pub fn open_desk(&mut self, shelf: &Shelf, site: &Site) {
+        let parts = Parts {
+            world: self.world.clone(),
+            ledger: self.ledger.clone(),
+            board: self.board.clone(),
+            reconciler: self.reconciler.clone(),
+            vault: self.vault.clone(),
+            metrics: METRICS.clone(),
+            site: site.clone(),
+        };
+        self.bench = Some(Bench::new(shelf, parts));
+    }
+
+    /// Whether the desk has nothing under way.
+    pub fn desk_rests(&self) -> bool {
+        self.bench.as_ref().is_none_or(Bench::idle)
     }
 
     /// Asks for a look at a name now.
@@ -143,21 +172,31 @@ impl Daemon {
     /// When something is due next.
     pub fn next(&self) -> Timestamp {
         let due = self.due.values().min().copied();
-        due.map_or(self.resync, |due| due.min(self.resync))
+        let due = due.map_or(self.resync, |due| due.min(self.resync));
+        let bench = self.bench.as_ref();
+        bench.map_or(due, |bench| due.min(bench.next(self.stepped)))
     }
 
     /// Whether a step can find nothing to do before something is due or happens in the world: it hears
     /// the engine, and shows of each server what that answers.
     pub fn idle(&self) -> bool {
-        self.events.is_some() && self.mistaken().is_empty()
+        self.events.is_some() && self.desk_rests() && self.mistaken().is_empty()
     }
 
     /// Everything that is due now: resync, events, looks side by side. Gives the names that were
     /// looked at.
     pub async fn step(&mut self) -> Result<usize, String> {
         let now = self.world.now();
+        self.stepped = now;
         self.listen().await;
         self.ask();
+        // A step that is cut off takes the works with it.
+        let mut bench = self.bench.take();
+        if let Some(bench) = &mut bench {
+            for name in bench.begin(now).await {
+                self.due.insert(name, now);
+            }
+        }
         if self.resync <= now {
             self.resync = now + RESYNC;
             // What is not listed is unknown until the next resync.
@@ -174,8 +213,15 @@ impl Daemon {
             self.due.remove(name);
             self.count(name, now)?;
         }
-        let looks = names.iter().map(|name| self.reconciler.look(name));
-        let ends = join_all(looks).await;
+        let looks = join_all(names.iter().map(|name| self.reconciler.look(name)));
+        let ends = match &mut bench {
+            Some(bench) => join(looks, bench.work(now)).await.0,
+            None => looks.await,
+        };
+        if let Some(bench) = &bench {
+            names.iter().for_each(|name| bench.looked(name));
+        }
+        self.bench = bench;
         for (name, again) in names.iter().zip(ends) {
             let at = match again {
                 Again::Now => self.world.now(),

@@ -45,12 +45,12 @@ pub const HANDS_ON_ONE: u64 = 12;
 const HANDS: u64 = 15;
 
 impl Host {
-    fn any(&mut self) -> usize {
+    pub fn any(&mut self) -> usize {
         let count = self.dbs.len() as u64;
         usize::try_from(self.rng.below(count)).unwrap_or(0)
     }
 
-    fn seconds(&mut self, most: u64) -> TimeDelta {
+    pub fn seconds(&mut self, most: u64) -> TimeDelta {
         let millis = self.rng.below(most * 1000);
         TimeDelta::milliseconds(i64::try_from(millis).unwrap_or(0))
     }
@@ -192,7 +192,7 @@ impl Host {
         self.tell(format!("{name} is {told}"));
     }
 
-    fn fault(&mut self) {
+    pub fn fault(&mut self) {
         let faults = match self.rng.below(4) {
             0 => Faults::default(),
             1 => {
@@ -380,7 +380,7 @@ impl Host {
         self.dbs[n].barred.insert("lost");
     }
 
-    fn end_troubles(&mut self, mut damage: Damage) {
+    pub fn end_troubles(&mut self, mut damage: Damage) {
         self.tell("the troubles end");
         self.world.set_faults(Faults::default());
         self.world.engine_away(TimeDelta::zero());

@@ -18,6 +18,7 @@ use db4sci::model::{
 use db4sci::runtime::sim::{SimImage, World};
 
 use crate::daemon::{Daemon, poll_some};
+use crate::keeping::books::Books;
 use crate::rng::Rng;
 use crate::seeds::Run;
 use crate::specs::{Wish, rules};
@@ -67,6 +68,8 @@ pub struct Host {
     /// Whether people speak while looks are under way, too.
     hurried: bool,
     phases: BTreeMap<DbName, String>,
+    /// What is kept of the databases, where backups are taken.
+    pub books: Option<Books>,
 }
 
 impl Host {
@@ -116,6 +119,7 @@ impl Host {
             journal: Vec::new(),
             hurried: true,
             phases: BTreeMap::new(),
+            books: None,
         })
     }
 
@@ -330,6 +334,9 @@ impl Host {
         let (storage, past) = (self.storage.clone(), self.daemon.past.clone());
         self.daemon = Daemon::start(&self.world, storage, Some(past), &self.site).await?;
         self.daemon.deaf = self.rng.percent(20);
+        if let Some(books) = &self.books {
+            self.daemon.open_desk(&books.shelf, &self.site);
+        }
         if head.seq > 0 {
             let found = self.daemon.ledger.records(head.seq - 1, 1).await;
             let found = found.map_err(|e| e.to_string())?;
@@ -369,6 +376,11 @@ impl Host {
             });
         }
         self.show_phases();
+        if let Some(mut books) = self.books.take() {
+            let held = books.check(self).await;
+            self.books = Some(books);
+            held?;
+        }
         if let Some(violation) = self.world.violations().first() {
             return Err(format!("violation: {violation}"));
         }

@@ -2,14 +2,17 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod approvals;
+mod bench;
 mod daemon;
 mod hands;
 mod host;
 mod ignorance;
 mod isolation;
+mod keeping;
 mod laws;
 mod once;
 mod rng;
 mod seeds;
+mod shelf;
 mod specs;
 mod stillness;

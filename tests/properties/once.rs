@@ -22,6 +22,8 @@ use crate::seeds::{Run, hold};
 
 /// How long a history is.
 const DAYS: i64 = 6;
+/// It was never to be retired before.
+static NONE: BTreeSet<BackupId> = BTreeSet::new();
 /// Between two questions.
 const TURN: TimeDelta = TimeDelta::minutes(29);
 
@@ -87,6 +89,7 @@ impl History {
             answers: true,
             initialised: true,
             given_up: None,
+            earlier: &NONE,
             retirement: Retirement::None,
             last: None,
             frozen: false,

@@ -76,6 +76,7 @@ pub struct Wish {
     pub port: Option<u16>,
     pub window: &'static str,
     pub description: Option<&'static str>,
+    pub backup: Option<&'static str>,
 }
 
 impl Wish {
@@ -92,6 +93,7 @@ impl Wish {
             port: None,
             window: "Any",
             description: None,
+            backup: None,
         }
     }
 
@@ -116,6 +118,7 @@ impl Wish {
             }
         };
         line("image", self.image.map(str::to_owned));
+        line("backup", self.backup.map(str::to_owned));
         line("port", self.port.map(|p| p.to_string()));
         line("description", self.description.map(str::to_owned));
         line(

@@ -269,6 +269,7 @@ impl Known {
             renamed_to: None,
             hands: None,
             retired: false,
+            hibernates: None,
             end: None,
         }
     }

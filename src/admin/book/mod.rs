@@ -19,7 +19,7 @@ use crate::admin::journal::Head;
 use crate::model::action::START;
 use crate::model::audit::LogHarm;
 use crate::model::{
-    Backup, BackupId, BackupState, Change, Database, DbName, End, Entry, Outcome, Override,
+    Backup, BackupId, BackupState, Change, Database, DbName, End, Entry, Notice, Outcome, Override,
     Timestamp, Tombstone, WantedState, Who,
 };
 
@@ -235,6 +235,7 @@ impl Book {
                 let row = self.change(entry)?;
                 row.over = None;
                 row.resumed_at = Some(at);
+                row.forget_finals();
             }
             Change::RestartAsked => self.change(entry)?.restart_asked = Some(at),
             Change::RetryAsked => {
@@ -309,7 +310,10 @@ impl Book {
             Change::Noticed { uid: _, notice } => {
                 let row = self.change(entry)?;
                 row.told.note(notice);
-                row.enforce();
+                if let Notice::Enforced { .. } = notice {
+                    row.enforce();
+                    row.forget_finals();
+                }
             }
             Change::Hibernated { uid: _, backup } => {
                 self.change(entry)?.hibernates = Some(backup.clone());
@@ -355,6 +359,7 @@ impl Book {
                 }
                 row.enforce();
                 row.admitted_at = at;
+                row.forget_finals();
                 row.refused = None;
                 row.approved = None;
                 if database.state != WantedState::Retired {

@@ -153,6 +153,7 @@ impl Book {
         row.database = database.clone();
         row.enforce();
         row.admitted_at = entry.at;
+        row.forget_finals();
         row.approved = None;
         row.formerly.push((from.clone(), entry.seq));
         // Those of an earlier database of this name outlive it.

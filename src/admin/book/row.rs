@@ -1,6 +1,6 @@
 //! What is known of one database.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::model::account::FurtherAccounts;
@@ -60,6 +60,9 @@ pub struct Row {
     pub backup_begun: u64,
     /// Whether lost data is to come back by itself, whatever the spec says.
     pub recover: bool,
+    /// Final backups that were begun before it was last said what is wanted of it: they are of no later
+    /// retirement, whatever the clock says.
+    pub earlier_finals: BTreeSet<BackupId>,
     /// Since when it is retired, and with which final backup. Ended by another wanted state.
     pub retired: Option<(Timestamp, Option<BackupId>)>,
     /// Whether the stores say so, too.
@@ -125,6 +128,7 @@ impl Row {
             ejected_to: None,
             backup_begun: 0,
             recover: false,
+            earlier_finals: BTreeSet::new(),
             retired: None,
             tombstone: Tombstone::None,
             end: None,
@@ -176,6 +180,12 @@ impl Row {
     pub fn retire_asked(&self) -> Timestamp {
         self.resumed_at
             .map_or(self.admitted_at, |at| at.max(self.admitted_at))
+    }
+
+    /// It is said anew what is wanted of it.
+    pub(super) fn forget_finals(&mut self) {
+        let last = self.backups.values().filter(|b| b.kind.is_last());
+        self.earlier_finals = last.map(|b| b.id.clone()).collect();
     }
 
     /// Why nothing can be wanted of a database that is gone, or on its way.

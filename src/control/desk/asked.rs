@@ -80,7 +80,7 @@ impl Desk {
             Asked::InLine(work, line) => (work, line),
         };
         let (this, id) = (self.clone(), work.id);
-        self.spawn(&name.clone(), id, async move {
+        let carried = self.carried(&name.clone(), id, async move {
             let _turn = line.lock_owned().await;
             this.works.begun(&name, id);
             // As it is now, not as it was when it was asked for.
@@ -89,6 +89,7 @@ impl Desk {
             let row = row.ok_or_else(|| format!("there is no database `{name}` any more"))?;
             this.do_asked(row, ask).await
         });
+        self.tracker.spawn(carried);
         Ok(work)
     }
 

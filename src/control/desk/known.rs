@@ -3,9 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
-
-use tokio::time::Instant;
 
 use super::{BEAT, Desk};
 use crate::model::action::MENDED;
@@ -14,8 +11,8 @@ use crate::model::view::Phase;
 use crate::model::{BackupId, Change, DbName, Who};
 use crate::plan::freeze::{self, Found, Known};
 
-/// Between two looks that did not end well.
-const AGAIN: Duration = Duration::from_secs(30);
+/// Beats that are left out after a look that did not end well: half a minute until the next.
+const AGAIN: u32 = 5;
 
 /// What is known since the last harm.
 #[derive(Default)]
@@ -27,8 +24,10 @@ pub(super) struct Freeze {
 struct State {
     /// Whether a look since the last harm found nothing unknown.
     known: bool,
-    /// When the next look is due.
-    again: Option<Instant>,
+    /// Beats until the next look.
+    again: u32,
+    /// The ledger's entries that were read for harm; `None`: those of earlier daemons are not asked.
+    read: Option<u64>,
     /// Stores that a person gave up. One that is gone for good goes from the settings, too, so that
     /// the next daemon need not know of it.
     thawed: BTreeSet<String>,
@@ -55,16 +54,18 @@ impl Desk {
     }
 
     /// Whether the entries that were not read yet tell of harm.
-    async fn was_harmed(&self, read: &mut u64) -> bool {
+    async fn was_harmed(&self) -> bool {
         let head = self.ledger.book().head().seq;
-        if head == *read {
+        let read = self.freeze.change(|state| *state.read.get_or_insert(head));
+        if head == read {
             return false;
         }
-        let new = usize::try_from(head - *read).unwrap_or(usize::MAX);
-        let Ok(records) = self.ledger.records(*read, new).await else {
+        let new = usize::try_from(head - read).unwrap_or(usize::MAX);
+        let Ok(records) = self.ledger.records(read, new).await else {
             return true;
         };
-        *read = records.last().map_or(*read, |record| record.entry.seq);
+        let last = records.last().map_or(read, |record| record.entry.seq);
+        self.freeze.change(|state| state.read = Some(last));
         let harm = |change: &Change| match change {
             Change::LogHarmed { .. } | Change::StartedOver { .. } => true,
             Change::Acted { action } => action == MENDED,
@@ -76,28 +77,34 @@ impl Desk {
 
     /// Looks for what is unknown after each harm, until the token is cancelled.
     pub(super) async fn keep_knowing(&self) {
-        let mut read = self.ledger.book().head().seq;
         loop {
             // Cancel-safe: a look only reads, and what it adopts is found again.
             tokio::select! {
                 () = self.stop.cancelled() => return,
+                () = self.know_again() => {}
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => return,
                 () = tokio::time::sleep(BEAT) => {}
             }
-            // Harm that was mended between two looks is harm.
-            if self.was_harmed(&mut read).await || self.harmed() {
-                self.freeze
-                    .change(|state| (state.known, state.again) = (false, None));
-                continue;
-            }
-            let due = self
-                .freeze
-                .change(|state| !state.known && state.again.is_none_or(|at| at <= Instant::now()));
-            if due {
-                tokio::select! {
-                    () = self.stop.cancelled() => return,
-                    () = self.know() => {}
-                }
-            }
+        }
+    }
+
+    /// One beat of that: whether there was harm, and a look if one is due.
+    pub async fn know_again(&self) {
+        // Harm that was mended between two looks is harm.
+        if self.was_harmed().await || self.harmed() {
+            self.freeze
+                .change(|state| (state.known, state.again) = (false, 0));
+            return;
+        }
+        let due = self.freeze.change(|state| {
+            let due = !state.known && state.again == 0;
+            state.again = state.again.saturating_sub(1);
+            due
+        });
+        if due {
+            self.know().await;
         }
     }
 
@@ -133,7 +140,7 @@ impl Desk {
         let known = unknown.frozen.is_empty() && !self.harmed();
         self.freeze.change(|state| {
             state.known = known;
-            state.again = Some(Instant::now() + AGAIN);
+            state.again = AGAIN;
         });
         self.board.frozen(unknown.frozen);
     }
@@ -199,7 +206,7 @@ impl Desk {
         wished.map_err(|e| format!("{e}; nothing was changed"))?;
         self.freeze.change(|state| {
             state.thawed.insert(store.to_owned());
-            state.again = None;
+            state.again = 0;
         });
         Ok(message)
     }

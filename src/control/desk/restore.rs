@@ -14,7 +14,10 @@ pub(super) fn told(error: BackupError) -> String {
 
 impl Desk {
     /// Ends what an earlier daemon left: jobs, folders, and a restore that was under way.
-    pub(super) async fn take_over(&self) -> Result<(), String> {
+    ///
+    /// # Errors
+    /// When engine or ledger cannot be reached; it may be repeated.
+    pub async fn take_over(&self) -> Result<(), String> {
         self.archive.clear().await.map_err(told)?;
         let book = self.ledger.book();
         for (name, row) in book.rows() {

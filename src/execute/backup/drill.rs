@@ -2,7 +2,7 @@
 
 use super::Archive;
 use super::error::BackupError;
-use super::{image_of, recipes};
+use super::recipes;
 use crate::model::{Backup, BackupKind, BackupState, Database};
 
 impl Archive {
@@ -13,7 +13,7 @@ impl Archive {
     /// When the test itself could not be made: that says nothing about the backup.
     pub async fn verify(&self, db: &Database, backup: &Backup) -> Result<Backup, BackupError> {
         let begun = self.clock.now();
-        let tested = self.test(db, backup).await;
+        let tested = self.tools.test(self, db, backup).await;
         let now = self.clock.now();
         let mut backup = backup.clone();
         let message = match tested {
@@ -37,22 +37,13 @@ impl Archive {
         Ok(backup)
     }
 
-    /// Whether a backup is what it should be, and how that was found.
-    async fn test(&self, db: &Database, backup: &Backup) -> Result<String, BackupError> {
-        if backup.kind == BackupKind::Files {
-            return self.compare(db, backup).await;
-        }
-        let image = image_of(db)?;
-        let built = self.load(db, &image, backup, None).await?;
-        let counts = built.manifest.contents.counts.len();
-        Ok(format!(
-            "it was restored and holds what it should, {counts} counts agree"
-        ))
-    }
-
     /// Compares a copy of files with the files: no server can say what is in them. Only as long as
     /// nobody has changed them.
-    async fn compare(&self, db: &Database, backup: &Backup) -> Result<String, BackupError> {
+    pub(super) async fn compare(
+        &self,
+        db: &Database,
+        backup: &Backup,
+    ) -> Result<String, BackupError> {
         let recipe = recipes::backups(db.engine, BackupKind::Files);
         let manifest = self.manifest(backup).await?;
         let container = self.container(db, recipe).await?;

@@ -27,6 +27,7 @@ mod ship;
 mod stream;
 mod take;
 mod throwaway;
+mod tools;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -39,8 +40,9 @@ pub use one::Uncarried;
 pub use restore::{Built, Passwords};
 pub use ship::{Shipper, fetch_segment};
 pub(crate) use stream::hex;
-pub use take::Order;
+pub use take::{Order, Taking};
 pub use throwaway::image_of;
+pub use tools::{Dump, Dumped, JobTools, Tools};
 
 use self::ended::ended_well;
 use self::folder::JobFolder;
@@ -77,6 +79,8 @@ pub struct Archive {
     pub runtime: Arc<dyn Runtime>,
     /// Its jobs.
     pub jobs: Arc<dyn Jobs>,
+    /// What moves data between servers and stores.
+    pub tools: Arc<dyn Tools>,
     /// Data folders and mounted files.
     pub dirs: Arc<dyn DataDirs>,
     /// What is sealed in the ledger.
@@ -337,21 +341,8 @@ impl Archive {
     /// When the engine or the ledger cannot be reached; it may be repeated.
     pub async fn clear(&self) -> Result<(), BackupError> {
         let now = self.clock.now();
-        self.jobs.clear(&self.site.instance, now).await?;
-        let mut leftovers = vec![self.job_folders()];
+        self.tools.clear(self).await?;
         let book = self.ledger.book();
-        leftovers.extend(
-            book.rows()
-                .map(|(_, row)| throwaway::work_folder(&row.database)),
-        );
-        for folder in leftovers {
-            match std::fs::remove_dir_all(&folder) {
-                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                    tracing::warn!(path = %folder.display(), %e, "what is left there stays");
-                }
-                _ => {}
-            }
-        }
         for (_, row) in book.rows() {
             let running = row.backups.values();
             for backup in running.filter(|b| b.state == BackupState::Running) {

@@ -60,11 +60,7 @@ impl Archive {
     /// What is missing or other than it was.
     pub async fn whole(&self, backup: &Backup) -> Result<(), BackupError> {
         let manifest = self.manifest(backup).await?;
-        let meter = self.reading(&self.owner(backup), "reading it once more", &manifest);
-        for (_, stored) in self.objects(backup, &manifest, &meter)? {
-            self.read_back(stored).await?;
-        }
-        Ok(())
+        self.tools.read(self, backup, &manifest).await
     }
 
     /// Removes container, data, secrets and marker of a database. What is gone already is no error.

@@ -6,13 +6,12 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::error::BackupError;
-use super::{Archive, LONGEST, bundle, stream, tool};
+use super::tools::{Dump, Dumped};
+use super::{Archive, bundle, stream, tool};
 use crate::engine::backup as recipes;
 use crate::execute::failpoint::failpoint;
-use crate::model::{
-    Backup, BackupId, BackupKind, BackupState, Contents, Database, Slot, Timestamp,
-};
-use crate::store::manifest::{self, File, LedgerCopy, MANIFEST, Manifest};
+use crate::model::{Backup, BackupId, BackupKind, BackupState, Database, Slot, Timestamp};
+use crate::store::manifest::{self, File, MANIFEST, Manifest};
 use crate::store::{BackupStore, write_small};
 
 /// A backup to take.
@@ -33,19 +32,26 @@ pub struct Order {
 }
 
 /// The stores that still take part, and why others do not.
-pub(super) struct Taking {
-    pub(super) live: BTreeMap<String, Arc<dyn BackupStore>>,
+pub struct Taking {
+    /// Those that do.
+    pub live: BTreeMap<String, Arc<dyn BackupStore>>,
     failed: BTreeMap<String, BackupError>,
-    pub(super) prefix: String,
+    /// Where the backup lies in each of them.
+    pub prefix: String,
 }
 
 impl Taking {
-    pub(super) fn fail(&mut self, store: &str, error: BackupError) {
+    /// A store takes part no more.
+    pub fn fail(&mut self, store: &str, error: BackupError) {
         self.live.remove(store);
         self.failed.insert(store.to_owned(), error);
     }
 
-    pub(super) fn any(&mut self) -> Result<(), BackupError> {
+    /// Whether any store takes part.
+    ///
+    /// # Errors
+    /// When none does: why the first of them does not.
+    pub fn any(&mut self) -> Result<(), BackupError> {
         if !self.live.is_empty() {
             return Ok(());
         }
@@ -158,7 +164,7 @@ impl Archive {
     }
 
     /// Bytes of the last backup, from which the next one is not far.
-    fn last_bytes(&self, db: &Database) -> Option<u64> {
+    pub(super) fn last_bytes(&self, db: &Database) -> Option<u64> {
         let book = self.ledger.book();
         let backups = book.row(&db.name)?.backups.values();
         let good = backups.filter(|b| b.uid == db.uid && b.state.good());
@@ -185,8 +191,6 @@ impl Archive {
             failpoint("backup.resting");
         }
         let container = self.container(db, recipe).await?;
-        let reached = self.as_in_force(db).await;
-        let server = self.server(&reached, recipe, &container)?;
         let mut taking = Taking {
             live: BTreeMap::new(),
             failed: BTreeMap::new(),
@@ -202,55 +206,17 @@ impl Archive {
                 Err(error) => taking.fail(name, error),
             }
         }
-        // What is dumped at rest is dumped whole.
-        let databases = match server.running {
-            Some(_) => self.databases(&server).await?,
-            None => Vec::new(),
+        let dump = Dump {
+            db,
+            kind: order.kind,
+            container: &container,
+            dumped: Box::new(dumped),
         };
-        let mut contents = Contents {
-            how: recipe.how_counted().to_owned(),
-            counts: BTreeMap::new(),
-        };
-        let parts = recipe.parts(&reached, &databases, LONGEST.as_secs());
-        let mut files = Vec::new();
-        let stage = |stage, total| {
-            let now = self.clock.now();
-            self.meters.begin(&db.name, stage, total, now)
-        };
-        let meter = stage("dumping", self.last_bytes(db));
-        for part in &parts {
-            taking.any()?;
-            let (file, counts) = self
-                .part(&server, recipe, part, &mut taking, meter.clone())
-                .await?;
-            contents.counts.extend(counts);
-            files.push(file);
-        }
-        if server.running.is_none() {
-            let found = self.count(&server, &contents).await?;
-            contents.counts.extend(found);
-        }
-        let mut ledger_copy = None;
-        if db.name.is_mydb_admin() {
-            // What is accepted from here on may be in the copy or not.
-            let head = self.ledger.book().head();
-            files.push(self.ledger_file(&mut taking).await?);
-            ledger_copy = Some(LedgerCopy {
-                seq: head.seq,
-                hash: head.hash.to_string(),
-            });
-        }
-        if contents.total() == 0 {
-            return Err(tool("dump", "there is nothing in it, not even an account"));
-        }
-        dumped();
-        failpoint("backup.dumped");
-        let copies = taking.live.len() as u64;
-        let total = files.iter().map(|f| f.bytes).sum::<u64>() * copies;
-        let meter = stage("reading it back", Some(total));
-        for (part, file) in parts.iter().zip(&files) {
-            self.check(&server, part, file, &mut taking, &meter).await?;
-        }
+        let Dumped {
+            files,
+            contents,
+            ledger_copy,
+        } = self.tools.dump(self, dump, &mut taking).await?;
         let mut manifest = Manifest {
             version: manifest::VERSION,
             name: db.name.clone(),

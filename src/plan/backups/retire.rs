@@ -41,8 +41,7 @@ pub(super) fn retire(known: &Known<'_>, asked: Timestamp, now: Timestamp) -> Opt
     }
 }
 
-/// The way into hibernation, with a last backup as before a retirement. What could not be taken today is
-/// tried anew each day: nobody waits for it.
+/// The way into hibernation, with a last backup as before a retirement.
 pub(super) fn hibernate(known: &Known<'_>, now: Timestamp) -> Option<Work> {
     let Hibernation::Asked(asked) = known.hibernation else {
         return None;
@@ -50,9 +49,7 @@ pub(super) fn hibernate(known: &Known<'_>, now: Timestamp) -> Option<Work> {
     if known.frozen || !known.answers {
         return None;
     }
-    let days = (now - asked).num_days().max(0);
-    let today = asked + TimeDelta::days(days);
-    match last_backup(known, Some(BackupKind::Final), today, now) {
+    match last_backup(known, Some(BackupKind::Final), asked, now) {
         LastBackup::Waits => None,
         LastBackup::Lacks(work) => Some(work),
         LastBackup::Proven(id) => Some(Work::Hibernate(id)),
@@ -71,7 +68,7 @@ fn last_backup(
     if own.iter().any(|b| b.state == BackupState::Running) {
         return LastBackup::Waits;
     }
-    let recent = |at: Option<Timestamp>, span| at.is_some_and(|at| now <= at + span);
+    let recent = |at: Option<Timestamp>, span| at.is_some_and(|at| at <= now && now <= at + span);
     let last = |b: &Backup| {
         let counts = match b.state {
             BackupState::Verified => recent(b.verified, PROVEN),
@@ -83,9 +80,12 @@ fn last_backup(
             BackupKind::Files => !known.answers && known.given_up.is_some_and(|at| b.started >= at),
             _ => false,
         };
-        of_now && b.started >= asked && counts
+        of_now && b.started >= asked && counts && !known.earlier.contains(&b.id)
     };
-    let taken = kind.and_then(|kind| attempt(known, &own, Slot::at(asked), kind, now, last));
+    // What could not be taken today is tried anew tomorrow.
+    let today = asked + TimeDelta::days((now - asked).num_days().max(0));
+    let slot = free_slot(&own, today, last);
+    let taken = kind.and_then(|kind| attempt(known, &own, slot, kind, now, last));
     if let Some(taken) = taken {
         return LastBackup::Lacks(taken);
     }
@@ -102,6 +102,20 @@ fn last_backup(
         (None, Some(stored)) => LastBackup::Lacks(Work::Verify(stored.id.clone())),
         (None, None) => LastBackup::Waits,
     }
+}
+
+/// The slot of a final backup: the first from its ask on that holds no good backup but final ones that
+/// count. One that counts no more is not taken again under its own slot, which would then have two.
+fn free_slot(own: &[&Backup], asked: Timestamp, last: impl Fn(&Backup) -> bool) -> Slot {
+    let taken = |slot: Slot| {
+        let mut of_slot = own.iter().filter(|b| b.id.slot == slot);
+        of_slot.any(|b| b.state.good() && !last(b))
+    };
+    let mut slot = Slot::at(asked);
+    while taken(slot) {
+        slot = Slot::at(slot.instant() + TimeDelta::seconds(1));
+    }
+    slot
 }
 
 /// Whether what is retired may go: it was kept for long enough, and a verified final backup holds

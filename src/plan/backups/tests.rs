@@ -2,6 +2,9 @@ use super::*;
 use crate::model::{BackupPolicy, Retention, Schedule, Uid};
 use crate::plan::tests::database;
 
+/// No final backup of an earlier retirement.
+static NONE: BTreeSet<BackupId> = BTreeSet::new();
+
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
@@ -30,6 +33,7 @@ fn known<'a>(
         answers: true,
         initialised: true,
         given_up: None,
+        earlier: &NONE,
         retirement: Retirement::None,
         hibernation: Hibernation::None,
         last: None,
@@ -282,8 +286,10 @@ fn what_is_retired_has_a_final_verified_backup_or_never_had_data() {
     last.verified = Some(at("2026-03-05T10:15:00Z"));
     assert_eq!(step(&all(&last), true, false), None);
     let again = step(&all(&last), true, true);
+    // Not under the slot of one that is whole.
+    let next = Slot::at(asked + TimeDelta::seconds(1));
     assert!(
-        matches!(again, Some(Work::Take { attempt: 2, .. })),
+        matches!(again, Some(Work::Take { attempt: 1, slot, .. }) if slot == next),
         "{again:?}"
     );
     // One that could not be restored is no final backup.
@@ -293,6 +299,75 @@ fn what_is_retired_has_a_final_verified_backup_or_never_had_data() {
         matches!(again, Some(Work::Take { attempt: 2, .. })),
         "{again:?}"
     );
+}
+
+#[test]
+fn the_final_backup_of_an_earlier_retirement_is_not_this_one_s_whatever_the_clock_says() {
+    let db = db();
+    let stores = ["local".to_owned()];
+    let mut last = backup(&db, "2026-03-05T10:00:00Z", 1, BackupState::Verified);
+    last.kind = BackupKind::Final;
+    last.verified = Some(at("2026-03-05T10:01:00Z"));
+    let backups = [(last.id.clone(), last.clone())].into();
+    let step = |earlier: &BTreeSet<BackupId>, asked: &str, now: &str| {
+        let known = Known {
+            earlier,
+            retirement: Retirement::Asked(at(asked)),
+            ..known(&db, &backups, &stores)
+        };
+        due(&known, at(now))
+    };
+    let takes = |work: Option<Work>| {
+        let kind = BackupKind::Final;
+        assert!(
+            matches!(&work, Some(Work::Take { kind: k, .. }) if *k == kind),
+            "{work:?}"
+        );
+    };
+    let retires = Some(Work::Retire(Some(last.id.clone())));
+    let (asked, now) = ("2026-03-05T10:00:00Z", "2026-03-05T10:02:00Z");
+    assert_eq!(step(&NONE, asked, now), retires);
+    takes(step(&[last.id.clone()].into(), asked, now));
+    // The clock was set back since: nobody knows for how long its server went on being written to.
+    takes(step(&NONE, "2026-03-05T03:00:00Z", "2026-03-05T03:05:00Z"));
+}
+
+#[test]
+fn data_that_began_by_a_clock_that_was_ahead_is_backed_up_all_the_same() {
+    let db = db();
+    let (none, stores) = (BTreeMap::new(), ["local".to_owned()]);
+    let step = |since: &str| {
+        let known = Known {
+            since: at(since),
+            ..known(&db, &none, &stores)
+        };
+        let now = at("2026-03-05T10:00:00Z");
+        (due(&known, now).is_some(), fresh(&known, now).1)
+    };
+    assert_eq!(step("2027-03-05T10:00:00Z"), (true, "Fresh"));
+    assert_eq!(step("2026-03-05T09:00:00Z"), (false, "Fresh"));
+    // Nor does a backup of then pass for a fresh one.
+    let ahead = [backup(&db, "2027-03-05T02:00:00Z", 1, BackupState::Stored)];
+    let backups = ahead.iter().map(|b| (b.id.clone(), b.clone())).collect();
+    let known = known(&db, &backups, &stores);
+    let (_, reason, message) = fresh(&known, at("2026-03-05T10:00:00Z"));
+    assert_eq!(reason, "None", "{message}");
+}
+
+#[test]
+fn an_attempt_of_a_clock_that_was_ahead_is_not_waited_for_until_then() {
+    let db = db();
+    let ahead = |text: &str| Backup {
+        finished: Some(at(text)),
+        ..backup(&db, "2026-03-05T02:00:00Z", 1, BackupState::Failed)
+    };
+    let now = "2026-03-05T02:03:00Z";
+    let again = asked(&db, &[ahead("2026-03-05T09:00:00Z")], now);
+    assert!(
+        matches!(again, Some(Work::Take { attempt: 2, .. })),
+        "{again:?}"
+    );
+    assert_eq!(asked(&db, &[ahead("2026-03-05T02:01:00Z")], now), None);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 
-use crate::model::{Status, Uid};
+use crate::model::{Database, Status, Uid};
 use crate::runtime::sim::World;
 use crate::runtime::sim::container::Work;
 use crate::runtime::sim::state::State;
@@ -30,6 +30,14 @@ impl World {
         self.with(|state| {
             let inode = state.ready_server(uid)?;
             Some(state.disk.data.get(&inode)?.rows)
+        })
+    }
+
+    /// Rows that lie in a database's place, whether or not a server is on them; `None`: there is no data.
+    pub fn rows_at_rest(&self, db: &Database) -> Option<u64> {
+        self.with(|state| {
+            let inode = state.disk.dirs.get(&db.data_dir())?;
+            Some(state.disk.data.get(inode)?.rows)
         })
     }
 
