@@ -395,7 +395,7 @@ fn nothing_is_retired_before_every_store_has_its_final_backup() {
         due(&known, at(now))
     };
     let failed = |attempts: u32| (1..=attempts).map(|n| (n, Failed)).collect::<Vec<_>>();
-    // The second store's next attempt is awaited, made, and given up: it stays.
+    // The second store's next attempt is awaited, made, and given up for that day: it stays.
     assert_eq!(
         step(&[(1, Verified)], &failed(1), "2026-03-05T10:02:00Z"),
         None
@@ -406,9 +406,12 @@ fn nothing_is_retired_before_every_store_has_its_final_backup() {
         "{again:?}"
     );
     assert_eq!(
-        step(&[(1, Verified)], &failed(6), "2026-03-06T10:30:00Z"),
+        step(&[(1, Verified)], &failed(6), "2026-03-06T09:30:00Z"),
         None
     );
+    // Until the next day: nobody has to ask anew.
+    let tomorrow = slot_of(step(&[(1, Verified)], &failed(6), "2026-03-06T10:30:00Z"));
+    assert_eq!(tomorrow, Some(("20260306T100000Z".to_owned(), 1)));
     // One that was restored is enough to trust the copy of it.
     let both = step(&[(1, Verified)], &[(2, Stored)], "2026-03-05T10:30:00Z");
     assert!(matches!(both, Some(Work::Retire(Some(_)))), "{both:?}");
