@@ -17,6 +17,8 @@ mod restore;
 mod retired;
 mod works;
 
+pub(super) use retired::retirement;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -37,10 +39,10 @@ use crate::execute::backup::{Archive, Order};
 use crate::model::view::{BackupView, DatabaseView, Phase, Snapshot, WorkView};
 use crate::model::{
     Backup, BackupId, BackupState, Change, Clock, Cost, Database, DbName, KeepRetired, Outcome,
-    Reason, Timestamp, WantedState,
+    Reason, Timestamp,
 };
 use crate::plan::approval;
-use crate::plan::backups::{self, Known, Retirement, Work};
+use crate::plan::backups::{self, Known, Work};
 use crate::plan::recovery::LetIns;
 use crate::plan::retention::Fate;
 
@@ -404,19 +406,4 @@ async fn another_is_held(shown: &mut watch::Receiver<Arc<Snapshot>>, held: &mut 
     }
     // Nobody shows anything any more.
     std::future::pending().await
-}
-
-/// How far a database's retirement is.
-pub(super) fn retirement(row: &Row) -> Retirement {
-    if let Some(end) = row.end {
-        return Retirement::Ended(end);
-    }
-    let since = row.retired.as_ref().map(|(at, _)| *at);
-    // Hands off the host end no retirement.
-    match row.steered() {
-        WantedState::Retired => {
-            since.map_or(Retirement::Asked(row.retire_asked()), Retirement::Done)
-        }
-        WantedState::Running | WantedState::Stopped | WantedState::Maintenance => Retirement::None,
-    }
 }

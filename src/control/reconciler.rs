@@ -1,7 +1,6 @@
 //! One look at one database: observe, plan, act, show.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::TimeDelta;
@@ -12,8 +11,8 @@ use crate::admin::{Ledger, NewEntry};
 use crate::execute::{Executor, LaneEnd};
 use crate::model::view::{DatabaseView, Phase};
 use crate::model::{
-    Action, Attempts, Change, Clock, Cost, Database, DbName, ImageId, Lane, Notice, Outcome,
-    Override, Seen, SeenDatabase, Site, Timestamp, Verdict, WantedState, Who,
+    Action, Attempts, Change, Clock, Cost, Database, DbName, ImageId, Lane, Outcome, Override,
+    Seen, SeenDatabase, Site, Timestamp, Verdict, WantedState, Who,
 };
 use crate::observe::Observer;
 use crate::plan::blast::{Looked, Pass};
@@ -22,7 +21,7 @@ use crate::plan::{self, Wanted, approval, phase};
 use crate::record::Metrics;
 
 use super::view::view;
-use super::wants::{expected, fresh, newest, pass, running_of, seen, wanted};
+use super::wants::{FileStanding, expected, fresh, newest, pass, running_of, seen, wanted};
 use super::{Board, stewards};
 
 pub use super::wants::view_of;
@@ -43,7 +42,7 @@ pub struct Reconciler {
     metrics: Arc<Metrics>,
     lanes: Semaphore,
     /// What the settings say of the long run.
-    house: House,
+    pub(super) house: House,
     memory: Mutex<BTreeMap<DbName, Memory>>,
     files: Mutex<BTreeMap<DbName, FileStanding>>,
     /// The disruptions of late.
@@ -57,15 +56,6 @@ struct Memory {
     generation: u64,
     retry_asked: Option<Timestamp>,
     recorded: Option<(String, ImageId)>,
-}
-
-/// What the folder of specs says about a database whose file changed its name or went away.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FileStanding {
-    /// Its file is gone.
-    Orphan,
-    /// A file, by its path below the folder, that was its own names another database now.
-    RenamedTo(DbName, PathBuf),
 }
 
 /// When to look at a database again.
@@ -203,21 +193,7 @@ impl Reconciler {
             };
             self.note(name, Outcome::Done, message, change).await;
         }
-        let notices = stewards::due(&row, &self.house, now);
-        let enforced = |change: &Change| {
-            matches!(
-                change,
-                Change::Noticed {
-                    notice: Notice::Enforced { .. },
-                    ..
-                }
-            )
-        };
-        // Another thing is wanted of it from then on.
-        let changed = notices.iter().any(|(_, change)| enforced(change));
-        for (message, change) in notices {
-            self.note(name, Outcome::Done, message, change).await;
-        }
+        let changed = self.tell(&row, now).await;
         if changed && self.ledger.writable() {
             return Some(Again::Now);
         }
@@ -424,7 +400,13 @@ impl Reconciler {
     }
 
     /// Writes to the ledger; that it fails changes nothing about what is done.
-    async fn note(&self, name: &DbName, outcome: Outcome, message: String, change: Change) -> bool {
+    pub(super) async fn note(
+        &self,
+        name: &DbName,
+        outcome: Outcome,
+        message: String,
+        change: Change,
+    ) -> bool {
         let entry = NewEntry::of(name, outcome, message, change);
         let result = self.ledger.append(entry).await;
         if let Err(error) = &result {

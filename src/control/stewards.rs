@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use crate::admin::Book;
 use crate::admin::book::Row;
 use crate::model::view::{Condition, DatabaseView};
-use crate::model::{Change, DbName, Hibernation, Share, Timestamp};
+use crate::model::{Change, DbName, Hibernation, Notice, Outcome, Share, Timestamp};
 use crate::plan::stewardship::{House, Ward};
+
+use super::reconciler::Reconciler;
 
 fn ward<'a>(row: &'a Row, house: &'a House) -> Ward<'a> {
     Ward {
@@ -48,11 +50,23 @@ pub(super) fn show(
     }
 }
 
-/// What is to be told now, each with its words. Once the ledger has it, it is due no more.
-pub(super) fn due(row: &Row, house: &House, now: Timestamp) -> Vec<(String, Change)> {
-    let ward = ward(row, house);
-    let uid = row.database.uid;
-    let due = ward.due(now).into_iter();
-    due.map(|notice| (ward.message(&notice, now), Change::Noticed { uid, notice }))
-        .collect()
+impl Reconciler {
+    /// Tells what is to be told now; whether another thing is wanted of the database from then on. Once the
+    /// ledger has it, it is due no more.
+    pub(super) async fn tell(&self, row: &Row, now: Timestamp) -> bool {
+        let (uid, name) = (row.database.uid, &row.database.name);
+        let due = {
+            let ward = ward(row, &self.house);
+            let due = ward.due(now).into_iter();
+            due.map(|notice| (ward.message(&notice, now), notice))
+                .collect::<Vec<_>>()
+        };
+        let mut changed = false;
+        for (message, notice) in due {
+            changed |= matches!(notice, Notice::Enforced { .. });
+            let change = Change::Noticed { uid, notice };
+            self.note(name, Outcome::Done, message, change).await;
+        }
+        changed
+    }
 }

@@ -1,18 +1,28 @@
 //! What a row of the ledger asks of the planner, and what it shows.
 
+use std::path::PathBuf;
+
 use crate::admin::Book;
 use crate::admin::book::Row;
 use crate::model::view::{Condition, DatabaseView, NewestBackups};
 use crate::model::{
-    Attempts, BackupState, ContainerSeen, Database, End, Expectations, Hibernation, KeepRetired,
-    SeenDatabase, Site, Timestamp,
+    Attempts, BackupState, ContainerSeen, Database, DbName, End, Expectations, Hibernation,
+    KeepRetired, SeenDatabase, Site, Timestamp,
 };
 use crate::observe::Observer;
 use crate::plan::blast::{Leave, Pass};
 use crate::plan::{self, Hands, Wanted, history};
 
-use super::reconciler::FileStanding;
 use super::view::view;
+
+/// What the folder of specs says about a database whose file changed its name or went away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileStanding {
+    /// Its file is gone.
+    Orphan,
+    /// A file, by its path below the folder, that was its own names another database now.
+    RenamedTo(DbName, PathBuf),
+}
 
 /// How a database looks to somebody who only looks.
 pub fn view_of(row: &Row, seen: &SeenDatabase, site: &Site, now: Timestamp) -> DatabaseView {

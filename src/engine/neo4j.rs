@@ -199,19 +199,14 @@ impl Recipe for Neo4j {
     }
 
     fn files(&self, db: &Database) -> FilesWanted {
-        let own = own_settings(db);
-        let mut settings: BTreeMap<&str, &str> = own
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .collect();
+        let mut settings = own_settings(db);
         // The server refuses a setting that stands twice, so the person's file is merged in.
         // Admission has read it; a file that cannot be read by now changes nothing.
         let person = db.config.as_ref().and_then(|c| lines(&c.text).ok());
-        settings.extend(person.into_iter().flatten());
-        settings.insert("dbms.security.auth_enabled", "true");
-        for (name, value) in db.tls.map(tls_settings).unwrap_or_default() {
-            settings.insert(name, value);
-        }
+        let last = person.into_iter().flatten();
+        let last = last.chain([("dbms.security.auth_enabled", "true")]);
+        let last = last.chain(db.tls.map(tls_settings).unwrap_or_default());
+        settings.extend(last.map(|(name, value)| (name.to_owned(), value.to_owned())));
         let mut text = String::from(
             "# Written by db4sci; a change is lost. Set `parameters:` or `config:` in the spec.\n",
         );

@@ -59,7 +59,7 @@ fn the_file() {
                 "prod/config.yaml:2:1: bucket: unknown field; allowed: admins, backupVolume, \
                  base_port, container_host, container_ip, container_prefix, dataVolumes, dbconfig, \
                  desired_state, encryption, heartbeat, http, image_mirrors, limits, owners, retired, \
-                 shipJournal, socket, state_dir, stores, time_zone, tls",
+                 shipJournal, socket, state_dir, stewardship, stores, time_zone, tls",
             ],
         ),
         (

@@ -3,8 +3,9 @@
 use super::Desk;
 use crate::admin::Row;
 use crate::execute::failpoint::failpoint;
-use crate::model::{BackupId, Change, Database, Outcome, Seen};
+use crate::model::{BackupId, Change, Database, Outcome, Seen, WantedState};
 use crate::plan;
+use crate::plan::backups::Retirement;
 
 /// Why nothing is removed.
 const FROZEN: &str = "nothing is removed until all that lives is known; see: db4sci status";
@@ -171,5 +172,20 @@ impl Desk {
             }
         }
         Err(format!("the data of {} stays: {why}", row.database.name))
+    }
+}
+
+/// How far a database's retirement is.
+pub(in crate::control) fn retirement(row: &Row) -> Retirement {
+    if let Some(end) = row.end {
+        return Retirement::Ended(end);
+    }
+    let since = row.retired.as_ref().map(|(at, _)| *at);
+    // Hands off the host end no retirement.
+    match row.steered() {
+        WantedState::Retired => {
+            since.map_or(Retirement::Asked(row.retire_asked()), Retirement::Done)
+        }
+        WantedState::Running | WantedState::Stopped | WantedState::Maintenance => Retirement::None,
     }
 }

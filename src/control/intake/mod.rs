@@ -20,7 +20,7 @@ use crate::model::{
 };
 use crate::specs::{self, FolderSeen, Merged, Parsed, Request, Rules, merge, yaml};
 
-use super::reconciler::FileStanding;
+use super::wants::FileStanding;
 use super::{Board, Queue, Reconciler};
 
 use commit::Origin;
