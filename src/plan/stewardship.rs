@@ -1,6 +1,6 @@
 //! What owner and admins of a database are told in the long run: how long it is needed, what
 //! protects it, whom to write to, what its owner may have. Nothing is stopped for any of it, unless the
-//! settings want that of a life that is over ([`enforce`]).
+//! settings want that of a life that is over (`enforce`).
 //!
 //! A notice is due when the ledger does not say that it was told: a daemon that starts again tells
 //! nothing twice. A clock that jumps ahead tells the newest stage of a life only; set back, it tells

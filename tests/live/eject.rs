@@ -8,7 +8,7 @@ use std::path::Path;
 use db4sci::model::view::Phase;
 use serde_json::Value;
 
-use crate::host::{Host, LONG, Postgres, SOON, eventually};
+use crate::host::{Host, LONG, MariaDB, MongoDB, Neo4j, Postgres, SOON, Server, eventually};
 
 const ADMIN: &str = "mydb_admin";
 
@@ -69,8 +69,13 @@ fn up(host: &Host, folder: &Path) -> String {
             format!("type=bind,source={source},target={target}{only}"),
         );
     }
-    assert_eq!(service["entrypoint"], Value::Null);
+    // Docker takes the first word of it alone; the others come before the command.
+    let mut entrypoint = words(&service["entrypoint"]).into_iter();
+    if let Some(first) = entrypoint.next() {
+        args.extend(["--entrypoint".to_owned(), first]);
+    }
     args.push(text(&service["image"]));
+    args.extend(entrypoint);
     args.extend(words(&service["command"]));
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     host.docker(&args);
@@ -80,10 +85,31 @@ fn up(host: &Host, folder: &Path) -> String {
 /// The rows, asked of the container itself with the account's password of the secret file.
 #[track_caller]
 fn rows(host: &Host, container: &str, name: &str) -> String {
-    let ask = format!(
-        "PGPASSWORD=$(cat /db4sci/secrets/user) psql -h 127.0.0.1 -U {name} -d {name} -Atc \
-         'select string_agg(n::text, chr(32) order by n) from kept'"
-    );
+    rows_of(host, container, name, Postgres)
+}
+
+/// The same of any engine.
+#[track_caller]
+fn rows_of(host: &Host, container: &str, name: &str, server: Server) -> String {
+    const PASSWORD: &str = "$(cat /db4sci/secrets/user)";
+    let ask = match server {
+        Postgres => format!(
+            "PGPASSWORD={PASSWORD} psql -h 127.0.0.1 -U {name} -d {name} -Atc \
+             'select string_agg(n::text, chr(32) order by n) from kept'"
+        ),
+        MariaDB => format!(
+            "mariadb -h127.0.0.1 -u{name} -p{PASSWORD} -N -B {name} -e \
+             'select group_concat(n order by n separator \" \") from kept'"
+        ),
+        MongoDB => format!(
+            "mongosh --quiet mongodb://{name}:{PASSWORD}@127.0.0.1:27017/{name} --eval \
+             'db.kept.find().sort({{_id: 1}}).toArray().map(row => row._id).join(\" \")'"
+        ),
+        Neo4j => format!(
+            "rows=$(cypher-shell -u {name} -p {PASSWORD} --format plain \
+             'MATCH (row:Kept) RETURN row.n ORDER BY row.n') && echo $rows | cut -d ' ' -f 2-"
+        ),
+    };
     eventually(LONG, "it answers", || {
         let said = host.try_docker(&["exec", container, "sh", "-c", &ask]);
         if said.code == 0 {
@@ -115,6 +141,35 @@ fn released(host: &Host, name: &str) {
     for file in ["compose.yaml", "README.md"] {
         let text = fs::read_to_string(folder.join(file)).unwrap();
         assert!(!text.contains(secret.trim()), "{file}");
+    }
+}
+
+#[test]
+fn each_engine_runs_from_its_folder() {
+    let mut host = Host::new();
+    host.start();
+    host.ready(&[ADMIN]);
+    let all = [("shop", MariaDB), ("docs", MongoDB), ("graph", Neo4j)];
+    for (name, server) in all {
+        // As a file it would be that file's to let go.
+        host.spec(name, server, &["backup: {schedule: Never}"]);
+        let file = host.path(&format!("desired-state/{name}.yaml"));
+        let spec = host.path(&format!("{name}.yaml"));
+        fs::rename(&file, &spec).unwrap();
+        host.ok(&["apply", "-f", &spec.display().to_string()]);
+    }
+    host.ready(&all.map(|(name, _)| name));
+    for (name, server) in all {
+        host.write(name, 1);
+        host.write(name, 2);
+        eventually(LONG, "it is released", || {
+            let said = host.db4sci(&["eject", name, "--reason", "the group runs it"]);
+            (said.code == 0).then_some(()).ok_or(said.all())
+        });
+        released(&host, name);
+        let container = up(&host, &host.path(&format!("volume/{name}.ejected")));
+        assert_eq!(rows_of(&host, &container, name, server), "1 2", "{name}");
+        host.docker(&["rm", "-f", "-v", &container]);
     }
 }
 
