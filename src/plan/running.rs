@@ -255,12 +255,13 @@ impl Ask<'_> {
                 let deadline = begun + patience;
                 (Reason::Starting, COMING_UP, deadline, why.as_str())
             }
-            Probe::NotAsked | Probe::Answering { .. } => (
-                Reason::Starting,
-                COMING_UP,
-                started + patience,
-                "not asked yet",
-            ),
+            // However long it runs: a daemon that has just started knows nothing of it. Its first answer,
+            // or none, is an event.
+            Probe::NotAsked | Probe::Answering { .. } => {
+                let message = "it runs, and was not asked yet".to_owned();
+                self.hold(Reason::Starting, message, Some(self.now + SOON));
+                return None;
+            }
         };
         if self.now < deadline {
             let message = format!("{what}: {why}");

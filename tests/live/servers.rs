@@ -8,7 +8,7 @@ use db4sci::model::view::Phase;
 use db4sci::model::{Change, Reason};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::host::{Host, LONG, MariaDB, Postgres, SOON, eventually, throughout};
+use crate::host::{Host, LONG, MariaDB, MongoDB, Postgres, SOON, eventually, throughout};
 
 /// The host's ids of a container's processes whose command line contains a text.
 #[track_caller]
@@ -309,4 +309,25 @@ fn a_server_that_hangs_is_restarted_once() {
         (now == after).then_some(()).ok_or(format!("{now:?}"))
     });
     assert_eq!(host.run_of("mydb_admin"), admin);
+}
+
+#[test]
+fn a_daemon_that_starts_leaves_alone_what_has_run_for_long() {
+    let mut host = Host::new();
+    let all = [("genomics", Postgres), ("shop", MariaDB), ("docs", MongoDB)];
+    for (name, server) in all {
+        host.spec(name, server, &[]);
+    }
+    host.start();
+    let names = all.map(|(name, _)| name);
+    host.ready(&names);
+    let runs = names.map(|name| host.run_of(name));
+    // Each daemon finds servers that have run for longer than any may take to start, and looks at some
+    // before it has asked them.
+    for _ in 0..4 {
+        host.stop();
+        host.start_at("+2h");
+        host.ready(&names);
+        assert_eq!(names.map(|name| host.run_of(name)), runs);
+    }
 }

@@ -19,16 +19,6 @@ const SHORT: &[&str] = &[
     "backup: {schedule: Never}",
 ];
 
-/// The preloaded library that gives a program another time (of Debian's package `faketime`).
-#[track_caller]
-fn other_time() -> String {
-    let folders = std::fs::read_dir("/usr/lib").unwrap().flatten();
-    let mut files = folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"));
-    let found = files.find(|file| file.exists());
-    let found = found.expect("libfaketime is there; dev/setup installs it");
-    found.display().to_string()
-}
-
 /// The daemon goes on with measures, of which the last comes after so long.
 fn enforce(host: &mut Host, hibernate_after: &str) {
     host.stop();
@@ -53,12 +43,7 @@ fn a_life_that_is_over_is_read_only_then_hibernates_and_a_person_wakes_it() {
     for (name, server) in ALL {
         host.spec(name, server, SHORT);
     }
-    host.start_with(&[
-        ("LD_PRELOAD", &other_time()),
-        ("FAKETIME", "-200d"),
-        ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
-        ("NO_FAKE_STAT", "1"),
-    ]);
+    host.start_at("-200d");
     let names = ALL.map(|(name, _)| name);
     host.ready(&names);
     for name in names {

@@ -54,6 +54,21 @@ fn a_server_that_runs_is_not_stopped_because_its_folder_is_unknown() {
 }
 
 #[test]
+fn a_server_that_was_not_asked_yet_is_not_restarted_however_long_it_runs() {
+    for days in [0, 1, 400] {
+        let mut case = Case::ready();
+        case.container().started_at = Some(case.now - seconds(86_400 * days));
+        case.seen.probe = Probe::NotAsked;
+        case.is_left_alone_for(Reason::Starting);
+        assert_eq!(
+            case.plan().wake_at,
+            Some(case.now + seconds(5)),
+            "{days} days"
+        );
+    }
+}
+
+#[test]
 fn an_unknown_image_makes_no_container_and_is_not_pulled() {
     for mut case in [Case::gone(), Case::fresh()] {
         case.seen.image = Seen::Unknown(why());

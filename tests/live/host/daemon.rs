@@ -35,6 +35,22 @@ impl Host {
         });
     }
 
+    /// Starts the daemon with a wall clock that is wrong by so much, as `-200d`, by a preloaded library (of
+    /// Debian's package `faketime`), and waits until it answers.
+    #[track_caller]
+    pub fn start_at(&mut self, wrong_by: &str) {
+        let folders = fs::read_dir("/usr/lib").unwrap().flatten();
+        let mut files = folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"));
+        let found = files.find(|file| file.exists());
+        let found = found.expect("libfaketime is there; dev/setup installs it");
+        self.start_with(&[
+            ("LD_PRELOAD", &found.display().to_string()),
+            ("FAKETIME", wrong_by),
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+            ("NO_FAKE_STAT", "1"),
+        ]);
+    }
+
     /// Starts the daemon, and waits for nothing: it may be about to die.
     #[track_caller]
     pub fn spawn(&mut self, env: &[(&str, &str)]) {
