@@ -134,7 +134,10 @@ impl Ward<'_> {
                 trouble: Some(trouble),
             } => format!("nobody can be written to: {trouble}"),
             Notice::Contact { trouble: None } => "there is a contact again".to_owned(),
-            Notice::Enforced { enforced: None } => self.freed(),
+            Notice::Enforced { enforced: None } => {
+                "nothing is done about its life any more: it runs, and its users may write"
+                    .to_owned()
+            }
             Notice::Enforced {
                 enforced: Some(enforced),
             } => self.measure(enforced),

@@ -1,6 +1,8 @@
 //! A life that is over, where the settings want more than notices. The daemon's clock was wrong by two
 //! hundred days when the databases were made, and is right since: their lives are over.
 
+use std::time::Duration;
+
 use db4sci::model::view::{BackupView, ConditionStatus, DatabaseView, Phase};
 use db4sci::model::{BackupKind, BackupState, Reason};
 
@@ -13,6 +15,8 @@ const ALL: [(&str, Server); 4] = [
     ("docs", MongoDB),
     ("graph", Neo4j),
 ];
+/// For a final backup of each of four servers, and its restore test, beside other tests.
+const ALL_PROVEN: Duration = Duration::from_secs(600);
 const SHORT: &[&str] = &[
     "life: Short",
     "maintenanceWindow: Any",
@@ -95,7 +99,7 @@ fn a_life_that_is_over_is_read_only_then_hibernates_and_a_person_wakes_it() {
     enforce(&mut host, "2s");
     for name in names {
         let hibernates = is(Reason::Hibernated, Phase::Stopped);
-        host.shows(name, LONG, "hibernates", hibernates);
+        host.shows(name, ALL_PROVEN, "hibernates", hibernates);
         let last = last(&host, name);
         let proven = (BackupKind::Final, BackupState::Verified);
         assert_eq!((last.kind, last.state), proven, "{name}");
@@ -109,13 +113,12 @@ fn a_life_that_is_over_is_read_only_then_hibernates_and_a_person_wakes_it() {
     assert!(said.contains("db4sci start genomics"), "{said}");
     // Nothing is owed of what hibernates, and a daemon that starts again leaves it as it is.
     enforce(&mut host, "2s");
-    let view = host.shows("genomics", LONG, "hibernates still", |view| {
+    host.shows("genomics", LONG, "hibernates still", |view| {
         is(Reason::Hibernated, Phase::Stopped)(view)
             && view
                 .backup_fresh()
                 .is_some_and(|fresh| fresh.reason == "Hibernated")
     });
-    drop(view);
 
     // Woken for a while, it is its users' again; after that another final backup is taken.
     for name in ["genomics", "graph"] {
@@ -126,7 +129,7 @@ fn a_life_that_is_over_is_read_only_then_hibernates_and_a_person_wakes_it() {
         host.ok(&["resume", name]);
         host.shows(
             name,
-            LONG,
+            ALL_PROVEN,
             "hibernates again",
             is(Reason::Hibernated, Phase::Stopped),
         );

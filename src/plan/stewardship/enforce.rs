@@ -74,11 +74,6 @@ impl Ward<'_> {
         }
     }
 
-    /// That nothing is done about it any more.
-    pub(super) fn freed(&self) -> String {
-        "nothing is done about its life any more: it runs, and its users may write".to_owned()
-    }
-
     /// The one word for a life that is over.
     pub(super) fn over_word(&self) -> &'static str {
         match self.told.measure() {
