@@ -142,6 +142,13 @@ mod tests {
             .collect()
     }
 
+    const FEW: Retention = Retention {
+        last: 1,
+        daily: 1,
+        weekly: 1,
+        monthly: 1,
+    };
+
     #[test]
     fn a_year_of_daily_backups() {
         let all: Vec<Backup> = (0..365).map(|d| backup(d, BackupState::Verified)).collect();
@@ -160,59 +167,41 @@ mod tests {
 
     #[test]
     fn those_of_a_clock_that_was_ahead_let_none_of_now_go() {
-        let few = Retention {
-            last: 1,
-            daily: 1,
-            weekly: 1,
-            monthly: 1,
-        };
         let all = [
             backup(0, BackupState::Verified),
             backup(1, BackupState::Verified),
             backup(400, BackupState::Verified),
         ];
-        assert_eq!(kept(&all, few, all[1].started), [1, 400]);
-        assert_eq!(kept(&all, few, all[2].started), [400]);
+        assert_eq!(kept(&all, FEW, all[1].started), [1, 400]);
+        assert_eq!(kept(&all, FEW, all[2].started), [400]);
     }
 
     #[test]
     fn a_damaged_one_is_no_backup_of_its_day() {
-        let few = Retention {
-            last: 1,
-            daily: 1,
-            weekly: 1,
-            monthly: 1,
-        };
         let all = [
             backup(0, BackupState::Verified),
             backup(1, BackupState::Stored),
             backup(2, BackupState::Damaged),
         ];
-        assert_eq!(kept(&all, few, all[2].started), [0, 1, 2]);
+        assert_eq!(kept(&all, FEW, all[2].started), [0, 1, 2]);
         let all = [
             backup(0, BackupState::Damaged),
             backup(20, BackupState::Verified),
         ];
-        assert_eq!(kept(&all, few, all[1].started), [20]);
+        assert_eq!(kept(&all, FEW, all[1].started), [20]);
     }
 
     #[test]
     fn a_person_keeps_one_until_a_day() {
-        let few = Retention {
-            last: 1,
-            daily: 1,
-            weekly: 1,
-            monthly: 1,
-        };
         let mut all = [
             backup(0, BackupState::Stored),
             backup(200, BackupState::Verified),
         ];
         let now = all[1].started;
-        assert_eq!(kept(&all, few, now), [200]);
+        assert_eq!(kept(&all, FEW, now), [200]);
         all[0].keep_until = Some(now + TimeDelta::days(1));
-        assert_eq!(kept(&all, few, now), [0, 200]);
-        assert_eq!(kept(&all, few, now + TimeDelta::days(2)), [200]);
+        assert_eq!(kept(&all, FEW, now), [0, 200]);
+        assert_eq!(kept(&all, FEW, now + TimeDelta::days(2)), [200]);
     }
 
     fn any_state() -> impl Strategy<Value = BackupState> {

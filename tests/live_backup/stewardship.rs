@@ -120,6 +120,16 @@ fn a_life_that_is_over_is_read_only_then_hibernates_and_a_person_wakes_it() {
                 .is_some_and(|fresh| fresh.reason == "Hibernated")
     });
 
+    // What is put in its place sleeps on, and nobody waits for its server.
+    let id = last(&host, "shop").id.to_string();
+    host.ok(&["restore", "shop", "--from", &id, "--yes"]);
+    host.shows(
+        "shop",
+        LONG,
+        "hibernates on",
+        is(Reason::Hibernated, Phase::Stopped),
+    );
+
     // Woken for a while, it is its users' again; after that another final backup is taken.
     for name in ["genomics", "graph"] {
         let before = last(&host, name).id;

@@ -156,10 +156,11 @@ impl Row {
         self.host.as_ref().or(self.over.as_ref())
     }
 
-    /// The state that is in force: the host's, the override's, otherwise the spec's.
+    /// The state that is in force: the host's, the override's, hibernation's, otherwise the spec's.
     pub fn wanted(&self) -> WantedState {
         match self.host {
             Some(_) => WantedState::Maintenance,
+            None if matches!(self.hibernation(), Hibernation::Done(_)) => WantedState::Stopped,
             None => self.steered(),
         }
     }

@@ -6,7 +6,8 @@ use super::*;
 use crate::admin::testing::{admitted, book, database, entry, instant, name, new};
 use crate::model::view::Phase;
 use crate::model::{
-    Cost, DataIdentity, HostPort, ImageId, Override, OverrideState, Reason, Slot, Source, Uid, Who,
+    Cost, DataIdentity, Enforced, HostPort, ImageId, Measure, Override, OverrideState, Reason,
+    Slot, Source, Uid, Who,
 };
 
 fn genomics() -> Book {
@@ -845,4 +846,63 @@ fn a_person_lets_a_database_run_on_data_of_another_identity_with_a_reason() {
         .unwrap();
     book.apply(&entry(5, released("mended"))).unwrap();
     assert_eq!(identity_of(&book, "genomics").as_deref(), Some("4711"));
+}
+
+#[test]
+fn what_hibernates_is_stopped_until_a_person_or_a_longer_life_wakes_it() {
+    let backup: BackupId = "genomics-20260301T020000Z-1@local".parse().unwrap();
+    let measure = |measure: Option<Measure>| {
+        let enforced = measure.map(|measure| Enforced {
+            ends: instant(1),
+            announced: instant(1),
+            measure,
+            since: instant(2),
+        });
+        let notice = Notice::Enforced { enforced };
+        new("genomics", Change::Noticed { uid: uid(), notice })
+    };
+    let hibernated = || {
+        let backup = backup.clone();
+        new("genomics", Change::Hibernated { uid: uid(), backup })
+    };
+    let mut book = genomics();
+    assert!(book.check(&hibernated()).is_err(), "nobody asked for it");
+    let mut seq = book.head().seq;
+    let mut apply = |book: &mut Book, new: NewEntry| {
+        book.check(&new).unwrap();
+        seq += 1;
+        book.apply(&entry(seq, new)).unwrap();
+        let row = book.row(&name("genomics")).unwrap();
+        (row.wanted(), row.database.read_only)
+    };
+    use WantedState::{Running, Stopped};
+    assert_eq!(
+        apply(&mut book, measure(Some(Measure::ReadOnly))),
+        (Running, true)
+    );
+    assert!(book.check(&hibernated()).is_err(), "it is read-only");
+    assert_eq!(
+        apply(&mut book, measure(Some(Measure::Hibernation))),
+        (Running, true)
+    );
+    assert_eq!(apply(&mut book, hibernated()), (Stopped, true));
+    assert!(book.check(&hibernated()).is_err(), "it hibernates");
+    // What a person set is theirs: the column of the table says so.
+    let row = book.row(&name("genomics")).unwrap();
+    assert_eq!(row.steered(), Running);
+    let woken = Override {
+        state: OverrideState::Running,
+        ..stopped()
+    };
+    let over = new("genomics", Change::Overridden { by: woken });
+    assert_eq!(apply(&mut book, over).0, Running);
+    assert_eq!(
+        apply(&mut book, new("genomics", Change::Resumed)).0,
+        Stopped
+    );
+    // An edit that says nothing of its life changes nothing of that.
+    let mut edited = database("genomics", 32011);
+    edited.generation += 1;
+    assert_eq!(apply(&mut book, admitted(edited)), (Stopped, true));
+    assert_eq!(apply(&mut book, measure(None)), (Running, false));
 }
