@@ -72,8 +72,10 @@ impl Disks for HostDisks {
     }
 }
 
-/// The data volumes of the settings.
+/// What DB4Sci writes to: the data volumes of the settings, and its own directory by the settings' word.
 pub(super) fn volumes(settings: &Settings) -> Vec<(String, PathBuf)> {
     let volumes = settings.data_volumes.iter();
-    volumes.map(|v| (v.label.clone(), v.path.clone())).collect()
+    let volumes = volumes.map(|v| (v.label.clone(), v.path.clone()));
+    let own = ("state_dir".to_owned(), settings.state_dir.clone());
+    volumes.chain([own]).collect()
 }

@@ -49,7 +49,7 @@ pub struct Measure {
     pub board: Arc<Board>,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
-    /// The data volumes: name and path.
+    /// The data volumes, and where DB4Sci keeps its own: name and path.
     pub volumes: Vec<(String, PathBuf)>,
 }
 

@@ -162,9 +162,9 @@ impl Reconciler {
         let mut memory = self.recall(&row);
         let mut seen = seen(&self.observer, &row, self.ledger.writable()).await;
         let now = self.clock.now();
-        memory
-            .attempts
-            .observe(running_of(db, &seen), &seen.probe, now);
+        let attempts = &mut memory.attempts;
+        attempts.starve_if(seen.data.present().is_some_and(|d| d.tight.is_some()));
+        attempts.observe(running_of(db, &seen), &seen.probe, now);
         let standing = self.file_standing(name);
         let wanted = wanted(&row, standing.as_ref(), self.board.rests(name));
         memory.attempts.stop_if(wanted.hands.is_some());

@@ -303,6 +303,8 @@ pub enum Reason {
     Paused,
     /// No space left where it writes.
     DiskFull,
+    /// Little space left on its volume.
+    DiskPressure,
     /// Its host port belongs to somebody else.
     PortInUse,
     /// A foreign container holds its name.
@@ -392,6 +394,7 @@ impl Reason {
             | Reason::NeedsSpecChange
             | Reason::RetireNeedsBackup
             | Reason::DiskFull
+            | Reason::DiskPressure
             | Reason::LedgerUnavailable
             | Reason::NeedsApproval
             | Reason::Orphan => true,

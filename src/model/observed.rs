@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::certificate::CertificateSeen;
+use super::disk::Room;
 use super::{Class, ContainerSeen, DataIdentity, ImageId, ImageSeen, Reason, Seen, Timestamp, Uid};
 
 /// Everything the planner knows about one database besides its spec.
@@ -67,6 +68,9 @@ pub struct DataSeen {
     /// What the engine itself calls the data. `None`: it keeps no such thing, or what it keeps is gone.
     #[serde(default)]
     pub identity: Option<DataIdentity>,
+    /// The room on its volume, if that is too little.
+    #[serde(default)]
+    pub tight: Option<Room>,
 }
 
 /// The marker: what DB4Sci knows about a data folder, kept beside it.
@@ -189,6 +193,12 @@ pub struct Attempts {
     /// that finds it running and nobody's hands on it.
     #[serde(default)]
     pub run_stopped: bool,
+    /// Whether there is too little room on its volume: a run that ends now says nothing else.
+    #[serde(default)]
+    pub tight: bool,
+    /// Whether the last run ended so, or is silent since, and none began with room.
+    #[serde(default)]
+    pub starved: bool,
     /// When the kernel last killed it for its memory limit.
     pub oom_at: Option<Timestamp>,
 }

@@ -76,7 +76,7 @@ impl Attempts {
             }
             Status::Restarting | Status::Exited | Status::Dead => {
                 let failed = !self.run_judged && !self.excused() && !refused(c);
-                self.failed_runs.extend(failed.then_some(now));
+                self.failed(usize::from(failed), now);
                 self.run_judged = true;
             }
             Status::Created | Status::Paused | Status::Removing => {}
@@ -91,13 +91,28 @@ impl Attempts {
             // Runs that came and went between two looks failed as well.
             let missed = run.1.saturating_sub(restarts + 1).min(TOO_MANY as u32);
             let unseen = usize::from(!self.run_judged && !self.excused());
-            let failed = std::iter::repeat_n(now, missed as usize + unseen);
-            self.failed_runs.extend(failed);
+            self.failed(missed as usize + unseen, now);
         }
         // Of a run that ended before the first look nobody can say how it went.
         self.run_judged = self.run.is_none() && c.status != Status::Running;
         (self.run_was_ready, self.run_stopped) = (false, false);
+        self.starved &= self.tight;
         self.run = Some(run);
+    }
+
+    /// So many runs failed, of themselves or for want of room.
+    fn failed(&mut self, runs: usize, now: Timestamp) {
+        if self.tight {
+            self.starved |= runs > 0;
+        } else {
+            self.failed_runs.extend(std::iter::repeat_n(now, runs));
+        }
+    }
+
+    /// Takes notice of the room on its volume. A run that ends, or falls silent, where there is too little
+    /// is no failure of the server's: the next one begins when there is some, however long that takes.
+    pub fn starve_if(&mut self, tight: bool) {
+        self.tight = tight;
     }
 
     /// Takes notice of db4sci's hands on the container, or of its stop in order, if that is so: that its
@@ -120,10 +135,13 @@ impl Attempts {
                 }
             }
             Probe::Silent {
-                answered_before: true,
+                answered_before,
                 since,
                 ..
-            } if now - *since >= HANG => self.run_was_ready = false,
+            } if now - *since >= HANG => {
+                self.run_was_ready &= !answered_before;
+                self.starved |= self.tight;
+            }
             Probe::NotAsked | Probe::Answering { .. } | Probe::Silent { .. } => {}
         }
     }

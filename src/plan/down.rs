@@ -86,6 +86,9 @@ impl Ask<'_> {
         if self.refused_by_guard(c, &gate) {
             return self.hands_off_policy(c);
         }
+        if self.starves() {
+            return self.hands_off_policy(c);
+        }
         if self.seen.attempts.exhausted(self.now) {
             return Some(self.quarantine(c));
         }
@@ -244,6 +247,9 @@ impl Ask<'_> {
         };
         if half_made || guard::refusal(c.exit_code).is_some() {
             // dockerd would only hit the guard again; once it is down, the data is looked at.
+            return self.hands_off_policy(c);
+        }
+        if self.starves() {
             return self.hands_off_policy(c);
         }
         if self.seen.attempts.exhausted(self.now) {

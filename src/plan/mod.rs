@@ -23,6 +23,7 @@ pub mod recovery;
 pub mod render;
 mod replace;
 pub mod retention;
+mod room;
 mod running;
 pub mod schedule;
 pub mod shipping;

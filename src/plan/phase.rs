@@ -135,6 +135,7 @@ fn stands_still(reason: Reason) -> bool {
         Reason::HalfMade
         | Reason::Paused
         | Reason::DiskFull
+        | Reason::DiskPressure
         | Reason::Duplicate
         | Reason::ImagePullFailed
         | Reason::InvalidSpec
@@ -219,6 +220,7 @@ fn undone(reason: Reason) -> bool {
         | Reason::HalfMade
         | Reason::Quarantined
         | Reason::Paused
+        | Reason::DiskPressure
         | Reason::Duplicate
         | Reason::InvalidSpec
         | Reason::Incompatible

@@ -36,6 +36,7 @@ impl Ask<'_> {
             self.hold(reason, message, Some(self.now + LATER));
             return None;
         }
+        self.pressed();
         match &self.seen.probe {
             Probe::Answering {
                 account,
@@ -263,9 +264,16 @@ impl Ask<'_> {
                 return None;
             }
         };
-        if self.now < deadline {
+        let starved = self.seen.attempts.starved && self.tight().is_none();
+        if self.now < deadline && !starved {
             let message = format!("{what}: {why}");
             self.hold(reason, message, Some(deadline));
+            return None;
+        }
+        if self.tight().is_some() {
+            // It may wait for room, and would not come up again without.
+            let message = format!("{what}: {why}; it is not restarted before there is room");
+            self.hold(reason, message, Some(self.now + SOON));
             return None;
         }
         if self.seen.attempts.exhausted(self.now) {
@@ -274,7 +282,8 @@ impl Ask<'_> {
         let mut steps = self.stop_steps(c, true);
         steps.push(Action::SetPolicy(c.id.clone(), RestartPolicy::Always));
         steps.push(Action::Start(c.id.clone()));
-        let why = vec![format!("it does not answer: {why}")];
+        let mut why = vec![format!("it does not answer: {why}")];
+        why.extend(starved.then(|| "there is room on its volume again".to_owned()));
         let mut lane = self.lane(Some(c), steps, Cost::Restart, why);
         lane.repair = true;
         Some(lane)

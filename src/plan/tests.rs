@@ -11,6 +11,7 @@ mod ignorance;
 mod phase;
 mod repair;
 mod replace;
+mod room;
 mod wishes;
 
 use crate::model::account::NO_ACCOUNTS;
@@ -174,6 +175,7 @@ fn whole(uid: Uid) -> DataSeen {
         sentinel: true,
         inner_uid: Some(uid),
         identity: Some(identity(1)),
+        tight: None,
     }
 }
 

@@ -1,13 +1,22 @@
-//! Disks that are full: of the throwaway servers, and of the store.
+//! Disks that are full: of the databases, of the throwaway servers, and of the store.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
-use db4sci::model::BackupState;
+use db4sci::model::{BackupState, Reason};
 
-use crate::host::{Host, LONG, Postgres, eventually};
+use crate::host::{Host, LONG, MariaDB, MongoDB, Neo4j, Postgres, Server, eventually, throughout};
+use crate::recovery::ADMIN;
 use crate::{backups, nothing_is_left, place, take, verify, walk};
+
+const FOUR: [(&str, Server); 4] = [
+    ("genomics", Postgres),
+    ("shop", MariaDB),
+    ("docs", MongoDB),
+    ("graph", Neo4j),
+];
 
 /// A file system of its own at a folder. It goes with the host.
 #[track_caller]
@@ -25,9 +34,9 @@ fn mount(options: &str, at: &Path) {
     assert!(done.unwrap().success(), "mount {}", at.display());
 }
 
-/// Makes it larger.
+/// Gives it another size.
 #[track_caller]
-fn grow(at: &Path, mebibytes: u32) {
+fn resize(at: &Path, mebibytes: u32) {
     mount(&format!("remount,size={mebibytes}m"), at);
 }
 
@@ -50,11 +59,120 @@ fn fill(host: &Host, pieces: u32) {
     }
 }
 
+/// Takes all the room that is left there.
+#[track_caller]
+fn fill_up(at: &Path) {
+    eventually(LONG, "no room is left", || {
+        let seen = rustix::fs::statvfs(at).unwrap();
+        if seen.f_bavail == 0 {
+            return Ok(());
+        }
+        // What is written meanwhile makes it fail, or leaves some.
+        let used = (seen.f_blocks - seen.f_bfree) * seen.f_frsize;
+        let size = format!("remount,size={}k", used >> 10);
+        let mut remount = Command::new("mount");
+        remount.args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(at);
+        remount.output().unwrap();
+        Err(format!("{} KiB", (seen.f_bavail * seen.f_frsize) >> 10))
+    });
+}
+
+#[test]
+fn servers_on_a_full_volume_are_waited_for_and_go_on_when_there_is_room() {
+    let mut host = Host::new();
+    let second = host.path("second");
+    small(&second, 4000);
+    host.second_volume(&second);
+    let names = FOUR.map(|(name, _)| name);
+    for (name, server) in FOUR {
+        let memory = "resources: {memory: 1Gi}";
+        host.spec(name, server, &["volume: Second", memory]);
+    }
+    host.start();
+    host.ready(&names);
+    host.ready(&[ADMIN]);
+    for name in names {
+        host.write(name, 1);
+    }
+
+    // Told while they run, then they end: by themselves, or by a hand.
+    fill_up(&second);
+    host.told("genomics", Reason::DiskPressure, LONG);
+    for name in names {
+        host.try_docker(&["kill", &host.name(name)]);
+    }
+    host.told("genomics", Reason::DiskFull, LONG);
+    // One that can do without room may run, and one that waits for it.
+    eventually(LONG, "each is waited for, or runs and is told of", || {
+        for name in names {
+            let view = host.view(name).ok_or(name)?;
+            let told = [Reason::DiskFull, Reason::DiskPressure];
+            if !view.held.iter().any(|h| told.contains(&h.reason)) {
+                return Err(format!("{name}: {} {:?}", view.phase, view.held));
+            }
+        }
+        Ok(())
+    });
+    let status = host.db4sci(&["status"]).all();
+    assert!(status.contains("genomics"), "{status}");
+    let run = host.run_of("genomics");
+    throughout(Duration::from_secs(20), "started again and again", || {
+        let now = host.run_of("genomics");
+        (now == run)
+            .then_some(())
+            .ok_or(format!("{now:?}, it was {run:?}"))
+    });
+
+    resize(&second, 4000);
+    host.ready(&names);
+    for name in names {
+        assert_eq!(host.rows(name), [1], "{name}");
+        host.write(name, 2);
+        assert_eq!(host.rows(name), [1, 2], "{name}");
+        host.shows(name, LONG, "content", |view| view.held.is_empty());
+    }
+    let evidence = walk(&host.path("state/quarantine"));
+    assert!(evidence.is_empty(), "{evidence:?}");
+}
+
+#[test]
+fn a_state_directory_without_room_takes_a_persons_word_and_heals_what_needs_no_files() {
+    let mut host = Host::new();
+    let state = host.path("state");
+    small(&state, 200);
+    host.spec("genomics", Postgres, &[]);
+    host.start();
+    host.ready(&["genomics", ADMIN]);
+    host.write("genomics", 1);
+    fill_up(&state);
+    // Whose room it was does not matter: the journal has its own.
+    host.ok(&["stop", "genomics", "--reason", "INC-814"]);
+    host.ok(&["wait", "genomics", "--for", "stopped"]);
+    host.kill();
+    host.start();
+    host.ok(&["resume", "genomics"]);
+    host.ready(&["genomics"]);
+    let disk = host.ok(&["disk"]);
+    assert!(disk.contains("state_dir"), "{disk}");
+    for n in 0..50 {
+        let reason = format!("INC-{n}");
+        host.ok(&["maintenance", "on", "genomics", "--reason", &reason]);
+        host.ok(&["maintenance", "off", "genomics"]);
+    }
+    host.docker(&["kill", &host.name("genomics")]);
+    host.ready(&["genomics"]);
+    assert_eq!(host.rows("genomics"), [1]);
+    resize(&state, 400);
+    take(&host, "genomics");
+    let said = host.ok(&["audit", "verify"]);
+    assert!(said.contains("as it was written."), "{said}");
+}
+
 #[test]
 fn a_restore_test_that_finds_no_room_says_so_and_nothing_counts_as_damaged() {
     let mut host = Host::new();
     let second = host.path("second");
-    small(&second, 200);
+    small(&second, 260);
     host.second_volume(&second);
     host.spec(
         "genomics",
@@ -97,7 +215,7 @@ fn a_restore_test_that_finds_no_room_says_so_and_nothing_counts_as_damaged() {
     assert_eq!(host.run_of("genomics"), run);
     assert_eq!(host.sql("genomics", "select count(*) from big"), "300000");
 
-    grow(&second, 1500);
+    resize(&second, 1500);
     verify(&host, &backup).unwrap();
     nothing_is_left(&host);
 }
@@ -134,7 +252,7 @@ fn a_full_store_fails_that_backup_alone_and_keeps_the_older_one() {
     verify(&host, &older).unwrap();
     nothing_is_left(&host);
 
-    grow(&store, 300);
+    resize(&store, 300);
     let next = take(&host, "genomics");
     verify(&host, &next).unwrap();
     nothing_is_left(&host);

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use db4sci::engine;
 use db4sci::model::container::LABEL_UID;
 use db4sci::model::database::Window;
+use db4sci::model::disk::Room;
 use db4sci::model::view::Phase;
 use db4sci::model::{
     Action, Attempts, CertificateSeen, Class, ContainerId, ContainerSeen, Cost, DataIdentity,
@@ -195,6 +196,10 @@ impl Draw {
             identity: self.maybe(90, |d| {
                 DataIdentity::new(if d.0.percent(80) { "4711" } else { "4712" })
             }),
+            tight: self.maybe(20, |_| Room {
+                size: 1 << 40,
+                free: 0,
+            }),
         }
     }
 
@@ -241,6 +246,7 @@ impl Draw {
                 .into_iter()
                 .collect(),
             failed_runs: (0..runs).map(|_| self.ago()).collect(),
+            starved: self.0.percent(20),
             ..Attempts::default()
         }
     }

@@ -111,6 +111,7 @@ pub fn data(word: &str) -> DataSeen {
         sentinel: true,
         inner_uid: Some(own()),
         identity: None,
+        tight: None,
     };
     match word {
         "whole" => whole,

@@ -6,6 +6,8 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::fs::{FallocateFlags, fallocate};
+
 /// Name of the journal's file in its folder. Another format would have another name.
 pub const FILE_NAME: &str = "ledger.v1.jsonl";
 
@@ -13,6 +15,10 @@ pub const FILE_NAME: &str = "ledger.v1.jsonl";
 pub const LENGTH: &str = "length";
 /// Digits of that number: the file never grows, so that a full disk takes it.
 const DIGITS: usize = 20;
+
+/// Room that the journal holds on its disk ahead of its end: some forty thousand entries. More is asked for
+/// when half of it is used up.
+pub(super) const RESERVE: u64 = 16 << 20;
 
 /// The length that stands beside the journal of a folder: so much of it was on disk. 0: nothing is known.
 ///
@@ -93,6 +99,10 @@ pub struct FileStorage {
     acknowledged: u64,
     /// Says how long it is. Written later than the journal and never synced: behind it at worst.
     length: File,
+    /// Up to where room is held for it.
+    held: u64,
+    /// Whether no more could be had when it was last asked for.
+    short: bool,
 }
 
 impl FileStorage {
@@ -131,6 +141,8 @@ impl FileStorage {
             file: Arc::new(file),
             path,
             length,
+            held: 0,
+            short: false,
         })
     }
 
@@ -170,6 +182,33 @@ impl FileStorage {
         // As a network file system says it of a file that is another one now.
         Err(io::Error::new(io::ErrorKind::StaleNetworkFileHandle, why))
     }
+
+    /// Holds room ahead of an end, so that a disk that others fill does not stop the journal at once. The
+    /// file's length stays; where the file system cannot do that, nothing is held.
+    fn hold_room(&mut self, end: u64) {
+        if end + RESERVE / 2 <= self.held {
+            return;
+        }
+        match fallocate(&self.file, FallocateFlags::KEEP_SIZE, end, RESERVE) {
+            Ok(()) => {
+                self.held = end + RESERVE;
+                if std::mem::take(&mut self.short) {
+                    tracing::info!("the disk of the journal has room again");
+                }
+            }
+            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => self.held = u64::MAX,
+            Err(error) if !self.short => {
+                self.short = true;
+                let left = self.held.saturating_sub(end);
+                tracing::warn!(
+                    why = %error,
+                    left,
+                    "the disk of the journal has no room; it goes on in the bytes that it holds"
+                );
+            }
+            Err(_) => {}
+        }
+    }
 }
 
 impl JournalStorage for FileStorage {
@@ -183,6 +222,7 @@ impl JournalStorage for FileStorage {
 
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         self.check(offset)?;
+        self.hold_room(offset + bytes.len() as u64);
         self.file.write_all_at(bytes, offset)
     }
 
@@ -193,6 +233,8 @@ impl JournalStorage for FileStorage {
     fn truncate(&mut self, len: u64) -> io::Result<()> {
         self.check(len)?;
         self.file.set_len(len)?;
+        // What was held behind it is given back with it.
+        self.held = 0;
         self.file.sync_all()
     }
 

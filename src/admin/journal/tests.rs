@@ -271,6 +271,41 @@ fn a_file_is_made_once_and_only_the_last_name_counts() {
 }
 
 #[test]
+fn room_is_held_ahead_and_the_length_says_nothing_of_it() {
+    use std::os::unix::fs::MetadataExt;
+    let folder = tempfile::tempdir().unwrap();
+    let storage = FileStorage::open(folder.path()).unwrap();
+    let file = folder.path().join(FILE_NAME);
+    let (mut journal, _) = Journal::open(Box::new(storage), &mut |_| Ok(())).unwrap();
+    let taken = || std::fs::metadata(&file).unwrap().blocks() * 512;
+    assert_eq!(taken(), 0, "nothing before it is written to");
+    let (mut seq, mut most) = (0, 0);
+    while most <= storage::RESERVE {
+        seq += 1;
+        let long = "x".repeat(60_000);
+        journal.append(vec![vec![note(seq, &long)]]).unwrap();
+        let length = std::fs::metadata(&file).unwrap().len();
+        let ahead = taken().saturating_sub(length);
+        assert!(
+            ahead >= storage::RESERVE / 2 - 8192,
+            "{ahead} bytes are held after {length}"
+        );
+        most = length;
+    }
+    // A failed append gives it back, and the next one takes it again.
+    journal.probe().unwrap();
+    journal.append(vec![vec![note(seq + 1, "on")]]).unwrap();
+    assert!(taken() >= std::fs::metadata(&file).unwrap().len() + storage::RESERVE / 2);
+    drop(journal);
+    let (journal, torn) = Journal::open(
+        Box::new(FileStorage::open(folder.path()).unwrap()),
+        &mut |_| Ok(()),
+    )
+    .unwrap();
+    assert_eq!((journal.head().seq, torn), (seq + 1, None));
+}
+
+#[test]
 fn a_file_that_is_no_longer_the_one_it_was_takes_nothing() {
     let whole = |folder: &std::path::Path| {
         let source = FileStorage::read_only(folder).unwrap();

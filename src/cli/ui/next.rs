@@ -28,7 +28,6 @@ pub fn command(reason: Reason, name: &DbName) -> String {
         | Reason::DataUnmounted
         | Reason::DataBusy
         | Reason::Paused
-        | Reason::DiskFull
         | Reason::PortInUse
         | Reason::NameConflict
         | Reason::Duplicate
@@ -44,6 +43,7 @@ pub fn command(reason: Reason, name: &DbName) -> String {
         | Reason::LoginRefused
         | Reason::OOMKilled
         | Reason::CrashLoop => format!("db4sci logs {name}"),
+        Reason::DiskFull | Reason::DiskPressure => "db4sci disk".to_owned(),
         Reason::InvalidSpec => "db4sci check".to_owned(),
         Reason::HalfMade | Reason::Backoff => format!("db4sci events {name}"),
         Reason::OutsideWindow | Reason::NeedsApproval => format!("db4sci plan {name}"),
@@ -68,9 +68,11 @@ pub fn remedy(reason: Reason, name: &DbName) -> String {
                  db4sci wait {name} --for ready"
             )
         }
-        Reason::DiskFull | Reason::PortInUse | Reason::NameConflict | Reason::Duplicate => {
-            by_itself
-        }
+        Reason::DiskFull
+        | Reason::DiskPressure
+        | Reason::PortInUse
+        | Reason::NameConflict
+        | Reason::Duplicate => by_itself,
         Reason::Quarantined => {
             format!(
                 "read why (db4sci logs {name}), mend it, then: db4sci release {name} --reason TEXT"

@@ -8,24 +8,16 @@ use super::error::BackupError;
 use crate::model::disk::Room;
 use crate::runtime::host::room::room as host_room;
 
-/// What is left to the databases there: this part of the file system, and no more than that.
-const PART: u64 = 20;
-const MOST: u64 = 1 << 30;
 /// How often it is asked. A fast disk takes some 100 MiB meanwhile.
 const BEAT: Duration = Duration::from_millis(100);
 
 /// Why nothing more is to be written there, if so.
 fn wanted(room: Room, folder: &Path) -> Option<String> {
-    let kept = (room.size / PART).min(MOST);
-    let mebibytes = |bytes: u64| bytes >> 20;
-    (room.free < kept).then(|| {
+    room.is_tight().then(|| {
         format!(
-            "no space left for it on {}: {} MiB of {} are free, and {} are left to the databases there; \
-             nothing of it stays",
+            "no space left for it on {}: {room}, and {} are left to the databases there; nothing of it stays",
             folder.display(),
-            mebibytes(room.free),
-            mebibytes(room.size),
-            mebibytes(kept)
+            room.kept() >> 20
         )
     })
 }
@@ -62,17 +54,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_twentieth_is_left_and_a_gibibyte_at_most() {
-        let mib = |size: u64, free: u64| Room {
-            size: size << 20,
+    fn what_is_left_to_databases_is_told() {
+        let mib = |free: u64| Room {
+            size: 200 << 20,
             free: free << 20,
         };
         let folder = Path::new("/data");
-        assert_eq!(wanted(mib(200, 10), folder), None);
-        let why = wanted(mib(200, 9), folder).unwrap();
-        assert!(why.starts_with("no space left for it on /data: 9 MiB of 200 are free"));
-        assert_eq!(wanted(mib(100 << 10, 1024), folder), None);
-        assert!(wanted(mib(100 << 10, 1023), folder).is_some());
+        assert_eq!(wanted(mib(64), folder), None);
+        assert_eq!(
+            wanted(mib(63), folder).unwrap(),
+            "no space left for it on /data: 63 MiB of 200 are free, and 64 are left to the databases there; \
+             nothing of it stays"
+        );
     }
 
     #[tokio::test]

@@ -178,6 +178,7 @@ fn of_held(view: &DatabaseView, held: &Held) -> Option<Row> {
         | Reason::Quarantined
         | Reason::Paused
         | Reason::DiskFull
+        | Reason::DiskPressure
         | Reason::PortInUse
         | Reason::NameConflict
         | Reason::Duplicate

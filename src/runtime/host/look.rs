@@ -56,6 +56,10 @@ fn look_on_volume(
         sentinel: false,
         inner_uid: None,
         identity: None,
+        // A volume that cannot tell is no reason to wait.
+        tight: super::room::room(&db.volume.path)
+            .ok()
+            .filter(|room| room.is_tight()),
     };
     for (n, (folder, _)) in db.data_mounts().enumerate() {
         let exists = base && is_folder(&folder)?;

@@ -95,7 +95,8 @@ async fn a_place_is_prepared_and_marked() {
             empty: true,
             sentinel: false,
             inner_uid: None,
-            identity: None
+            identity: None,
+            tight: None,
         }
     );
     assert_eq!(mode(&place.data()), 0o700);

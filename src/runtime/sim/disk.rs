@@ -86,7 +86,7 @@ pub(super) struct Disk {
     inodes: u64,
     /// Volumes that are not mounted now.
     pub(super) unmounted: BTreeSet<PathBuf>,
-    /// A volume's folder, whether or not anything was put on it.
+    /// Whether nothing more can be written.
     pub(super) full: bool,
     /// Folders of data by their path now.
     pub(super) dirs: BTreeMap<PathBuf, u64>,

@@ -205,7 +205,8 @@ impl State {
             data.identity = Some(inode);
             data.made_for = uid;
         }
-        let corrupt = data.corrupt;
+        // None of them goes on without room for its log.
+        let ends = data.corrupt || self.disk.full;
         let init_until = first.then(|| now + self.init_time);
         let ready_at = init_until.unwrap_or(now) + self.boot_time;
         if first && let Some(uid) = uid.filter(|uid| self.began.contains(uid)) {
@@ -223,7 +224,7 @@ impl State {
                 init_until,
                 ready_at,
             }),
-            ends: corrupt.then_some((ready_at, 1)),
+            ends: ends.then_some((ready_at, 1)),
             hung: false,
         })
     }

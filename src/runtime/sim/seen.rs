@@ -1,6 +1,7 @@
 //! What lies in a database's place on the simulated host.
 
 use super::state::State;
+use crate::model::disk::Room;
 use crate::model::{DataIdentity, DataSeen, Database, Marker, Seen};
 
 impl State {
@@ -33,6 +34,10 @@ impl State {
             identity: data
                 .and_then(|d| d.identity)
                 .map(|n| DataIdentity::new(n.to_string())),
+            tight: self.disk.full.then_some(Room {
+                size: 1 << 40,
+                free: 0,
+            }),
         })
     }
 }
