@@ -196,7 +196,7 @@ pub struct Attempts {
     /// Whether there is too little room on its volume: a run that ends now says nothing else.
     #[serde(default)]
     pub tight: bool,
-    /// Whether the last run ended so, or is silent since, and none began with room.
+    /// Whether the last run ended so, or was silent then, and none began with room since.
     #[serde(default)]
     pub starved: bool,
     /// When the kernel last killed it for its memory limit.

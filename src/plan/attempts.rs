@@ -138,11 +138,11 @@ impl Attempts {
                 answered_before,
                 since,
                 ..
-            } if now - *since >= HANG => {
-                self.run_was_ready &= !answered_before;
+            } => {
                 self.starved |= self.tight;
+                self.run_was_ready &= !(*answered_before && now - *since >= HANG);
             }
-            Probe::NotAsked | Probe::Answering { .. } | Probe::Silent { .. } => {}
+            Probe::NotAsked | Probe::Answering { .. } => {}
         }
     }
 

@@ -190,7 +190,13 @@ impl Ask<'_> {
     /// Its process runs, and its server does not answer.
     fn silent(&mut self, c: &ContainerSeen) -> Option<Lane> {
         let started = c.started_at.unwrap_or(self.now);
-        let patience = TimeDelta::seconds(self.recipe.defaults().start_deadline.into());
+        let starved = self.seen.attempts.starved && self.tight().is_none();
+        let patience = if starved {
+            // It may never come up on what it could not write, now that there is room.
+            HANG
+        } else {
+            TimeDelta::seconds(self.recipe.defaults().start_deadline.into())
+        };
         let (reason, what, deadline, why) = match &self.seen.probe {
             Probe::Silent {
                 cause: Silence::Damaged,
@@ -264,8 +270,7 @@ impl Ask<'_> {
                 return None;
             }
         };
-        let starved = self.seen.attempts.starved && self.tight().is_none();
-        if self.now < deadline && !starved {
+        if self.now < deadline {
             let message = format!("{what}: {why}");
             self.hold(reason, message, Some(deadline));
             return None;

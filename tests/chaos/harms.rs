@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::ADMIN;
+use crate::around;
 use crate::dice::Dice;
 use crate::host::{Host, LONG, eventually};
 
 /// The longest time for which something is away, and between two steps of one harm.
-const AWAY: Duration = Duration::from_secs(4);
+pub const AWAY: Duration = Duration::from_secs(4);
 
 /// Of PostgreSQL's files.
 const PAGE: usize = 8192;
@@ -64,10 +65,20 @@ pub enum Harm {
     JournalFlipped,
     /// SIGKILL to the daemon, and the journal lost its end.
     JournalCut,
+    /// SIGKILL to dockerd, which comes back after a while.
+    EngineKilled,
+    /// dockerd is restarted in order, and all containers with it.
+    EngineRestarted,
+    /// dockerd does not answer for a while.
+    EngineFrozen,
+    /// The volume of all data is full for a while.
+    DiskFull,
+    /// The engine's rules are gone, and nothing reaches any server for a while.
+    Firewalled,
 }
 
 impl Harm {
-    pub const ALL: [Harm; 23] = [
+    pub const ALL: [Harm; 28] = [
         Harm::Killed,
         Harm::Removed,
         Harm::Stopped,
@@ -91,6 +102,11 @@ impl Harm {
         Harm::LoginLost,
         Harm::JournalFlipped,
         Harm::JournalCut,
+        Harm::EngineKilled,
+        Harm::EngineRestarted,
+        Harm::EngineFrozen,
+        Harm::DiskFull,
+        Harm::Firewalled,
     ];
 
     pub fn named(name: &str) -> Self {
@@ -128,8 +144,34 @@ impl Harm {
             | Harm::DatabaseDropped
             | Harm::LoginLost
             | Harm::JournalFlipped
-            | Harm::JournalCut => ADMIN,
+            | Harm::JournalCut
+            | Harm::EngineKilled
+            | Harm::EngineRestarted
+            | Harm::EngineFrozen
+            | Harm::DiskFull
+            | Harm::Firewalled => ADMIN,
         }
+    }
+
+    /// Whether it takes an engine and a volume of the run's own.
+    pub fn befalls_the_host(self) -> bool {
+        matches!(
+            self,
+            Harm::EngineKilled
+                | Harm::EngineRestarted
+                | Harm::EngineFrozen
+                | Harm::DiskFull
+                | Harm::Firewalled
+        )
+    }
+
+    /// Whether servers that it does not mean may end and be started again; they stay in their containers.
+    pub fn ends_servers(self) -> bool {
+        // A dockerd that was killed ends, when it comes back, what ran meanwhile (no `live-restore`).
+        matches!(
+            self,
+            Harm::EngineKilled | Harm::EngineRestarted | Harm::DiskFull
+        )
     }
 
     /// Whether the way out of it is to make the tables again.
@@ -241,6 +283,11 @@ impl Harm {
                 let kept = journal.len() - usize::try_from(dice.below(most)).unwrap();
                 journal.truncate(kept);
             }),
+            Harm::EngineKilled => around::engine_killed(host, dice),
+            Harm::EngineRestarted => host.engine().restart(),
+            Harm::EngineFrozen => around::engine_frozen(host, dice),
+            Harm::DiskFull => around::disk_is_full(host, dice),
+            Harm::Firewalled => around::firewalled(host, dice),
         }
     }
 }

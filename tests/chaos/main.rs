@@ -15,6 +15,7 @@ mod host;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod around;
 mod dice;
 mod harms;
 mod report;
@@ -31,6 +32,8 @@ use report::Report;
 use writers::Writer;
 
 const ADMIN: &str = "mydb_admin";
+/// What the databases of a long run are made of.
+const IMAGES: [&str; 4] = ["postgres:17", "mariadb:11.8", "mongo:8.0", "neo4j:5.26"];
 
 /// What is wanted of a run, from the environment of `dev/chaos`.
 struct Wish {
@@ -39,6 +42,8 @@ struct Wish {
     until: Option<Instant>,
     only: Vec<Harm>,
     engines: &'static [(&'static str, Server)],
+    /// Whether the host around the servers is harmed, too.
+    all: bool,
 }
 
 impl Wish {
@@ -68,6 +73,7 @@ impl Wish {
             rounds: rounds.unwrap_or(if until.is_some() { usize::MAX } else { 5 }),
             until,
             only: only.map(Harm::named).collect(),
+            all: rounds.is_some() || until.is_some(),
         }
     }
 }
@@ -83,10 +89,22 @@ struct Field {
 }
 
 impl Field {
-    fn new(engines: &'static [(&'static str, Server)]) -> Self {
-        let mut host = Host::new();
+    fn new(wish: &Wish) -> Self {
+        let engines = wish.engines;
+        let mut host = if wish.all {
+            Host::with_engine(&IMAGES)
+        } else {
+            Host::new()
+        };
+        // Pages of a volume in memory count as the memory of whoever wrote them.
+        let memory: &[&str] = if wish.all {
+            around::own_volume(&host);
+            &["resources: {memory: 1Gi}"]
+        } else {
+            &[]
+        };
         for (name, server) in engines {
-            host.spec(name, *server, &[]);
+            host.spec(name, *server, memory);
         }
         host.start();
         let names: Vec<&str> = engines.iter().map(|(name, _)| *name).collect();
@@ -96,7 +114,7 @@ impl Field {
         let (dense, slow): (Vec<_>, Vec<_>) = engines.iter().partition(|(_, s)| dense(s));
         let writers = dense.iter().map(|(name, server)| {
             host.sql(name, "create table acknowledged (n bigint primary key)");
-            Writer::start(name, *server, &host.name(name))
+            Writer::start(name, *server, &host.name(name), host.docker_host())
         });
         let writers = writers.collect();
         let slow = slow.iter().map(|(name, _)| (*name, 0)).collect();
@@ -255,8 +273,11 @@ impl Field {
         let took = begun.elapsed();
         self.nothing_is_lost();
         for (name, run) in runs {
-            if name != victim {
-                assert_eq!(self.host.run_of(name), run, "{harm:?} of {victim}: {name}");
+            let now = self.host.run_of(name);
+            if harm.ends_servers() {
+                assert_eq!(now.id, run.id, "{harm:?}: {name}");
+            } else if name != victim {
+                assert_eq!(now, run, "{harm:?} of {victim}: {name}");
             }
         }
         took
@@ -309,6 +330,7 @@ fn a_mydb_admin_that_cannot_read_its_files_comes_back() {
             until: None,
             only: vec![harm],
             engines: &[("genomics", Postgres)],
+            all: false,
         });
     }
 }
@@ -316,19 +338,21 @@ fn a_mydb_admin_that_cannot_read_its_files_comes_back() {
 fn chaos(wish: &Wish) {
     eprintln!("chaos: seed {}", wish.seed);
     let mut dice = Dice::new(wish.seed);
-    let mut field = Field::new(wish.engines);
+    let mut field = Field::new(wish);
+    let among: Vec<Harm> = if wish.only.is_empty() {
+        let all = Harm::ALL.into_iter();
+        all.filter(|harm| wish.all || !harm.befalls_the_host())
+            .collect()
+    } else {
+        wish.only.clone()
+    };
     let mut report = Report::default();
     let mut mends = 0;
     for round in 1..=wish.rounds {
         if wish.until.is_some_and(|until| Instant::now() >= until) {
             break;
         }
-        let among = if wish.only.is_empty() {
-            Harm::ALL.as_slice()
-        } else {
-            &wish.only
-        };
-        let mut harm = *dice.one_of(among);
+        let mut harm = *dice.one_of(&among);
         if harm.mended_by_new_tables() {
             // So often within an hour the tables are made again by themselves; a daemon that was
             // started again counts anew.
@@ -341,7 +365,11 @@ fn chaos(wish: &Wish) {
             mends = 0;
         }
         let took = field.round(harm, &mut dice);
-        eprintln!("round {round}: {harm:?}: {:.1} s", took.as_secs_f64());
+        eprintln!(
+            "round {round}: {harm:?}: {:.1} s; the daemon has {} MiB",
+            took.as_secs_f64(),
+            around::memory(&field.host) >> 20
+        );
         report.add(harm, took);
     }
     let rows = field.ends();

@@ -22,16 +22,26 @@ pub struct Writer {
 }
 
 impl Writer {
-    pub fn start(name: &'static str, server: Server, container: &str) -> Self {
+    pub fn start(
+        name: &'static str,
+        server: Server,
+        container: &str,
+        engine: Option<String>,
+    ) -> Self {
         let (acknowledged, stop) = (
             Arc::new(AtomicU64::new(0)),
             Arc::new(AtomicBool::new(false)),
         );
         let (count, asked) = (acknowledged.clone(), stop.clone());
-        let container = container.to_owned();
+        let at = At {
+            name,
+            server,
+            container: container.to_owned(),
+            engine,
+        };
         let thread = std::thread::spawn(move || {
             while !asked.load(Ordering::Relaxed) {
-                write_on(name, server, &container, &count, &asked);
+                write_on(&at, &count, &asked);
                 std::thread::sleep(BETWEEN.1);
             }
         });
@@ -58,9 +68,18 @@ impl Drop for Writer {
     }
 }
 
+/// Where a writer writes to.
+struct At {
+    name: &'static str,
+    server: Server,
+    container: String,
+    /// The address of its engine, if that is not the machine's.
+    engine: Option<String>,
+}
+
 /// Writes until the connection breaks.
-fn write_on(name: &str, server: Server, container: &str, count: &AtomicU64, stop: &AtomicBool) {
-    let Ok(mut client) = client(name, server, container) else {
+fn write_on(at: &At, count: &AtomicU64, stop: &AtomicBool) {
+    let Ok(mut client) = client(at) else {
         return;
     };
     let (Some(mut to), Some(from)) = (client.stdin.take(), client.stdout.take()) else {
@@ -70,7 +89,7 @@ fn write_on(name: &str, server: Server, container: &str, count: &AtomicU64, stop
     while !stop.load(Ordering::Relaxed) {
         let n = count.load(Ordering::Relaxed) + 1;
         // One whose answer was lost may be there: that is no second row.
-        let insert = if server == MariaDB {
+        let insert = if at.server == MariaDB {
             format!("insert ignore into acknowledged values ({n}); select {n};\n")
         } else {
             format!("insert into acknowledged values ({n}) on conflict do nothing; select {n};\n")
@@ -89,8 +108,9 @@ fn write_on(name: &str, server: Server, container: &str, count: &AtomicU64, stop
 }
 
 /// The engine's own client, one statement after the other, ending at the first error.
-fn client(name: &str, server: Server, container: &str) -> std::io::Result<Child> {
-    let script = if server == MariaDB {
+fn client(at: &At) -> std::io::Result<Child> {
+    let name = at.name;
+    let script = if at.server == MariaDB {
         format!(
             "MYSQL_PWD=$(cat /db4sci/secrets/admin) exec mariadb --host=127.0.0.1 --skip-ssl \
              --user=root --batch --skip-column-names --unbuffered {name}"
@@ -98,8 +118,12 @@ fn client(name: &str, server: Server, container: &str) -> std::io::Result<Child>
     } else {
         format!("exec psql -XqAt -v ON_ERROR_STOP=1 -U postgres -d {name}")
     };
-    Command::new("docker")
-        .args(["exec", "-i", container, "sh", "-c", &script])
+    let mut docker = Command::new("docker");
+    if let Some(engine) = &at.engine {
+        docker.args(["-H", engine]);
+    }
+    docker
+        .args(["exec", "-i", &at.container, "sh", "-c", &script])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

@@ -60,7 +60,7 @@ impl PrivateEngine {
     }
 
     /// A program in its network namespace, where its published ports are.
-    pub(super) fn exec(&self, program: &str) -> Command {
+    pub fn exec(&self, program: &str) -> Command {
         let mut command = Command::new(script());
         command.args(["exec", &self.name, program]);
         command

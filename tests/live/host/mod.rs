@@ -90,7 +90,7 @@ impl Host {
             ("BASE_PORT", ports.base().to_string()),
             ("CONTAINER_PREFIX", format!("live-{id}-")),
             ("IMAGE_MIRRORS", mirrors.display().to_string()),
-            ("LOG", "info,db4sci=debug".to_owned()),
+            ("LOG", "info,db4sci=debug,neo4rs=warn".to_owned()),
         ];
         let env = env.map(|(key, value)| (format!("DB4SCI_{key}"), value));
         Host {
@@ -150,6 +150,11 @@ impl Host {
         self.engine
             .as_ref()
             .expect("this host has no engine of its own")
+    }
+
+    /// The address of its own engine, if it has one.
+    pub fn docker_host(&self) -> Option<String> {
+        self.engine.as_ref().map(PrivateEngine::address)
     }
 
     /// The program with this instance's settings.
