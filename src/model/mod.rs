@@ -18,6 +18,7 @@ pub mod files;
 pub mod guard;
 pub mod history;
 pub mod identity;
+pub mod labels;
 pub mod mail;
 pub mod names;
 pub mod observed;
@@ -56,6 +57,7 @@ pub use engine_kind::EngineKind;
 pub use files::{FilesWanted, ReleasedFiles, SecretFile, SecretKind};
 pub use history::{Away, Expectations, Expected, Took};
 pub use identity::{DataIdentity, IdentityFile};
+pub use labels::Labels;
 pub use names::{ContainerId, DbName, HostPort, ImageId, ImageRef, Uid};
 pub use observed::{
     Attempts, DataSeen, FailedAttempt, FilesSeen, Marker, MarkerState, Probe, SeenDatabase, Silence,
