@@ -26,6 +26,7 @@ pub mod over;
 pub mod owners;
 pub mod problem;
 pub mod quantity;
+mod reached;
 pub mod retired;
 pub mod sealed;
 pub mod secret;
