@@ -55,7 +55,7 @@ impl Logins {
     fn database(&self) -> Option<Database> {
         let book = self.ledger.book();
         book.row(&DbName::mydb_admin())
-            .map(|row| row.database.clone())
+            .map(|row| Database::clone(&row.database))
     }
 
     fn secret(&self, db: &Database, file: &str) -> Option<Secret> {

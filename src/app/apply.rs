@@ -1,5 +1,7 @@
 //! Specs that are handed in over the API.
 
+use std::sync::Arc;
+
 use crate::admin::Row;
 use crate::control::intake::Admitted;
 use crate::http::backend::{Applied, AppliedOutcome};
@@ -57,7 +59,7 @@ impl Daemon {
     async fn preview(&self, database: &Database) -> crate::model::view::DatabaseView {
         let row = match self.ledger.book().row(&database.name) {
             Some(row) => Row {
-                database: database.clone(),
+                database: Arc::new(database.clone()),
                 refused: None,
                 ..row.clone()
             },

@@ -53,7 +53,7 @@ impl Daemon {
     pub(super) fn database(&self, name: &DbName) -> Result<Database, Refusal> {
         let book = self.ledger.book();
         book.row(name)
-            .map(|row| row.database.clone())
+            .map(|row| Database::clone(&row.database))
             .ok_or_else(|| Refusal::no_database(name))
     }
 

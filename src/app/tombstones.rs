@@ -69,7 +69,7 @@ pub(super) fn retired_again(
             let database = Box::new(Database {
                 state: WantedState::Retired,
                 generation: db.generation + 1,
-                ..db.clone()
+                ..Database::clone(db)
             });
             entries.push(entry(Change::Admitted { database }));
         }

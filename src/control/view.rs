@@ -16,9 +16,10 @@ pub(super) fn view(
     now: Timestamp,
 ) -> DatabaseView {
     let db = wanted.db;
-    let (phase_now, reason, message) = phase::phase(wanted, seen, verdict, now);
+    let told = phase::phase(wanted, seen, verdict, now);
     let conditions_before = before.map_or(&[][..], |view| &view.conditions);
-    let conditions = phase::conditions(wanted, seen, verdict, conditions_before, now);
+    let conditions = phase::conditions(wanted, seen, verdict, &told, conditions_before, now);
+    let (phase_now, reason, message) = told;
     let container = seen
         .containers
         .present()
@@ -43,7 +44,7 @@ pub(super) fn view(
         image_reference: db.image.reference.to_string(),
         image_id: db.image.pinned.as_ref().map(ToString::to_string),
         version,
-        port: container.map_or(db.port, |c| db.at_port_of(c).port).get(),
+        port: container.map_or(db.port, |c| db.port_of(c)).get(),
         host: site.container_host.clone(),
         memory: db.resources.memory.to_string(),
         phase: phase_now,

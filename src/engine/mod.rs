@@ -232,20 +232,29 @@ pub struct Trust<'a> {
 /// All settings that a server is started with: those of its spec, `tls`, and what holds its users to
 /// reading, if its life is over.
 pub fn settings(db: &Database) -> BTreeMap<String, String> {
+    let all = settings_of(db).into_iter();
+    all.map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
+/// The same to compare with: names and values are the database's own.
+pub fn settings_of(db: &Database) -> BTreeMap<&str, &str> {
     let mut all = own_settings(db);
     if let Some(tls) = db.tls {
-        all.insert(TLS.to_owned(), tls.as_str().to_owned());
+        all.insert(TLS, tls.as_str());
     }
     all
 }
 
 /// The same, as far as they stand in its configuration as they are.
-fn own_settings(db: &Database) -> BTreeMap<String, String> {
-    let mut all = db.settings.clone();
+fn own_settings(db: &Database) -> BTreeMap<&str, &str> {
+    let all = db.settings.iter();
+    let all = all.map(|(name, value)| (name.as_str(), value.as_str()));
+    let mut all: BTreeMap<&str, &str> = all.collect();
     if let Some((name, value)) = recipe(db.engine).read_only().filter(|_| db.read_only) {
         // Some engines take both for the same name.
         all.retain(|other, _| other.replace('-', "_") != name);
-        all.insert(name.to_owned(), value.to_owned());
+        all.insert(name, value);
     }
     all
 }

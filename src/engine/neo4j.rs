@@ -206,7 +206,7 @@ impl Recipe for Neo4j {
         let last = person.into_iter().flatten();
         let last = last.chain([("dbms.security.auth_enabled", "true")]);
         let last = last.chain(db.tls.map(tls_settings).unwrap_or_default());
-        settings.extend(last.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        settings.extend(last);
         let mut text = String::from(
             "# Written by db4sci; a change is lost. Set `parameters:` or `config:` in the spec.\n",
         );

@@ -4,7 +4,9 @@
 //! `restart`); kind (`number`, `truth`, `word`, `text`); what is allowed (`min..max`, or words); the
 //! series that have it.
 
-/// The parameters of an engine.
+use std::cmp::Ordering;
+
+/// The parameters of an engine, ordered by name, byte by byte.
 pub(super) struct Table(pub(super) &'static str);
 
 /// One of them.
@@ -36,14 +38,27 @@ impl Table {
         self.0.lines().filter_map(Row::read)
     }
 
-    /// Asked at every look at a database whose parameters changed: only the line that it is about is
-    /// taken apart.
+    /// Asked at every look at a database whose parameters changed: halves the table until only the line that
+    /// it is about is left. Comments come before all names.
     fn find(&self, name: &str) -> Option<Row<'static>> {
-        let begins = |line: &&str| {
-            let rest = line.strip_prefix(name);
-            rest.is_some_and(|rest| rest.starts_with('\t'))
-        };
-        self.0.lines().filter(begins).find_map(Row::read)
+        let bytes = self.0.as_bytes();
+        let ends = |byte: &u8| *byte == b'\n';
+        let (mut from, mut until) = (0, bytes.len());
+        while from < until {
+            let middle = from + (until - from) / 2;
+            let before = bytes[from..middle].iter().rposition(ends);
+            let begin = before.map_or(from, |n| from + n + 1);
+            let after = bytes[middle..until].iter().position(ends);
+            let end = after.map_or(until, |n| middle + n);
+            let line = &self.0[begin..end];
+            let its_name = line.split('\t').next().unwrap_or_default();
+            match its_name.cmp(name) {
+                Ordering::Less => from = end + 1,
+                Ordering::Greater => until = begin,
+                Ordering::Equal => return Row::read(line),
+            }
+        }
+        None
     }
 
     /// Whether a change of a parameter needs no restart; what is not known needs one.
@@ -209,9 +224,9 @@ mod tests {
     use super::*;
 
     const TABLE: Table = Table(
-        "# comment\nwork_mem\treload\tnumber\t\t13,15,17\nport\trestart\tnumber\t1..65535\t13,15,17\n\
-         jit\treload\ttruth\t\t15,17\nwal_level\trestart\tword\tminimal,replica\t13,15,17\n\
-         new_one\treload\ttext\t\t17\n",
+        "# comment\njit\treload\ttruth\t\t15,17\nnew_one\treload\ttext\t\t17\n\
+         port\trestart\tnumber\t1..65535\t13,15,17\nwal_level\trestart\tword\tminimal,replica\t13,15,17\n\
+         work_mem\treload\tnumber\t\t13,15,17\n",
     );
 
     #[test]
@@ -239,6 +254,25 @@ mod tests {
         ] {
             let error = TABLE.check(series, name, value).unwrap_err();
             assert!(error.contains(words), "{error}");
+        }
+    }
+
+    #[test]
+    fn each_parameter_of_the_tables_is_found_and_no_other() {
+        for table in [
+            TABLE,
+            Table(include_str!("postgres/parameters.tsv")),
+            Table(include_str!("mariadb/parameters.tsv")),
+        ] {
+            for row in table.rows() {
+                let found = table.find(row.name).map(|found| found.name);
+                assert_eq!(found, Some(row.name), "the table is out of order");
+                for near in [&row.name[1..], &format!("{}_", row.name)] {
+                    let there = table.rows().any(|row| row.name == near);
+                    assert_eq!(table.find(near).is_some(), there, "{near}");
+                }
+            }
+            assert!(table.find("").is_none() && table.find("zzz").is_none());
         }
     }
 

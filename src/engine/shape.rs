@@ -61,7 +61,7 @@ pub(super) fn container(
         entrypoint,
         command: db.layout.command.clone(),
         env: BTreeMap::from([("TZ".to_owned(), db.time_zone.to_string())]),
-        labels: labels(db, site),
+        labels: labels(db, site).into(),
         mounts,
         ports: db
             .published()

@@ -1,5 +1,6 @@
 //! One step each.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::admin::NewEntry;
@@ -110,15 +111,18 @@ pub(super) async fn as_reached(
         Some(id) => exec.runtime.inspect(id.as_str()).await?,
         None => None,
     };
-    let reached = container.map_or_else(|| db.clone(), |c| db.at_port_of(&c));
+    let reached = match &container {
+        Some(container) => db.at_port_of(container),
+        None => Cow::Borrowed(db),
+    };
     if let Some(settings) = settings {
-        return Ok(reached.as_in_force(settings));
+        return Ok(reached.as_in_force(settings).into_owned());
     }
     let wanted = engine::recipe(db.engine).files(db);
     match exec.dirs.files(&exec.site, db, &wanted, &[]).await {
-        Seen::Present(files) => Ok(reached.as_in_force(&files.settings)),
+        Seen::Present(files) => Ok(reached.as_in_force(&files.settings).into_owned()),
         // Without an answer, the wish is the best guess: the server says no to a wrong one.
-        Seen::Absent | Seen::Unknown(_) => Ok(reached),
+        Seen::Absent | Seen::Unknown(_) => Ok(reached.into_owned()),
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ContainerId, DbName, ImageId, ImageRef, Timestamp, Uid};
+use super::{ContainerId, DbName, ImageId, ImageRef, Labels, Timestamp, Uid};
 
 /// Label with the instance a container belongs to. One daemon touches only its own instance.
 pub const LABEL_INSTANCE: &str = "db4sci.instance";
@@ -34,7 +34,7 @@ pub struct ContainerSpec {
     /// Environment; never a secret.
     pub env: BTreeMap<String, String>,
     /// Labels.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Labels,
     /// Bind mounts; a missing source is an error, never made.
     pub mounts: Vec<Mount>,
     /// Published ports.
@@ -152,7 +152,7 @@ pub struct ContainerSeen {
     /// Its name, without the leading slash.
     pub name: String,
     /// Its labels.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Labels,
     /// Id of the image it was made from.
     pub image: ImageId,
     /// What it is doing.

@@ -5,9 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    BackupPolicy, ContainerSeen, Cpus, DbName, EngineKind, HostPort, ImageId, ImageRef, Memory, Uid,
-};
+use super::{BackupPolicy, Cpus, DbName, EngineKind, HostPort, ImageId, ImageRef, Memory, Uid};
 
 /// The name of `tls` among a server's settings; no engine has one of this name.
 pub const TLS: &str = "tls";
@@ -362,46 +360,6 @@ impl Database {
                 target.as_str(),
             )
         })
-    }
-
-    /// The same database at the port where its container is: a port that was changed in the spec
-    /// is the server's only once the container was made anew, and that may wait for a window.
-    pub fn at_port_of(&self, container: &ContainerSeen) -> Self {
-        let inside = self.layout.ports.first();
-        let published = container
-            .ports
-            .iter()
-            .find(|p| Some(&p.container) == inside);
-        let port = published.and_then(|p| HostPort::try_from(p.host).ok());
-        Database {
-            port: port.unwrap_or(self.port),
-            ..self.clone()
-        }
-    }
-
-    /// The same database as its server was last started or told, by the settings that are in
-    /// force: another `tls` may wait for a window, and while it is being changed the server demands
-    /// it or not, but has it.
-    pub fn as_in_force(&self, settings: &BTreeMap<String, String>) -> Self {
-        let tls = match settings.get(TLS).map(String::as_str) {
-            None => None,
-            Some("Preferred") => Some(Tls::Preferred),
-            Some(_) => Some(Tls::Required),
-        };
-        Database {
-            tls,
-            ..self.clone()
-        }
-    }
-
-    /// The same database with these settings, among which `tls` stands, too, and what holds its users to
-    /// reading.
-    pub fn with_settings(&self, settings: &BTreeMap<String, String>) -> Self {
-        let mut db = self.as_in_force(settings);
-        db.read_only = false;
-        db.settings.clone_from(settings);
-        db.settings.remove(TLS);
-        db
     }
 
     /// Its published ports: (container, host).

@@ -18,6 +18,7 @@ pub mod files;
 pub mod guard;
 pub mod history;
 pub mod identity;
+pub mod labels;
 pub mod mail;
 pub mod names;
 pub mod observed;
@@ -25,6 +26,7 @@ pub mod over;
 pub mod owners;
 pub mod problem;
 pub mod quantity;
+mod reached;
 pub mod retired;
 pub mod sealed;
 pub mod secret;
@@ -56,6 +58,7 @@ pub use engine_kind::EngineKind;
 pub use files::{FilesWanted, ReleasedFiles, SecretFile, SecretKind};
 pub use history::{Away, Expectations, Expected, Took};
 pub use identity::{DataIdentity, IdentityFile};
+pub use labels::Labels;
 pub use names::{ContainerId, DbName, HostPort, ImageId, ImageRef, Uid};
 pub use observed::{
     Attempts, DataSeen, FailedAttempt, FilesSeen, Marker, MarkerState, Probe, SeenDatabase, Silence,

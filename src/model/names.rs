@@ -3,8 +3,9 @@
 use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use uuid::Uuid;
 
 /// The name of DB4Sci's own database; no spec may take it.
@@ -12,9 +13,11 @@ pub const MYDB_ADMIN: &str = "mydb_admin";
 
 /// A database's name: `^[a-z][a-z0-9_-]{0,39}$`. It is also its container's name (after the
 /// instance's prefix) and its folder below a data volume, hence no dots, slashes or capitals.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct DbName(String);
+///
+/// Clones share the text: all that is kept of a database carries it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
+pub struct DbName(Arc<str>);
 
 impl DbName {
     /// The pattern, for messages.
@@ -22,12 +25,12 @@ impl DbName {
 
     /// The name of DB4Sci's own database.
     pub fn mydb_admin() -> Self {
-        DbName(MYDB_ADMIN.to_owned())
+        DbName(MYDB_ADMIN.into())
     }
 
     /// Whether this is DB4Sci's own database.
     pub fn is_mydb_admin(&self) -> bool {
-        self.0 == MYDB_ADMIN
+        &*self.0 == MYDB_ADMIN
     }
 
     /// The text.
@@ -54,7 +57,7 @@ impl FromStr for DbName {
         let rest =
             chars.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-');
         if first && rest {
-            Ok(DbName(s.to_owned()))
+            Ok(DbName(s.into()))
         } else {
             Err(format!("allowed: {}", DbName::PATTERN))
         }
@@ -68,9 +71,15 @@ impl TryFrom<String> for DbName {
     }
 }
 
+impl Serialize for DbName {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&self.0)
+    }
+}
+
 impl From<DbName> for String {
     fn from(n: DbName) -> String {
-        n.0
+        n.as_str().to_owned()
     }
 }
 

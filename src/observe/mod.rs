@@ -6,6 +6,7 @@ mod index;
 pub mod ports;
 pub mod probes;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::admin::{Authority, Vault};
@@ -110,7 +111,7 @@ impl Observer {
                 let reached = db.at_port_of(container);
                 let reached = match &files {
                     Seen::Present(files) => reached.as_in_force(&files.settings),
-                    Seen::Absent | Seen::Unknown(_) => reached,
+                    Seen::Absent | Seen::Unknown(_) => Cow::Borrowed(&*reached),
                 };
                 self.probes.of(&reached, container).await
             }
@@ -185,11 +186,7 @@ impl Observer {
         };
         let mut found: Vec<ContainerSeen> = Vec::new();
         let name = self.site.container_name(&db.name);
-        let mut asked = known
-            .iter()
-            .map(|id| id.as_str().to_owned())
-            .collect::<Vec<_>>();
-        asked.push(name);
+        let asked = known.into_iter().map(|id| id.0).chain([name]);
         for key in asked {
             if found.iter().any(|c| c.name == key || c.id.as_str() == key) {
                 continue;

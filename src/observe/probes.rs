@@ -36,7 +36,7 @@ pub struct Probes {
 /// A server being followed.
 struct Followed {
     /// The database, as its container is reached.
-    db: Database,
+    db: Arc<Database>,
     /// Start of the run of its container that is followed.
     run: Option<Timestamp>,
     query: String,
@@ -121,6 +121,7 @@ impl Probes {
                 if let Some(old) = old {
                     old.end();
                 }
+                let db = Arc::new(db.clone());
                 let probe = kept.unwrap_or_else(|| Arc::new(Mutex::new(Probe::NotAsked)));
                 let kick = Arc::new(Notify::new());
                 let task = self.changed.clone().map(|changed| {
@@ -139,7 +140,7 @@ impl Probes {
                 followed.insert(
                     db.uid,
                     Followed {
-                        db: db.clone(),
+                        db,
                         run,
                         query: query.clone(),
                         probe,
@@ -309,7 +310,7 @@ impl Asker {
 /// Follows one run of one server. Safe to abort anywhere: it only reads.
 async fn follow(
     asker: Arc<Asker>,
-    db: Database,
+    db: Arc<Database>,
     query: String,
     state: Arc<Mutex<Probe>>,
     kick: Arc<Notify>,

@@ -6,8 +6,7 @@ use crate::engine::{self, Recipe};
 use crate::model::action::{Limits, NewConfig, Renewal, Settings};
 use crate::model::database::TLS;
 use crate::model::{
-    ContainerSeen, Cost, Database, FilesSeen, FilesWanted, ImageId, Memory, RestartPolicy, Seen,
-    Site, Timestamp,
+    ContainerSeen, Cost, Database, FilesSeen, ImageId, Memory, RestartPolicy, Seen, Site, Timestamp,
 };
 
 /// All differences of one container.
@@ -71,7 +70,6 @@ pub(super) fn drift(
     now: Timestamp,
 ) -> Drift {
     let mut drift = Drift::default();
-    let wanted = &recipe.files(db);
     if image.is_some_and(|wanted| *wanted != c.image) {
         drift
             .recreate
@@ -110,8 +108,8 @@ pub(super) fn drift(
     }
     limits(db, c, &mut drift);
     if let Seen::Present(files) = files {
-        settings(recipe, wanted, files, &mut drift);
-        config(recipe, db, wanted, files, &mut drift);
+        settings(recipe, &engine::settings_of(db), files, &mut drift);
+        config(recipe, db, files, &mut drift);
         certificate(recipe, db, site, files, now, &mut drift);
     }
     let name = site.container_name(&db.name);
@@ -123,15 +121,23 @@ pub(super) fn drift(
 }
 
 /// Settings differ: those that a running server takes, and those that need a restart.
-fn settings(recipe: &dyn Recipe, wanted: &FilesWanted, files: &FilesSeen, drift: &mut Drift) {
+fn settings(
+    recipe: &dyn Recipe,
+    wanted: &BTreeMap<&str, &str>,
+    files: &FilesSeen,
+    drift: &mut Drift,
+) {
+    let seen = files.settings.iter();
+    let seen = seen.map(|(name, value)| (name.as_str(), value.as_str()));
+    if seen.eq(wanted.iter().map(|(name, value)| (*name, *value))) {
+        return;
+    }
     let mut reload = unchanged(files);
-    let names: BTreeSet<&String> = wanted
-        .settings
-        .keys()
-        .chain(files.settings.keys())
-        .collect();
+    let there = files.settings.keys().map(String::as_str);
+    let names: BTreeSet<&str> = wanted.keys().copied().chain(there).collect();
     for name in names {
-        let (old, new) = (files.settings.get(name), wanted.settings.get(name));
+        let old = files.settings.get(name).map(String::as_str);
+        let new = wanted.get(name).copied();
         let why = match (old, new) {
             (old, new) if old == new => continue,
             (Some(old), Some(new)) => format!("{name} {old} -> {new}"),
@@ -140,15 +146,17 @@ fn settings(recipe: &dyn Recipe, wanted: &FilesWanted, files: &FilesSeen, drift:
         };
         // A server that has no certificate gets one with its files.
         let first = name == TLS && (old.is_none() || new.is_none());
-        if first || !recipe.reloads(name, new.map(String::as_str)) {
+        if first || !recipe.reloads(name, new) {
             drift.restart.push(why);
             continue;
         }
         match new {
-            Some(new) => reload.all.insert(name.clone(), new.clone()),
+            Some(new) => reload.all.insert(name.to_owned(), new.to_owned()),
             None => reload.all.remove(name),
         };
-        reload.changed.insert(name.clone(), new.cloned());
+        reload
+            .changed
+            .insert(name.to_owned(), new.map(str::to_owned));
         drift.reload_why.push(why);
     }
     drift.reload = (!reload.changed.is_empty()).then_some(reload);
@@ -156,20 +164,15 @@ fn settings(recipe: &dyn Recipe, wanted: &FilesWanted, files: &FilesSeen, drift:
 
 /// The configuration file has another text: all of it is taken by the running server, or all of it
 /// waits for a restart.
-fn config(
-    recipe: &dyn Recipe,
-    db: &Database,
-    wanted: &FilesWanted,
-    files: &FilesSeen,
-    drift: &mut Drift,
-) {
-    if files.config == wanted.config_text && files.config_tried.is_none() {
+fn config(recipe: &dyn Recipe, db: &Database, files: &FilesSeen, drift: &mut Drift) {
+    let wanted = db.config.as_ref().map(|config| config.text.as_str());
+    if files.config.as_deref() == wanted && files.config_tried.is_none() {
         return;
     }
     let before: Vec<&str> = std::iter::once(files.config.as_deref().unwrap_or_default())
         .chain(files.config_tried.as_deref())
         .collect();
-    let after = wanted.config_text.as_deref().unwrap_or_default();
+    let after = wanted.unwrap_or_default();
     let beside = drift.reload.as_ref().map_or(&files.settings, |r| &r.all);
     let change = engine::config_change(recipe, &before, after, beside);
     let file = db.config.as_ref().map_or("none", |c| c.file.as_str());
@@ -188,7 +191,7 @@ fn config(
     });
     let reload = drift.reload.get_or_insert_with(|| unchanged(files));
     reload.new_config = Some(NewConfig {
-        text: wanted.config_text.clone(),
+        text: wanted.map(str::to_owned),
         changed: change.reload,
     });
 }

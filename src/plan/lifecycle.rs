@@ -53,9 +53,7 @@ impl Ask<'_> {
             self.hold(Reason::LedgerUnavailable, message, Some(self.now + LATER));
             return None;
         }
-        let foreign = foreign.cloned();
-        let ours: Vec<ContainerSeen> = ours.into_iter().cloned().collect();
-        if let Some(foreign) = &foreign {
+        if let Some(foreign) = foreign {
             let message = format!(
                 "container {} ({}) is not of this database and has its name; it is left alone: \
                  rename or remove it",
@@ -80,7 +78,7 @@ impl Ask<'_> {
     }
 
     /// The container to go on with, when more than one carries the uid: the one that runs.
-    fn choose<'c>(&mut self, ours: &'c [ContainerSeen]) -> Option<&'c ContainerSeen> {
+    fn choose<'c>(&mut self, ours: &[&'c ContainerSeen]) -> Option<&'c ContainerSeen> {
         if ours.len() > 1 {
             let ids: Vec<_> = ours.iter().map(|c| short(c.id.as_str())).collect();
             let message = format!(
@@ -92,7 +90,7 @@ impl Ask<'_> {
             self.hold(Reason::Duplicate, message, None);
         }
         let name = self.site.container_name(&self.wanted.db.name);
-        ours.iter().max_by_key(|c| {
+        ours.iter().copied().max_by_key(|c| {
             (
                 up(c.status),
                 c.name == name,

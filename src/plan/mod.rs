@@ -157,7 +157,7 @@ struct Ask<'a> {
     held: Vec<Held>,
 }
 
-impl Ask<'_> {
+impl<'a> Ask<'a> {
     /// What holds whatever else is decided: overrides, refused specs, orphans.
     fn standing(&mut self) {
         let name = &self.wanted.db.name;
@@ -258,8 +258,9 @@ impl Ask<'_> {
     }
 
     /// The containers that carry this database's uid, and a foreign one that holds its name.
-    fn containers(&self) -> Option<(Vec<&ContainerSeen>, Option<&ContainerSeen>)> {
-        let all: &[ContainerSeen] = match &self.seen.containers {
+    fn containers(&self) -> Option<(Vec<&'a ContainerSeen>, Option<&'a ContainerSeen>)> {
+        let seen: &'a SeenDatabase = self.seen;
+        let all: &'a [ContainerSeen] = match &seen.containers {
             Seen::Present(all) => all,
             Seen::Absent => &[],
             Seen::Unknown(_) => return None,

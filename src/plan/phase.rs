@@ -8,13 +8,11 @@ use crate::model::{
 use super::lifecycle::up;
 use super::{Hands, Wanted};
 
-/// The phase of a database, and the reason and message that go with it.
-pub fn phase(
-    wanted: &Wanted<'_>,
-    seen: &SeenDatabase,
-    verdict: &Verdict,
-    now: Timestamp,
-) -> (Phase, Option<Reason>, String) {
+/// A phase, and the reason and message that go with it.
+pub type Told = (Phase, Option<Reason>, String);
+
+/// The phase of a database.
+pub fn phase(wanted: &Wanted<'_>, seen: &SeenDatabase, verdict: &Verdict, now: Timestamp) -> Told {
     let uid = wanted.db.uid;
     let container = seen.containers.present().and_then(|all| {
         all.iter()
@@ -293,15 +291,17 @@ fn image_current(wanted: &Wanted<'_>, seen: &SeenDatabase) -> (ConditionStatus, 
     (status, reason.to_owned(), message)
 }
 
-/// The conditions of a database; `before` keeps the transition times of those that did not change.
+/// The conditions of a database that is in this phase; `before` keeps the transition times of those that did
+/// not change.
 pub fn conditions(
     wanted: &Wanted<'_>,
     seen: &SeenDatabase,
     verdict: &Verdict,
+    (phase, reason, message): &Told,
     before: &[Condition],
     now: Timestamp,
 ) -> Vec<Condition> {
-    let (phase, reason, message) = phase(wanted, seen, verdict, now);
+    let (phase, reason) = (*phase, *reason);
     let word = |r: Option<Reason>| r.map_or("AsWanted".to_owned(), |r| r.as_str());
     let ready = match (&seen.probe, phase) {
         (Probe::Answering { .. }, Phase::Ready) => (
@@ -330,7 +330,7 @@ pub fn conditions(
     } else if let Some((reason, why)) = waits {
         (ConditionStatus::False, reason.as_str(), why)
     } else if phase == Phase::Maintenance || matches!(seen.containers, Seen::Unknown(_)) {
-        (ConditionStatus::Unknown, word(reason), message)
+        (ConditionStatus::Unknown, word(reason), message.clone())
     } else if agrees(verdict, phase) {
         (
             ConditionStatus::True,
@@ -338,7 +338,7 @@ pub fn conditions(
             "what runs agrees with the spec".to_owned(),
         )
     } else {
-        (ConditionStatus::False, word(reason), message)
+        (ConditionStatus::False, word(reason), message.clone())
     };
     let data_safe = match super::data::gate(wanted, &seen.data) {
         super::data::Gate::Refused(reason, message) => {

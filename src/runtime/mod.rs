@@ -15,7 +15,6 @@ pub mod sim;
 
 pub use folders::NamedFolder;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -26,7 +25,7 @@ use crate::model::server::{Answer, Statement, Target};
 use crate::model::session::Session;
 use crate::model::{
     Class, ContainerId, ContainerSeen, ContainerSpec, DataSeen, Database, FilesSeen, FilesWanted,
-    IdentityFile, ImageSeen, ReleasedFiles, RestartPolicy, Secret, SecretText, Seen, Site,
+    IdentityFile, ImageSeen, Labels, ReleasedFiles, RestartPolicy, Secret, SecretText, Seen, Site,
     Timestamp,
 };
 
@@ -114,7 +113,7 @@ pub struct ContainerBrief {
     /// Its name, without the leading slash.
     pub name: String,
     /// Its labels.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Labels,
     /// Whether it runs now (running, paused or restarting).
     pub up: bool,
     /// Host ports that it holds now.
@@ -129,7 +128,7 @@ pub struct RuntimeEvent {
     /// The engine's word: `die`, `start`, `rename`, `oom`, `destroy` …
     pub action: String,
     /// The container's labels, as far as the event carries them.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Labels,
     /// Its name.
     pub name: String,
     /// When.

@@ -156,7 +156,8 @@ impl Host {
     /// A database as the ledger has it.
     pub fn database(&self, n: usize) -> Option<Database> {
         let book = self.daemon.ledger.book();
-        book.row(&self.dbs[n].name).map(|row| row.database.clone())
+        book.row(&self.dbs[n].name)
+            .map(|row| Database::clone(&row.database))
     }
 
     /// A new database.

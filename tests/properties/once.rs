@@ -255,7 +255,7 @@ fn database() -> Result<Database, String> {
         let mut rows = book.rows();
         let found = rows.find(|(name, _)| name.as_str() == "genomics");
         found
-            .map(|(_, row)| row.database.clone())
+            .map(|(_, row)| Database::clone(&row.database))
             .ok_or_else(|| "there is no genomics".to_owned())
     })
 }

@@ -154,7 +154,8 @@ impl Book {
                 }
             }
             Change::ImagePinned { uid: _, image } => {
-                self.change(entry)?.database.image.pinned = Some(image.clone());
+                let database = &mut self.change(entry)?.database;
+                Arc::make_mut(database).image.pinned = Some(image.clone());
             }
             Change::DataIdentified { uid: _, identity } => {
                 self.change(entry)?.identity = Some(identity.clone());
@@ -351,18 +352,20 @@ impl Book {
         self.unborn.remove(&database.name);
         match self.rows.get_mut(&database.name).map(Arc::make_mut) {
             Some(row) => {
-                let old = std::mem::replace(&mut row.database, database.clone());
+                let mut database = database.clone();
                 // The pin may have been made after the spec was read: the same reference keeps it.
-                let image = &mut row.database.image;
-                if image.pinned.is_none() && image.reference == old.image.reference {
-                    image.pinned = old.image.pinned;
+                let (image, old) = (&mut database.image, &row.database.image);
+                if image.pinned.is_none() && image.reference == old.reference {
+                    image.pinned.clone_from(&old.pinned);
                 }
+                let state = database.state;
+                row.database = Arc::new(database);
                 row.enforce();
                 row.admitted_at = at;
                 row.forget_finals();
                 row.refused = None;
                 row.approved = None;
-                if database.state != WantedState::Retired {
+                if state != WantedState::Retired {
                     row.retired = None;
                 }
             }

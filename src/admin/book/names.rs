@@ -150,7 +150,7 @@ impl Book {
         let mut row = Arc::unwrap_or_clone(row);
         let to = database.name.clone();
         row.renaming = None;
-        row.database = database.clone();
+        row.database = Arc::new(database.clone());
         row.enforce();
         row.admitted_at = entry.at;
         row.forget_finals();

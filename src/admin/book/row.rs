@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::model::account::FurtherAccounts;
 use crate::model::action::START;
@@ -15,8 +16,8 @@ use crate::model::{
 /// Everything the ledger says about one database.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
-    /// The last good spec, with all defaults.
-    pub database: Database,
+    /// The last good spec, with all defaults. Shared: what most entries change of a row is not this.
+    pub database: Arc<Database>,
     /// When that was admitted.
     pub admitted_at: Timestamp,
     /// When it was first admitted.
@@ -108,7 +109,7 @@ impl Row {
     /// A database that was just admitted.
     pub fn new(database: Database, at: Timestamp) -> Self {
         Row {
-            database,
+            database: Arc::new(database),
             admitted_at: at,
             created_at: at,
             told: Told::default(),
@@ -242,7 +243,10 @@ impl Row {
     /// Brings what its server is held to in line with what was told about its life.
     pub(super) fn enforce(&mut self) {
         let measure = self.told.measure();
-        self.database.read_only = measure >= Some(Measure::ReadOnly);
+        let read_only = measure >= Some(Measure::ReadOnly);
+        if self.database.read_only != read_only {
+            Arc::make_mut(&mut self.database).read_only = read_only;
+        }
         if measure != Some(Measure::Hibernation) {
             self.hibernates = None;
         }

@@ -209,15 +209,15 @@ impl Journal {
                     let why = format!("it is number {} after {}", entry.seq, at.head.seq);
                     return Err(JournalError::Unfit { why });
                 }
-                let (line, record) =
-                    record::encode(at.head.hash, synced, rest, entry, sealer.as_ref())
-                        .map_err(|why| JournalError::Unfit { why })?;
+                let record = record::encode(at.head.hash, synced, rest, entry, sealer.as_ref())
+                    .map_err(|why| JournalError::Unfit { why })?;
                 laid.cursors.push(at);
+                laid.bytes.extend_from_slice(record.line.as_bytes());
+                laid.bytes.push(b'\n');
                 at = Cursor {
-                    offset: at.offset + line.len() as u64,
+                    offset: self.end.offset + laid.bytes.len() as u64,
                     head: record.head(),
                 };
-                laid.bytes.extend_from_slice(&line);
                 laid.records.push(record);
             }
         }

@@ -25,6 +25,8 @@ pub const MAX_LINE: usize = 4 << 20;
 
 const HEAD: &[u8] = b"{\"hash\":\"";
 const HEX: usize = 64;
+/// Bytes that most lines have room in.
+const USUAL: usize = 512;
 const SEAL: &[u8] = b"\"seal\":\"";
 const AFTER_SEAL: &[u8] = b"\",";
 
@@ -45,9 +47,22 @@ impl ChainHash {
     }
 }
 
+impl ChainHash {
+    fn digits(self) -> [u8; HEX] {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut digits = [0; HEX];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(self.0) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 15)];
+        }
+        digits
+    }
+}
+
 impl fmt::Display for ChainHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        // Digits are ASCII.
+        f.write_str(std::str::from_utf8(&self.digits()).unwrap_or_default())
     }
 }
 
@@ -167,7 +182,7 @@ pub enum Decoded {
     Damaged,
 }
 
-/// Makes the line of an entry, with its end of line, and the record that it will be read as.
+/// Makes the record of an entry as it will be read, with its line.
 ///
 /// # Errors
 /// When the entry cannot be put into JSON, or its line would be longer than [`MAX_LINE`].
@@ -177,43 +192,44 @@ pub fn encode(
     rest: u32,
     entry: Entry,
     sealer: Option<&Sealer>,
-) -> Result<(Vec<u8>, Record), String> {
+) -> Result<Record, String> {
     let body = Body {
         prev,
         synced,
         rest,
         entry,
     };
-    let json = serde_json::to_vec(&body).map_err(|e| e.to_string())?;
-    if json.len() > MAX_LINE {
-        return Err(format!(
-            "{} bytes; an entry may have {MAX_LINE}",
-            json.len()
-        ));
+    let hex = HEAD.len()..HEAD.len() + HEX;
+    let mut line = Vec::with_capacity(USUAL);
+    line.extend_from_slice(HEAD);
+    line.resize(hex.end, b'0');
+    line.push(b'"');
+    let brace = line.len();
+    serde_json::to_writer(&mut line, &body).map_err(|e| e.to_string())?;
+    let length = line.len() - brace;
+    if length > MAX_LINE {
+        return Err(format!("{length} bytes; an entry may have {MAX_LINE}"));
     }
     // The body loses its opening brace: the line's own one stands before the checksum.
-    let body_text = &json[1..];
-    let seal = sealer.and_then(|seal| seal(body_text));
-    let seal = seal.map(|seal| [SEAL, seal.as_bytes(), AFTER_SEAL].concat());
-    let covered = [&seal.unwrap_or_default(), body_text].concat();
-    let hash = ChainHash::of(&covered);
-    let mut line = Vec::with_capacity(HEAD.len() + HEX + 2 + covered.len() + 1);
-    line.extend_from_slice(HEAD);
-    line.extend_from_slice(hash.to_string().as_bytes());
-    line.extend_from_slice(b"\",");
-    line.extend_from_slice(&covered);
-    let text = String::from_utf8(line.clone()).map_err(|e| e.to_string())?;
-    line.push(b'\n');
+    line[brace] = b',';
+    let covered = brace + 1;
+    let seal = sealer.and_then(|seal| seal(&line[covered..]));
+    if let Some(seal) = seal {
+        let seal = [SEAL, seal.as_bytes(), AFTER_SEAL].concat();
+        line.splice(covered..covered, seal);
+    }
+    let hash = ChainHash::of(&line[covered..]);
+    line[hex].copy_from_slice(&hash.digits());
+    let line = String::from_utf8(line).map_err(|e| e.to_string())?;
     let Body { entry, .. } = body;
-    let record = Record {
-        line: text,
+    Ok(Record {
+        line,
         hash,
         prev,
         synced,
         rest,
         entry,
-    };
-    Ok((line, record))
+    })
 }
 
 /// Whether an entry can be put into a record.

@@ -187,9 +187,10 @@ fn a_removed_repeated_or_reordered_record_is_harm() {
 fn a_record_of_a_newer_program_is_not_called_damaged() {
     let (storage, _) = written(&[2]);
     let (journal, ..) = open(&storage).unwrap();
-    let (line, _) = record::encode(journal.head().hash, 2, 0, note(3, ""), None).unwrap();
-    let known = String::from_utf8(line).unwrap();
-    let newer = known.replace("\"kind\":\"noted\"", "\"kind\":\"dreamt\"");
+    let known = record::encode(journal.head().hash, 2, 0, note(3, ""), None).unwrap();
+    let newer = known
+        .line
+        .replace("\"kind\":\"noted\"", "\"kind\":\"dreamt\"");
     // Seal it again, as the newer program would.
     let sealed = newer.trim_end().split_once("\",").unwrap().1;
     let hash: String = {
@@ -402,10 +403,10 @@ proptest! {
         let (journal, ..) = open(&storage).unwrap();
         let unsynced: Vec<u8> = (0..3)
             .scan(journal.head(), |head, i| {
-                let (line, record) =
+                let record =
                     record::encode(head.hash, next - 1, 0, note(next + i, "?"), None).unwrap();
                 *head = record.head();
-                Some(line)
+                Some(record.line.into_bytes().into_iter().chain([b'\n']))
             })
             .flatten()
             .collect();

@@ -74,7 +74,7 @@ impl Writer {
     }
 
     async fn write(&mut self, group: impl Iterator<Item = Request>) {
-        let mut book = Book::clone(&self.publish.borrow());
+        let mut book = self.publish.borrow().clone();
         let (mut units, mut accepted, mut probes) = (Vec::new(), Vec::new(), Vec::new());
         for request in group {
             match request {
@@ -83,7 +83,7 @@ impl Writer {
                 Request::Append { reply, .. } if reply.is_closed() => {}
                 Request::Append { new, reply } => match self.accept(&book, new) {
                     Ok((entries, next)) => {
-                        book = next;
+                        book = Arc::new(next);
                         accepted.push(Accepted {
                             entries: entries.len(),
                             reply,
@@ -141,7 +141,7 @@ impl Writer {
     /// Makes what was written visible, then acknowledges it.
     fn show(
         &self,
-        mut book: Book,
+        mut book: Arc<Book>,
         accepted: Vec<Accepted>,
         written: Result<Vec<Record>, LedgerError>,
     ) {
@@ -151,7 +151,7 @@ impl Writer {
         match written {
             Ok(records) => {
                 if let Some(last) = records.last() {
-                    book.seal(last.head());
+                    Arc::make_mut(&mut book).seal(last.head());
                 }
                 let entries: Vec<Entry> = records.iter().map(|r| r.entry.clone()).collect();
                 let mut ring = self.shown.ring();
@@ -159,7 +159,7 @@ impl Writer {
                     push(&mut ring, record);
                 }
                 drop(ring);
-                self.publish.send_replace(Arc::new(book));
+                self.publish.send_replace(book);
                 let mut entries = entries.into_iter();
                 for unit in accepted {
                     let own = entries.by_ref().take(unit.entries).collect();

@@ -16,12 +16,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 pub use keys::Keyring;
 pub use seal::Proof;
 
-use crate::admin::book::{Book, NewEntry};
+use crate::admin::book::{Book, NewEntry, Row};
 use crate::admin::journal::Sealer;
 use crate::model::account::ACCOUNT_SECRET;
 use crate::model::{
-    Change, Class, Database, DbName, KeptSecret, KeptSecrets, KeyId, Outcome, Sealed, Secret,
-    SecretKind, SecretText, Uid, Who,
+    Change, Class, Database, DbName, KeptSecret, KeyId, Outcome, Sealed, Secret, SecretKind,
+    SecretText, Uid, Who,
 };
 
 /// Length of a password that is made: 190 bits.
@@ -175,7 +175,8 @@ impl Vault {
     /// # Errors
     /// See [`VaultError`].
     pub fn secret(&self, db: &Database, file: &str) -> Result<Secret, VaultError> {
-        let kept = self.kept(db, file)?;
+        let row = self.row(db);
+        let kept = kept(row.as_deref(), db, file)?;
         self.unseal(&db.name, db.uid, file, &kept.sealed)
     }
 
@@ -184,8 +185,9 @@ impl Vault {
     /// # Errors
     /// See [`VaultError`].
     pub fn next(&self, db: &Database, file: &str) -> Result<Option<Secret>, VaultError> {
-        let next = self.kept(db, file)?.next;
-        next.map(|sealed| self.unseal(&db.name, db.uid, file, &sealed))
+        let row = self.row(db);
+        let next = kept(row.as_deref(), db, file)?.next.as_ref();
+        next.map(|sealed| self.unseal(&db.name, db.uid, file, sealed))
             .transpose()
     }
 
@@ -194,20 +196,21 @@ impl Vault {
     /// # Errors
     /// See [`VaultError`].
     pub fn files(&self, db: &Database) -> Result<Vec<SecretText>, VaultError> {
-        let all = self.secrets(db);
-        all.iter()
-            .map(|(name, kept)| {
-                Ok(SecretText {
-                    name: name.clone(),
-                    text: self.unseal(&db.name, db.uid, name, &kept.sealed)?,
-                })
+        let row = self.row(db);
+        let all = row.iter().flat_map(|row| &row.secrets);
+        all.map(|(name, kept)| {
+            Ok(SecretText {
+                name: name.clone(),
+                text: self.unseal(&db.name, db.uid, name, &kept.sealed)?,
             })
-            .collect()
+        })
+        .collect()
     }
 
     /// The further accounts of a database whose passwords it holds.
     pub fn accounts(&self, db: &Database) -> Vec<String> {
-        let all = self.secrets(db).into_keys();
+        let row = self.row(db);
+        let all = row.iter().flat_map(|row| row.secrets.keys());
         all.filter_map(|file| Some(file.strip_prefix(ACCOUNT_SECRET)?.to_owned()))
             .collect()
     }
@@ -314,21 +317,10 @@ impl Vault {
             .collect()
     }
 
-    fn secrets(&self, db: &Database) -> KeptSecrets {
-        let book = (self.book)();
-        book.row(&db.name)
-            .filter(|row| row.database.uid == db.uid)
-            .map(|row| row.secrets.clone())
-            .unwrap_or_default()
-    }
-
-    fn kept(&self, db: &Database, file: &str) -> Result<KeptSecret, VaultError> {
-        self.secrets(db)
-            .remove(file)
-            .ok_or_else(|| VaultError::NotSealed {
-                name: db.name.clone(),
-                file: file.to_owned(),
-            })
+    /// What the ledger has of a database: of this one, and of no other of its name.
+    fn row(&self, db: &Database) -> Option<Arc<Row>> {
+        let row = (self.book)().kept_row(&db.name)?;
+        (row.database.uid == db.uid).then_some(row)
     }
 
     fn unseal(
@@ -371,6 +363,15 @@ impl Vault {
         *self.ring.write().unwrap_or_else(PoisonError::into_inner) = read;
         key.ok_or_else(|| lost(folder.display().to_string()))
     }
+}
+
+/// A secret as the ledger keeps it.
+fn kept<'r>(row: Option<&'r Row>, db: &Database, file: &str) -> Result<&'r KeptSecret, VaultError> {
+    let kept = row.and_then(|row| row.secrets.get(file));
+    kept.ok_or_else(|| VaultError::NotSealed {
+        name: db.name.clone(),
+        file: file.to_owned(),
+    })
 }
 
 /// A new secret of this kind.

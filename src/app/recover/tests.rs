@@ -88,7 +88,7 @@ async fn a_database_whose_first_start_the_memory_does_not_know_comes_back_full()
         assert!(row.initialised, "never does it begin empty");
         assert_eq!(row.recover, asked);
         assert!(row.backups.contains_key(&id));
-        let image = row.database.image.pinned.unwrap();
+        let image = row.database.image.pinned.clone().unwrap();
         assert_eq!(image.to_string(), "sha256:4711");
     }
     // Retired since: it has data, and does not come back.

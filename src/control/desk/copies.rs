@@ -137,7 +137,7 @@ impl Desk {
             self.note(copy, Outcome::Done, message, pinned).await?;
             archive.dirs.prepare(&db).await.map_err(|e| e.to_string())?;
             failpoint("copy.prepared");
-            let like = (backup.kind == BackupKind::Files).then_some(source);
+            let like = (backup.kind == BackupKind::Files).then_some(&**source);
             archive.make_secrets(&db, like).await.map_err(told)?;
             failpoint("copy.sealed");
             let built = archive.build(&db, &image, backup);
@@ -234,7 +234,9 @@ impl Desk {
             Admitted::Created(db) | Admitted::Configured(db) | Admitted::Unchanged(db) => {
                 // With what the ledger itself adds.
                 let book = self.ledger.book();
-                Ok(book.row(&db.name).map_or(*db, |row| row.database.clone()))
+                Ok(book
+                    .row(&db.name)
+                    .map_or(*db, |row| Database::clone(&row.database)))
             }
             Admitted::Refused(problems) => Err(lines(problems)),
         }

@@ -62,7 +62,7 @@ impl Desk {
         }
         let mut kept = vec![self.archive.site.state_dir.clone()];
         let book = self.ledger.book();
-        for other in book.rows().map(|(_, row)| &row.database).chain([db]) {
+        for other in book.rows().map(|(_, row)| &*row.database).chain([db]) {
             kept.extend([other.data_dir(), other.own_dir()]);
         }
         match kept

@@ -21,7 +21,7 @@ impl Intake {
     ) -> Vec<Problem> {
         let accepted: BTreeMap<DbName, Database> = book
             .rows()
-            .map(|(name, row)| (name.clone(), row.database.clone()))
+            .map(|(name, row)| (name.clone(), Database::clone(&row.database)))
             .collect();
         let mut problems = Vec::new();
         for verdict in admit_every(merged, &accepted, rules, fresh) {

@@ -64,7 +64,7 @@ pub(super) fn judge(
         let entries = vec![admission(who, name, message, &database)];
         return (entries, Admitted::Created(Box::new(database)));
     };
-    if *earlier == database {
+    if **earlier == database {
         let mended = row.is_some_and(|row| row.refused.is_some());
         let entries = match (mended, row_generation(who)) {
             (false, None) => Vec::new(),

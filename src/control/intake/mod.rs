@@ -220,7 +220,7 @@ impl Intake {
         let earlier = name
             .as_ref()
             .and_then(|n| book.row(n))
-            .map(|row| &row.database);
+            .map(|row| &*row.database);
         let source = match earlier.map(|db| &db.source) {
             Some(Source::File(path)) if !dry_run => {
                 return Ok(Admitted::Refused(vec![self.described_by(path, parsed)]));

@@ -48,7 +48,7 @@ impl Intake {
             Err(lines) => return refusal(&book, who, name, lines),
         };
         let result = self.rules().and_then(|rules| {
-            let earlier = book.row(name).map(|row| &row.database);
+            let earlier = book.row(name).map(|row| &*row.database);
             specs::admit(&request.request(), earlier, &rules, fresh())
         });
         let (mut entries, admitted) = judge(&book, who, name, result);

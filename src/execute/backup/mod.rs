@@ -29,6 +29,7 @@ mod take;
 mod throwaway;
 mod tools;
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -173,12 +174,12 @@ impl Archive {
     }
 
     /// The database as its server is now: another `tls` may wait for its window.
-    async fn as_in_force(&self, db: &Database) -> Database {
+    async fn as_in_force<'d>(&self, db: &'d Database) -> Cow<'d, Database> {
         let wanted = crate::engine::recipe(db.engine).files(db);
         match self.dirs.files(&self.site, db, &wanted, &[]).await {
             Seen::Present(files) => db.as_in_force(&files.settings),
             // Without an answer, the wish is the best guess: the server says no to a wrong one.
-            Seen::Absent | Seen::Unknown(_) => db.clone(),
+            Seen::Absent | Seen::Unknown(_) => Cow::Borrowed(db),
         }
     }
 

@@ -2,12 +2,14 @@
 
 use super::*;
 use crate::model::view::{Condition, ConditionStatus, Phase};
-use crate::plan::phase::{acting, agrees, conditions};
+use crate::plan::phase::{acting, agrees, conditions, phase};
 use crate::plan::render::sample;
 
 fn conditions_of(case: &Case, before: &[Condition]) -> Vec<Condition> {
     let verdict = case.plan();
-    conditions(&case.wanted(), &case.seen, &verdict, before, case.now)
+    let wanted = case.wanted();
+    let told = phase(&wanted, &case.seen, &verdict, case.now);
+    conditions(&wanted, &case.seen, &verdict, &told, before, case.now)
 }
 
 fn condition(case: &Case, kind: &str) -> (ConditionStatus, String) {

@@ -126,7 +126,7 @@ pub(super) fn hash_map(map: &BTreeMap<String, String>) -> HashMap<String, String
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::ImageId;
+    use crate::model::{ImageId, Labels};
 
     fn spec() -> ContainerSpec {
         ContainerSpec {
@@ -136,7 +136,7 @@ mod tests {
             entrypoint: vec!["/bin/sh".to_owned()],
             command: vec!["postgres".to_owned()],
             env: BTreeMap::from([("A".to_owned(), "b".to_owned())]),
-            labels: BTreeMap::new(),
+            labels: Labels::default(),
             mounts: vec![Mount {
                 source: "/data/genomics".into(),
                 target: "/var/lib/postgresql/data".to_owned(),

@@ -100,7 +100,7 @@ fn event(message: EventMessage) -> Option<RuntimeEvent> {
     Some(RuntimeEvent {
         id: ContainerId(actor.id?),
         action: message.action?,
-        labels: attributes,
+        labels: attributes.into(),
         name,
         at: DateTime::from_timestamp_nanos(message.time_nano?),
     })
@@ -123,7 +123,7 @@ mod tests {
         assert_eq!(event.name, "genomics");
         assert_eq!(
             event.labels,
-            BTreeMap::from([("db4sci.uid".to_owned(), "u".to_owned())])
+            [("db4sci.uid".to_owned(), "u".to_owned())].into()
         );
         assert_eq!(unix_time(event.at), "1795363378.806212413");
     }

@@ -127,14 +127,25 @@ impl Container {
     }
 
     pub(super) fn seen(&self) -> ContainerSeen {
-        let made = self.spec.clone().made(ContainerId(self.id.clone()));
+        let spec = &self.spec;
+        // Field by field: each look at each database asks, and most of a spec is not shown.
+        let bound = spec.mounts.iter().map(|mount| MountSeen {
+            source: mount.source.clone(),
+            target: mount.target.clone(),
+            anonymous: false,
+        });
         let anonymous = self.anonymous.iter().map(|(target, source)| MountSeen {
             source: source.clone(),
             target: target.clone(),
             anonymous: true,
         });
+        let mut ports = spec.ports.clone();
+        ports.sort();
         ContainerSeen {
+            id: ContainerId(self.id.clone()),
             name: self.name.clone(),
+            labels: spec.labels.clone(),
+            image: spec.image.clone(),
             status: self.status,
             exit_code: self.exit_code,
             oom_killed: self.oom_killed,
@@ -144,10 +155,11 @@ impl Container {
             restart_count: self.restart_count,
             memory: self.memory,
             nano_cpus: self.nano_cpus,
+            shm: spec.shm,
             restart: self.policy,
-            mounts: made.mounts.into_iter().chain(anonymous).collect(),
+            mounts: bound.chain(anonymous).collect(),
+            ports,
             pid: self.has_process().then_some(4711),
-            ..made
         }
     }
 }
