@@ -114,7 +114,12 @@ impl Field {
         let (dense, slow): (Vec<_>, Vec<_>) = engines.iter().partition(|(_, s)| dense(s));
         let writers = dense.iter().map(|(name, server)| {
             host.sql(name, "create table acknowledged (n bigint primary key)");
-            Writer::start(name, *server, &host.name(name), host.docker_host())
+            Writer::start(
+                name,
+                *server,
+                &host.name(name),
+                wish.all.then(|| host.engine().address()),
+            )
         });
         let writers = writers.collect();
         let slow = slow.iter().map(|(name, _)| (*name, 0)).collect();

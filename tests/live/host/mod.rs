@@ -152,11 +152,6 @@ impl Host {
             .expect("this host has no engine of its own")
     }
 
-    /// The address of its own engine, if it has one.
-    pub fn docker_host(&self) -> Option<String> {
-        self.engine.as_ref().map(PrivateEngine::address)
-    }
-
     /// The program with this instance's settings.
     fn program(&self) -> Command {
         let mut command = match &self.engine {
