@@ -6,6 +6,7 @@ mod attempts;
 mod config;
 mod data;
 mod drift;
+mod edges;
 mod identity;
 mod ignorance;
 mod phase;

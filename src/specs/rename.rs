@@ -113,4 +113,18 @@ mod tests {
             (&account["role"], &account["user"])
         );
     }
+
+    #[test]
+    fn one_name_inside_that_is_another_than_by_default_is_enough_to_say_both() {
+        let db = admit_text(&spec(""), None, &rules()).unwrap();
+        let mut user = db.clone();
+        user.account.user = "bob".to_owned();
+        let mut inside = db.clone();
+        inside.database = "calls".to_owned();
+        for db in [user, inside] {
+            let spec = &export(&db)["spec"];
+            let said = (&spec["database"], &spec["account"]["user"]);
+            assert_eq!(said, (&json!(db.database), &json!(db.account.user)));
+        }
+    }
 }

@@ -93,3 +93,16 @@ fn series_are_compared_number_by_number() {
         assert_eq!(super::older(series, than), is, "{series} {than}");
     }
 }
+
+#[test]
+fn all_that_is_offered_is_what_each_engine_offers() {
+    let catalog = Catalog::builtin().unwrap();
+    let each = EngineKind::ALL
+        .iter()
+        .flat_map(|kind| catalog.offers(*kind));
+    let (mut each, mut all): (Vec<_>, Vec<_>) = (each.collect(), catalog.all().collect());
+    each.sort_by_key(|offer| &offer.display);
+    all.sort_by_key(|offer| &offer.display);
+    assert!(all.len() > EngineKind::ALL.len());
+    assert_eq!(all, each);
+}

@@ -84,6 +84,55 @@ fn what_is_said_of_a_part_is_found_by_its_field() {
     }
 }
 
+#[test]
+fn a_document_may_be_as_large_as_is_said_and_not_a_byte_larger() {
+    let exactly = "#".repeat(MAX_BYTES);
+    assert!(text(exactly.as_bytes(), Path::new(FILE)).is_ok());
+    assert!(parse(&exactly, Path::new(FILE)).is_ok());
+    let larger = "#".repeat(MAX_BYTES + 1);
+    let problem = text(larger.as_bytes(), Path::new(FILE)).unwrap_err();
+    assert!(
+        problem
+            .message
+            .starts_with("document too large: 1048577 bytes"),
+        "{problem}"
+    );
+    assert!(parse(&larger, Path::new(FILE)).is_err());
+}
+
+#[test]
+fn each_mistake_of_shape_has_its_own_words() {
+    for (text, words) in [
+        ("- x\n".to_owned(), "expected a mapping, found a list"),
+        (spec("  port: [1]\n"), "expected a number, found a list"),
+        (spec("  description: [x]\n"), "expected text, found a list"),
+        (spec("  phi: [x]\n"), "expected true or false, found a list"),
+        (spec("  backup: x\n"), "expected a mapping, found text"),
+        (
+            spec("  backup: {stores: x}\n"),
+            "expected a list, found text",
+        ),
+        (
+            spec("  description: \"a\\u0007b\"\n"),
+            "has the control character '\\u{7}'",
+        ),
+        (spec("  image:\n"), "has no value"),
+        (spec("  image: \"\"\n"), "empty; a value is needed"),
+    ] {
+        let told = match read(&text) {
+            Ok(parsed) => parsed.flaws,
+            Err(problems) => problems,
+        };
+        assert_eq!(told.len(), 1, "{text}: {told:?}");
+        assert!(told[0].message.contains(words), "{text}: {told:?}");
+    }
+    // Tabs and line ends are text.
+    let fine = spec("  description: \"a\\tb\\nc\"\n");
+    assert!(read(&fine).unwrap().flaws.is_empty());
+    let one = spec("").replace("owner: lab", "owner: x");
+    assert!(read(&one).unwrap().flaws.is_empty());
+}
+
 /// Pieces that make broken YAML more likely than random bytes do.
 fn pieces() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![
