@@ -12,6 +12,7 @@ mod ignorance;
 mod phase;
 mod repair;
 mod replace;
+mod waits;
 mod wishes;
 
 use crate::model::account::NO_ACCOUNTS;

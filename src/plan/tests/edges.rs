@@ -141,3 +141,19 @@ fn an_image_that_is_not_pinned_is_fetched_only_where_it_is_not_here() {
     case.db.image.pinned = None;
     assert_eq!(case.steps(), ["pull"]);
 }
+
+#[test]
+fn a_name_waits_equally_long_in_every_version_of_this_program() {
+    for (name, waits) in [
+        (
+            "genomics",
+            [4938, 4938, 9876, 19752, 296280, 296280, 296280],
+        ),
+        ("assays", [4471, 4471, 8942, 17884, 268260, 268260, 268260]),
+    ] {
+        let name = name.parse().unwrap();
+        let found = [0, 1, 2, 3, 7, 8, u32::MAX]
+            .map(|n| crate::plan::attempts::backoff(&name, n).num_milliseconds());
+        assert_eq!(found, waits, "{name}");
+    }
+}

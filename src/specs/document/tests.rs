@@ -107,6 +107,10 @@ fn each_mistake_of_shape_has_its_own_words() {
         (spec("  port: [1]\n"), "expected a number, found a list"),
         (spec("  description: [x]\n"), "expected text, found a list"),
         (spec("  phi: [x]\n"), "expected true or false, found a list"),
+        (
+            spec("  parameters: {a: [x]}\n"),
+            "expected text or a number or true or false",
+        ),
         (spec("  backup: x\n"), "expected a mapping, found text"),
         (
             spec("  backup: {stores: x}\n"),
@@ -131,6 +135,16 @@ fn each_mistake_of_shape_has_its_own_words() {
     assert!(read(&fine).unwrap().flaws.is_empty());
     let one = spec("").replace("owner: lab", "owner: x");
     assert!(read(&one).unwrap().flaws.is_empty());
+}
+
+#[test]
+fn what_is_wrong_names_its_database_where_that_much_can_be_read() {
+    let labelled = spec("  port: 0\n").replace("  name:", "  labels: {a: b}\n  name:");
+    let whole = read(&labelled).unwrap().flaws;
+    let name = whole[0].name.as_ref().unwrap();
+    assert_eq!(name.as_str(), "genomics");
+    let nameless = read(&labelled.replace("name: genomics", "name: 5x")).unwrap();
+    assert!(nameless.flaws.iter().all(|flaw| flaw.name.is_none()));
 }
 
 /// Pieces that make broken YAML more likely than random bytes do.

@@ -96,3 +96,17 @@ fn of_what_is_retired_only_final_backups_outlive_the_retention() {
     assert_eq!(fates[&oldest], Fate::Goes, "{fates:?}");
     assert_eq!(fates[&last.id], Fate::Kept(vec!["final".to_owned()]));
 }
+
+#[test]
+fn without_a_server_that_answers_or_a_store_nothing_is_taken() {
+    let (db, none) = (db(), BTreeMap::new());
+    let stores = ["local".to_owned()];
+    let now = at("2026-03-02T02:00:10Z");
+    let mut known = known(&db, &none, &stores);
+    known.unsaved = CHANGES;
+    assert!(matches!(due(&known, now), Some(Work::Take { .. })));
+    known.answers = false;
+    assert_eq!(due(&known, now), None);
+    (known.answers, known.stores) = (true, &[]);
+    assert_eq!(due(&known, now), None);
+}

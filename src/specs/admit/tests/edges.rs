@@ -185,3 +185,30 @@ fn what_reading_refused_is_told_once() {
         assert!(field.is_empty() || fields == [field], "{found:?}");
     }
 }
+
+#[test]
+fn whoever_may_use_it_is_a_login_or_a_group() {
+    let access = |who: &str| spec(&format!("  access: [{{who: \"{who}\", role: User}}]\n"));
+    for who in ["ada", "group:curators"] {
+        assert!(admit_text(&access(who), None, &rules()).is_ok(), "{who}");
+    }
+    for who in ["group:", "ada lovelace", "a\\tb", "group:a b"] {
+        let found = refused(&access(who), &rules());
+        assert!(
+            found[0].starts_with("spec.access[0].who: ") && found[0].contains("is nobody"),
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
+fn an_engine_without_a_section_in_the_catalog_has_no_images() {
+    let mut rules = rules();
+    rules.catalog = Catalog::default();
+    for lines in ["", "  image: PostgreSQL 17\n", "  image: postgres:latest\n"] {
+        assert_eq!(
+            refused(&spec(lines), &rules),
+            ["spec.image: the catalog has no images of Postgres; add a section to it"]
+        );
+    }
+}
