@@ -265,3 +265,45 @@ fn a_configuration_file_lies_directly_in_its_engines_folder() {
         );
     }
 }
+
+#[test]
+fn of_a_file_that_is_too_large_one_byte_more_than_is_allowed_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.yaml");
+    let most = document::MAX_BYTES;
+    for (length, read_of_it) in [(most, most), (most + 1, most + 1), (most + 9, most + 1)] {
+        fs::write(&path, "#".repeat(length)).unwrap();
+        assert_eq!(read_plain(&path).unwrap().len(), read_of_it);
+        let told = problem(&read(dir.path()).0[0], dir.path());
+        let large = told.contains(&format!("document too large: {read_of_it} bytes"));
+        assert_eq!(large, length > most, "{told}");
+    }
+}
+
+#[test]
+fn what_an_administrator_names_is_a_plain_file() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("file"), "abc").unwrap();
+    symlink("file", dir.path().join("link")).unwrap();
+    for name in ["file", "link"] {
+        assert_eq!(read_plain(&dir.path().join(name)).unwrap(), b"abc");
+    }
+    let error = read_plain(dir.path()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    let error = read_plain(&dir.path().join("none")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn a_socket_is_never_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(dir.path().join("a.yaml")).unwrap();
+    let told = problem(&read(dir.path()).0[0], dir.path());
+    assert_eq!(told, "a.yaml: a socket, not a file; it was not opened");
+    // Nor is a device, which may have no end.
+    let told = read_file(Path::new("/dev/null")).spec.unwrap_err()[0].to_string();
+    assert!(
+        told.ends_with("a device, not a file; it was not opened"),
+        "{told}"
+    );
+}
