@@ -266,4 +266,20 @@ mod tests {
             assert_eq!(next, Some(expected), "{who}: {policy:?}");
         }
     }
+
+    #[test]
+    fn a_wall_time_that_the_clock_skips_is_as_far_behind_the_gap() {
+        let day = NaiveDate::from_ymd_opt(2026, 3, 29).unwrap();
+        for (minute, expected) in [
+            (119, "2026-03-29T00:59:00Z"),
+            // 02:30 is not there: half an hour behind 03:00.
+            (150, "2026-03-29T01:30:00Z"),
+            (180, "2026-03-29T01:00:00Z"),
+        ] {
+            assert_eq!(local(Berlin, day, minute), Some(at(expected)), "{minute}");
+        }
+        // What comes twice is the first.
+        let day = NaiveDate::from_ymd_opt(2026, 10, 25).unwrap();
+        assert_eq!(local(Berlin, day, 150), Some(at("2026-10-25T00:30:00Z")));
+    }
 }

@@ -182,4 +182,21 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn a_span_that_the_clock_skips_whole_waits_for_its_next_week() {
+        let window = Window::Weekly {
+            day: 6,
+            from: 150,
+            until: 165,
+        };
+        assert_eq!(
+            opens(
+                &window,
+                chrono_tz::America::Los_Angeles,
+                at("2026-03-08T10:00:00Z")
+            ),
+            Some(at("2026-03-15T09:30:00Z"))
+        );
+    }
 }

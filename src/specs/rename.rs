@@ -89,7 +89,8 @@ mod tests {
         assert!(export(&db)["spec"].get("database").is_none());
         let to: DbName = "gen-2".parse().unwrap();
         for source in [Source::Row, db.source.clone()] {
-            let renamed = renamed(&db, &to, source);
+            let renamed = renamed(&db, &to, source.clone());
+            assert_eq!(renamed.source, source);
             let spec = &export(&renamed)["spec"];
             assert_eq!(spec["database"], "genomics");
             assert_eq!(spec["account"]["user"], "genomics");

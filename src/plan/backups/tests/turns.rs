@@ -110,3 +110,18 @@ fn without_a_server_that_answers_or_a_store_nothing_is_taken() {
     (known.answers, known.stores) = (true, &[]);
     assert_eq!(due(&known, now), None);
 }
+
+#[test]
+fn what_a_person_keeps_until_then_goes_then() {
+    let db = db();
+    let until = at("2027-01-01T00:00:00Z");
+    let mut kept_one = backup(&db, "2026-03-02T02:00:00Z", 1, BackupState::Verified);
+    kept_one.keep_until = Some(until);
+    let backups = [(kept_one.id.clone(), kept_one.clone())].into();
+    let mut known = known(&db, &backups, &[]);
+    known.retirement = Retirement::Ended(End::Removed(at("2026-04-01T00:00:00Z")));
+    known.keep.backups = Some(TimeDelta::days(30));
+    let fate = |now: Timestamp| kept(&known, now)[&kept_one.id].clone();
+    assert_ne!(fate(until - TimeDelta::seconds(1)), Fate::Goes);
+    assert_eq!(fate(until), Fate::Goes);
+}

@@ -212,3 +212,16 @@ fn an_engine_without_a_section_in_the_catalog_has_no_images() {
         );
     }
 }
+
+#[test]
+fn an_image_stays_by_whatever_word_it_was_named() {
+    for word in ["PostgreSQL 15", "postgres:15"] {
+        let db = first(&format!("  image: {word}\n"));
+        let lines = format!("  image: {word}\n  description: calls\n");
+        assert_eq!(change(&db, &lines, &other_day()).image, db.image, "{word}");
+    }
+    // Another word is another wish, and there is no such image that day.
+    let db = first("  image: postgres:15\n");
+    let text = spec("  image: PostgreSQL 16\n");
+    assert!(admit_text(&text, Some(&db), &other_day()).is_err());
+}
