@@ -131,8 +131,6 @@ fn what_was_released_says_when_and_that_nothing_of_it_is_touched() {
 
 #[test]
 fn an_image_that_is_not_pinned_is_fetched_only_where_it_is_not_here() {
-    // Nothing else is to be replaced, and the name is another's: only an image that is not here makes
-    // it a question at all.
     let mut case = Case::ready();
     case.db.maintenance_window = Window::Any;
     case.db.image.pinned = Some(image_id("17"));
@@ -140,6 +138,10 @@ fn an_image_that_is_not_pinned_is_fetched_only_where_it_is_not_here() {
     assert_eq!(case.steps(), [""; 0]);
     case.db.image.pinned = None;
     assert_eq!(case.steps(), ["pull"]);
+    // What needs no other container asks for no port and no name.
+    case.db.image.pinned = Some(image_id("17"));
+    case.seen.port_owner = Some((32099, "nginx (process 77)".to_owned()));
+    assert_eq!(case.plan(), Verdict::default());
 }
 
 #[test]
@@ -156,4 +158,24 @@ fn a_name_waits_equally_long_in_every_version_of_this_program() {
             .map(|n| crate::plan::attempts::backoff(&name, n).num_milliseconds());
         assert_eq!(found, waits, "{name}");
     }
+}
+
+#[test]
+fn what_is_forgotten_is_all_but_the_run_that_is_under_way() {
+    let run = Some((noon() - seconds(60), 2));
+    let mut attempts = Attempts {
+        failed_runs: vec![noon()],
+        run,
+        oom_at: Some(noon()),
+        run_judged: true,
+        run_stopped: true,
+        ..Attempts::default()
+    };
+    attempts.forget();
+    let expected = Attempts {
+        run,
+        run_was_ready: true,
+        ..Attempts::default()
+    };
+    assert_eq!(attempts, expected);
 }

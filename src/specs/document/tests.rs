@@ -130,11 +130,24 @@ fn each_mistake_of_shape_has_its_own_words() {
         assert_eq!(told.len(), 1, "{text}: {told:?}");
         assert!(told[0].message.contains(words), "{text}: {told:?}");
     }
+    // A value is shown in part where it is long.
+    let shown = |length: usize| {
+        let text = spec(&format!("  port: \"{}\"\n", "x".repeat(length)));
+        read(&text).unwrap().flaws[0].message.clone()
+    };
+    assert!(shown(60).starts_with(&format!("`{}` is text", "x".repeat(60))));
+    assert!(shown(61).starts_with(&format!("`{}…` is text", "x".repeat(60))));
     // Tabs and line ends are text.
     let fine = spec("  description: \"a\\tb\\nc\"\n");
     assert!(read(&fine).unwrap().flaws.is_empty());
-    let one = spec("").replace("owner: lab", "owner: x");
-    assert!(read(&one).unwrap().flaws.is_empty());
+    let owner = |length: usize| {
+        let owner = "x".repeat(length);
+        let text = spec("").replace("owner: lab", &format!("owner: {owner}"));
+        let flaws = read(&text).unwrap().flaws;
+        flaws.into_iter().map(|p| p.message).collect::<Vec<_>>()
+    };
+    assert!(owner(1).is_empty() && owner(100).is_empty());
+    assert_eq!(owner(101), ["101 characters; at most 100 are allowed"]);
 }
 
 #[test]

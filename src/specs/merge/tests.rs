@@ -209,3 +209,14 @@ fn one_new_file_for_two_that_went_is_held_for_neither() {
         (vec!["new"], vec!["old", "older"], vec![], 0)
     );
 }
+
+#[test]
+fn two_new_files_for_one_that_went_are_both_new() {
+    let moved = folder(&[("b.yaml", &spec("new")), ("c.yaml", &spec("newer"))]);
+    let mut merged = merge_all(&moved, &[("old", file("a.yaml"))]);
+    merged.hold_moved(&given(&["old"]));
+    assert_eq!(
+        told(&merged),
+        (vec!["new", "newer"], vec!["old"], vec![], 0)
+    );
+}
