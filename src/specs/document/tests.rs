@@ -160,6 +160,75 @@ fn what_is_wrong_names_its_database_where_that_much_can_be_read() {
     assert!(nameless.flaws.iter().all(|flaw| flaw.name.is_none()));
 }
 
+#[test]
+fn a_schema_says_what_fits_and_what_is_wanted() {
+    use serde_json::json;
+    let node = |kind| Node {
+        at: Position::default(),
+        kind,
+    };
+    let kinds = [
+        Kind::Null,
+        Kind::Bool(true),
+        Kind::Number("1".to_owned()),
+        Kind::Text("a".to_owned()),
+        Kind::List(vec![node(Kind::Null)]),
+        Kind::Map(Vec::new()),
+    ];
+    let root = json!({"$defs": {"Word": {"enum": ["a", "b"]}}});
+    // Nothing, true or false, a number, text, a list, a mapping.
+    for (part, fitting, wanted) in [
+        (json!({"type": "boolean"}), "-b----", "true or false"),
+        (json!({"type": "integer"}), "--n---", "a number"),
+        (json!({"type": "string"}), "--nt--", "text"),
+        (json!({"type": "array"}), "----l-", "a list"),
+        (json!({"type": "object"}), "-----m", "a mapping"),
+        (
+            json!({"type": ["string", "number"]}),
+            "--nt--",
+            "text or a number",
+        ),
+        (
+            json!({"type": ["boolean", "array"]}),
+            "-b--l-",
+            "true or false or a list",
+        ),
+        (json!({"$ref": "#/$defs/Word"}), "---t--", "text"),
+        (json!({}), "0bntlm", "text"),
+    ] {
+        let found: String = kinds
+            .iter()
+            .zip("0bntlm".chars())
+            .map(|(kind, letter)| match schema::fits(&root, &part, kind) {
+                true => letter,
+                false => '-',
+            })
+            .collect();
+        assert_eq!(found, fitting, "{part}");
+        assert_eq!(schema::wanted(&root, &part), wanted, "{part}");
+    }
+    for (part, range) in [
+        (json!({"minimum": 1, "maximum": 5}), "allowed: 1 to 5"),
+        (json!({"minimum": 1}), "at least 1"),
+        (json!({"maximum": 5}), "at most 5"),
+        (json!({}), "a whole number is expected"),
+    ] {
+        assert_eq!(schema::range(&part), range);
+    }
+    for (part, words) in [
+        (json!({"const": "a"}), Some(vec!["a"])),
+        (json!({"enum": ["a", "b"]}), Some(vec!["a", "b"])),
+        (
+            json!({"oneOf": [{"const": "a"}, {"enum": ["b", "c"]}]}),
+            Some(vec!["a", "b", "c"]),
+        ),
+        (json!({"oneOf": [{"const": "a"}, {"type": "string"}]}), None),
+        (json!({"type": "string"}), None),
+    ] {
+        assert_eq!(schema::words(&part), words, "{part}");
+    }
+}
+
 /// Pieces that make broken YAML more likely than random bytes do.
 fn pieces() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![
