@@ -257,4 +257,16 @@ mod tests {
         let unknown = unknown(&known(), &silent, &BTreeSet::new());
         assert_eq!(unknown.frozen, ["Docker does not answer: no socket"]);
     }
+
+    #[test]
+    fn refused_manifests_freeze_all_where_nobody_has_their_name() {
+        let ids = [
+            id("genomics", 1, "local"),
+            id("assays", 1, "local"),
+            id("assays", 2, "local"),
+        ];
+        let lines = refused(&known(), "local", &ids.into());
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(lines[0].starts_with("the store local holds backups of assays, and there is"));
+    }
 }

@@ -240,4 +240,46 @@ mod tests {
             None
         );
     }
+
+    #[test]
+    fn a_name_has_the_same_instants_in_every_version_of_this_program() {
+        use BackupWindow::{AfterHours, Any, Weekend};
+        use Schedule::{Daily, Weekly};
+        for (who, schedule, window, due) in [
+            ("genomics", Daily, Any, "02T05:49"),
+            ("genomics", Daily, AfterHours, "02T03:49"),
+            ("genomics", Daily, Weekend, "06T05:49"),
+            ("genomics", Weekly, Any, "03T05:49"),
+            ("genomics", Weekly, AfterHours, "04T03:49"),
+            ("genomics", Weekly, Weekend, "06T05:49"),
+            ("assays", Daily, Any, "01T12:12"),
+            ("assays", Daily, AfterHours, "01T22:12"),
+            ("assays", Weekly, Any, "06T12:12"),
+            ("assays", Weekly, AfterHours, "06T22:12"),
+            ("chembank", Weekly, Any, "08T11:02"),
+            ("chembank", Weekly, AfterHours, "02T03:02"),
+            ("chembank", Weekly, Weekend, "07T11:02"),
+        ] {
+            let policy = policy(schedule, window);
+            let next = next_due(&policy, &name(who), UTC, at("2026-06-01T12:00:00Z"));
+            let expected = at(&format!("2026-06-{due}:00Z"));
+            assert_eq!(next, Some(expected), "{who}: {policy:?}");
+        }
+    }
+
+    #[test]
+    fn a_wall_time_that_the_clock_skips_is_as_far_behind_the_gap() {
+        let day = NaiveDate::from_ymd_opt(2026, 3, 29).unwrap();
+        for (minute, expected) in [
+            (119, "2026-03-29T00:59:00Z"),
+            // 02:30 is not there: half an hour behind 03:00.
+            (150, "2026-03-29T01:30:00Z"),
+            (180, "2026-03-29T01:00:00Z"),
+        ] {
+            assert_eq!(local(Berlin, day, minute), Some(at(expected)), "{minute}");
+        }
+        // What comes twice is the first.
+        let day = NaiveDate::from_ymd_opt(2026, 10, 25).unwrap();
+        assert_eq!(local(Berlin, day, 150), Some(at("2026-10-25T00:30:00Z")));
+    }
 }

@@ -6,12 +6,14 @@ mod attempts;
 mod config;
 mod data;
 mod drift;
+mod edges;
 mod identity;
 mod ignorance;
 mod phase;
 mod repair;
 mod replace;
 mod room;
+mod waits;
 mod wishes;
 
 use crate::model::account::NO_ACCOUNTS;

@@ -146,4 +146,57 @@ mod tests {
             Some(at("2026-03-08T10:00:00Z"))
         );
     }
+
+    #[test]
+    fn each_window_begins_and_ends_at_its_minute() {
+        let weekly = Window::Weekly {
+            day: 2,
+            from: 615,
+            until: 705,
+        };
+        // 2026-11-23 is a Monday.
+        for (window, now, next) in [
+            (&Window::Any, "24T11:11", "24T11:11"),
+            (&Window::OfficeHours, "23T07:59", "23T08:00"),
+            (&Window::OfficeHours, "23T08:00", "23T08:00"),
+            (&Window::OfficeHours, "23T17:59", "23T17:59"),
+            (&Window::OfficeHours, "23T18:00", "24T08:00"),
+            (&Window::OfficeHours, "27T18:00", "30T08:00"),
+            (&Window::OfficeHours, "29T12:00", "30T08:00"),
+            (&Window::AfterHours, "24T04:59", "24T04:59"),
+            (&Window::AfterHours, "24T05:00", "24T22:00"),
+            (&Window::AfterHours, "24T21:59", "24T22:00"),
+            (&Window::AfterHours, "24T22:00", "24T22:00"),
+            (&weekly, "23T11:00", "25T10:15"),
+            (&weekly, "25T10:14", "25T10:15"),
+            (&weekly, "25T10:15", "25T10:15"),
+            (&weekly, "25T11:44", "25T11:44"),
+            (&weekly, "18T11:45", "25T10:15"),
+            (&weekly, "19T10:30", "25T10:15"),
+        ] {
+            let instant = |text: &str| at(&format!("2026-11-{text}:00Z"));
+            assert_eq!(
+                opens(window, chrono_tz::UTC, instant(now)),
+                Some(instant(next)),
+                "{window:?} at {now}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_span_that_the_clock_skips_whole_waits_for_its_next_week() {
+        let window = Window::Weekly {
+            day: 6,
+            from: 150,
+            until: 165,
+        };
+        assert_eq!(
+            opens(
+                &window,
+                chrono_tz::America::Los_Angeles,
+                at("2026-03-08T10:00:00Z")
+            ),
+            Some(at("2026-03-15T09:30:00Z"))
+        );
+    }
 }

@@ -228,7 +228,7 @@ impl Reader {
                 }
             }
         }
-        if data.is_empty() && !rows.iter().any(|r| r.0 == DATA) {
+        if data.is_empty() {
             self.refuse(
                 field,
                 format!("no {DATA} row: the data would have no place on a volume"),

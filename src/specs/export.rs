@@ -21,3 +21,20 @@ pub fn export(db: &Database) -> Value {
     }
     json!({ "apiVersion": "db4sci/v1", "kind": "Database", "metadata": metadata, "spec": spec })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::specs::testing::{admit_text, rules, spec};
+
+    #[test]
+    fn labels_are_part_of_it_where_there_are_any() {
+        let text = spec("");
+        let bare = admit_text(&text, None, &rules()).unwrap();
+        assert_eq!(export(&bare)["metadata"], json!({"name": "genomics"}));
+        let text = text.replace("  name:", "  labels: {lab: x}\n  name:");
+        let db = admit_text(&text, None, &rules()).unwrap();
+        let metadata = json!({"name": "genomics", "labels": {"lab": "x"}});
+        assert_eq!(export(&db)["metadata"], metadata);
+    }
+}

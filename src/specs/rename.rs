@@ -89,7 +89,8 @@ mod tests {
         assert!(export(&db)["spec"].get("database").is_none());
         let to: DbName = "gen-2".parse().unwrap();
         for source in [Source::Row, db.source.clone()] {
-            let renamed = renamed(&db, &to, source);
+            let renamed = renamed(&db, &to, source.clone());
+            assert_eq!(renamed.source, source);
             let spec = &export(&renamed)["spec"];
             assert_eq!(spec["database"], "genomics");
             assert_eq!(spec["account"]["user"], "genomics");
@@ -112,5 +113,19 @@ mod tests {
             (&said["role"], &said["user"]),
             (&account["role"], &account["user"])
         );
+    }
+
+    #[test]
+    fn one_name_inside_that_is_another_than_by_default_is_enough_to_say_both() {
+        let db = admit_text(&spec(""), None, &rules()).unwrap();
+        let mut user = db.clone();
+        user.account.user = "bob".to_owned();
+        let mut inside = db.clone();
+        inside.database = "calls".to_owned();
+        for db in [user, inside] {
+            let spec = &export(&db)["spec"];
+            let said = (&spec["database"], &spec["account"]["user"]);
+            assert_eq!(said, (&json!(db.database), &json!(db.account.user)));
+        }
     }
 }

@@ -1,3 +1,5 @@
+mod turns;
+
 use super::*;
 use crate::model::{BackupPolicy, Retention, Schedule, Uid};
 use crate::plan::tests::database;

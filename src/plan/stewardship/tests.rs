@@ -269,6 +269,22 @@ fn nothing_is_told_of_what_is_retired_and_of_mydb_admin() {
     }
 }
 
+#[test]
+fn a_life_that_is_over_has_another_word_while_it_hibernates() {
+    let (db, house, told) = (with(&[("LIFE", "Short")]), house(), Told::default());
+    for (hibernates, word) in [(false, "Over"), (true, "Hibernated")] {
+        let ward = Ward {
+            db: &db,
+            created: created(),
+            told: &told,
+            over: None,
+            hibernates,
+            house: &house,
+        };
+        assert_eq!(ward.over_word(), word);
+    }
+}
+
 proptest! {
     /// Whatever the clock does, forwards and backwards: no stage of a life is told twice, none
     /// before its time, and the newest one has been told after each look.

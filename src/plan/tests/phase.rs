@@ -204,6 +204,18 @@ fn what_is_on_its_way_down_is_not_shown_as_ready() {
     let ready = view.conditions.iter().find(|c| c.kind == "Ready").unwrap();
     assert_eq!(ready.status, ConditionStatus::False);
     assert_eq!(ready.last_transition_time, noon());
+    // Other conditions stay as they were.
+    let others = |view: &crate::model::view::DatabaseView| {
+        let mut all = view.conditions.clone();
+        all.retain(|c| c.kind != "Ready");
+        all
+    };
+    let mut more = before.clone();
+    more.conditions.push(Condition {
+        kind: "SpecAdmitted".to_owned(),
+        ..before.conditions[0].clone()
+    });
+    assert_eq!(others(&acting(&more, &lane, noon())), others(&more));
     // What was not ready keeps its phase and its reason.
     let mut held = before;
     held.phase = Phase::Held;

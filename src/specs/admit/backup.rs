@@ -277,19 +277,4 @@ fn longest_gap(cron: &Cron) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_longest_gap_of_a_schedule() {
-        for (text, hours) in [
-            ("0 2 * * *", 24),
-            ("0 2 * * 1-5", 72),
-            ("*/30 * * * *", 1),
-            ("0 0 1 * *", 31 * 24),
-        ] {
-            let gap = longest_gap(&cron(text).unwrap());
-            assert_eq!(gap.as_secs().div_ceil(3600), hours, "{text}");
-        }
-    }
-}
+mod tests;

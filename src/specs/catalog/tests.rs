@@ -93,3 +93,97 @@ fn series_are_compared_number_by_number() {
         assert_eq!(super::older(series, than), is, "{series} {than}");
     }
 }
+
+#[test]
+fn all_that_is_offered_is_what_each_engine_offers() {
+    let catalog = Catalog::builtin().unwrap();
+    let each = EngineKind::ALL
+        .iter()
+        .flat_map(|kind| catalog.offers(*kind));
+    let (mut each, mut all): (Vec<_>, Vec<_>) = (each.collect(), catalog.all().collect());
+    each.sort_by_key(|offer| &offer.display);
+    all.sort_by_key(|offer| &offer.display);
+    assert!(all.len() > EngineKind::ALL.len());
+    assert_eq!(all, each);
+}
+
+/// What is wrong with a catalog of one engine, with these volume rows and images.
+fn wrong(volumes: &str, images: &str) -> Vec<String> {
+    let text =
+        format!("Postgres:\n  pub_ports: [5432]\n  volumes: {volumes}\n  images: {images}\n");
+    match Catalog::parse(&text, Path::new("c")) {
+        Ok(_) => Vec::new(),
+        Err(problems) => problems.into_iter().map(|p| p.message).collect(),
+    }
+}
+
+#[test]
+fn folders_stay_inside_and_stand_once() {
+    let image = "[[P, \"postgres:17\"]]";
+    for (volumes, words) in [
+        ("[[DBVOL, /, /data]]", None),
+        ("[[DBVOL, a/b, /data/x], [BACKUPVOL, /, /backup]]", None),
+        (
+            "[[DBVOL, a/../b, /data]]",
+            Some("leaves the database's folder"),
+        ),
+        (
+            "[[DBVOL, ./a, /data]]",
+            Some("leaves the database's folder"),
+        ),
+        ("[[DBVOL, /, /]]", Some("is no absolute path")),
+        ("[[DBVOL, /, data]]", Some("is no absolute path")),
+        ("[[DBVOL, /, /a/../b]]", Some("is no absolute path")),
+        (
+            "[[DBVOL, a, /data], [DBVOL, b, /data]]",
+            Some("`/data` stands twice"),
+        ),
+        ("[[BACKUPVOL, /, /backup]]", Some("no DBVOL row")),
+    ] {
+        let found = wrong(volumes, image);
+        assert_eq!(
+            found.len(),
+            usize::from(words.is_some()),
+            "{volumes}: {found:?}"
+        );
+        if let Some(words) = words {
+            assert!(found[0].contains(words), "{volumes}: {found:?}");
+        }
+    }
+}
+
+#[test]
+fn a_series_is_read_from_the_tag_whatever_stands_around_it() {
+    let series = |image: &str| {
+        let text = format!(
+            "Postgres:\n  pub_ports: [5432]\n  volumes: [[DBVOL, /, /data]]\n  images: [[P, \"{image}\"]]\n"
+        );
+        let catalog = Catalog::parse(&text, Path::new("c")).unwrap();
+        catalog.offers(kind("Postgres"))[0].series.clone()
+    };
+    let digest = format!("postgres:16.2@sha256:{}", "a".repeat(64));
+    for (image, expected) in [
+        ("postgres:17", "17"),
+        ("registry.example.org:5000/lab/postgres:15.4", "15"),
+        (&digest, "16"),
+    ] {
+        assert_eq!(series(image), expected, "{image}");
+    }
+}
+
+#[test]
+fn the_section_and_the_engine_that_it_names_agree() {
+    let with = |named: &str| {
+        let text = format!(
+            "Postgres:\n  dbengine: {named}\n  pub_ports: [5432]\n  volumes: [[DBVOL, /, /data]]\n  \
+             images: [[P, \"postgres:17\"]]\n"
+        );
+        Catalog::parse(&text, Path::new("c"))
+    };
+    assert!(with("Postgres").is_ok());
+    let problems = with("MariaDB").unwrap_err();
+    assert_eq!(
+        problems[0].message,
+        "`MariaDB` does not agree with the section's name `Postgres`"
+    );
+}

@@ -48,7 +48,7 @@ fn distance(a: &[char], b: &[char]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::nearest;
+    use super::{distance, nearest};
 
     #[test]
     fn a_slip_of_the_finger_finds_its_word() {
@@ -63,6 +63,48 @@ mod tests {
             ("replicas", None),
             ("imagine", None),
         ] {
+            assert_eq!(nearest(given, words), meant, "{given}");
+        }
+    }
+
+    #[test]
+    fn letters_are_added_dropped_changed_or_swapped_and_long_words_not_compared() {
+        let (fifty, longer) = ("a".repeat(50), "a".repeat(51));
+        let slip = format!("{}b", "a".repeat(49));
+        for (one, other, steps) in [
+            ("", "", 0),
+            ("abc", "abc", 0),
+            ("", "abc", 3),
+            ("abc", "ab", 1),
+            ("abc", "xbc", 1),
+            ("abc", "abx", 1),
+            ("ab", "ba", 1),
+            ("abcd", "acbd", 1),
+            ("xab", "xxba", 2),
+            ("ca", "abc", 3),
+            ("kitten", "sitting", 3),
+            ("flaw", "lawn", 2),
+            (&fifty, &slip, 1),
+            (&longer, &longer, 0),
+            (&longer, &fifty, usize::MAX),
+        ] {
+            let letters = |word: &str| -> Vec<char> { word.chars().collect() };
+            let (one, other) = (letters(one), letters(other));
+            assert_eq!(distance(&one, &other), steps, "{one:?} {other:?}");
+            assert_eq!(distance(&other, &one), steps, "{other:?} {one:?}");
+        }
+    }
+
+    #[test]
+    fn a_quarter_of_a_longer_words_letters_may_be_wrong() {
+        for (given, meant) in [
+            ("xyintenance", Some("maintenance")),
+            ("xyzntenance", None),
+            ("ax", Some("ab")),
+            ("xy", None),
+            ("ABCD", Some("ab-cd")),
+        ] {
+            let words = ["maintenance", "ab", "ab-cd"];
             assert_eq!(nearest(given, words), meant, "{given}");
         }
     }

@@ -84,6 +84,151 @@ fn what_is_said_of_a_part_is_found_by_its_field() {
     }
 }
 
+#[test]
+fn a_document_may_be_as_large_as_is_said_and_not_a_byte_larger() {
+    let exactly = "#".repeat(MAX_BYTES);
+    assert!(text(exactly.as_bytes(), Path::new(FILE)).is_ok());
+    assert!(parse(&exactly, Path::new(FILE)).is_ok());
+    let larger = "#".repeat(MAX_BYTES + 1);
+    let problem = text(larger.as_bytes(), Path::new(FILE)).unwrap_err();
+    assert!(
+        problem
+            .message
+            .starts_with("document too large: 1048577 bytes"),
+        "{problem}"
+    );
+    assert!(parse(&larger, Path::new(FILE)).is_err());
+}
+
+#[test]
+fn each_mistake_of_shape_has_its_own_words() {
+    for (text, words) in [
+        ("- x\n".to_owned(), "expected a mapping, found a list"),
+        (spec("  port: [1]\n"), "expected a number, found a list"),
+        (spec("  description: [x]\n"), "expected text, found a list"),
+        (spec("  phi: [x]\n"), "expected true or false, found a list"),
+        (
+            spec("  parameters: {a: [x]}\n"),
+            "expected text or a number or true or false",
+        ),
+        (spec("  backup: x\n"), "expected a mapping, found text"),
+        (
+            spec("  backup: {stores: x}\n"),
+            "expected a list, found text",
+        ),
+        (
+            spec("  description: \"a\\u0007b\"\n"),
+            "has the control character '\\u{7}'",
+        ),
+        (spec("  image:\n"), "has no value"),
+        (spec("  image: \"\"\n"), "empty; a value is needed"),
+    ] {
+        let told = match read(&text) {
+            Ok(parsed) => parsed.flaws,
+            Err(problems) => problems,
+        };
+        assert_eq!(told.len(), 1, "{text}: {told:?}");
+        assert!(told[0].message.contains(words), "{text}: {told:?}");
+    }
+    // A value is shown in part where it is long.
+    let shown = |length: usize| {
+        let text = spec(&format!("  port: \"{}\"\n", "x".repeat(length)));
+        read(&text).unwrap().flaws[0].message.clone()
+    };
+    assert!(shown(60).starts_with(&format!("`{}` is text", "x".repeat(60))));
+    assert!(shown(61).starts_with(&format!("`{}…` is text", "x".repeat(60))));
+    // Tabs and line ends are text.
+    let fine = spec("  description: \"a\\tb\\nc\"\n");
+    assert!(read(&fine).unwrap().flaws.is_empty());
+    let owner = |length: usize| {
+        let owner = "x".repeat(length);
+        let text = spec("").replace("owner: lab", &format!("owner: {owner}"));
+        let flaws = read(&text).unwrap().flaws;
+        flaws.into_iter().map(|p| p.message).collect::<Vec<_>>()
+    };
+    assert!(owner(1).is_empty() && owner(100).is_empty());
+    assert_eq!(owner(101), ["101 characters; at most 100 are allowed"]);
+}
+
+#[test]
+fn what_is_wrong_names_its_database_where_that_much_can_be_read() {
+    let labelled = spec("  port: 0\n").replace("  name:", "  labels: {a: b}\n  name:");
+    let whole = read(&labelled).unwrap().flaws;
+    let name = whole[0].name.as_ref().unwrap();
+    assert_eq!(name.as_str(), "genomics");
+    let nameless = read(&labelled.replace("name: genomics", "name: 5x")).unwrap();
+    assert!(nameless.flaws.iter().all(|flaw| flaw.name.is_none()));
+}
+
+#[test]
+fn a_schema_says_what_fits_and_what_is_wanted() {
+    use serde_json::json;
+    let node = |kind| Node {
+        at: Position::default(),
+        kind,
+    };
+    let kinds = [
+        Kind::Null,
+        Kind::Bool(true),
+        Kind::Number("1".to_owned()),
+        Kind::Text("a".to_owned()),
+        Kind::List(vec![node(Kind::Null)]),
+        Kind::Map(Vec::new()),
+    ];
+    let root = json!({"$defs": {"Word": {"enum": ["a", "b"]}}});
+    // Nothing, true or false, a number, text, a list, a mapping.
+    for (part, fitting, wanted) in [
+        (json!({"type": "boolean"}), "-b----", "true or false"),
+        (json!({"type": "integer"}), "--n---", "a number"),
+        (json!({"type": "string"}), "--nt--", "text"),
+        (json!({"type": "array"}), "----l-", "a list"),
+        (json!({"type": "object"}), "-----m", "a mapping"),
+        (
+            json!({"type": ["string", "number"]}),
+            "--nt--",
+            "text or a number",
+        ),
+        (
+            json!({"type": ["boolean", "array"]}),
+            "-b--l-",
+            "true or false or a list",
+        ),
+        (json!({"$ref": "#/$defs/Word"}), "---t--", "text"),
+        (json!({}), "0bntlm", "text"),
+    ] {
+        let found: String = kinds
+            .iter()
+            .zip("0bntlm".chars())
+            .map(|(kind, letter)| match schema::fits(&root, &part, kind) {
+                true => letter,
+                false => '-',
+            })
+            .collect();
+        assert_eq!(found, fitting, "{part}");
+        assert_eq!(schema::wanted(&root, &part), wanted, "{part}");
+    }
+    for (part, range) in [
+        (json!({"minimum": 1, "maximum": 5}), "allowed: 1 to 5"),
+        (json!({"minimum": 1}), "at least 1"),
+        (json!({"maximum": 5}), "at most 5"),
+        (json!({}), "a whole number is expected"),
+    ] {
+        assert_eq!(schema::range(&part), range);
+    }
+    for (part, words) in [
+        (json!({"const": "a"}), Some(vec!["a"])),
+        (json!({"enum": ["a", "b"]}), Some(vec!["a", "b"])),
+        (
+            json!({"oneOf": [{"const": "a"}, {"enum": ["b", "c"]}]}),
+            Some(vec!["a", "b", "c"]),
+        ),
+        (json!({"oneOf": [{"const": "a"}, {"type": "string"}]}), None),
+        (json!({"type": "string"}), None),
+    ] {
+        assert_eq!(schema::words(&part), words, "{part}");
+    }
+}
+
 /// Pieces that make broken YAML more likely than random bytes do.
 fn pieces() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![

@@ -197,3 +197,26 @@ fn a_file_wins_over_a_row() {
     let merged = merge_all(&seen, &[("a", Source::Row), ("b", Source::Api)]);
     assert_eq!(told(&merged), (vec!["a"], vec![], vec![], 0));
 }
+
+#[test]
+fn one_new_file_for_two_that_went_is_held_for_neither() {
+    let moved = folder(&[("c.yaml", &spec("new"))]);
+    let sources = [("old", file("a.yaml")), ("older", file("b.yaml"))];
+    let mut merged = merge_all(&moved, &sources);
+    merged.hold_moved(&given(&["old", "older"]));
+    assert_eq!(
+        told(&merged),
+        (vec!["new"], vec!["old", "older"], vec![], 0)
+    );
+}
+
+#[test]
+fn two_new_files_for_one_that_went_are_both_new() {
+    let moved = folder(&[("b.yaml", &spec("new")), ("c.yaml", &spec("newer"))]);
+    let mut merged = merge_all(&moved, &[("old", file("a.yaml"))]);
+    merged.hold_moved(&given(&["old"]));
+    assert_eq!(
+        told(&merged),
+        (vec!["new", "newer"], vec!["old"], vec![], 0)
+    );
+}

@@ -195,3 +195,115 @@ fn a_catalog_that_is_not_there_is_none() {
             .ends_with("expected a mapping, found a number")
     );
 }
+
+#[test]
+fn what_is_no_folder_on_the_way_is_told_and_nothing_looks_absent() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, "").unwrap();
+    let FolderSeen::Unknown(why) = read_folder(&file.join("below")) else {
+        panic!("a folder below a file");
+    };
+    assert!(why.starts_with("cannot be read: "), "{why}");
+    let problems = read_catalog(&file).unwrap_err();
+    let told = problems[0].to_string();
+    assert!(told.contains("catalog.yaml: cannot be read: "), "{told}");
+    let files = read_config_files(&file);
+    let why = &files.unread[&"Postgres".parse().unwrap()];
+    assert!(why.starts_with("cannot be read: "), "{why}");
+}
+
+#[test]
+fn a_file_is_read_again_only_while_it_has_the_bytes_that_were_seen() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.yaml");
+    let text = named("a", "");
+    fs::write(&path, &text).unwrap();
+    let seen = &read(dir.path()).0[0];
+    assert_eq!(read_again(dir.path(), seen), Some(text.into_bytes()));
+    fs::write(&path, named("b", "")).unwrap();
+    assert_eq!(read_again(dir.path(), seen), None);
+    fs::remove_file(&path).unwrap();
+    assert_eq!(read_again(dir.path(), seen), None);
+    fs::create_dir(&path).unwrap();
+    assert_eq!(read_again(dir.path(), seen), None);
+}
+
+#[test]
+fn a_folder_as_deep_as_is_looked_into_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let deep = dir.path().join("1/2/3/4/5/6/7/8");
+    fs::create_dir_all(&deep).unwrap();
+    fs::write(deep.join("a.yaml"), named("a", "")).unwrap();
+    let (files, unread) = read(dir.path());
+    assert_eq!(paths(&files), ["1/2/3/4/5/6/7/8/a.yaml"]);
+    assert!(unread.is_empty());
+}
+
+#[test]
+fn what_editors_leave_is_passed_over_also_where_any_name_counts() {
+    for (name, passed) in [
+        ("a.conf", false),
+        ("a.conf~", true),
+        (".a.conf", true),
+        ("#a.conf#", true),
+        ("#a.conf", false),
+        ("a.conf#", false),
+    ] {
+        assert_eq!(passed_over(name), passed, "{name}");
+    }
+}
+
+#[test]
+fn a_configuration_file_lies_directly_in_its_engines_folder() {
+    let files = read_config_files(Path::new("/nowhere"));
+    for name in [".", "..", "a/b", "/etc/passwd"] {
+        let error = files.find("Postgres".parse().unwrap(), name).unwrap_err();
+        assert!(
+            error.contains("is outside /nowhere/Postgres"),
+            "{name}: {error}"
+        );
+    }
+}
+
+#[test]
+fn of_a_file_that_is_too_large_one_byte_more_than_is_allowed_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.yaml");
+    let most = document::MAX_BYTES;
+    for (length, read_of_it) in [(most, most), (most + 1, most + 1), (most + 9, most + 1)] {
+        fs::write(&path, "#".repeat(length)).unwrap();
+        assert_eq!(read_plain(&path).unwrap().len(), read_of_it);
+        let told = problem(&read(dir.path()).0[0], dir.path());
+        let large = told.contains(&format!("document too large: {read_of_it} bytes"));
+        assert_eq!(large, length > most, "{told}");
+    }
+}
+
+#[test]
+fn what_an_administrator_names_is_a_plain_file() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("file"), "abc").unwrap();
+    symlink("file", dir.path().join("link")).unwrap();
+    for name in ["file", "link"] {
+        assert_eq!(read_plain(&dir.path().join(name)).unwrap(), b"abc");
+    }
+    let error = read_plain(dir.path()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    let error = read_plain(&dir.path().join("none")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn a_socket_is_never_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(dir.path().join("a.yaml")).unwrap();
+    let told = problem(&read(dir.path()).0[0], dir.path());
+    assert_eq!(told, "a.yaml: a socket, not a file; it was not opened");
+    // Nor is a device, which may have no end.
+    let told = read_file(Path::new("/dev/null")).spec.unwrap_err()[0].to_string();
+    assert!(
+        told.ends_with("a device, not a file; it was not opened"),
+        "{told}"
+    );
+}
