@@ -97,7 +97,10 @@ fn servers_on_a_full_volume_are_waited_for_and_go_on_when_there_is_room() {
 
     // Told while they run, then they end: by themselves, or by a hand.
     fill_up(&second);
-    host.told("genomics", Reason::DiskPressure, LONG);
+    host.shows("shop", LONG, "told of", |view| {
+        let told = [Reason::DiskPressure, Reason::DiskFull];
+        view.held.iter().any(|h| told.contains(&h.reason))
+    });
     for name in names {
         host.try_docker(&["kill", &host.name(name)]);
     }
