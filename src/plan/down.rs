@@ -86,7 +86,7 @@ impl Ask<'_> {
         if self.refused_by_guard(c, &gate) {
             return self.hands_off_policy(c);
         }
-        if self.starves() {
+        if self.starves(c) {
             return self.hands_off_policy(c);
         }
         if self.seen.attempts.exhausted(self.now) {
@@ -249,7 +249,7 @@ impl Ask<'_> {
             // dockerd would only hit the guard again; once it is down, the data is looked at.
             return self.hands_off_policy(c);
         }
-        if self.starves() {
+        if self.starves(c) {
             return self.hands_off_policy(c);
         }
         if self.seen.attempts.exhausted(self.now) {

@@ -11,7 +11,7 @@ use chrono_tz::Tz;
 
 use crate::model::{Backup, BackupId, BackupState, Retention, Timestamp};
 
-/// How long a damaged backup is kept to be looked at, once a newer one is verified.
+/// How long a backup that failed is kept to be looked at, and a damaged one once a newer one is verified.
 const EVIDENCE: TimeDelta = TimeDelta::days(7);
 
 /// What becomes of one backup.
@@ -82,8 +82,9 @@ pub fn fates(
             keep(&backup.id, format!("until {}", until.format("%F")));
         }
         let evidence = match backup.state {
-            // Not stored: there is nothing to remove.
-            BackupState::Running | BackupState::Failed => Some("not stored"),
+            BackupState::Running => Some("being taken"),
+            // A store that was away then may hold a part of it still.
+            BackupState::Failed => (now - backup.started < EVIDENCE).then_some("failed lately"),
             BackupState::Damaged => {
                 let newer = verified.is_some_and(|v| v.id.slot >= backup.id.slot);
                 (!newer || now - backup.started < EVIDENCE).then_some("damaged, to be looked at")
@@ -189,6 +190,27 @@ mod tests {
             backup(20, BackupState::Verified),
         ];
         assert_eq!(kept(&all, FEW, all[1].started), [20]);
+    }
+
+    #[test]
+    fn one_that_failed_goes_after_a_week_with_what_it_left() {
+        let all = [
+            backup(0, BackupState::Failed),
+            backup(1, BackupState::Running),
+            backup(5, BackupState::Failed),
+        ];
+        for (days, left) in [(6, &[0, 1, 5][..]), (7, &[1, 5]), (11, &[1, 5]), (12, &[1])] {
+            assert_eq!(
+                kept(&all, FEW, all[0].started + TimeDelta::days(days)),
+                left,
+                "{days}"
+            );
+        }
+        // It does not wait for better ones, and no clock that was set back makes it go.
+        assert_eq!(
+            kept(&all, FEW, all[0].started - TimeDelta::days(1)),
+            [0, 1, 5]
+        );
     }
 
     #[test]

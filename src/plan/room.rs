@@ -1,10 +1,15 @@
 //! Room on its volume: a server that ended for want of it is started when there is some again.
 
-use crate::model::Reason;
+use chrono::TimeDelta;
+
 use crate::model::disk::Room;
+use crate::model::{ContainerSeen, Reason, Status};
 
 use super::Ask;
 use super::lifecycle::{LATER, SOON};
+
+/// How often it is tried without enough room: there may be enough for this one.
+const TRIED: TimeDelta = TimeDelta::minutes(5);
 
 impl Ask<'_> {
     /// The room on its volume, where there is too little.
@@ -12,18 +17,26 @@ impl Ask<'_> {
         self.seen.data.present()?.tight
     }
 
-    /// Whether it ended for want of room, and there is none yet; says so. It is tried once without: what
-    /// a server needs, nobody else knows.
-    pub(super) fn starves(&mut self) -> bool {
+    /// Whether it ended for want of room, and waits for some; says so. It is tried at once, and then now and
+    /// then: what a server needs, nobody else knows.
+    pub(super) fn starves(&mut self, c: &ContainerSeen) -> bool {
         let Some(room) = self.tight().filter(|_| self.seen.attempts.starved) else {
             return false;
         };
+        let ended = c.finished_at.unwrap_or(self.now);
+        let again = ended + TRIED;
+        let waits = ended <= self.now && self.now < again;
+        if c.status == Status::Exited && !waits {
+            return false;
+        }
         let message = format!(
-            "it ended, and {}; it is started when {} are free: what takes them, `db4sci disk` tells",
+            "it ended ({}), and {}; it is started when {} are free, and tried every five minutes: what takes \
+             them, `db4sci disk` tells",
+            c.exit_code,
             self.place(room),
             room.kept() >> 20
         );
-        self.hold(Reason::DiskFull, message, Some(self.now + SOON));
+        self.hold(Reason::DiskFull, message, Some(again.min(self.now + SOON)));
         true
     }
 

@@ -374,11 +374,12 @@ impl Archive {
             objects::remove(store.as_ref(), &prefix).await
         };
         if let Err(error) = removed.await {
-            tracing::warn!(%id, %error, "what it left in the store stays");
+            tracing::warn!(%id, %error, "what it left in the store stays until retention removes it");
         }
     }
 
-    /// Removes a backup: the manifest first, so that half a backup is never listed.
+    /// Removes a backup, or what is left of one that failed: the manifest first, so that half a backup is
+    /// never listed.
     ///
     /// # Errors
     /// As the store does, or the ledger.
@@ -389,6 +390,7 @@ impl Archive {
             .layout
             .attempt(&id.name, backup.uid, id.slot, id.attempt);
         objects::remove(store.as_ref(), &prefix).await?;
+        store.sweep(&prefix, self.clock.now()).await?;
         let entry = NewEntry::of(
             &self.owner(backup),
             Outcome::Done,

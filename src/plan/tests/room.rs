@@ -55,6 +55,15 @@ fn a_server_that_ended_without_room_is_started_once_there_is_some_and_not_before
             "{told}"
         );
         assert!(told.contains("started when 512 are free"), "{told}");
+        // There may be enough for it all the same.
+        case.now += seconds(298);
+        assert_eq!(case.plan().wake_at, Some(noon() + seconds(299)));
+        case.now += seconds(1);
+        assert_eq!(case.steps(), ["set_policy", "start"]);
+        // Nor is a clock waited for that was set back.
+        case.now -= seconds(500);
+        assert_eq!(case.steps(), ["set_policy", "start"]);
+        case.now = noon();
         assert_eq!(case.phase().0, crate::model::view::Phase::Degraded);
     }
 }
