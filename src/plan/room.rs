@@ -36,7 +36,9 @@ impl Ask<'_> {
             self.place(room),
             room.kept() >> 20
         );
-        self.hold(Reason::DiskFull, message, Some(again.min(self.now + SOON)));
+        let soon = self.now + SOON;
+        let until = if waits { again.min(soon) } else { soon };
+        self.hold(Reason::DiskFull, message, Some(until));
         true
     }
 

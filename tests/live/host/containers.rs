@@ -100,7 +100,8 @@ impl Host {
     /// write into a folder that is being removed.
     #[track_caller]
     pub fn destroy(&self, name: &str) {
-        let gone = self.path("gone");
+        // On its own volume, which may be a file system of its own.
+        let gone = self.data(name).with_file_name(".gone");
         std::fs::rename(self.data(name), &gone).unwrap();
         // The daemon may have been faster.
         self.try_docker(&["rm", "-f", "-v", &self.name(name)]);
