@@ -2,50 +2,27 @@
 //! and a volume of the run's own.
 
 use std::fs;
-use std::path::Path;
-use std::process::{Command, Stdio};
 
 use crate::dice::Dice;
 use crate::harms::AWAY;
-use crate::host::{Host, LONG, eventually};
+use crate::host::Host;
+use crate::small_disk::{fill_up, resize, small};
 
-/// What the volume of the run has, in MiB. It lies in memory, as far as it is used.
-const VOLUME: u64 = 6000;
+/// What the volume of the run has, in MiB.
+const VOLUME: u32 = 6000;
 
 /// Gives a host a data volume of its own that can be filled up.
 #[track_caller]
 pub fn own_volume(host: &Host) {
-    mount(&host.path("volume"), &format!("size={VOLUME}m"));
-}
-
-#[track_caller]
-fn mount(at: &Path, options: &str) {
-    let done = try_mount(at, options);
-    assert!(done, "mount {}", at.display());
-}
-
-fn try_mount(at: &Path, options: &str) -> bool {
-    let mut command = Command::new("mount");
-    command.args(["-t", "tmpfs", "-o", options, "tmpfs"]);
-    command.arg(at).stderr(Stdio::null());
-    command.status().unwrap().success()
+    small(&host.path("volume"), VOLUME);
 }
 
 /// The volume takes no byte more for a while.
 pub fn disk_is_full(host: &Host, dice: &mut Dice) {
     let volume = host.path("volume");
-    eventually(LONG, "the volume is full", || {
-        let seen = rustix::fs::statvfs(&volume).unwrap();
-        if seen.f_bavail == 0 {
-            return Ok(());
-        }
-        // It fails when something is written meanwhile.
-        let used = (seen.f_blocks - seen.f_bfree) * seen.f_frsize;
-        try_mount(&volume, &format!("remount,size={}k", used >> 10));
-        Err(format!("{} blocks are free", seen.f_bavail))
-    });
+    fill_up(&volume);
     dice.linger(AWAY * 4);
-    mount(&volume, &format!("remount,size={VOLUME}m"));
+    resize(&volume, VOLUME);
 }
 
 /// SIGKILL to dockerd, and another one after a while: until then containers live on.

@@ -1,14 +1,12 @@
 //! Disks that are full: of the databases, of the throwaway servers, and of the store.
 
-use std::fs;
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use db4sci::model::{BackupState, Reason};
 
 use crate::host::{Host, LONG, MariaDB, MongoDB, Neo4j, Postgres, Server, eventually, throughout};
 use crate::recovery::ADMIN;
+use crate::small_disk::{fill_up, resize, small};
 use crate::{backups, nothing_is_left, place, take, verify, walk};
 
 const FOUR: [(&str, Server); 4] = [
@@ -17,28 +15,6 @@ const FOUR: [(&str, Server); 4] = [
     ("docs", MongoDB),
     ("graph", Neo4j),
 ];
-
-/// A file system of its own at a folder. It goes with the host.
-#[track_caller]
-fn small(at: &Path, mebibytes: u32) {
-    fs::create_dir_all(at).unwrap();
-    mount(&format!("size={mebibytes}m"), at);
-}
-
-#[track_caller]
-fn mount(options: &str, at: &Path) {
-    let done = Command::new("mount")
-        .args(["-t", "tmpfs", "-o", options, "tmpfs"])
-        .arg(at)
-        .status();
-    assert!(done.unwrap().success(), "mount {}", at.display());
-}
-
-/// Gives it another size.
-#[track_caller]
-fn resize(at: &Path, mebibytes: u32) {
-    mount(&format!("remount,size={mebibytes}m"), at);
-}
 
 /// Writes data that does not compress away, about 130 bytes a row, in pieces: the server's own log stays
 /// small.
@@ -57,24 +33,6 @@ fn fill(host: &Host, pieces: u32) {
         let container = host.name("genomics");
         host.docker(&[&["exec", container.as_str()], &psql[..]].concat());
     }
-}
-
-/// Takes all the room that is left there.
-#[track_caller]
-fn fill_up(at: &Path) {
-    eventually(LONG, "no room is left", || {
-        let seen = rustix::fs::statvfs(at).unwrap();
-        if seen.f_bavail == 0 {
-            return Ok(());
-        }
-        // What is written meanwhile makes it fail, or leaves some.
-        let used = (seen.f_blocks - seen.f_bfree) * seen.f_frsize;
-        let size = format!("remount,size={}k", used >> 10);
-        let mut remount = Command::new("mount");
-        remount.args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(at);
-        remount.output().unwrap();
-        Err(format!("{} KiB", (seen.f_bavail * seen.f_frsize) >> 10))
-    });
 }
 
 #[test]

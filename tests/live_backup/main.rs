@@ -10,6 +10,8 @@
 )]
 #[path = "../live/host/mod.rs"]
 mod host;
+#[path = "../support/small_disk.rs"]
+mod small_disk;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -45,9 +45,7 @@ impl ChainHash {
     fn of(bytes: &[u8]) -> Self {
         ChainHash(Sha256::digest(bytes).into())
     }
-}
 
-impl ChainHash {
     fn digits(self) -> [u8; HEX] {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut digits = [0; HEX];

@@ -1,0 +1,44 @@
+//! A file system of its own that a test can fill up. It lies in memory, as far as it is used.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::host::{LONG, eventually};
+
+/// Mounts one at a folder. It goes with the host that the folder belongs to.
+#[track_caller]
+pub fn small(at: &Path, mebibytes: u32) {
+    fs::create_dir_all(at).unwrap();
+    let done = mount(at, &format!("size={mebibytes}m"));
+    assert!(done, "mount {}", at.display());
+}
+
+/// Gives it another size.
+#[track_caller]
+pub fn resize(at: &Path, mebibytes: u32) {
+    let done = mount(at, &format!("remount,size={mebibytes}m"));
+    assert!(done, "mount {}", at.display());
+}
+
+/// Takes all the room that is left there.
+#[track_caller]
+pub fn fill_up(at: &Path) {
+    eventually(LONG, "no room is left", || {
+        let seen = rustix::fs::statvfs(at).unwrap();
+        if seen.f_bavail == 0 {
+            return Ok(());
+        }
+        // What is written meanwhile makes it fail, or leaves some.
+        let used = (seen.f_blocks - seen.f_bfree) * seen.f_frsize;
+        mount(at, &format!("remount,size={}k", used >> 10));
+        Err(format!("{} KiB", (seen.f_bavail * seen.f_frsize) >> 10))
+    });
+}
+
+fn mount(at: &Path, options: &str) -> bool {
+    let mut command = Command::new("mount");
+    command.args(["-t", "tmpfs", "-o", options, "tmpfs"]);
+    command.arg(at).stderr(Stdio::null());
+    command.status().unwrap().success()
+}
