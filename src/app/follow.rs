@@ -1,4 +1,4 @@
-//! Tasks of the daemon that follow something: the folder of specs, the ledger's head.
+//! Tasks of the daemon that follow something: the folder of specs, the ledger's head, a volume's room.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,13 +9,17 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin::Ledger;
 use crate::control::{Desk, Disks, Intake};
+use crate::model::DbName;
 use crate::model::disk::Room;
+use crate::runtime::host::reserve::{self, Tended};
 use crate::runtime::host::room;
 use crate::settings::Settings;
 use crate::specs;
 
 /// The folder of specs is read this often even without a hint.
 const RESCAN: Duration = Duration::from_secs(10);
+/// How often the room of `mydb_admin` is looked at.
+const ROOM: Duration = Duration::from_secs(5);
 
 /// Reads the folder of specs at every hint, and now and then without one.
 pub(super) async fn folder(intake: Arc<Intake>, desired_state: PathBuf, stop: CancellationToken) {
@@ -55,6 +59,44 @@ pub(super) async fn head(ledger: Ledger, heads: watch::Sender<u64>, stop: Cancel
         tokio::select! {
             () = stop.cancelled() => return,
             changed = books.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+/// Holds room back for `mydb_admin` on its volume, and gives it free when there is no other.
+pub(super) async fn reserve(ledger: Ledger, state_dir: PathBuf, stop: CancellationToken) {
+    let mut told = false;
+    loop {
+        let row = ledger.book().row(&DbName::mydb_admin()).cloned();
+        if let Some(volume) = row.map(|row| row.database.volume.path.clone()) {
+            let (at, state_dir) = (volume.clone(), state_dir.clone());
+            let tending = tokio::task::spawn_blocking(move || reserve::tend(&state_dir, &at));
+            // Cancel-safe: it is done or not, and looked at again.
+            let tended = tokio::select! {
+                () = stop.cancelled() => return,
+                tended = tending => tended.map_err(std::io::Error::other).flatten(),
+            };
+            let volume = volume.display();
+            match &tended {
+                Ok(Tended::Left) => {}
+                Ok(Tended::Held) => tracing::info!(%volume, "room is held back for mydb_admin"),
+                Ok(Tended::GivenFree(room)) => {
+                    tracing::warn!(%volume, %room, "mydb_admin has the room that was held back for it");
+                }
+                Ok(Tended::Unable) => {
+                    tracing::info!(%volume, "this file system holds no room back for mydb_admin");
+                    return stop.cancelled().await;
+                }
+                Err(error) if !told => {
+                    tracing::warn!(%volume, %error, "no room is held back for mydb_admin");
+                }
+                Err(_) => {}
+            }
+            told = tended.is_err();
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(ROOM) => {}
         }
     }
 }

@@ -244,6 +244,11 @@ impl Parts {
             volumes: follow::volumes(&self.settings),
         };
         tasks.spawn(measure.run(self.stop.clone()));
+        tasks.spawn(follow::reserve(
+            self.ledger.clone(),
+            self.settings.state_dir.clone(),
+            self.stop.clone(),
+        ));
         if let Some(every) = self.settings.ship_journal {
             tasks.spawn(follow::ship(self.desk.clone(), every, self.stop.clone()));
         }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Timestamp;
+use super::{DbName, Timestamp};
 
 /// What a database's data takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +46,21 @@ const PART: u64 = 20;
 const LEAST: u64 = 64 << 20;
 const MOST: u64 = 1 << 30;
 
+/// What is held back for `mydb_admin` on its volume, in bytes: three segments of its write-ahead log. Given
+/// free on a full volume, it leaves less than [`LEAST`]: no other database waits for it.
+pub const RESERVE: u64 = 48 << 20;
+/// With less than this, `mydb_admin`, which is small, can no longer be sure of its next segment.
+const SEGMENT: u64 = 16 << 20;
+
+/// What is to be done about the reserve of `mydb_admin`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reserve {
+    /// It is to be taken from a volume that can spare it.
+    Hold,
+    /// It is to be given free: `mydb_admin` has no other room.
+    GiveFree,
+}
+
 impl Room {
     /// Bytes that are left to its databases by whatever can wait.
     pub fn kept(self) -> u64 {
@@ -55,6 +70,25 @@ impl Room {
     /// Whether less than that is free.
     pub fn is_tight(self) -> bool {
         self.free < self.kept()
+    }
+
+    /// Bytes with which this database can work on: `mydb_admin` needs the least, and has a reserve.
+    pub fn needed_by(self, name: &DbName) -> u64 {
+        if name.is_mydb_admin() {
+            SEGMENT
+        } else {
+            self.kept()
+        }
+    }
+
+    /// What is to be done about the reserve, by whether it is held now. It is held only where all others have
+    /// their part beside it, and given free only for whom it is.
+    pub fn reserve(self, held: bool) -> Option<Reserve> {
+        if held {
+            (self.free < SEGMENT).then_some(Reserve::GiveFree)
+        } else {
+            (self.free >= self.kept() + RESERVE).then_some(Reserve::Hold)
+        }
     }
 }
 
@@ -83,6 +117,32 @@ mod tests {
             (1 << 20, 1024),
         ] {
             assert!(tight(size, kept - 1) && !tight(size, kept), "{size} MiB");
+        }
+    }
+    #[test]
+    fn a_reserve_is_held_where_there_is_plenty_and_given_free_where_there_is_nothing() {
+        let mib = |free: u64| Room {
+            size: 700 << 20,
+            free: free << 20,
+        };
+        for (free, without, with) in [
+            (700, Some(Reserve::Hold), None),
+            (112, Some(Reserve::Hold), None),
+            (111, None, None),
+            (16, None, None),
+            (15, None, Some(Reserve::GiveFree)),
+            (0, None, Some(Reserve::GiveFree)),
+        ] {
+            assert_eq!(mib(free).reserve(false), without, "{free} MiB");
+            assert_eq!(mib(free).reserve(true), with, "{free} MiB");
+        }
+        // What is given free is enough for mydb_admin, and for nobody else.
+        let admin = DbName::mydb_admin();
+        let other = "genomics".parse().unwrap();
+        for left in [0, 15] {
+            let then = mib(left + (RESERVE >> 20));
+            assert!(then.free >= then.needed_by(&admin) && then.free < then.needed_by(&other));
+            assert_eq!(then.reserve(false), None);
         }
     }
 }

@@ -34,7 +34,7 @@ impl Ask<'_> {
              them, `db4sci disk` tells",
             c.exit_code,
             self.place(room),
-            room.kept() >> 20
+            room.needed_by(&self.wanted.db.name) >> 20
         );
         let soon = self.now + SOON;
         let until = if waits { again.min(soon) } else { soon };

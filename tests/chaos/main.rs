@@ -24,6 +24,7 @@ mod report;
 mod writers;
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use db4sci::model::view::Phase;
@@ -88,6 +89,8 @@ struct Field {
     writers: Vec<Writer>,
     /// Rows of those that no writer writes to all the time.
     slow: Vec<(&'static str, u32)>,
+    /// Whether the engine is the run's own.
+    all: bool,
 }
 
 impl Field {
@@ -132,6 +135,7 @@ impl Field {
             names,
             writers,
             slow,
+            all: wish.all,
         }
     }
 
@@ -290,7 +294,8 @@ impl Field {
         took
     }
 
-    /// Nothing is left of all that: no job, no container too many, and a log that holds together.
+    /// Nothing is left of all that: no job, no container or volume too many, no file of a work that is over, and a
+    /// log that holds together.
     fn ends(mut self) -> u64 {
         let rows = self.writers.iter().map(Writer::count).sum();
         self.nothing_is_lost();
@@ -302,10 +307,19 @@ impl Field {
             let filter = format!("label=db4sci.work-instance={}", instance.trim());
             let jobs = host.docker(&["ps", "-aq", "--filter", &filter]);
             let all = host.containers().len();
-            (jobs.is_empty() && all == wanted)
+            let works = ["state/jobs", "volume/.db4sci/.work"];
+            let mut files = works.map(|folder| walk(&host.path(folder))).concat();
+            let uploads = walk(&host.path("state/backups"));
+            files.extend(uploads.into_iter().filter(|file| is_hidden(file)));
+            (jobs.is_empty() && all == wanted && files.is_empty())
                 .then_some(())
-                .ok_or(format!("{all} of {wanted} containers, jobs [{jobs}]"))
+                .ok_or(format!(
+                    "{all} of {wanted} containers, jobs [{jobs}], {files:?}"
+                ))
         });
+        if self.all {
+            assert_eq!(host.docker(&["volume", "ls", "-q"]), "", "volumes");
+        }
         if host.db4sci(&["audit", "verify"]).code != 0 {
             host.ok(&["audit", "acknowledge", "--reason", "chaos"]);
         }
@@ -313,6 +327,25 @@ impl Field {
         assert!(said.contains("as it was written."), "{said}");
         rows
     }
+}
+
+/// All files below a folder.
+fn walk(folder: &Path) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.path().is_dir() {
+            all.extend(walk(&entry.path()));
+        } else {
+            all.push(entry.path());
+        }
+    }
+    all
+}
+
+/// As what is written into a store before it is whole.
+fn is_hidden(file: &Path) -> bool {
+    let name = file.file_name().unwrap_or_default();
+    name.as_encoded_bytes().starts_with(b".")
 }
 
 #[test]

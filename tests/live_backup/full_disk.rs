@@ -5,7 +5,7 @@ use std::time::Duration;
 use db4sci::model::{BackupState, Reason};
 
 use crate::host::{Host, LONG, MariaDB, MongoDB, Neo4j, Postgres, Server, eventually, throughout};
-use crate::recovery::ADMIN;
+use crate::recovery::{ADMIN, settled};
 use crate::small_disk::{fill_up, resize, small};
 use crate::{backups, nothing_is_left, place, take, verify, walk};
 
@@ -127,6 +127,45 @@ fn a_state_directory_without_room_takes_a_persons_word_and_heals_what_needs_no_f
     take(&host, "genomics");
     let said = host.ok(&["audit", "verify"]);
     assert!(said.contains("as it was written."), "{said}");
+}
+
+#[test]
+fn mydb_admin_has_room_on_a_full_volume_that_no_other_database_gets() {
+    let mut host = Host::new();
+    let volume = host.path("volume");
+    small(&volume, 700);
+    host.spec("genomics", Postgres, &["resources: {memory: 1Gi}"]);
+    host.start();
+    host.ready(&["genomics", ADMIN]);
+    let reserve = volume.join(".db4sci/.reserve");
+    let held = |held: bool| {
+        eventually(LONG, "the reserve", || {
+            let there = reserve.exists();
+            (there == held).then_some(()).ok_or(format!("{there}"))
+        });
+    };
+    held(true);
+    fill_up(&volume);
+    held(false);
+    for name in ["genomics", ADMIN] {
+        host.try_docker(&["kill", &host.name(name)]);
+    }
+    host.ready(&[ADMIN]);
+    // What is accepted meanwhile is in its tables.
+    for n in 0..20 {
+        let reason = format!("INC-{n}");
+        host.ok(&["maintenance", "on", "genomics", "--reason", &reason]);
+        host.ok(&["maintenance", "off", "genomics"]);
+    }
+    settled(&host);
+    host.shows("genomics", LONG, "told of", |view| {
+        let told = [Reason::DiskPressure, Reason::DiskFull];
+        view.held.iter().any(|h| told.contains(&h.reason))
+    });
+
+    resize(&volume, 1000);
+    host.ready(&["genomics", ADMIN]);
+    held(true);
 }
 
 #[test]

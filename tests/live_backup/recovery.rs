@@ -43,7 +43,7 @@ pub(crate) fn newest(host: &Host) -> u64 {
 /// Waits until the tables hold all that the ledger does, and gives the number of its newest entry: what they
 /// do not hold yet is nowhere else when the journal loses it.
 #[track_caller]
-fn settled(host: &Host) -> u64 {
+pub(crate) fn settled(host: &Host) -> u64 {
     eventually(LONG, "the tables hold all of the ledger", || {
         let ledger = host.events("").last().map_or(0, |entry| entry.seq);
         let tables = asked(host, "select max(id) from log")?;

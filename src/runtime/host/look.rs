@@ -59,7 +59,7 @@ fn look_on_volume(
         // A volume that cannot tell is no reason to wait.
         tight: super::room::room(&db.volume.path)
             .ok()
-            .filter(|room| room.is_tight()),
+            .filter(|room| room.free < room.needed_by(&db.name)),
     };
     for (n, (folder, _)) in db.data_mounts().enumerate() {
         let exists = base && is_folder(&folder)?;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! <volume>/NAME/…                  data, 0700, the engine's user; inside, once Ready: db4sci-uid
-//! <volume>/.db4sci/                0700, root: .volume (identity), .aside/ (half-made data)
+//! <volume>/.db4sci/                0700, root: .volume (identity), .reserve (of `mydb_admin`), .aside/ (half-made data)
 //! <volume>/.db4sci/NAME/           uid, state, lock, spec.yaml: the marker, mounted read-only
 //! <volume>/NAME.ejected/           what it takes to run it without db4sci, 0700, root
 //! <state_dir>/secrets/NAME/        0500, files 0400, the engine's user; mounted read-only; the
@@ -23,6 +23,7 @@ mod place;
 mod released;
 mod remove;
 mod rename;
+pub mod reserve;
 pub mod room;
 mod secrets;
 mod volume;

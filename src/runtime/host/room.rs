@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::model::disk::Room;
 
 /// Bytes of a block, whatever the file system's own are (stat(2)).
-const BLOCK: u64 = 512;
+pub(super) const BLOCK: u64 = 512;
 
 /// The room of the file system that a folder is on. Waits for the disk.
 ///
