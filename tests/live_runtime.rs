@@ -9,15 +9,17 @@ use std::time::Duration;
 
 use chrono::DateTime;
 use db4sci::admin::vault::password;
+use db4sci::engine::backup::{IN, backups};
 use db4sci::engine::{self, ADMIN_SECRET, Recipe, USER_SECRET};
 use db4sci::model::action::StopHow;
 use db4sci::model::server::{Answer, Target};
 use db4sci::model::{
-    ContainerId, ContainerSpec, Database, EngineKind, MarkerState, RestartPolicy, Secret,
-    SecretText, Seen, Status, guard,
+    BackupKind, ContainerId, ContainerSpec, Database, EngineKind, MarkerState, Mount,
+    RestartPolicy, Secret, SecretText, Seen, Status, guard,
 };
 use db4sci::runtime::docker::Docker;
 use db4sci::runtime::host::HostDirs;
+use db4sci::runtime::jobs::{Job, Jobs, Network};
 use db4sci::runtime::servers::WireServers;
 use db4sci::runtime::{DataDirs, Runtime, RuntimeError, ServerError, Servers};
 
@@ -461,6 +463,87 @@ async fn a_kill_for_the_memory_limit_is_seen_as_one() {
     })
     .await;
     assert!(seen.oom_killed && seen.exit_code == 137, "{seen:?}");
+}
+
+#[tokio::test]
+async fn an_archive_of_files_is_unpacked_into_its_own_folders_alone() {
+    let host = Host::postgres();
+    let at = |below: &str| host.corner.folder.join(below);
+    for folder in ["data", "job", "elsewhere", "made/good", "made/evil"] {
+        fs::create_dir_all(at(folder)).unwrap();
+    }
+    fs::write(at("made/good/kept"), "1").unwrap();
+    fs::write(at("made/evil/planted"), "2").unwrap();
+    let target = host.db.layout.data[0].1.clone();
+    let inside = target.trim_start_matches('/').to_owned();
+    std::os::unix::fs::symlink("/elsewhere", at("made/link")).unwrap();
+    // Out of it upwards, beside it, by its whole path, and through a link that the archive brings along.
+    let up = format!(
+        "{inside}/{}elsewhere",
+        "../".repeat(inside.split('/').count())
+    );
+    let members = [
+        ("good", inside.clone()),
+        ("evil", up),
+        ("evil", "elsewhere".to_owned()),
+        ("evil", "/elsewhere".to_owned()),
+        ("link", format!("{inside}/link")),
+        ("evil", format!("{inside}/link")),
+    ];
+    let archive = at("job/in");
+    for (what, named) in members {
+        let done = std::process::Command::new("tar")
+            .arg("--append")
+            .args(["--absolute-names", "--no-recursion"])
+            .arg(format!("--transform=flags=r;s,^{what},{named},"))
+            .args([
+                format!("--file={}", archive.display()),
+                format!("--directory={}", at("made").display()),
+            ])
+            .args(match what {
+                "good" => vec!["good", "good/kept"],
+                "evil" => vec!["evil/planted"],
+                _ => vec!["link"],
+            })
+            .status();
+        assert!(done.unwrap().success(), "{what} as {named}");
+    }
+    let load = backups(EngineKind::Postgres, BackupKind::Files).load(&host.db, "files.tar", None);
+    let mount = |source: &str, target: &str| Mount {
+        source: at(source),
+        target: target.to_owned(),
+        read_only: false,
+    };
+    let image = host.docker.image(host.db.image.reference.as_str()).await;
+    let image = image.unwrap().unwrap();
+    let job = Job {
+        name: "load".to_owned(),
+        instance: host.corner.instance.clone(),
+        image: image.id,
+        network: Network::None,
+        mounts: vec![
+            mount("data", &target),
+            mount("job", Path::new(IN).parent().unwrap().to_str().unwrap()),
+            mount("elsewhere", "/elsewhere"),
+        ],
+        entrypoint: vec![load.program],
+        command: load.args,
+        env: load.env,
+        user: Some(0),
+        memory: 1 << 30,
+        nano_cpus: 0,
+        shm: 0,
+    };
+    let end = host.docker.run(&job, START).await.unwrap();
+    assert_ne!(end.code, 0, "a restore of it fails: {}", end.words);
+    assert_eq!(
+        fs::read_to_string(at("data/kept")).unwrap(),
+        "1",
+        "{}",
+        end.words
+    );
+    let planted: Vec<_> = fs::read_dir(at("elsewhere")).unwrap().collect();
+    assert!(planted.is_empty(), "{planted:?}: {}", end.words);
 }
 
 /// The daemon keeps a connection a database; a hundred must stay small.
