@@ -271,7 +271,7 @@ impl Reconciler {
         let wanted = wanted(row, None, self.board.rests(&db.name));
         let book = self.ledger.book();
         let wanted = Wanted {
-            leave: self.pass().leave(&db.name, book.rows().len(), now),
+            leave: self.pass().leave(&db.name, book.alive(), now),
             ..wanted
         };
         let verdict = plan::plan(&wanted, &seen, &self.site, now);
@@ -286,7 +286,7 @@ impl Reconciler {
     fn decide(&self, wanted: &Wanted<'_>, seen: &SeenDatabase, now: Timestamp) -> Verdict {
         let name = &wanted.db.name;
         let mut pass = self.pass();
-        let leave = pass.leave(name, self.ledger.book().rows().len(), now);
+        let leave = pass.leave(name, self.ledger.book().alive(), now);
         let wanted = Wanted { leave, ..*wanted };
         let verdict = plan::plan(&wanted, seen, &self.site, now);
         let known = seen.ledger_writable

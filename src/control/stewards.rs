@@ -32,7 +32,7 @@ pub(super) fn show(
 ) {
     let shares = || -> BTreeMap<DbName, Share> {
         let all = book.rows();
-        all.filter_map(|(name, row)| Some((name.clone(), Share::of(&row.database)?)))
+        all.filter_map(|(name, row)| Some((name.clone(), row.share()?)))
             .collect()
     };
     let ward = ward(row, house);

@@ -189,7 +189,14 @@ impl Executor {
     async fn unmoved(&self, row: &Row, lane: &Lane) -> Result<(), StepError> {
         let db = &row.database;
         let book = self.ledger.book();
-        let spoken = |row: &Row| (row.over.clone(), row.restart_asked, row.retry_asked);
+        let spoken = |row: &Row| {
+            (
+                row.over.clone(),
+                row.host.clone(),
+                row.restart_asked,
+                row.retry_asked,
+            )
+        };
         match book.row(&db.name) {
             Some(now) if now.database.generation != lane.generation => {
                 return Err(StepError::Moved("its spec changed meanwhile".to_owned()));

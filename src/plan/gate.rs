@@ -3,12 +3,14 @@
 
 use chrono::TimeDelta;
 
-use crate::model::{ContainerSeen, Cost, Lane, Reason, Status, Timestamp};
+use crate::model::{ContainerSeen, Cost, Lane, Probe, Reason, Silence, Status, Timestamp};
 
 use super::Ask;
 use super::approval;
 use super::blast::Leave;
 use super::drift::Drift;
+use super::lifecycle::SOON;
+use super::running::HANG;
 use super::window::opens;
 
 /// What is done at the end of a retirement, and approved at its beginning.
@@ -33,8 +35,22 @@ impl Ask<'_> {
     /// Lets a lane go that takes a server away, or holds it, with what would let it go. What does not
     /// answer is taken from nobody.
     pub(super) fn leave(&mut self, mut lane: Lane, by: By) -> Option<Lane> {
-        if lane.cost == Cost::None || !self.seen.probe.answering() || !self.wanted.initialised {
+        if lane.cost == Cost::None || !self.wanted.initialised {
             return Some(lane);
+        }
+        match self.serves() {
+            Some(true) => {}
+            Some(false) => return Some(lane),
+            None if by == By::Person => {}
+            // A daemon that has just started does not know yet whom it would take it from.
+            None => {
+                let message = format!(
+                    "{}; it was not asked yet whether it answers",
+                    lane.why.join(", ")
+                );
+                self.hold(Reason::Starting, message, Some(self.now + SOON));
+                return None;
+            }
         }
         lane.counts = true;
         let db = self.wanted.db;
@@ -82,6 +98,28 @@ impl Ask<'_> {
                 self.hold_lane(Reason::NeedsApproval, message, None, lane);
                 None
             }
+        }
+    }
+
+    /// Whether its server serves anybody, as far as is known; `None`: it runs, and was not asked yet. One that
+    /// refuses db4sci's own login may serve others, and one that has missed an answer hangs only after a while.
+    fn serves(&self) -> Option<bool> {
+        let (ours, _) = self.containers()?;
+        if !ours.iter().any(|c| c.status == Status::Running) {
+            return Some(false);
+        }
+        match &self.seen.probe {
+            Probe::NotAsked => None,
+            Probe::Answering { .. } => Some(true),
+            Probe::Silent {
+                cause: Silence::Refused,
+                ..
+            } => Some(true),
+            Probe::Silent {
+                answered_before,
+                since,
+                ..
+            } => Some(*answered_before && self.now - *since < HANG),
         }
     }
 

@@ -86,6 +86,13 @@ impl Book {
         self.rows.iter().map(|(name, row)| (name, row.as_ref()))
     }
 
+    /// How many databases can be disrupted: those that are neither retired, removed nor released.
+    pub fn alive(&self) -> usize {
+        let rows = self.rows.values();
+        rows.filter(|row| row.end.is_none() && row.retired.is_none())
+            .count()
+    }
+
     /// One database.
     pub fn row(&self, name: &DbName) -> Option<&Row> {
         self.rows.get(name).map(Arc::as_ref)

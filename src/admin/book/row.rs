@@ -10,7 +10,7 @@ use crate::model::database::Source;
 use crate::model::view::Phase;
 use crate::model::{
     Away, Backup, BackupId, Cost, DataIdentity, Database, DbName, End, Hibernation, KeptSecrets,
-    Measure, Override, Reason, Timestamp, Told, Tombstone, Took, WantedState, Who,
+    Measure, Override, Reason, Share, Timestamp, Told, Tombstone, Took, WantedState, Who,
 };
 
 /// Everything the ledger says about one database.
@@ -210,6 +210,14 @@ impl Row {
             ),
             End::Ejected(at) => self.ejected(at),
         })
+    }
+
+    /// What it takes of its owner's limits: nothing once it is gone, or released.
+    pub fn share(&self) -> Option<Share> {
+        match self.end {
+            Some(_) => None,
+            None => Share::of(&self.database),
+        }
     }
 
     /// Why no override can be put over it: what a retired database would write is in no final backup.

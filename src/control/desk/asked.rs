@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::works::Asked;
 use super::{Desk, Refused};
 use crate::admin::Row;
+use crate::execute::backup::Archive;
 use crate::model::view::{WorkAsk, WorkView};
-use crate::model::{Backup, BackupId, BackupKind, BackupState, DbName};
+use crate::model::{Backup, BackupId, BackupKind, BackupState, DbName, WantedState};
 
 impl Desk {
     /// Takes on what a person asks for: at once, or after what goes before it. What is done already is
@@ -16,6 +17,9 @@ impl Desk {
     /// Why not; nothing was changed.
     pub fn take_on(self: &Arc<Self>, row: &Row, mut ask: WorkAsk) -> Result<WorkView, Refused> {
         let name = row.database.name.clone();
+        if let Some(why) = hands_off(row, &ask) {
+            return Err(format!("{why}; nothing was changed"));
+        }
         let (what, join) = match &mut ask {
             // One that began before this ask does not hold what was written since.
             WorkAsk::Backup { .. } => match row.gone() {
@@ -87,7 +91,10 @@ impl Desk {
             let book = this.ledger.book();
             let row = book.row(&name);
             let row = row.ok_or_else(|| format!("there is no database `{name}` any more"))?;
-            this.do_asked(row, ask).await
+            match hands_off(row, &ask) {
+                Some(why) => Err(why),
+                None => this.do_asked(row, ask).await,
+            }
         });
         self.tracker.spawn(carried);
         Ok(work)
@@ -159,6 +166,80 @@ impl Desk {
                         format!("{name} has no backup yet; take one: db4sci backup now {name}")
                     })
             }
+        }
+    }
+}
+
+/// Why nothing is done that is asked for, while hands are off the host, or off a server that it would stop.
+fn hands_off(row: &Row, ask: &WorkAsk) -> Option<String> {
+    let db = &row.database;
+    let stops = match ask {
+        WorkAsk::Backup { .. } => Archive::at_rest(db, BackupKind::Manual),
+        WorkAsk::Clone { live, .. } => *live && Archive::at_rest(db, BackupKind::Manual),
+        WorkAsk::Verify { .. }
+        | WorkAsk::Restore { .. }
+        | WorkAsk::Rename { .. }
+        | WorkAsk::Eject { .. } => false,
+    };
+    let held = || {
+        let name = &db.name;
+        format!(
+            "hands are off `{name}`, and its server is stopped while it is read; first: db4sci resume {name}"
+        )
+    };
+    let maintained = row.wanted() == WantedState::Maintenance;
+    row.host_refused()
+        .or_else(|| (stops && maintained).then(held))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::testing::{admitted, book, database, name, new};
+    use crate::model::{Change, EngineKind, Override, OverrideState, Who};
+
+    fn word() -> Override {
+        Override {
+            state: OverrideState::Maintenance,
+            until: None,
+            reason: "INC-812".to_owned(),
+            who: Who::Daemon,
+            since: crate::admin::testing::instant(1),
+        }
+    }
+
+    #[test]
+    fn a_server_that_hands_are_off_is_not_stopped_for_a_backup() {
+        let backup = WorkAsk::Backup {
+            note: String::new(),
+        };
+        for (engine, refused) in [(EngineKind::Postgres, false), (EngineKind::Neo4j, true)] {
+            let mut db = database("genomics", 32011);
+            db.engine = engine;
+            let over = new("genomics", Change::Overridden { by: word() });
+            let book = book(vec![admitted(db), over]);
+            let row = book.row(&name("genomics")).unwrap();
+            let why = hands_off(row, &backup);
+            assert_eq!(why.is_some(), refused, "{engine:?}: {why:?}");
+            assert!(why.is_none_or(|why| why.contains("db4sci resume genomics")));
+            assert_eq!(hands_off(row, &WorkAsk::Verify { id: None }), None);
+        }
+    }
+
+    #[test]
+    fn hands_off_the_host_let_nothing_begin() {
+        let mut off = new("genomics", Change::HandsOff { by: word() });
+        off.name = None;
+        let book = book(vec![admitted(database("genomics", 32011)), off]);
+        let row = book.row(&name("genomics")).unwrap();
+        for ask in [
+            WorkAsk::Backup {
+                note: String::new(),
+            },
+            WorkAsk::Verify { id: None },
+        ] {
+            let why = hands_off(row, &ask).unwrap();
+            assert!(why.contains("db4sci maintenance off --all"), "{why}");
         }
     }
 }

@@ -44,8 +44,8 @@ impl Desk {
     /// What is due of a database by itself: what an earlier daemon had begun comes first, and until it
     /// is over nothing else is.
     pub(super) fn due(&self, row: &Row, now: Timestamp) -> Option<Due> {
-        let begun = row.renaming.is_some() || row.copying.is_some() || row.ejecting.is_some();
-        if begun && row.host.is_some() {
+        // Hands off the host: nothing begins by itself, and nothing goes on.
+        if row.host.is_some() {
             return None;
         }
         if let Some((to, source)) = &row.renaming {

@@ -98,8 +98,11 @@ impl Intake {
     /// The rules of this moment, with the ports of all databases taken.
     fn rules(&self) -> Result<Rules, Vec<Problem>> {
         let mut rules = (self.rules)()?;
-        for (_, row) in self.ledger.book().rows() {
+        for (name, row) in self.ledger.book().rows() {
             rules.take(&row.database);
+            if row.share().is_none() {
+                rules.shares.remove(name);
+            }
         }
         Ok(rules)
     }

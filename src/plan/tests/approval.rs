@@ -202,7 +202,7 @@ fn creation_start_and_repair_never_wait_and_never_count() {
     crashed.db.settings.remove("shared_buffers");
     let mut stopping = Case::ready();
     stopping.db.state = WantedState::Stopped;
-    stopping.seen.probe = silent(noon() - seconds(5), true);
+    stopping.seen.probe = silent(noon() - seconds(3600), true);
     let account = {
         let mut case = Case::ready();
         case.initialised = false;
@@ -457,4 +457,52 @@ fn a_hash_names_one_database_s_steps_or_all_that_wait() {
     }
     let none = named(&all[1..2], "00000000", None).unwrap_err();
     assert!(none.contains("nothing waits for approval now"), "{none}");
+}
+
+/// Its spec wants it stopped, and too many others were already.
+fn one_too_many() -> Case {
+    let mut case = Case::ready();
+    case.db.state = WantedState::Stopped;
+    case.leave = FULL;
+    case
+}
+
+#[test]
+fn what_was_not_asked_yet_is_taken_from_nobody_by_a_daemon_that_has_just_started() {
+    let mut case = one_too_many();
+    case.seen.probe = Probe::NotAsked;
+    case.is_left_alone_for(Reason::Starting);
+    assert_eq!(case.plan().wake_at, Some(noon() + seconds(5)));
+    // A person's own word about it waits for nothing.
+    case.overridden(OverrideState::Stopped, None);
+    assert_eq!(case.steps(), ["set_policy", "stop"]);
+    // And neither does what no server can be asked of.
+    let mut case = one_too_many();
+    case.seen.probe = Probe::NotAsked;
+    case.container().status = Status::Restarting;
+    assert_eq!(case.steps(), ["set_policy", "stop"]);
+}
+
+#[test]
+fn one_missed_answer_makes_nobody_s_server_anybody_s() {
+    for (probe, waits) in [
+        (silent(noon() - seconds(29), true), true),
+        (silent(noon() - seconds(30), true), false),
+        (silent(noon() - seconds(1), false), false),
+    ] {
+        let mut case = one_too_many();
+        case.seen.probe = probe;
+        if waits {
+            case.is_left_alone_for(Reason::NeedsApproval);
+        } else {
+            assert_eq!(case.steps(), ["set_policy", "stop"]);
+        }
+    }
+    // It lets its users in, whatever it thinks of db4sci.
+    let mut case = one_too_many();
+    case.seen.probe = silent(noon() - seconds(3000), true);
+    if let Probe::Silent { cause, .. } = &mut case.seen.probe {
+        *cause = Silence::Refused;
+    }
+    case.is_left_alone_for(Reason::NeedsApproval);
 }
