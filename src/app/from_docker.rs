@@ -42,10 +42,10 @@ pub(super) struct Lost<'a> {
 }
 
 /// What was found of one database.
-struct Alive {
-    db: Database,
-    state: MarkerState,
-    container: Option<ContainerBrief>,
+pub(super) struct Alive {
+    pub(super) db: Database,
+    pub(super) state: MarkerState,
+    pub(super) container: Option<ContainerBrief>,
 }
 
 /// Makes the memory anew, or (with `plan`) says what would be in it.
@@ -184,7 +184,7 @@ fn instance(
 }
 
 /// The databases whose markers lie on the volumes of the settings, each with its container.
-fn alive(
+pub(super) fn alive(
     settings: &Settings,
     instance: &str,
     containers: Vec<ContainerBrief>,
@@ -388,7 +388,7 @@ impl Maker<'_> {
 }
 
 /// Takes the old `mydb_admin` out of the way: its tables show a ledger that nobody has any more.
-async fn give_up(
+pub(super) async fn give_up(
     docker: &Docker,
     settings: &Settings,
     admin: &Alive,

@@ -8,6 +8,7 @@ mod archive;
 mod audit;
 mod authority;
 mod backend;
+mod beside;
 mod bundles;
 mod connection;
 mod daemon;

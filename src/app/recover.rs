@@ -20,6 +20,7 @@ use crate::settings::Settings;
 use crate::store::Stores;
 use crate::store::manifest::Manifest;
 
+use super::beside::{self, Beside};
 use super::history::{History, Place, history, manifest};
 use super::rejoin::{self, Rejoined};
 use super::tombstones::{retired_again, tombstones, unknown_to};
@@ -93,16 +94,37 @@ async fn bring(
 ) -> Result<Recovered, String> {
     let state_dir = &settings.state_dir;
     let Rejoined {
-        book,
+        mut book,
         from,
         shipped,
-        as_of,
-        problems,
+        mut as_of,
+        mut problems,
     } = rejoin::ledger(settings, stores, all, coming).await?;
     failpoint("recover.fetched");
+    let mut ledger = from;
+    let beside = beside::look(settings, &instance, &book, coming).await?;
+    let mut aside = None;
+    match beside {
+        Beside::Nothing | Beside::Same => {}
+        Beside::More {
+            book: more,
+            as_of: at,
+        } => {
+            ledger = format!("{ledger}, and mydb_admin's tables");
+            (book, as_of) = (*more, at);
+        }
+        Beside::Data(found) => {
+            problems.push(format!(
+                "mydb_admin's data in {} has no server that could be asked what it holds; it is kept beside \
+                 the one that comes back",
+                found.db.data_dir().display()
+            ));
+            aside = Some(found);
+        }
+    }
     let mut recovered = Recovered {
         instance,
-        ledger: from,
+        ledger,
         entries: book.head().seq,
         shipped,
         as_of,
@@ -158,6 +180,9 @@ async fn bring(
         ledger.append(entry).await.map_err(|e| e.to_string())?;
     }
     failpoint("recover.noted");
+    if let Some(found) = aside {
+        beside::set_aside(settings, &found).await?;
+    }
     put_in_place(settings, &recovered.instance, coming)?;
     Ok(recovered)
 }

@@ -24,6 +24,7 @@ mod way;
 
 mod accounts;
 mod away;
+mod beside;
 mod bucket;
 mod clone;
 mod damage;
