@@ -202,6 +202,13 @@ impl Reconciler {
         }
         self.void_approval(&row, &verdict, phase).await;
         let Some(lane) = verdict.lane else {
+            if verdict.held.is_empty() && !memory.attempts.failed.is_empty() {
+                self.memory()
+                    .entry(name.clone())
+                    .or_default()
+                    .attempts
+                    .rest();
+            }
             let ready = seen.probe.answering() && !memory.attempts.run_was_ready;
             let judge = ready.then(|| now + JUDGE_AFTER);
             // One that is past and could not be ended (a full disk) is tried again at each look.
@@ -246,7 +253,7 @@ impl Reconciler {
         memory.attempts.stop_if(lane.stops_in_order());
         match end {
             LaneEnd::Done => {
-                memory.attempts.succeed();
+                memory.attempts.succeed(lane);
                 if lane.repair {
                     self.metrics.restarted(name);
                 }

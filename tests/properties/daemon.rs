@@ -27,6 +27,7 @@ use db4sci::runtime::sim::World;
 use db4sci::runtime::{DataDirs, Runtime, RuntimeError, RuntimeEvent, Servers};
 
 use crate::bench::{Bench, Parts, Shelf};
+use crate::grudge::Grudge;
 
 /// Made once: it outlives the daemon. All worlds begin at the same instant.
 static AUTHORITY: LazyLock<Arc<Authority>> = LazyLock::new(|| {
@@ -66,6 +67,8 @@ pub struct Daemon {
     pub board: Arc<Board>,
     pub reconciler: Arc<Reconciler>,
     observer: Arc<Observer>,
+    /// Whose container its engine refuses to touch.
+    pub grudge: Grudge,
     vault: Arc<Vault>,
     /// Its desk for backups, where a test wants one.
     bench: Option<Bench>,
@@ -92,7 +95,8 @@ impl Daemon {
         let (ledger, _, past) = Ledger::open_after(storage, clock.clone(), past)
             .await
             .map_err(|e| format!("the ledger did not open: {e}"))?;
-        let runtime: Arc<dyn Runtime> = Arc::new(world.clone());
+        let grudge = Grudge::new(world);
+        let runtime: Arc<dyn Runtime> = Arc::new(grudge.clone());
         let dirs: Arc<dyn DataDirs> = Arc::new(world.clone());
         let servers: Arc<dyn Servers> = Arc::new(world.clone());
         let books = ledger.clone();
@@ -133,6 +137,7 @@ impl Daemon {
             board,
             reconciler: Arc::new(reconciler),
             observer,
+            grudge,
             vault,
             bench: None,
             world: world.clone(),

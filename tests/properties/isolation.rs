@@ -37,6 +37,11 @@ async fn others(run: Run, trouble: bool) -> Result<(Vec<Line>, Vec<String>), Str
                     _ => host.world.put_strange_files(&db),
                 }
             }
+            // What is done about it fails, for a while.
+            let refused = host.rng.percent(50);
+            let name = host.dbs[TROUBLED].name.clone();
+            host.tell(format!("the engine refuses {name}: {refused}"));
+            host.daemon.grudge.bear(refused.then_some(name));
             let wish = another(&host.dbs[TROUBLED].wish, &mut host.rng);
             host.wish_quietly(TROUBLED, wish).await?;
         }
