@@ -67,7 +67,7 @@ pub struct Daemon {
     pub board: Arc<Board>,
     pub reconciler: Arc<Reconciler>,
     observer: Arc<Observer>,
-    /// Whose container its engine refuses to touch.
+    /// What its engine refuses.
     pub grudge: Grudge,
     vault: Arc<Vault>,
     /// Its desk for backups, where a test wants one.
@@ -84,18 +84,19 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts on what the last life left behind. `past` is what that one's start made of the journal.
+    /// Starts on what the last life left behind. `past` is what that one's start made of the journal; a
+    /// grudge is the engine's, and outlives it.
     pub async fn start(
         world: &World,
         storage: MemoryStorage,
         past: Option<Past>,
         site: &Site,
+        grudge: Grudge,
     ) -> Result<Self, String> {
         let clock: Arc<dyn Clock> = Arc::new(world.clock());
         let (ledger, _, past) = Ledger::open_after(storage, clock.clone(), past)
             .await
             .map_err(|e| format!("the ledger did not open: {e}"))?;
-        let grudge = Grudge::new(world);
         let runtime: Arc<dyn Runtime> = Arc::new(grudge.clone());
         let dirs: Arc<dyn DataDirs> = Arc::new(world.clone());
         let servers: Arc<dyn Servers> = Arc::new(world.clone());

@@ -1,4 +1,4 @@
-//! An engine that refuses what is asked for one container, and nothing else.
+//! An engine that refuses one thing of one container, for as long as it likes, and nothing else.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,11 +14,24 @@ use db4sci::runtime::{ContainerBrief, EngineInfo, Runtime, RuntimeError, Runtime
 
 type Answer<T> = Result<T, RuntimeError>;
 
-/// The simulated engine, with a grudge against one database's container or none.
+/// What may be refused of a container.
+pub const VERBS: [&str; 8] = [
+    "create",
+    "start",
+    "stop",
+    "unpause",
+    "rename",
+    "update",
+    "set_policy",
+    "remove",
+];
+
+/// The simulated engine, with a grudge or none.
 #[derive(Clone)]
 pub struct Grudge {
     world: World,
-    against: Arc<Mutex<Option<DbName>>>,
+    /// Whose container it is, and what is refused.
+    against: Arc<Mutex<Option<(DbName, &'static str)>>>,
 }
 
 impl Grudge {
@@ -29,17 +42,17 @@ impl Grudge {
         }
     }
 
-    /// From now on the container of that name is neither made, started, stopped nor unpaused.
-    pub fn bear(&self, against: Option<DbName>) {
+    /// From now on this verb fails for the container of that name.
+    pub fn bear(&self, against: Option<(DbName, &'static str)>) {
         *self.against.lock().unwrap_or_else(PoisonError::into_inner) = against;
     }
 
     fn allows(&self, what: &str, name: &str) -> Answer<()> {
         let against = self.against.lock().unwrap_or_else(PoisonError::into_inner);
         match &*against {
-            Some(disliked) if disliked.as_str() == name => Err(RuntimeError::Engine(format!(
-                "{what} {name}: simulated refusal"
-            ))),
+            Some((of, verb)) if of.as_str() == name && *verb == what => Err(RuntimeError::Engine(
+                format!("{what} {name}: simulated refusal"),
+            )),
             Some(_) | None => Ok(()),
         }
     }
@@ -87,15 +100,19 @@ impl Runtime for Grudge {
         self.world.unpause(id).await
     }
     async fn rename(&self, id: &ContainerId, name: &str) -> Answer<()> {
+        self.allows_of("rename", id)?;
         self.world.rename(id, name).await
     }
     async fn update(&self, id: &ContainerId, limits: Limits) -> Answer<()> {
+        self.allows_of("update", id)?;
         self.world.update(id, limits).await
     }
     async fn set_policy(&self, id: &ContainerId, policy: RestartPolicy) -> Answer<()> {
+        self.allows_of("set_policy", id)?;
         self.world.set_policy(id, policy).await
     }
     async fn remove(&self, id: &ContainerId) -> Answer<()> {
+        self.allows_of("remove", id)?;
         self.world.remove(id).await
     }
     async fn logs(&self, id: &ContainerId, lines: u32) -> Answer<String> {

@@ -17,6 +17,7 @@ use db4sci::model::{
 use db4sci::runtime::sim::{SimImage, World};
 
 use crate::daemon::Daemon;
+use crate::grudge::Grudge;
 use crate::intents::Intents;
 use crate::keeping::books::Books;
 use crate::rng::Rng;
@@ -105,7 +106,8 @@ impl Host {
             publish_ip: [127, 0, 0, 1].into(),
             container_host: "db.example.org".to_owned(),
         };
-        let daemon = Daemon::start(&world, storage.clone(), None, &site).await?;
+        let daemon =
+            Daemon::start(&world, storage.clone(), None, &site, Grudge::new(&world)).await?;
         Ok(Host {
             world,
             storage,

@@ -37,11 +37,8 @@ async fn others(run: Run, trouble: bool) -> Result<(Vec<Line>, Vec<String>), Str
                     _ => host.world.put_strange_files(&db),
                 }
             }
-            // What is done about it fails, for a while.
-            let refused = host.rng.percent(50);
-            let name = host.dbs[TROUBLED].name.clone();
-            host.tell(format!("the engine refuses {name}: {refused}"));
-            host.daemon.grudge.bear(refused.then_some(name));
+            // Some of what is done about it fails, for a while.
+            host.grudge(TROUBLED);
             let wish = another(&host.dbs[TROUBLED].wish, &mut host.rng);
             host.wish_quietly(TROUBLED, wish).await?;
         }
@@ -90,7 +87,8 @@ async fn others(run: Run, trouble: bool) -> Result<(Vec<Line>, Vec<String>), Str
 
 #[test]
 fn one_database_s_trouble_leaves_every_other_lane_the_same() {
-    hold(&[], |run| {
+    // 31: what was made good of a change that cannot be ended ended its wait, and both went on in turns.
+    hold(&[31], |run| {
         let (calm, calm_shown) = block_on(others(run.clone(), false))?;
         let (lines, shown) = block_on(others(run, true))?;
         let first = calm.iter().zip(&lines).find(|(a, b)| a != b);

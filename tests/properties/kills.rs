@@ -46,7 +46,9 @@ async fn killed(run: Run) -> Result<(), String> {
         )
         .await?;
     }
-    host.killed_at(call, after, OVER).await?;
+    if host.killed_at(call, after, OVER).await? && call + 1 >= CALLS {
+        return Err(format!("there are more than {CALLS} calls"));
+    }
     settles(&mut host).await
 }
 

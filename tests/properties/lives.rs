@@ -43,13 +43,13 @@ impl Host {
     }
 
     /// A kill at a call of what is under way, before its effect or `after` it, and the next life. Where
-    /// there are fewer calls within so long a time, a kill at its end.
+    /// there are fewer calls within so long a time, a kill at its end. Whether there was that call.
     pub async fn killed_at(
         &mut self,
         call: u64,
         after: bool,
         within: TimeDelta,
-    ) -> Result<(), String> {
+    ) -> Result<bool, String> {
         let until = self.now() + within;
         self.world.hang_at(self.world.calls() + call, after);
         let mut alive = true;
@@ -66,7 +66,8 @@ impl Host {
         }
         self.tell(format!("killed at call {call}, effect {after}: {}", !alive));
         self.world.revive();
-        self.next_life().await
+        self.next_life().await?;
+        Ok(!alive)
     }
 
     /// The daemon is gone, and starts again on what it left behind.
@@ -76,7 +77,8 @@ impl Host {
         self.storage.set_full(false);
         self.storage = self.storage.crash(kept);
         let (storage, past) = (self.storage.clone(), self.daemon.past.clone());
-        self.daemon = Daemon::start(&self.world, storage, Some(past), &self.site).await?;
+        let grudge = self.daemon.grudge.clone();
+        self.daemon = Daemon::start(&self.world, storage, Some(past), &self.site, grudge).await?;
         self.daemon.deaf = self.rng.percent(20);
         if let Some(books) = &self.books {
             self.daemon.open_desk(&books.shelf, &self.site);
