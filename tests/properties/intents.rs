@@ -44,7 +44,7 @@ impl Intents {
         for (verb, name) in done {
             let said = intended.get(name);
             let says = |kind: &&str| said.is_some_and(|said| said.contains(*kind));
-            if !steps_of(verb).iter().any(|kind| says(kind)) {
+            if !steps_of(verb).iter().any(says) {
                 return Err(format!(
                     "`{verb} {name}`, and the ledger says nothing of it: {said:?}"
                 ));
