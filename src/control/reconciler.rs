@@ -169,8 +169,10 @@ impl Reconciler {
         let wanted = wanted(&row, standing.as_ref(), self.board.rests(name));
         memory.attempts.stop_if(wanted.hands.is_some());
         seen.attempts = memory.attempts.clone();
-        self.memory().insert(name.clone(), memory.clone());
         let verdict = self.decide(&wanted, &seen, now);
+        let well = verdict.lane.is_none() && verdict.held.is_empty();
+        memory.attempts.rest_if(well);
+        self.memory().insert(name.clone(), memory.clone());
         let before = self.board.view(name);
         let mut shown = view(&wanted, &seen, &verdict, &self.site, before.as_deref(), now);
         shown.expected = expected(&self.ledger.book(), db);
@@ -202,13 +204,6 @@ impl Reconciler {
         }
         self.void_approval(&row, &verdict, phase).await;
         let Some(lane) = verdict.lane else {
-            if verdict.held.is_empty() && !memory.attempts.failed.is_empty() {
-                self.memory()
-                    .entry(name.clone())
-                    .or_default()
-                    .attempts
-                    .rest();
-            }
             let ready = seen.probe.answering() && !memory.attempts.run_was_ready;
             let judge = ready.then(|| now + JUDGE_AFTER);
             // One that is past and could not be ended (a full disk) is tried again at each look.

@@ -180,9 +180,11 @@ impl Attempts {
         self.failed.retain(|f| !carried_out(f));
     }
 
-    /// Takes notice that all is as it should be: no failure matters any more.
-    pub fn rest(&mut self) {
-        self.failed.clear();
+    /// Takes notice that all is as it should be, if that is so: no failure matters any more.
+    pub fn rest_if(&mut self, well: bool) {
+        if well {
+            self.failed.clear();
+        }
     }
 
     /// Forgets everything: a person asked for another try, or the spec changed.

@@ -212,7 +212,9 @@ fn failures_of_one_step_and_spec_are_counted_together() {
     assert_eq!(counts, [1, 2, 1, 3, 1, 2]);
     assert_eq!(attempts.failures(1).count(), 0);
     assert_eq!(attempts.failures(2).count(), 1);
-    attempts.rest();
+    attempts.rest_if(false);
+    assert_eq!(attempts.failures(2).count(), 1);
+    attempts.rest_if(true);
     assert_eq!(attempts.failures(2).count(), 0);
 }
 
