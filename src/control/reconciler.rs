@@ -169,8 +169,10 @@ impl Reconciler {
         let wanted = wanted(&row, standing.as_ref(), self.board.rests(name));
         memory.attempts.stop_if(wanted.hands.is_some());
         seen.attempts = memory.attempts.clone();
-        self.memory().insert(name.clone(), memory.clone());
         let verdict = self.decide(&wanted, &seen, now);
+        let well = verdict.lane.is_none() && verdict.held.is_empty();
+        memory.attempts.rest_if(well);
+        self.memory().insert(name.clone(), memory.clone());
         let before = self.board.view(name);
         let mut shown = view(&wanted, &seen, &verdict, &self.site, before.as_deref(), now);
         shown.expected = expected(&self.ledger.book(), db);
@@ -246,7 +248,7 @@ impl Reconciler {
         memory.attempts.stop_if(lane.stops_in_order());
         match end {
             LaneEnd::Done => {
-                memory.attempts.succeed();
+                memory.attempts.succeed(lane);
                 if lane.repair {
                     self.metrics.restarted(name);
                 }

@@ -178,7 +178,8 @@ impl Probe {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Attempts {
-    /// The steps that failed since a lane went well, each with its last failure; the newest is last.
+    /// The steps that failed since they went well, or all was as it should be, each with its last failure;
+    /// the newest is last.
     pub failed: Vec<FailedAttempt>,
     /// When runs of its container ended before the server was ready for a while, or hanging: those
     /// in a row, oldest first.

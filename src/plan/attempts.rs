@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 
 use crate::model::{
-    Attempts, Class, ContainerSeen, DbName, FailedAttempt, Probe, Status, Timestamp, guard,
+    Attempts, Class, ContainerSeen, DbName, FailedAttempt, Lane, Probe, Status, Timestamp, guard,
 };
 
 use super::running::HANG;
@@ -172,9 +172,19 @@ impl Attempts {
         self.failed.push(FailedAttempt { count, ..failure });
     }
 
-    /// Takes notice of a lane that went well.
-    pub fn succeed(&mut self) {
-        self.failed.clear();
+    /// Takes notice of a lane that went well: its steps' failures are over. Those of others are not, or
+    /// what makes good the half of a lane that failed would end that one's wait, and the two go on in
+    /// turns without any.
+    pub fn succeed(&mut self, lane: &Lane) {
+        let carried_out = |f: &FailedAttempt| lane.actions.iter().any(|a| a.kind() == f.step);
+        self.failed.retain(|f| !carried_out(f));
+    }
+
+    /// Takes notice that all is as it should be, if that is so: no failure matters any more.
+    pub fn rest_if(&mut self, well: bool) {
+        if well {
+            self.failed.clear();
+        }
     }
 
     /// Forgets everything: a person asked for another try, or the spec changed.

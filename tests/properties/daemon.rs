@@ -27,6 +27,7 @@ use db4sci::runtime::sim::World;
 use db4sci::runtime::{DataDirs, Runtime, RuntimeError, RuntimeEvent, Servers};
 
 use crate::bench::{Bench, Parts, Shelf};
+use crate::grudge::Grudge;
 
 /// Made once: it outlives the daemon. All worlds begin at the same instant.
 static AUTHORITY: LazyLock<Arc<Authority>> = LazyLock::new(|| {
@@ -66,6 +67,8 @@ pub struct Daemon {
     pub board: Arc<Board>,
     pub reconciler: Arc<Reconciler>,
     observer: Arc<Observer>,
+    /// What its engine refuses.
+    pub grudge: Grudge,
     vault: Arc<Vault>,
     /// Its desk for backups, where a test wants one.
     bench: Option<Bench>,
@@ -81,18 +84,20 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts on what the last life left behind. `past` is what that one's start made of the journal.
+    /// Starts on what the last life left behind. `past` is what that one's start made of the journal; a
+    /// grudge is the engine's, and outlives it.
     pub async fn start(
         world: &World,
         storage: MemoryStorage,
         past: Option<Past>,
         site: &Site,
+        grudge: Grudge,
     ) -> Result<Self, String> {
         let clock: Arc<dyn Clock> = Arc::new(world.clock());
         let (ledger, _, past) = Ledger::open_after(storage, clock.clone(), past)
             .await
             .map_err(|e| format!("the ledger did not open: {e}"))?;
-        let runtime: Arc<dyn Runtime> = Arc::new(world.clone());
+        let runtime: Arc<dyn Runtime> = Arc::new(grudge.clone());
         let dirs: Arc<dyn DataDirs> = Arc::new(world.clone());
         let servers: Arc<dyn Servers> = Arc::new(world.clone());
         let books = ledger.clone();
@@ -133,6 +138,7 @@ impl Daemon {
             board,
             reconciler: Arc::new(reconciler),
             observer,
+            grudge,
             vault,
             bench: None,
             world: world.clone(),

@@ -6,6 +6,7 @@ use db4sci::admin::journal::Fault;
 use db4sci::model::{Change, Clock, ContainerId, Override, OverrideState, RestartPolicy, Who};
 use db4sci::runtime::sim::Faults;
 
+use crate::grudge::VERBS;
 use crate::host::Host;
 use crate::rng::Rng;
 use crate::specs::Wish;
@@ -193,12 +194,17 @@ impl Host {
     }
 
     pub fn fault(&mut self) {
-        let faults = match self.rng.below(4) {
+        let faults = match self.rng.below(5) {
             0 => Faults::default(),
             1 => {
                 let time = self.seconds(120);
                 self.tell(format!("the engine is away for {time}"));
                 self.world.engine_away(time);
+                return;
+            }
+            2 => {
+                let n = self.any();
+                self.grudge(n);
                 return;
             }
             _ => {
@@ -215,6 +221,15 @@ impl Host {
         };
         self.tell(format!("calls fail: {faults:?}"));
         self.world.set_faults(faults);
+    }
+
+    /// The engine refuses something of one database's container from now on, or nothing any more.
+    pub fn grudge(&mut self, n: usize) {
+        let verb = *self.rng.pick(&VERBS);
+        let refused = self.rng.percent(60);
+        let against = refused.then(|| (self.dbs[n].name.clone(), verb));
+        self.tell(format!("the engine refuses: {against:?}"));
+        self.daemon.grudge.bear(against);
     }
 
     async fn person(&mut self) -> Done {
@@ -384,6 +399,7 @@ impl Host {
         self.tell("the troubles end");
         self.world.set_faults(Faults::default());
         self.world.engine_away(TimeDelta::zero());
+        self.daemon.grudge.bear(None);
         self.world.set_disk_full(false);
         self.storage.set_full(false);
         self.mount(&mut damage);

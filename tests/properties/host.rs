@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
-use std::pin::pin;
 use std::sync::Arc;
 
 use chrono::TimeDelta;
@@ -17,14 +16,13 @@ use db4sci::model::{
 };
 use db4sci::runtime::sim::{SimImage, World};
 
-use crate::daemon::{Daemon, poll_some};
+use crate::daemon::Daemon;
+use crate::grudge::Grudge;
+use crate::intents::Intents;
 use crate::keeping::books::Books;
 use crate::rng::Rng;
 use crate::seeds::Run;
 use crate::specs::{Wish, rules};
-
-/// So many polls finish any step that can be finished.
-const PLENTY: usize = 4000;
 
 /// A database as the test knows it.
 #[derive(Debug, Clone)]
@@ -66,8 +64,9 @@ pub struct Host {
     /// What a call of the daemon changed since somebody last looked.
     pub journal: Vec<Line>,
     /// Whether people speak while looks are under way, too.
-    hurried: bool,
+    pub hurried: bool,
     phases: BTreeMap<DbName, String>,
+    intents: Intents,
     /// What is kept of the databases, where backups are taken.
     pub books: Option<Books>,
 }
@@ -107,7 +106,8 @@ impl Host {
             publish_ip: [127, 0, 0, 1].into(),
             container_host: "db.example.org".to_owned(),
         };
-        let daemon = Daemon::start(&world, storage.clone(), None, &site).await?;
+        let daemon =
+            Daemon::start(&world, storage.clone(), None, &site, Grudge::new(&world)).await?;
         Ok(Host {
             world,
             storage,
@@ -119,6 +119,7 @@ impl Host {
             journal: Vec::new(),
             hurried: true,
             phases: BTreeMap::new(),
+            intents: Intents::default(),
             books: None,
         })
     }
@@ -300,58 +301,10 @@ impl Host {
         Ok(())
     }
 
-    /// A kill of the daemon, somewhere, and its next life. What it had acknowledged is still known.
-    pub async fn crash(&mut self) -> Result<(), String> {
-        for db in &self.dbs {
-            self.daemon.add(&db.name);
-        }
-        let how = self.rng.below(3);
-        match how {
-            0 => {}
-            1 => {
-                let polls = usize::try_from(self.rng.below(160)).unwrap_or(0);
-                let cut = self.daemon.step_cut_off(polls).await?;
-                self.tell(format!("  cut off after {polls} polls: {cut}"));
-            }
-            _ => {
-                let (call, after) = (self.rng.below(60), self.rng.percent(50));
-                self.world.hang_at(self.world.calls() + call, after);
-                let ended = {
-                    let step = pin!(self.daemon.step());
-                    poll_some(step, PLENTY).await
-                };
-                self.tell(format!(
-                    "  killed at call {call}, effect {after}: {}",
-                    ended.is_none()
-                ));
-                ended.transpose()?;
-                self.world.revive();
-            }
-        }
-        let head = self.daemon.ledger.book().head();
-        let kept = usize::try_from(self.rng.below(400)).unwrap_or(0);
-        self.storage.set_full(false);
-        self.storage = self.storage.crash(kept);
-        let (storage, past) = (self.storage.clone(), self.daemon.past.clone());
-        self.daemon = Daemon::start(&self.world, storage, Some(past), &self.site).await?;
-        self.daemon.deaf = self.rng.percent(20);
-        if let Some(books) = &self.books {
-            self.daemon.open_desk(&books.shelf, &self.site);
-        }
-        if head.seq > 0 {
-            let found = self.daemon.ledger.records(head.seq - 1, 1).await;
-            let found = found.map_err(|e| e.to_string())?;
-            // Records are chained: the same checksum means the same entries before it.
-            if found.first().map(|r| r.head()) != Some(head) {
-                return Err(format!("entry {} was acknowledged and is gone", head.seq));
-            }
-        }
-        self.after_step().await
-    }
-
     /// What must hold at every instant.
     pub async fn after_step(&mut self) -> Result<(), String> {
         let lines = self.world.take_journal();
+        let before = self.journal.len();
         // A hand makes no container with a uid, and nothing gives one another.
         let created = lines.iter().any(|line| line.starts_with("create "));
         for line in lines {
@@ -375,6 +328,13 @@ impl Host {
                 at: self.now(),
                 text: line,
             });
+        }
+        // With a desk, works change containers and data, too.
+        if self.books.is_none() {
+            let new = &self.journal[before..];
+            self.intents
+                .check(&self.daemon.ledger, &self.dbs, new)
+                .await?;
         }
         self.show_phases();
         if let Some(mut books) = self.books.take() {

@@ -27,11 +27,11 @@ use crate::specs::{Wish, rules};
 /// Situations a seed.
 const SITUATIONS: u32 = 40;
 
-fn noon() -> Timestamp {
+pub fn noon() -> Timestamp {
     "2026-11-23T12:00:00Z".parse().unwrap()
 }
 
-fn site() -> Site {
+pub fn site() -> Site {
     Site {
         instance: "laws".to_owned(),
         container_prefix: String::new(),
@@ -43,17 +43,17 @@ fn site() -> Site {
 
 /// A database and all that is said and seen of it.
 #[derive(Debug)]
-struct Situation {
+pub struct Situation {
     db: Database,
     over: Option<Override>,
     initialised: bool,
     identity: Option<DataIdentity>,
     quarantined: Option<String>,
     restart_asked: Option<Timestamp>,
-    seen: SeenDatabase,
+    pub seen: SeenDatabase,
 }
 
-struct Draw(Rng);
+pub struct Draw(pub Rng);
 
 impl Draw {
     fn ago(&mut self) -> Timestamp {
@@ -251,7 +251,7 @@ impl Draw {
         }
     }
 
-    fn situation(&mut self) -> Situation {
+    pub fn situation(&mut self) -> Situation {
         let db = self.database();
         let count = *self.0.pick(&[1, 1, 1, 0, 2, 3]);
         let states = [
@@ -328,7 +328,7 @@ fn id_of(action: &Action) -> Option<&ContainerId> {
 }
 
 impl Situation {
-    fn wanted(&self) -> Wanted<'_> {
+    pub fn wanted(&self) -> Wanted<'_> {
         Wanted {
             db: &self.db,
             over: self.over.as_ref(),

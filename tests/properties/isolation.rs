@@ -37,6 +37,8 @@ async fn others(run: Run, trouble: bool) -> Result<(Vec<Line>, Vec<String>), Str
                     _ => host.world.put_strange_files(&db),
                 }
             }
+            // Some of what is done about it fails, for a while.
+            host.grudge(TROUBLED);
             let wish = another(&host.dbs[TROUBLED].wish, &mut host.rng);
             host.wish_quietly(TROUBLED, wish).await?;
         }
@@ -85,7 +87,8 @@ async fn others(run: Run, trouble: bool) -> Result<(Vec<Line>, Vec<String>), Str
 
 #[test]
 fn one_database_s_trouble_leaves_every_other_lane_the_same() {
-    hold(&[], |run| {
+    // 31: what was made good of a change that cannot be ended ended its wait, and both went on in turns.
+    hold(&[31], |run| {
         let (calm, calm_shown) = block_on(others(run.clone(), false))?;
         let (lines, shown) = block_on(others(run, true))?;
         let first = calm.iter().zip(&lines).find(|(a, b)| a != b);

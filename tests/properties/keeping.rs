@@ -2,6 +2,7 @@
 //! kept, removed and made anew, by the program's own desk over stores with troubles.
 
 pub mod books;
+mod harm;
 
 use chrono::TimeDelta;
 
@@ -12,9 +13,10 @@ use db4sci::model::{
 };
 use db4sci::model::{End, Tombstone};
 use db4sci::specs;
-use db4sci::store::manifest::{Layout, MANIFEST};
+use db4sci::store::manifest::Layout;
 
 use self::books::Books;
+use self::harm::{spoil, spoil_last_ones};
 use crate::bench::Shelf;
 use crate::hands::{Damage, HANDS_ON_ONE, another};
 use crate::host::{Host, block_on};
@@ -192,38 +194,6 @@ fn stores(host: &mut Host) {
     store.set(troubles, Rng::new(host.rng.next()));
 }
 
-/// An object of a backup is damaged, or goes, behind everybody's back; not while somebody reads it.
-fn spoil(host: &mut Host) {
-    let Some(mut books) = host.books.take() else {
-        return;
-    };
-    let whole: Vec<_> = books
-        .backups
-        .values()
-        .filter(|b| b.state.good() && books.rows(b).is_some())
-        .cloned()
-        .collect();
-    if host.daemon.desk_rests() && !whole.is_empty() {
-        let backup = host.rng.pick(&whole).clone();
-        let prefix = books.prefix(&backup);
-        let store = &books.shelf.stores[&backup.id.store];
-        let file = *host.rng.pick(&["rows", MANIFEST]);
-        let key = format!("{prefix}{file}");
-        // What is of an earlier database stays as it is: it is watched.
-        if host.dbs.iter().any(|db| db.uid == backup.uid) {
-            if host.rng.percent(50) {
-                host.tell(format!("{} loses {file}", backup.id));
-                store.lose(&key);
-            } else {
-                host.tell(format!("{file} of {} is damaged", backup.id));
-                store.memory.damage(&key, "x");
-            }
-            books.spoiled.insert(backup.id);
-        }
-    }
-    host.books = Some(books);
-}
-
 /// A person lets go of the name of what is gone, and another database takes it.
 async fn anew(host: &mut Host, n: usize) -> Done {
     let uid = host.dbs[n].uid;
@@ -351,7 +321,10 @@ async fn history(run: Run) -> Done {
     }
     until(&mut host, arrived).await?;
     host.tell("all is where its wish leads to");
+    spoil_last_ones(&mut host).await?;
     host.world.clock().jump(KEEP);
+    // What may go is gone soon; what may not was tried.
+    host.pass(TimeDelta::minutes(2)).await?;
     until(&mut host, |host, n| {
         ended(host, n).and_then(|()| arrived(host, n))
     })

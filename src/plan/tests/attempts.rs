@@ -212,6 +212,30 @@ fn failures_of_one_step_and_spec_are_counted_together() {
     assert_eq!(counts, [1, 2, 1, 3, 1, 2]);
     assert_eq!(attempts.failures(1).count(), 0);
     assert_eq!(attempts.failures(2).count(), 1);
-    attempts.succeed();
+    attempts.rest_if(false);
+    assert_eq!(attempts.failures(2).count(), 1);
+    attempts.rest_if(true);
     assert_eq!(attempts.failures(2).count(), 0);
+}
+
+#[test]
+fn what_goes_well_ends_no_wait_of_another_step() {
+    // The second half of a change fails again and again, and its first half is made good in between.
+    let mut case = Case::ready();
+    case.db.maintenance_window = Window::Any;
+    case.container().shm = 1 << 20;
+    assert_eq!(case.steps(), ["set_policy", "stop", "remove"]);
+    case.failed(Class::Transient, "stop", 1);
+    case.container().restart = RestartPolicy::No;
+    let first = case.plan().lane.unwrap();
+    assert_eq!(kinds(&first), ["set_policy"]);
+    case.seen.attempts.succeed(&first);
+    case.container().restart = RestartPolicy::Always;
+    case.is_left_alone_for(Reason::Backoff);
+    // Its own success ends that.
+    case.seen.attempts.failed[0].at = case.now - seconds(600);
+    let again = case.plan().lane.unwrap();
+    assert_eq!(kinds(&again), ["set_policy", "stop", "remove"]);
+    case.seen.attempts.succeed(&again);
+    assert!(case.seen.attempts.failed.is_empty());
 }

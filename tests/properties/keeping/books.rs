@@ -174,7 +174,8 @@ impl Books {
             return Err(format!("its data goes {} after {since}", at - since));
         }
         let own = self.backups.values().filter(|b| b.uid == db.uid);
-        let mut last = own.filter(|b| b.kind.is_last() && self.rows(b) == Some(db.rows));
+        let whole = |b: &&Backup| self.rows(b) == Some(db.rows) && !self.spoiled.contains(&b.id);
+        let mut last = own.filter(|b| b.kind.is_last() && whole(b));
         if db.rows > 0 && last.next().is_none() {
             return Err(format!(
                 "its data goes, and no final backup holds its {} rows",
