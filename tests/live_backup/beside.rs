@@ -38,7 +38,7 @@ fn a_memory_from_the_stores_takes_in_what_a_living_mydb_admin_knows_beyond_it() 
 
     // Its tables may know more than the stores: they are asked first.
     let name = host.name(ADMIN);
-    host.docker(&["stop", &name]);
+    host.docker(&["pause", &name]);
     let refused = host.db4sci(&["recover"]);
     let asks = format!("docker start {name}");
     assert!(
@@ -46,7 +46,7 @@ fn a_memory_from_the_stores_takes_in_what_a_living_mydb_admin_knows_beyond_it() 
         "{}",
         refused.all()
     );
-    host.docker(&["start", &name]);
+    host.docker(&["unpause", &name]);
     eventually(LONG, "its server answers", || {
         let ask = ["exec", &name, "psql", "-U", "postgres", "-c", "select 1"];
         let said = host.try_docker(&ask);
