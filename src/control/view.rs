@@ -63,6 +63,7 @@ pub(super) fn view(
         },
         conditions,
         overridden: wanted.override_in_force(now).cloned(),
+        whole_host: wanted.whole_host && wanted.override_in_force(now).is_some(),
         container: container.map(|c| c.id.to_string()),
         data_dir: db.data_dir().display().to_string(),
         connections,

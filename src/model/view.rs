@@ -150,6 +150,9 @@ pub struct DatabaseView {
     pub conditions: Vec<Condition>,
     /// A person's word in force over the spec.
     pub overridden: Option<Override>,
+    /// Whether that is a word over the whole host, and not over this database.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub whole_host: bool,
     /// The container's id.
     pub container: Option<String>,
     /// The data folder.

@@ -199,6 +199,19 @@ async fn status_says_what_is_wrong_with_one_next_command_each() {
         },
         since: at(19, 0),
     });
+    // Whatever else is told of it.
+    databases[1].overridden = databases[2].overridden.clone();
+    let shown = world(databases.clone()).await.run("get").await.out;
+    let marked = ["proteomics", "mydb_admin"].map(|name| {
+        let line = shown.lines().find(|line| line.starts_with(name)).unwrap();
+        line.rsplit("  ").next().unwrap().to_owned()
+    });
+    assert_eq!(
+        marked,
+        ["DataLost, Overridden 22:00", "Overridden 22:00"],
+        "{shown}"
+    );
+    databases[1].overridden = None;
     let world = world(databases).await;
     world.daemon.change(|snapshot| {
         snapshot.tables_behind = 3;
