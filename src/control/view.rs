@@ -67,6 +67,7 @@ pub(super) fn view(
         container: container.map(|c| c.id.to_string()),
         data_dir: db.data_dir().display().to_string(),
         connections,
+        evidence: None,
         held: verdict.held.clone(),
         lane: verdict.lane.clone(),
         seen: lines(wanted, seen, now),

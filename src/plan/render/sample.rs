@@ -66,6 +66,7 @@ pub(crate) fn ready(text: &str, engine: &str, version: &str, port: u16) -> Datab
         container: Some(format!("{port:064x}")),
         data_dir: format!("/data/{text}"),
         connections: Some(12),
+        evidence: None,
         held: Vec::new(),
         lane: None,
         seen: vec![
