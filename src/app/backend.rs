@@ -218,6 +218,10 @@ impl Backend for Daemon {
         self.wish(who, name, message, change).await
     }
 
+    async fn to_rows(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal> {
+        self.leave_file(who, name, reason).await
+    }
+
     async fn approve(
         &self,
         who: Who,

@@ -21,6 +21,7 @@ mod home;
 mod images;
 mod init;
 mod keys;
+mod leave_file;
 mod lock;
 mod offline;
 mod parts;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::control::Admitted;
+use crate::control::{Admitted, if_gone};
 use crate::http::refusal::{Refusal, RefusalKind};
 use crate::model::database::Source;
 use crate::model::{Change, DbName, End, WantedState, Who};
@@ -47,9 +47,10 @@ impl Daemon {
         if let Source::File(path) = &db.source {
             let word = if retired { "Running" } else { "Retired" };
             return Err(conflict(format!(
-                "`{name}` is described by {}, and files win; write `state: {word}` there, nothing \
-                 was changed",
-                path.display()
+                "`{name}` is described by {}, and files win; write `state: {word}` there{}, nothing was \
+                 changed",
+                path.display(),
+                if_gone(name.as_str())
             )));
         }
         let mut spec = specs::export(db);

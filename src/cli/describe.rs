@@ -59,6 +59,11 @@ fn text(context: &Context, view: &DatabaseView, events: Result<Vec<Entry>, CliEr
     if !view.held.is_empty() {
         section("Held back", held(context, view));
     }
+    if let Some(kept) = &view.evidence {
+        let mut table = Table::bare();
+        table.row([kept.folder.as_str().into(), kept.files.join(", ").into()]);
+        section("Evidence", table);
+    }
     section("Doing now", lane(view.lane.as_ref()));
     section("Last seen", seen(view));
     section(

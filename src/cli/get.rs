@@ -7,8 +7,8 @@ use super::ui::paint::of_phase;
 use super::ui::table::{Cell, Table};
 use super::ui::{documents, next, times};
 use super::{daemon, disk};
-use crate::model::DbName;
 use crate::model::view::{DatabaseView, Phase};
+use crate::model::{DbName, Reason, Timestamp};
 
 /// Characters of an id that people read.
 const SHORT_ID: usize = 12;
@@ -124,16 +124,22 @@ pub fn short(id: Option<&str>) -> String {
     id.chars().take(SHORT_ID).collect()
 }
 
-/// The reason, with the instant at which it is tried again.
+/// The reason, with the instant at which it is tried again; and that somebody's word is in force, whatever
+/// the reason is.
 fn reason(context: &Context, view: &DatabaseView) -> String {
-    let Some(reason) = view.reason else {
-        return String::new();
-    };
-    let until = view.held.iter().find(|held| held.reason == reason);
-    match until.and_then(|held| held.until) {
+    let said = |reason: Reason, until: Option<Timestamp>| match until {
         Some(until) => format!("{} {}", reason.as_str(), times::brief(context, until)),
         None => reason.as_str(),
-    }
+    };
+    let own = view.reason.map(|reason| {
+        let held = view.held.iter().find(|held| held.reason == reason);
+        said(reason, held.and_then(|held| held.until))
+    });
+    let over = view.overridden.as_ref();
+    let over = over
+        .filter(|_| view.reason != Some(Reason::Overridden))
+        .map(|over| said(Reason::Overridden, over.until));
+    own.into_iter().chain(over).collect::<Vec<_>>().join(", ")
 }
 
 /// The line below the table.

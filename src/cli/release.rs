@@ -10,17 +10,29 @@ use crate::model::DbName;
 pub struct Args {
     /// The database
     pub name: DbName,
-    /// Why it may run again, for the log and for everybody who looks
+    /// Release its spec from its file, which is gone for good: `apply`, `delete` and SQL change it then
+    #[arg(long)]
+    pub to_rows: bool,
+    /// Why, for the log and for everybody who looks
     #[arg(long)]
     pub reason: String,
 }
 
 /// Runs it.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
-    let Args { name, reason } = args;
+    let Args {
+        name,
+        to_rows,
+        reason,
+    } = args;
+    let (verb, what) = if to_rows {
+        ("to-rows", "is released from its file")
+    } else {
+        ("release", "may run again")
+    };
     if reason.trim().is_empty() {
-        let why = format!("say why `{name}` may run again: --reason TEXT");
+        let why = format!("say why `{name}` {what}: --reason TEXT");
         return Err(CliError::Usage(why));
     }
-    act(context, "release", Why { name, reason }).await
+    act(context, verb, Why { name, reason }).await
 }

@@ -235,6 +235,10 @@ fn of_override(context: &Context, view: &DatabaseView) -> Option<Item> {
         about: view.name.to_string(),
         phase: Some(view.phase),
         what: format!("{state} {until}, by {}{reason}", over.who),
-        next: next::command(Reason::Overridden, &view.name),
+        next: if view.whole_host {
+            "db4sci maintenance off --all".to_owned()
+        } else {
+            next::command(Reason::Overridden, &view.name)
+        },
     })
 }

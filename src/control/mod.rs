@@ -18,7 +18,7 @@ mod wants;
 pub use board::Board;
 pub use desk::Desk;
 pub use disks::{Disks, Measure};
-pub use intake::{Admitted, Intake};
+pub use intake::{Admitted, Intake, if_gone};
 pub use queue::Queue;
 pub use reconciler::Reconciler;
 pub use reconciler::view_of;

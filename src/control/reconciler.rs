@@ -21,7 +21,7 @@ use crate::plan::{self, Wanted, approval, phase};
 use crate::record::Metrics;
 
 use super::view::view;
-use super::wants::{FileStanding, expected, fresh, newest, pass, running_of, seen, wanted};
+use super::wants::{FileStanding, expected, fresh, kept, newest, pass, running_of, seen, wanted};
 use super::{Board, stewards};
 
 pub use super::wants::view_of;
@@ -182,6 +182,7 @@ impl Reconciler {
         let book = self.ledger.book();
         stewards::show(&mut shown, &row, &self.house, &book, before.as_deref(), now);
         shown.backup = newest(&row);
+        shown.evidence = kept(&row, &self.executor).await;
         let (phase, reason, message) = (shown.phase, shown.reason, shown.message.clone());
         self.board.show(shown);
         // Its answer ends what is measured, also when nobody looked while it was away.
@@ -225,7 +226,8 @@ impl Reconciler {
             self.board
                 .show(phase::acting(&shown, &lane, self.clock.now()));
         }
-        let end = self.executor.run(&row, &lane).await;
+        let shown = self.board.view(name);
+        let end = self.executor.run(&row, &lane, shown.as_deref()).await;
         drop(turn);
         if lane.actions.iter().any(Action::changes_accounts) {
             self.observer.probes().refresh(db.uid).await;

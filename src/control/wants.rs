@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use crate::admin::Book;
 use crate::admin::book::Row;
-use crate::model::view::{Condition, DatabaseView, NewestBackups};
+use crate::execute::Executor;
+use crate::model::view::{Condition, DatabaseView, Evidence, NewestBackups};
 use crate::model::{
     Attempts, BackupState, ContainerSeen, Database, DbName, End, Expectations, Hibernation,
     KeepRetired, SeenDatabase, Site, Timestamp,
@@ -40,6 +41,13 @@ pub(super) async fn seen(observer: &Observer, row: &Row, ledger_writable: bool) 
             look.await
         }
     }
+}
+
+/// What was kept when a database was given up, as long as it is. One that cannot be read is not shown.
+pub(super) async fn kept(row: &Row, executor: &Executor) -> Option<Evidence> {
+    row.quarantined.as_ref()?;
+    let kept = executor.dirs.evidence(&executor.site, &row.database);
+    kept.await.ok().flatten()
 }
 
 /// The condition that says whether the backups are new enough.

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use crate::admin::book::Row;
 use crate::admin::{Authority, AuthorityError, Ledger, LedgerError, NewEntry, Vault, VaultError};
+use crate::model::view::DatabaseView;
 use crate::model::{
     Action, Change, Class, Clock, Database, FailedAttempt, Lane, Outcome, Reason, Site,
 };
@@ -117,8 +118,8 @@ impl StepError {
 
 impl Executor {
     /// Carries out a lane, step by step, and writes what became of it. `row` is the one that it was
-    /// planned for.
-    pub async fn run(&self, row: &Row, lane: &Lane) -> LaneEnd {
+    /// planned for, `shown` how it looked then.
+    pub async fn run(&self, row: &Row, lane: &Lane, shown: Option<&DatabaseView>) -> LaneEnd {
         let db = &row.database;
         let actions: Vec<String> = lane.actions.iter().map(|a| a.kind().to_owned()).collect();
         let why = lane.why.join(", ");
@@ -148,7 +149,7 @@ impl Executor {
             }
             let step = self.metrics.step(action.kind());
             failpoint(&format!("{}.before", action.kind()));
-            let result = self.step(db, lane, action).await;
+            let result = self.step(db, lane, action, shown).await;
             failpoint(&format!("{}.after", action.kind()));
             match result {
                 Ok(()) => step.end(StepOutcome::Applied),
@@ -243,7 +244,13 @@ impl Executor {
         }
     }
 
-    async fn step(&self, db: &Database, lane: &Lane, action: &Action) -> Result<(), StepError> {
-        steps::carry_out(self, db, lane, action).await
+    async fn step(
+        &self,
+        db: &Database,
+        lane: &Lane,
+        action: &Action,
+        shown: Option<&DatabaseView>,
+    ) -> Result<(), StepError> {
+        steps::carry_out(self, db, lane, action, shown).await
     }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use crate::admin::NewEntry;
 use crate::engine::{self, ADMIN_SECRET, USER_SECRET};
 use crate::model::container::LABEL_UID;
+use crate::model::view::DatabaseView;
 use crate::model::{Action, Change, ContainerSpec, Database, ImageRef, Lane, Outcome, Seen};
 use crate::runtime::RuntimeError;
 
@@ -16,6 +17,7 @@ pub(super) async fn carry_out(
     db: &Database,
     lane: &Lane,
     action: &Action,
+    shown: Option<&DatabaseView>,
 ) -> Result<(), StepError> {
     let recipe = engine::recipe(db.engine);
     match action {
@@ -94,7 +96,7 @@ pub(super) async fn carry_out(
             )
             .await?;
         }
-        Action::Quarantine(why) => quarantine(exec, db, why).await?,
+        Action::Quarantine(why) => quarantine(exec, db, why, shown).await?,
     }
     Ok(())
 }
@@ -176,13 +178,18 @@ async fn create(exec: &Executor, db: &Database, spec: &ContainerSpec) -> Result<
 }
 
 /// Keeps the evidence, then records the quarantine. The container was stopped before.
-async fn quarantine(exec: &Executor, db: &Database, why: &str) -> Result<(), StepError> {
+async fn quarantine(
+    exec: &Executor,
+    db: &Database,
+    why: &str,
+    shown: Option<&DatabaseView>,
+) -> Result<(), StepError> {
     let source = evidence::Source {
         runtime: exec.runtime.as_ref(),
         dirs: exec.dirs.as_ref(),
         site: &exec.site,
     };
-    let place = evidence::keep(&source, db, exec.clock.now(), why).await?;
+    let place = evidence::keep(&source, db, exec.clock.now(), why, shown).await?;
     let message = format!("{why}; evidence is in {}", place.display());
     note(
         exec,

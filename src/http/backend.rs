@@ -79,6 +79,9 @@ pub trait Backend: Send + Sync + 'static {
     /// Ends a quarantine; there must be one, and a reason.
     async fn release(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal>;
 
+    /// Releases the spec of a database from its file, which must be gone, for good; there must be a reason.
+    async fn to_rows(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal>;
+
     /// Lets steps begin that wait: those that the hash names, once. The message names each.
     async fn approve(
         &self,

@@ -227,6 +227,11 @@ impl Backend for Fake {
         self.said(format!("{who} release {name}: {reason}"))
     }
 
+    async fn to_rows(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal> {
+        self.known(name)?;
+        self.said(format!("{who} to-rows {name}: {reason}"))
+    }
+
     async fn approve(
         &self,
         who: Who,

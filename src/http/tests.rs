@@ -89,7 +89,7 @@ async fn the_socket_shows_databases_and_takes_orders_under_the_callers_name() {
         format!("{me}({uid}) genomics Stopped until 2026-11-22T22:00:00+00:00: INC-812")
     );
     for verb in [
-        "resume", "restart", "retry", "release", "delete", "forget", "undelete",
+        "resume", "restart", "retry", "release", "to-rows", "delete", "forget", "undelete",
     ] {
         let path = format!("/databases/genomics/{verb}");
         let _: Accepted = client.post(&path, &json!({"reason": "x"})).await.unwrap();

@@ -150,12 +150,18 @@ pub struct DatabaseView {
     pub conditions: Vec<Condition>,
     /// A person's word in force over the spec.
     pub overridden: Option<Override>,
+    /// Whether that is a word over the whole host, and not over this database.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub whole_host: bool,
     /// The container's id.
     pub container: Option<String>,
     /// The data folder.
     pub data_dir: String,
     /// Open connections, where known.
     pub connections: Option<u32>,
+    /// What was kept for people when it was given up, as long as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
     /// What is held, and until when.
     pub held: Vec<Held>,
     /// What is being done or about to be.
@@ -221,6 +227,16 @@ pub struct Snapshot {
     pub mode: String,
     /// The instance's id.
     pub instance: String,
+}
+
+/// What was kept of a database that is given up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Evidence {
+    /// Its folder, as an absolute path.
+    pub folder: String,
+    /// The files in it, by name.
+    pub files: Vec<String>,
 }
 
 impl DatabaseView {

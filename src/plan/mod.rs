@@ -192,7 +192,8 @@ impl<'a> Ask<'a> {
             self.hold(Reason::Renamed, message, None);
         } else if self.wanted.orphan {
             let message = format!(
-                "{} is gone; its last spec stays in force and nothing is removed",
+                "{} is gone; its last spec stays in force and nothing is removed; put it back (`db4sci export \
+                 {name}`), or, if it is gone for good: `db4sci release {name} --to-rows --reason TEXT`",
                 self.wanted.db.source
             );
             self.hold(Reason::Orphan, message, None);

@@ -4,6 +4,7 @@
 //! plans give equal texts and an equal hash.
 
 mod cost;
+mod overrides;
 mod rows;
 #[cfg(test)]
 pub(crate) mod sample;
@@ -18,6 +19,7 @@ use crate::model::{Problem, Timestamp};
 use crate::plan::approval;
 
 pub use self::cost::sentence;
+pub use self::overrides::Overridden;
 pub use self::rows::{Row, When, Which};
 pub use self::text::Local;
 
@@ -31,6 +33,8 @@ pub struct Preview {
     pub rows: Vec<Row>,
     /// Databases without a row.
     pub unchanged: usize,
+    /// Whose word is in force over specs. Nothing is to be done about it.
+    pub overrides: Vec<Overridden>,
     /// Names the plan: equal for equal steps, whatever the time and the number of connections. As
     /// long as something waits that a person may let go, it names exactly that, and `approve` takes
     /// it; what is done meanwhile does not change it.
@@ -63,6 +67,7 @@ impl Preview {
         Preview {
             rows,
             unchanged,
+            overrides: overrides::of(databases),
             hash,
             approvable: waiting.len(),
         }
@@ -90,7 +95,7 @@ impl Preview {
 
     /// The form for programs.
     pub fn json(&self) -> Value {
-        json!({
+        let mut form = json!({
             "version": VERSION,
             "hash": self.hash,
             "changes": self.rows.iter().map(Row::json).collect::<Vec<_>>(),
@@ -103,7 +108,11 @@ impl Preview {
                 "approvable": self.approvable,
             },
             "deletesData": false,
-        })
+        });
+        if !self.overrides.is_empty() {
+            form["overrides"] = self.overrides.iter().map(Overridden::json).collect();
+        }
+        form
     }
 }
 

@@ -21,8 +21,10 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 
 use crate::model::action::{Limits, StopHow};
+use crate::model::disk::Room;
 use crate::model::server::{Answer, Statement, Target};
 use crate::model::session::Session;
+use crate::model::view::Evidence;
 use crate::model::{
     Class, ContainerId, ContainerSeen, ContainerSpec, DataSeen, Database, FilesSeen, FilesWanted,
     IdentityFile, ImageSeen, Labels, ReleasedFiles, RestartPolicy, Secret, SecretText, Seen, Site,
@@ -311,6 +313,12 @@ pub trait DataDirs: Send + Sync + 'static {
         now: Timestamp,
         files: &[(String, String)],
     ) -> Result<PathBuf, DirError>;
+
+    /// The newest evidence of a database, if any was kept.
+    async fn evidence(&self, site: &Site, db: &Database) -> Result<Option<Evidence>, DirError>;
+
+    /// The room of its volume, and the bytes that its folder takes of it.
+    async fn taken(&self, db: &Database) -> Result<(Room, u64), DirError>;
 }
 
 /// Why something on the host's disk failed. The message names the path.

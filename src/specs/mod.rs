@@ -32,6 +32,6 @@ pub use export::export;
 pub use merge::{Candidate, FileSeen, FolderSeen, Merged, Nameless, Renamed, merge};
 pub use parse::{Parsed, parse, schema};
 pub use raw::RawSpec;
-pub use rename::renamed;
+pub use rename::{renamed, to_rows};
 pub use rows::{RowEdit, RowRequest};
 pub use rules::{ConfigFiles, HostSize, Rules, VolumeRule};

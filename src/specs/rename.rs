@@ -1,5 +1,5 @@
-//! A database under another name. Nothing inside its server is renamed, so what was the name by default
-//! there is from now on said.
+//! A database under another name, or with its spec elsewhere than in its file. Nothing inside its server is
+//! renamed, so what was the name by default there is from now on said.
 
 use serde_json::{Value, json};
 
@@ -19,6 +19,18 @@ pub fn renamed(db: &Database, to: &DbName, source: Source) -> Database {
         name: to.clone(),
         generation: db.generation + 1,
         source,
+        given,
+        ..db.clone()
+    }
+}
+
+/// The database as it is, with its spec in the ledger alone and no more in its file.
+pub fn to_rows(db: &Database) -> Database {
+    let mut given = db.given.clone();
+    pin_what_differs(db, &mut given);
+    Database {
+        generation: db.generation + 1,
+        source: Source::Api,
         given,
         ..db.clone()
     }
@@ -101,6 +113,22 @@ mod tests {
                 (db.database.clone(), db.account.clone())
             );
         }
+    }
+
+    #[test]
+    fn a_spec_that_leaves_its_file_is_the_same_and_says_the_names_inside_only_where_it_must() {
+        let db = admit_text(&spec(""), None, &rules()).unwrap();
+        let left = to_rows(&db);
+        assert_eq!(left.source, Source::Api);
+        let back = Database {
+            generation: db.generation,
+            source: db.source.clone(),
+            ..left.clone()
+        };
+        assert_eq!((back, left.generation), (db.clone(), db.generation + 1));
+        // Its file never said them; nothing else will, either.
+        let other = renamed(&db, &"gen-2".parse().unwrap(), db.source.clone());
+        assert_eq!(to_rows(&other).given["database"], "genomics");
     }
 
     #[test]

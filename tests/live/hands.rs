@@ -82,6 +82,14 @@ fn a_stopped_container_is_started_again_unless_somebody_wants_it_stopped() {
         host.ok(&["get"])
     );
     assert!(host.ok(&["status"]).contains("INC-812"));
+    let plan = host.db4sci(&["plan"]);
+    assert!(
+        plan.code == 0
+            && plan.out.contains("= genomics  stopped by ")
+            && plan.out.contains("(INC-812); db4sci resume genomics\n"),
+        "{}",
+        plan.all()
+    );
     host.ok(&["resume", "genomics"]);
     host.ready(&["genomics"]);
     assert_eq!(host.container("genomics").policy(), "always");

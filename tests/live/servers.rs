@@ -125,6 +125,23 @@ fn a_server_that_crashes_again_and_again_is_left_alone_with_evidence() {
         read("data.txt")
     );
     assert!(
+        read("data.txt").contains("bytes free of"),
+        "{}",
+        read("data.txt")
+    );
+    let plan: serde_json::Value = serde_json::from_str(&read("plan.json")).unwrap();
+    assert_eq!(
+        plan["lane"]["actions"].as_array().map(Vec::is_empty),
+        Some(false),
+        "{plan}"
+    );
+    assert_eq!(plan["conditions"][0]["type"], "Ready", "{plan}");
+    let described = host.ok(&["describe", "genomics"]);
+    let line = described
+        .lines()
+        .find(|l| l.contains(&*folder.to_string_lossy()) && l.contains("plan.json"));
+    assert!(line.is_some(), "{described}");
+    assert!(
         host.told_events("genomics")
             .contains(&*folder.to_string_lossy())
     );

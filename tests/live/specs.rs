@@ -396,3 +396,74 @@ fn another_owner_comes_by_a_file_by_apply_and_by_sql_without_a_restart() {
     );
     assert_eq!(host.run_of("proteomics"), run);
 }
+
+#[test]
+fn what_lost_its_file_for_good_is_changed_and_deleted_without_it() {
+    let mut host = Host::new();
+    host.spec("genomics", Postgres, &[]);
+    host.start();
+    host.ready(&["genomics", "mydb_admin"]);
+    let run = host.run_of("genomics");
+    let file = host.path("desired-state/genomics.yaml");
+    let written = fs::read_to_string(&file).unwrap();
+    let release = [
+        "release",
+        "genomics",
+        "--to-rows",
+        "--reason",
+        "its lab left",
+    ];
+    let refused = |args: &[&str], words: &str| {
+        let said = host.db4sci(args);
+        assert!(
+            said.code == 1 && said.err.contains(words) && said.err.contains("nothing was changed"),
+            "{args:?}: {}",
+            said.all()
+        );
+    };
+    refused(&release, &file.display().to_string());
+    let admin = ["release", "mydb_admin", "--to-rows", "--reason", "x"];
+    refused(&admin, "no file describes it");
+
+    // Gone: neither changed nor deleted, until it is released.
+    fs::remove_file(&file).unwrap();
+    let told = host.told("genomics", Reason::Orphan, SOON);
+    assert!(told.contains("release genomics --to-rows"), "{told}");
+    let path = host.path("new.yaml");
+    let path = path.display().to_string();
+    fs::write(&path, format!("{written}  description: applied\n")).unwrap();
+    refused(&["apply", "-f", &path], "--to-rows");
+    refused(&["delete", "genomics"], "--to-rows");
+    let said = host.ok(&release);
+    assert!(said.contains("its lab left"), "{said}");
+    host.shows("genomics", SOON, "no orphan any more", |view| {
+        view.source == "api" && view.held.is_empty() && view.ready
+    });
+    refused(&release, "no file describes `genomics`");
+    host.ok(&["apply", "-f", &path, "--wait"]);
+
+    // Back: it changes nothing, and is told so.
+    fs::write(&file, &written).unwrap();
+    eventually(SOON, "the file is refused", || {
+        let status = host.db4sci(&["status"]).out;
+        let told = status.contains("genomics.yaml:") && status.contains("was released from");
+        told.then_some(()).ok_or(status)
+    });
+    assert!(
+        host.ok(&["export", "genomics"])
+            .contains("description: applied")
+    );
+    fs::remove_file(&file).unwrap();
+    assert_eq!(host.run_of("genomics"), run);
+    let rows = eventually(SOON, "the row is one that people change", || {
+        host.try_sql(
+            "mydb_admin",
+            "select source from state where name = 'genomics'",
+        )
+    });
+    assert_eq!(rows, "api");
+    host.ok(&["delete", "genomics", "--reason", "its lab left"]);
+    host.shows("genomics", LONG, "retired", |view| {
+        view.phase == Phase::Retired
+    });
+}

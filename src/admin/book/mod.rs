@@ -366,8 +366,7 @@ impl Book {
                     image.pinned.clone_from(&old.pinned);
                 }
                 let state = database.state;
-                row.database = Arc::new(database);
-                row.enforce();
+                row.replace(database);
                 row.admitted_at = at;
                 row.forget_finals();
                 row.refused = None;

@@ -90,6 +90,9 @@ pub struct Row {
     pub quarantined: Option<(Timestamp, String)>,
     /// Problems of a newer spec that was refused. Ended by a good one.
     pub refused: Option<Vec<String>>,
+    /// The file that a person released its spec from: no file changes it by coming back. Ended by one that
+    /// is taken, as it says what is in force.
+    pub left_file: Option<PathBuf>,
     /// The phase last observed.
     pub phase: Phase,
     /// Its reason.
@@ -143,6 +146,7 @@ impl Row {
             took: Vec::new(),
             quarantined: None,
             refused: None,
+            left_file: None,
             phase: Phase::Pending,
             reason: None,
             message: String::new(),
@@ -150,6 +154,18 @@ impl Row {
             restart_asked: None,
             retry_asked: None,
         }
+    }
+
+    /// Another spec is in force.
+    pub(super) fn replace(&mut self, database: Database) {
+        match (&self.database.source, &database.source) {
+            (_, Source::File(_)) => self.left_file = None,
+            (Source::File(path), Source::Row | Source::Api) => self.left_file = Some(path.clone()),
+            (Source::Row | Source::Api | Source::Builtin, Source::Row | Source::Api)
+            | (_, Source::Builtin) => {}
+        }
+        self.database = Arc::new(database);
+        self.enforce();
     }
 
     /// The word over the spec that is in force: the host's goes before its own.

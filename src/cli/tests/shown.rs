@@ -3,7 +3,7 @@
 use super::fake::{out, world};
 use crate::model::audit::{AuditView, Finding, Findings, LogHarm};
 use crate::model::disk::{DiskUse, VolumeView};
-use crate::model::view::{Condition, ConditionStatus, DatabaseView, Unshipped};
+use crate::model::view::{Condition, ConditionStatus, DatabaseView, Evidence, Unshipped};
 use crate::model::{Cost, Outcome, Override, OverrideState, Problem, Reason, Who};
 use crate::plan::render::sample::{at, held, hold, lane, ready};
 
@@ -98,6 +98,26 @@ mydb_admin  Standard  -     -       -
     let describe = world.run("describe genomics").await.out;
     let line = "Disk:        41Gi, +1.2Gi a day, volume Standard\n";
     assert!(describe.contains(line), "{describe}");
+}
+
+#[tokio::test]
+async fn describe_names_the_evidence_of_what_was_given_up_and_its_files() {
+    let mut databases = three();
+    assert!(
+        !world(databases.clone())
+            .await
+            .run("describe proteomics")
+            .await
+            .out
+            .contains("Evidence")
+    );
+    databases[1].evidence = Some(Evidence {
+        folder: "/var/lib/db4sci/quarantine/proteomics/20261122T200000.000Z".to_owned(),
+        files: vec!["log.txt".to_owned(), "why.txt".to_owned()],
+    });
+    let said = world(databases).await.run("describe proteomics").await.out;
+    let told = "Evidence\n  /var/lib/db4sci/quarantine/proteomics/20261122T200000.000Z  log.txt, why.txt\n";
+    assert!(said.contains(told), "{said}");
 }
 
 #[tokio::test]
@@ -199,6 +219,19 @@ async fn status_says_what_is_wrong_with_one_next_command_each() {
         },
         since: at(19, 0),
     });
+    // Whatever else is told of it.
+    databases[1].overridden = databases[2].overridden.clone();
+    let shown = world(databases.clone()).await.run("get").await.out;
+    let marked = ["proteomics", "mydb_admin"].map(|name| {
+        let line = shown.lines().find(|line| line.starts_with(name)).unwrap();
+        line.rsplit("  ").next().unwrap().to_owned()
+    });
+    assert_eq!(
+        marked,
+        ["DataLost, Overridden 22:00", "Overridden 22:00"],
+        "{shown}"
+    );
+    databases[1].overridden = None;
     let world = world(databases).await;
     world.daemon.change(|snapshot| {
         snapshot.tables_behind = 3;

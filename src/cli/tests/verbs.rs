@@ -154,6 +154,11 @@ async fn a_release_needs_a_reason_and_maintenance_one_database_or_all() {
         ("release genomics", "--reason"),
         ("release genomics --reason=", "say why `genomics` may run"),
         ("release", "NAME"),
+        ("release genomics --to-rows", "--reason"),
+        (
+            "release genomics --to-rows --reason=",
+            "`genomics` is released from its file",
+        ),
         ("maintenance on", "NAME"),
         ("maintenance on genomics --all", "--all"),
         ("maintenance off", "NAME"),
@@ -163,6 +168,15 @@ async fn a_release_needs_a_reason_and_maintenance_one_database_or_all() {
         assert!(answer.err.contains(says), "{line}: {}", answer.err);
     }
     assert!(world.daemon.asked().is_empty());
+    let answer = world
+        .run("release genomics --to-rows --reason the-lab-left")
+        .await;
+    assert_eq!(answer.exit, 0, "{}", answer.err);
+    let asked = world.daemon.asked();
+    assert!(
+        asked[0].ends_with(" to-rows genomics: the-lab-left"),
+        "{asked:?}"
+    );
 }
 
 #[tokio::test]

@@ -88,7 +88,10 @@ pub fn remedy(reason: Reason, name: &DbName) -> String {
             )
         }
         Reason::RetireNeedsBackup => format!("see how far it is: db4sci backup list {name}"),
-        Reason::Orphan => format!("put its file back: db4sci export {name}"),
+        Reason::Orphan => format!(
+            "put its file back (db4sci export {name}), or, if it is gone for good: db4sci release {name} \
+             --to-rows --reason TEXT"
+        ),
         Reason::ImagePullFailed | Reason::Backoff => {
             format!("it is tried again by itself; at once: db4sci retry {name}")
         }

@@ -104,7 +104,8 @@ impl Desk {
             site: &archive.site,
         };
         let name = &db.name;
-        match evidence::keep(&source, db, self.clock.now(), "its data was lost").await {
+        let (now, shown) = (self.clock.now(), self.board.view(name));
+        match evidence::keep(&source, db, now, "its data was lost", shown.as_deref()).await {
             Ok(place) => tracing::warn!(%name, place = %place.display(), "evidence is kept"),
             Err(error) => tracing::warn!(%name, %error, "evidence is not kept"),
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::commit::Origin;
 use super::judge::{Admitted, judge, refusal};
+use super::released::unwanted;
 use super::{Intake, fresh};
 use crate::admin::Book;
 use crate::model::database::Source;
@@ -25,6 +26,10 @@ impl Intake {
             .collect();
         let mut problems = Vec::new();
         for verdict in admit_every(merged, &accepted, rules, fresh) {
+            if let Some(found) = unwanted(book, merged, &verdict) {
+                problems.extend(found);
+                continue;
+            }
             let Some(name) = verdict.name else {
                 problems.extend(verdict.result.err().unwrap_or_default());
                 continue;

@@ -96,7 +96,8 @@ pub(super) fn judge(
     (entries, Admitted::Configured(Box::new(database)))
 }
 
-/// Into whose hands it came: whoever reads the log later looks for that first.
+/// Into whose hands it came, and where its spec is from now on: whoever reads the log later looks for that
+/// first.
 fn hands(old: &Database, new: &Database) -> String {
     let told = |what: &str, old: &str, new: &str| {
         (old != new).then(|| format!("{what} `{old}` -> `{new}`"))
@@ -104,6 +105,7 @@ fn hands(old: &Database, new: &Database) -> String {
     let changes = [
         told("owner", &old.owner, &new.owner),
         told("contact", &old.contact, &new.contact),
+        told("source", &old.source.to_string(), &new.source.to_string()),
     ];
     let changes: Vec<String> = changes.into_iter().flatten().collect();
     if changes.is_empty() {
@@ -199,6 +201,15 @@ mod tests {
             ..old.clone()
         };
         assert_eq!(said(other), "spec changed, generation 2");
+        let file = Database {
+            source: Source::File("genomics.yaml".into()),
+            ..old.clone()
+        };
+        let was = &old.source;
+        assert_eq!(
+            said(file),
+            format!("spec changed, generation 2: source `{was}` -> `file:genomics.yaml`")
+        );
     }
 
     #[test]

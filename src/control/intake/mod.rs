@@ -5,6 +5,7 @@
 mod commit;
 mod files;
 mod judge;
+mod released;
 mod rows;
 
 use std::collections::BTreeMap;
@@ -282,8 +283,9 @@ impl Intake {
         let name = &parsed.raw.metadata.name;
         let file = self.file(path);
         let message = format!(
-            "`{name}` is described by {}, and files win; edit that file, nothing was changed",
-            file.display()
+            "`{name}` is described by {}, and files win; edit that file{}, nothing was changed",
+            file.display(),
+            if_gone(name)
         );
         parsed.places.locate(Problem::new("metadata.name", message))
     }
@@ -364,6 +366,11 @@ impl Intake {
         }
         Ok(())
     }
+}
+
+/// What is told of a database whose file may be gone.
+pub fn if_gone(name: &str) -> String {
+    format!(" (if it is gone for good: db4sci release {name} --to-rows --reason TEXT)")
 }
 
 /// A new identity; its first half is the time, so that identities sort by age.

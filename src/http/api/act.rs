@@ -184,6 +184,16 @@ pub async fn release(
     accepted(api.backend.release(who, &name, request.reason).await?)
 }
 
+/// `POST /databases/{name}/to-rows`
+pub async fn to_rows(
+    State(api): State<Api>,
+    Extension(who): Extension<Who>,
+    Name(name): Name,
+    Json(request): Json<ActRequest>,
+) -> Answer {
+    accepted(api.backend.to_rows(who, &name, request.reason).await?)
+}
+
 /// `POST /approve`
 pub async fn approve(
     State(api): State<Api>,

@@ -77,6 +77,7 @@ pub fn router(backend: Arc<dyn Backend>, door: Door, stop: CancellationToken) ->
         .route("/databases/{name}/restart", post(act::restart))
         .route("/databases/{name}/retry", post(act::retry))
         .route("/databases/{name}/release", post(act::release))
+        .route("/databases/{name}/to-rows", post(act::to_rows))
         .route("/audit", get(audit::audit))
         .route("/audit/acknowledge", post(audit::acknowledge))
         .route("/approve", post(act::approve))

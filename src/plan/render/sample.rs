@@ -4,7 +4,8 @@ use chrono::{TimeZone, Utc};
 
 use crate::model::view::{Condition, ConditionStatus, DatabaseView, NewestBackups, Phase};
 use crate::model::{
-    Action, Cost, DbName, EngineKind, Expectations, Held, ImageRef, Lane, Reason, Timestamp, Uid,
+    Action, Cost, DbName, EngineKind, Expectations, Held, ImageRef, Lane, Override, OverrideState,
+    Reason, Timestamp, Uid, Who,
 };
 
 /// 2026-11-22 20:00 UTC, a Sunday: the instant of all samples.
@@ -61,9 +62,11 @@ pub(crate) fn ready(text: &str, engine: &str, version: &str, port: u16) -> Datab
             ),
         ],
         overridden: None,
+        whole_host: false,
         container: Some(format!("{port:064x}")),
         data_dir: format!("/data/{text}"),
         connections: Some(12),
+        evidence: None,
         held: Vec::new(),
         lane: None,
         seen: vec![
@@ -74,6 +77,20 @@ pub(crate) fn ready(text: &str, engine: &str, version: &str, port: u16) -> Datab
         volume: "Standard".to_owned(),
         disk: None,
         backup: NewestBackups::default(),
+    }
+}
+
+/// A person's word over a spec.
+pub(crate) fn word(state: OverrideState, until: Option<Timestamp>) -> Override {
+    Override {
+        state,
+        until,
+        reason: "INC-812".to_owned(),
+        who: Who::Socket {
+            uid: 1000,
+            user: "jane".to_owned(),
+        },
+        since: at(19, 0),
     }
 }
 

@@ -1,7 +1,9 @@
-use super::sample::{at, first_start, held, hold, lane, now, ready};
+use super::sample::{at, first_start, held, hold, lane, now, ready, word};
 use super::{Preview, When};
 use crate::model::view::{DatabaseView, Phase};
-use crate::model::{Action, Cost, Expected, Lane, Place, Problem, Reason, Timestamp};
+use crate::model::{
+    Action, Cost, Expected, Lane, OverrideState, Place, Problem, Reason, Timestamp,
+};
 use crate::plan::approval;
 
 /// The design's own example.
@@ -42,7 +44,8 @@ fn example() -> Vec<DatabaseView> {
         first_start(),
     ));
     let mut quiet = ready("mydb_admin", "Postgres", "17.5", 32009);
-    // As somebody wants it: no row.
+    // As somebody wants it: no row, but whose word it is.
+    quiet.overridden = Some(word(OverrideState::Running, Some(at(23, 0))));
     quiet.held = vec![hold(
         Reason::Overridden,
         "running by jane",
@@ -66,6 +69,7 @@ fn a_plan_says_what_when_and_what_it_costs() {
             22:00    restart: shared_buffers 512MB -> 1GB  about 9 s, 12 connections now; approve {lane}
 x chembank  refused  Incompatible: Neo4j 5 -> 4 over data; set the image back
 + assays    now      create MongoDB 7.0, port 32015        about 20 s, as others here
+= mydb_admin  started by jane(1000) until 2026-11-22 23:00 UTC (INC-812); db4sci resume mydb_admin
 2 act now, 1 waits, 1 refused, 1 unchanged. Nothing is deleted.
 What waits begins at once after: db4sci approve {lane}
 "
@@ -82,6 +86,58 @@ fn an_empty_plan_is_one_line_and_exit_code_0() {
         "nothing to do, 1 unchanged. Nothing is deleted.\n"
     );
     assert_eq!(Preview::of(&all_well, &[]).exit_code(), 0);
+}
+
+#[test]
+fn whose_word_is_in_force_is_said_and_is_nothing_to_do() {
+    let mut stopped = ready("genomics", "Postgres", "17.5", 32011);
+    stopped.overridden = Some(word(OverrideState::Stopped, Some(at(22, 0))));
+    let mut kept = ready("db", "Postgres", "17.5", 32012);
+    let mut silent = word(OverrideState::Maintenance, None);
+    silent.reason.clear();
+    kept.overridden = Some(silent.clone());
+    let mut databases = vec![stopped, kept, ready("assays", "MongoDB", "7.0", 32015)];
+    assert_eq!(
+        text(&databases),
+        "\
+= genomics  stopped by jane(1000) until 2026-11-22 22:00 UTC (INC-812); db4sci resume genomics
+= db        in maintenance by jane(1000) until that is ended (no reason given); db4sci resume db
+nothing to do, 3 unchanged. Nothing is deleted.
+"
+    );
+    let preview = Preview::of(&databases, &[]);
+    assert_eq!(preview.exit_code(), 0);
+    let json = preview.json();
+    assert_eq!(
+        json["overrides"][0],
+        serde_json::json!({
+            "name": "genomics",
+            "state": "Stopped",
+            "until": "2026-11-22T22:00:00Z",
+            "reason": "INC-812",
+            "who": "jane(1000)",
+            "since": "2026-11-22T19:00:00Z",
+            "endedBy": "db4sci resume genomics",
+        })
+    );
+    assert_eq!(json["overrides"][1]["until"], serde_json::Value::Null);
+
+    // Of the whole host, once, whatever else was said of single ones.
+    for view in &mut databases {
+        view.overridden = Some(silent.clone());
+        view.whole_host = true;
+    }
+    let host = Preview::of(&databases, &[]);
+    assert_eq!(
+        host.text(now(), &|t: Timestamp| t.naive_utc()),
+        "\
+= all databases  in maintenance by jane(1000) until that is ended (no reason given); db4sci maintenance off --all
+nothing to do, 3 unchanged. Nothing is deleted.
+"
+    );
+    assert!(host.json()["overrides"][0]["name"].is_null());
+    // Without any, the form is as it always was.
+    assert!(Preview::of(&[], &[]).json().get("overrides").is_none());
 }
 
 #[test]

@@ -48,10 +48,19 @@ pub fn text(preview: &Preview, now: Timestamp, local: Local<'_>) -> String {
         let line = format!("{sign} {name:names$}  {when:whens$}  {what:whats$}  {cost}");
         lines.push(line.trim_end().to_owned());
     }
+    lines.extend(overrides(preview));
     lines.push(closing(preview));
     lines.extend(leave(preview));
     lines.push(String::new());
     lines.join("\n")
+}
+
+/// Whose word is in force, a line each.
+fn overrides(preview: &Preview) -> impl Iterator<Item = String> {
+    let all = preview.overrides.iter();
+    let width = all.clone().map(|o| o.about().chars().count());
+    let width = width.filter(|w| *w <= WIDEST).max().unwrap_or(0);
+    all.map(move |o| format!("= {:width$}  {}", o.about(), o.sentence()))
 }
 
 /// What it costs, what is at risk, and what lets it go.

@@ -137,6 +137,8 @@ fn a_vanished_file_removes_nothing() {
     let mut case = Case::ready();
     case.orphan = true;
     case.is_left_alone_for(Reason::Orphan);
+    let told = case.held(Reason::Orphan).message;
+    assert!(told.contains("release genomics --to-rows"), "{told}");
     case.orphan = false;
     case.renamed_to = Some("genetics".to_owned());
     case.is_left_alone_for(Reason::Renamed);

@@ -1,13 +1,18 @@
 //! The files that a container mounts: guard and configuration (secrets: `secrets`); and evidence.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::durable::{at, folder, read_small, shared, write};
 use super::look::is_folder;
+use super::room;
+use crate::model::disk::Room;
 use crate::model::guard::SCRIPT;
+use crate::model::view::Evidence;
 use crate::model::{Database, FilesSeen, FilesWanted, SecretText, Site, Timestamp};
 use crate::runtime::DirError;
 
@@ -148,6 +153,46 @@ pub(super) fn keep_evidence(
         write(&evidence.join(name), text.as_bytes(), 0o600, root)?;
     }
     Ok(evidence)
+}
+
+/// The newest evidence of a database: folders are named by the instant.
+pub(super) fn evidence(site: &Site, db: &Database) -> Result<Option<Evidence>, DirError> {
+    let of_database = site.state_dir.join("quarantine").join(db.name.as_str());
+    let Some(newest) = names(&of_database)?.pop() else {
+        return Ok(None);
+    };
+    let folder = of_database.join(newest);
+    let files = names(&folder)?;
+    let folder = folder.display().to_string();
+    Ok(Some(Evidence { folder, files }))
+}
+
+/// What lies in a folder, in order; nothing where there is none.
+fn names(folder: &Path) -> Result<Vec<String>, DirError> {
+    let failed = |error: &io::Error| DirError::Io {
+        path: folder.display().to_string(),
+        message: error.to_string(),
+    };
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(|e| failed(&e))?,
+    };
+    let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+    let mut names: Vec<String> = names.collect::<io::Result<_>>().map_err(|e| failed(&e))?;
+    names.sort();
+    Ok(names)
+}
+
+/// The room of a database's volume, and what its folder takes of it.
+pub(super) fn taken(db: &Database) -> Result<(Room, u64), DirError> {
+    let failed = |path: &Path, error: &io::Error| DirError::Io {
+        path: path.display().to_string(),
+        message: error.to_string(),
+    };
+    let (volume, data) = (&db.volume.path, db.data_dir());
+    let room = room::room(volume).map_err(|e| failed(volume, &e))?;
+    let used = room::used(&data).map_err(|e| failed(&data, &e))?;
+    Ok((room, used))
 }
 
 pub(super) fn parent(path: &Path, root: u32) -> Result<(), DirError> {

@@ -33,6 +33,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::model::disk::Room;
+use crate::model::view::Evidence;
 use crate::model::{
     DataSeen, Database, FilesSeen, FilesWanted, IdentityFile, ReleasedFiles, Secret, SecretText,
     Seen, Site, Timestamp,
@@ -195,6 +197,16 @@ impl DataDirs for HostDirs {
     ) -> Result<PathBuf, DirError> {
         let (root, site, db, files) = (self.root, site.clone(), db.clone(), files.to_vec());
         blocking(move || files::keep_evidence(&site, root, &db, now, &files)).await
+    }
+
+    async fn evidence(&self, site: &Site, db: &Database) -> Result<Option<Evidence>, DirError> {
+        let (site, db) = (site.clone(), db.clone());
+        blocking(move || files::evidence(&site, &db)).await
+    }
+
+    async fn taken(&self, db: &Database) -> Result<(Room, u64), DirError> {
+        let db = db.clone();
+        blocking(move || files::taken(&db)).await
     }
 }
 

@@ -503,6 +503,35 @@ async fn evidence_is_kept_for_root_only() {
         "PANIC"
     );
     assert_eq!(mode(&folder), 0o700);
+    // The newest of several is shown.
+    let more = [("why.txt", "again"), ("log.txt", "")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+    let later = now() + chrono::TimeDelta::days(1);
+    let dirs = &place.dirs;
+    let newer = dirs.keep_evidence(&place.site, &place.db, later, &more);
+    let newer = newer.await.unwrap().display().to_string();
+    let kept = dirs
+        .evidence(&place.site, &place.db)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (kept.folder, kept.files),
+        (newer, vec!["log.txt".to_owned(), "why.txt".to_owned()])
+    );
+}
+
+#[tokio::test]
+async fn without_evidence_there_is_none_and_what_a_folder_takes_is_told_with_the_room() {
+    let place = Place::initialised().await;
+    let none = place.dirs.evidence(&place.site, &place.db).await;
+    assert_eq!(none.unwrap(), None);
+    let before = place.dirs.taken(&place.db).await.unwrap().1;
+    fs::write(place.data().join("more"), vec![7; 100_000]).unwrap();
+    let (room, taken) = place.dirs.taken(&place.db).await.unwrap();
+    assert!(
+        room.size > 0 && taken >= before + 100_000,
+        "{room:?} {taken}"
+    );
 }
 
 #[tokio::test]

@@ -10,6 +10,8 @@ use super::fault::Part;
 use super::released::not_released;
 use super::state::State;
 use crate::model::account::is_stray;
+use crate::model::disk::Room;
+use crate::model::view::Evidence;
 use crate::model::{
     DataSeen, Database, FilesSeen, FilesWanted, IdentityFile, MarkerState, ReleasedFiles, Secret,
     SecretText, Seen, Site, Timestamp,
@@ -214,6 +216,17 @@ impl DataDirs for World {
             Ok(folder)
         })
         .await
+    }
+
+    async fn evidence(&self, site: &Site, db: &Database) -> Answer<Option<Evidence>> {
+        World::look(self, Part::Disk, "evidence", |state| {
+            Ok(state.evidence(site, db))
+        })
+        .await
+    }
+
+    async fn taken(&self, db: &Database) -> Answer<(Room, u64)> {
+        World::look(self, Part::Disk, "taken", |state| Ok(state.taken(db))).await
     }
 }
 

@@ -2,9 +2,29 @@
 
 use super::state::State;
 use crate::model::disk::Room;
-use crate::model::{DataIdentity, DataSeen, Database, Marker, Seen};
+use crate::model::view::Evidence;
+use crate::model::{DataIdentity, DataSeen, Database, Marker, Seen, Site};
 
 impl State {
+    /// The newest evidence of a database.
+    pub(super) fn evidence(&self, site: &Site, db: &Database) -> Option<Evidence> {
+        let of_database = site.state_dir.join("quarantine").join(db.name.as_str());
+        let mut all = self.disk.evidence.iter();
+        let (folder, files) = all.rfind(|(folder, _)| folder.starts_with(&of_database))?;
+        let names = files.iter().map(|(name, _)| name.clone());
+        Some(Evidence {
+            folder: folder.display().to_string(),
+            files: names.collect(),
+        })
+    }
+
+    /// The room of a database's volume; what a folder takes is not simulated.
+    pub(super) fn taken(&self, _db: &Database) -> (Room, u64) {
+        let size = 1 << 40;
+        let free = if self.disk.full { 0 } else { size / 2 };
+        (Room { size, free }, 0)
+    }
+
     pub(super) fn look_at(&self, db: &Database) -> Seen<DataSeen> {
         let volume = &db.volume.path;
         if !self.disk.mounted(volume) {

@@ -130,6 +130,10 @@ impl Backend for Agreeing {
         said(reason)
     }
 
+    async fn to_rows(&self, _: Who, _: &DbName, reason: String) -> Result<String, Refusal> {
+        said(reason)
+    }
+
     async fn approve(
         &self,
         _: Who,
