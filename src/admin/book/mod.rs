@@ -7,12 +7,14 @@
 mod accounts;
 mod check;
 mod eject;
+mod entry;
 mod names;
 mod row;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use entry::NewEntry;
 pub use row::{Approved, Row};
 
 use crate::admin::journal::Head;
@@ -20,39 +22,11 @@ use crate::model::action::START;
 use crate::model::audit::LogHarm;
 use crate::model::{
     Backup, BackupId, BackupState, Change, Database, DbName, End, Entry, Notice, Outcome, Override,
-    Timestamp, Tombstone, WantedState, Who,
+    Timestamp, Tombstone, WantedState,
 };
 
 /// The steps that lanes end with which take a server away, or bring it back.
 const ENDS: [&str; 3] = [START, "stop", "remove"];
-
-/// A change somebody wants to be accepted.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NewEntry {
-    /// Who wants it.
-    pub who: Who,
-    /// The database, if it concerns one.
-    pub name: Option<DbName>,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// What happened, for people; one line, no secret.
-    pub message: String,
-    /// What it changes.
-    pub change: Change,
-}
-
-impl NewEntry {
-    /// One of the daemon's own about a database.
-    pub fn of(name: &DbName, outcome: Outcome, message: String, change: Change) -> Self {
-        NewEntry {
-            who: Who::Daemon,
-            name: Some(name.clone()),
-            outcome,
-            message,
-            change,
-        }
-    }
-}
 
 /// The fold of all entries. Cheap to clone: rows are shared until they change.
 #[derive(Debug, Clone, PartialEq)]
