@@ -5,12 +5,13 @@ use chrono::TimeDelta;
 
 use db4sci::admin::{MemoryStorage, NewEntry};
 use db4sci::model::{
-    BackupId, Change, Database, DbName, Entry, KeepRetired, MarkerState, Outcome, Seen, Slot, Uid,
-    WantedState,
+    Backup, BackupId, BackupKind, BackupState, Change, Contents, Database, DbName, Entry,
+    KeepRetired, MarkerState, Outcome, Seen, Slot, Uid, WantedState,
 };
 use db4sci::runtime::DataDirs;
 use db4sci::specs;
-use db4sci::store::manifest::Layout;
+use db4sci::store::manifest::{Layout, MANIFEST, Manifest, VERSION};
+use db4sci::store::write_small;
 
 use crate::bench::Shelf;
 use crate::daemon::Daemon;
@@ -180,4 +181,74 @@ fn a_copy_that_is_whole_is_finished_and_what_is_left_of_another_goes_once_all_is
     let ended = (Some(Running), true, Some(Initialised));
     assert_eq!(found(true), (waits(Initialised), ended));
     assert_eq!(found(false), (waits(Initialising), (None, false, None)));
+}
+
+#[test]
+fn a_backup_whose_daemon_dies_after_its_manifest_is_stored_and_of_any_other_nothing_is_left() {
+    let found = block_on(async {
+        let mut begun = Begun::new("genomics").await?;
+        let started = begun.host.now();
+        let manifest = |attempt, started| Manifest {
+            version: VERSION,
+            name: begun.db.name.clone(),
+            uid: begun.db.uid,
+            engine: begun.db.engine,
+            server_version: "17".to_owned(),
+            image: begun.db.image.reference.to_string(),
+            image_id: "sha256:0".to_owned(),
+            slot: begun.id(attempt).slot,
+            attempt,
+            kind: BackupKind::Scheduled,
+            started,
+            finished: started,
+            files: Vec::new(),
+            contents: Contents::default(),
+            keys: Vec::new(),
+            ledger_head: 1,
+            ledger_copy: None,
+        };
+        let other = manifest(3, started - TimeDelta::hours(1)).write()?;
+        let manifests = [
+            Some(manifest(1, started).write()?),
+            None,
+            // Its objects were written over.
+            Some(other),
+            Some(b"{".to_vec()),
+        ];
+        for (attempt, text) in (1..).zip(manifests) {
+            let backup = Backup {
+                state: BackupState::Running,
+                finished: None,
+                ..manifest(attempt, started).backup("local", "shelf", "")
+            };
+            let BackupId { name, slot, .. } = &backup.id;
+            let prefix = begun.layout.attempt(name, backup.uid, *slot, attempt);
+            let backup = Box::new(backup);
+            begun
+                .note((begun.db.name.clone(), Change::Backup { backup }))
+                .await?;
+            for (file, text) in [("rows", Some(b"1".to_vec())), (MANIFEST, text)] {
+                let Some(text) = text else { continue };
+                let key = format!("{prefix}{file}");
+                let written = write_small(&begun.store, &key, text).await;
+                written.map_err(|e| e.to_string())?;
+            }
+        }
+        begun.host.pass(TimeDelta::seconds(1)).await?;
+        let book = begun.host.daemon.ledger.book();
+        let row = book.row(&begun.db.name).ok_or("it has no row")?;
+        let known = row.backups.values();
+        let states: Vec<_> = known
+            .map(|b| (b.id.attempt, b.state, b.sha256.is_some()))
+            .collect();
+        Ok::<_, String>((states, begun.store.keys().len()))
+    });
+    use BackupState::{Failed, Stored};
+    let states = vec![
+        (1, Stored, true),
+        (2, Failed, false),
+        (3, Failed, false),
+        (4, Failed, false),
+    ];
+    assert_eq!(found.unwrap(), (states, 2));
 }
