@@ -182,9 +182,10 @@ impl Reconciler {
         shown.backup = newest(&row);
         let (phase, reason, message) = (shown.phase, shown.reason, shown.message.clone());
         self.board.show(shown);
-        // Its answer ends what is measured, also when nobody looked while it was away.
-        let measures = phase == Phase::Ready && row.away.is_some();
-        if (row.phase, row.reason) != (phase, reason) || measures {
+        // Its answer ends what is measured, also when nobody looked while it was away, and that it is to
+        // come back.
+        let ends = phase == Phase::Ready && (row.away.is_some() || row.recover);
+        if (row.phase, row.reason) != (phase, reason) || ends {
             let change = Change::Observed { phase, reason };
             let message = match (reason, message.is_empty()) {
                 (Some(reason), false) => format!("{phase} ({}): {message}", reason.as_str()),

@@ -283,12 +283,7 @@ impl Book {
             }
             Change::Observed { phase, reason } => {
                 let row = self.change(entry)?;
-                if (row.phase, row.reason) != (*phase, *reason) {
-                    row.since = at;
-                }
-                (row.phase, row.reason) = (*phase, *reason);
-                row.message.clone_from(&entry.message);
-                row.measure(at, *phase);
+                row.observe(at, *phase, *reason, &entry.message);
             }
             Change::Acted { action }
                 if ENDS.contains(&action.as_str()) && entry.outcome == Outcome::Done =>
