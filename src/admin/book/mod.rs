@@ -7,6 +7,7 @@
 mod accounts;
 mod check;
 mod eject;
+mod harm;
 mod names;
 mod row;
 
@@ -65,6 +66,8 @@ pub struct Book {
     host: Option<Override>,
     /// Harm of the log that nobody has acknowledged.
     log_harms: Arc<Vec<LogHarm>>,
+    /// The last entry that tells of harm; 0: none does.
+    harm: u64,
     head: Head,
 }
 
@@ -77,6 +80,7 @@ impl Book {
             forgotten: BTreeMap::new(),
             host: None,
             log_harms: Arc::default(),
+            harm: 0,
             head: Head::GENESIS,
         }
     }
@@ -135,6 +139,7 @@ impl Book {
             ));
         }
         self.fold(entry)?;
+        self.note_harm(entry);
         self.head.seq = entry.seq;
         Ok(())
     }
