@@ -65,18 +65,29 @@ pub(super) async fn head(ledger: Ledger, heads: watch::Sender<u64>, stop: Cancel
 
 /// Holds room back for `mydb_admin` on its volume, and gives it free when there is no other.
 pub(super) async fn reserve(ledger: Ledger, state_dir: PathBuf, stop: CancellationToken) {
-    let mut told = false;
+    let tend = move |volume: &Path| reserve::tend(&state_dir, volume);
+    // Cancel-safe: it is done or not, and looked at again.
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = tend_again(ledger, Arc::new(tend)) => {}
+    }
+}
+
+/// Tends the volume on which `mydb_admin` is, again and again. One that holds no room is left alone for as
+/// long as it is there.
+async fn tend_again(
+    ledger: Ledger,
+    tend: Arc<dyn Fn(&Path) -> std::io::Result<Tended> + Send + Sync>,
+) {
+    let (mut told, mut unable) = (false, None);
     loop {
         let row = ledger.book().row(&DbName::mydb_admin()).cloned();
-        if let Some(volume) = row.map(|row| row.database.volume.path.clone()) {
-            let (at, state_dir) = (volume.clone(), state_dir.clone());
-            let tending = tokio::task::spawn_blocking(move || reserve::tend(&state_dir, &at));
-            // Cancel-safe: it is done or not, and looked at again.
-            let tended = tokio::select! {
-                () = stop.cancelled() => return,
-                tended = tending => tended.map_err(std::io::Error::other).flatten(),
-            };
-            let volume = volume.display();
+        let path = row.map(|row| row.database.volume.path.clone());
+        if let Some(path) = path.filter(|path| unable.as_ref() != Some(path)) {
+            let (at, tend) = (path.clone(), tend.clone());
+            let tending = tokio::task::spawn_blocking(move || tend(&at));
+            let tended = tending.await.map_err(std::io::Error::other).flatten();
+            let volume = path.display();
             match &tended {
                 Ok(Tended::Left) => {}
                 Ok(Tended::Held) => tracing::info!(%volume, "room is held back for mydb_admin"),
@@ -85,7 +96,6 @@ pub(super) async fn reserve(ledger: Ledger, state_dir: PathBuf, stop: Cancellati
                 }
                 Ok(Tended::Unable) => {
                     tracing::info!(%volume, "this file system holds no room back for mydb_admin");
-                    return stop.cancelled().await;
                 }
                 Err(error) if !told => {
                     tracing::warn!(%volume, %error, "no room is held back for mydb_admin");
@@ -93,11 +103,9 @@ pub(super) async fn reserve(ledger: Ledger, state_dir: PathBuf, stop: Cancellati
                 Err(_) => {}
             }
             told = tended.is_err();
+            unable = matches!(tended, Ok(Tended::Unable)).then_some(path);
         }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(ROOM) => {}
-        }
+        tokio::time::sleep(ROOM).await;
     }
 }
 
@@ -120,4 +128,48 @@ pub(super) fn volumes(settings: &Settings) -> Vec<(String, PathBuf)> {
     let volumes = volumes.map(|v| (v.label.clone(), v.path.clone()));
     let own = ("state_dir".to_owned(), settings.state_dir.clone());
     volumes.chain([own]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::admin::testing::{StoppedClock, admitted, database};
+    use crate::admin::{MemoryStorage, NewEntry};
+    use crate::model::Source;
+
+    #[tokio::test(start_paused = true)]
+    async fn another_volume_of_mydb_admin_is_tended_after_one_that_holds_no_room() {
+        let storage = MemoryStorage::new();
+        let opened = Ledger::open(storage, Arc::new(StoppedClock)).await;
+        let (ledger, _) = opened.unwrap();
+        let on = |volume: &str, generation| -> NewEntry {
+            let mut admin = database("mydb_admin", 32010);
+            (admin.source, admin.generation) = (Source::Builtin, generation);
+            admin.volume.path = volume.into();
+            admitted(admin)
+        };
+        let tended: Arc<Mutex<Vec<PathBuf>>> = Arc::default();
+        let seen = tended.clone();
+        let tend = move |volume: &Path| {
+            seen.lock().unwrap().push(volume.to_owned());
+            Ok(if volume == Path::new("/nfs") {
+                Tended::Unable
+            } else {
+                Tended::Left
+            })
+        };
+        let task = tokio::spawn(tend_again(ledger.clone(), Arc::new(tend)));
+        for (generation, volume) in (1..).zip(["/nfs", "/data", "/nfs"]) {
+            ledger.append(on(volume, generation)).await.unwrap();
+            tokio::time::sleep(ROOM * 5 / 2).await;
+        }
+        task.abort();
+        let mut tended = tended.lock().unwrap().clone();
+        let unable = tended.iter().filter(|at| *at == Path::new("/nfs"));
+        assert_eq!(unable.count(), 2, "once each time: {tended:?}");
+        tended.dedup();
+        assert_eq!(tended, ["/nfs", "/data", "/nfs"].map(PathBuf::from));
+    }
 }

@@ -6,6 +6,7 @@
 pub mod board;
 pub mod desk;
 pub mod disks;
+mod endings;
 pub mod intake;
 pub mod queue;
 pub mod reconciler;

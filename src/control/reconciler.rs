@@ -11,13 +11,13 @@ use crate::admin::{Ledger, NewEntry};
 use crate::execute::{Executor, LaneEnd};
 use crate::model::view::{DatabaseView, Phase};
 use crate::model::{
-    Action, Attempts, Change, Clock, Cost, Database, DbName, ImageId, Lane, Outcome, Override,
-    Seen, SeenDatabase, Site, Timestamp, Verdict, WantedState, Who,
+    Action, Attempts, Change, Clock, Cost, Database, DbName, ImageId, Lane, Outcome, Seen,
+    SeenDatabase, Site, Timestamp, Verdict, WantedState,
 };
 use crate::observe::Observer;
 use crate::plan::blast::{Looked, Pass};
 use crate::plan::stewardship::House;
-use crate::plan::{self, Wanted, approval, phase};
+use crate::plan::{self, Wanted, phase};
 use crate::record::Metrics;
 
 use super::view::view;
@@ -35,8 +35,8 @@ const GAVE_WAY: TimeDelta = TimeDelta::seconds(1);
 pub struct Reconciler {
     observer: Arc<Observer>,
     executor: Executor,
-    ledger: Ledger,
-    clock: Arc<dyn Clock>,
+    pub(super) ledger: Ledger,
+    pub(super) clock: Arc<dyn Clock>,
     site: Site,
     board: Arc<Board>,
     metrics: Arc<Metrics>,
@@ -170,8 +170,9 @@ impl Reconciler {
         memory.attempts.stop_if(wanted.hands.is_some());
         seen.attempts = memory.attempts.clone();
         let verdict = self.decide(&wanted, &seen, now);
-        let well = verdict.lane.is_none() && verdict.held.is_empty();
-        memory.attempts.rest_if(well);
+        memory
+            .attempts
+            .rest_if(verdict.lane.is_none() && verdict.held.is_empty());
         self.memory().insert(name.clone(), memory.clone());
         let before = self.board.view(name);
         let mut shown = view(&wanted, &seen, &verdict, &self.site, before.as_deref(), now);
@@ -185,9 +186,9 @@ impl Reconciler {
         shown.evidence = kept(&row, &self.executor).await;
         let (phase, reason, message) = (shown.phase, shown.reason, shown.message.clone());
         self.board.show(shown);
-        // Its answer ends what is measured, also when nobody looked while it was away.
-        let measures = phase == Phase::Ready && row.away.is_some();
-        if (row.phase, row.reason) != (phase, reason) || measures {
+        // Its answer ends what is measured, even if nobody looked before, and that it is to come back.
+        let ends = phase == Phase::Ready && (row.away.is_some() || row.recover);
+        if (row.phase, row.reason) != (phase, reason) || ends {
             let change = Change::Observed { phase, reason };
             let message = match (reason, message.is_empty()) {
                 (Some(reason), false) => format!("{phase} ({}): {message}", reason.as_str()),
@@ -307,28 +308,6 @@ impl Reconciler {
         self.pass.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends an approval that means nothing any more.
-    async fn void_approval(&self, row: &Row, verdict: &Verdict, phase: Phase) {
-        let db = &row.database;
-        let Some(approved) = &row.approved else {
-            return;
-        };
-        if !approval::void(db.uid, &approved.hash, verdict, phase) {
-            return;
-        }
-        let message = format!(
-            "what {} approved ({}) waits no more: it came along with a start, or is not wanted any \
-             more; what waits now: db4sci plan {}",
-            approved.who, approved.hash, db.name
-        );
-        let change = Change::ApprovalVoided {
-            uid: db.uid,
-            hash: approved.hash.clone(),
-        };
-        self.note(&db.name, Outcome::Abandoned, message, change)
-            .await;
-    }
-
     /// What is remembered, with what the ledger says has ended forgotten.
     fn recall(&self, row: &Row) -> Memory {
         let mut memory = self
@@ -343,41 +322,6 @@ impl Reconciler {
             memory.retry_asked = row.retry_asked;
         }
         memory
-    }
-
-    /// Ends the words over its spec whose time is over, its own and the host's.
-    async fn end_overrides(&self, row: &mut Arc<Row>) {
-        let now = self.clock.now();
-        let over = |word: &Option<Override>| {
-            let until = word.as_ref().and_then(|word| word.until);
-            until.is_some_and(|until| until <= now)
-        };
-        if over(&row.over) {
-            let message = "the override ended; the spec is in force again".to_owned();
-            let name = &row.database.name;
-            if self
-                .note(name, Outcome::Done, message, Change::Resumed)
-                .await
-            {
-                Arc::make_mut(row).over = None;
-            }
-        }
-        if over(&row.host) {
-            // Another look may have been quicker.
-            if self.ledger.book().host().is_some() {
-                let entry = NewEntry {
-                    who: Who::Daemon,
-                    name: None,
-                    outcome: Outcome::Done,
-                    message: "hands are on the host again: that time is over".to_owned(),
-                    change: Change::HandsOn,
-                };
-                if let Err(error) = self.ledger.append(entry).await {
-                    tracing::debug!(%error, "the end of a maintenance was not written");
-                }
-            }
-            Arc::make_mut(row).host = self.ledger.book().host().cloned();
-        }
     }
 
     /// Keeps the container's facts in the ledger, once a container and image.

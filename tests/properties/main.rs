@@ -6,6 +6,7 @@
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 mod approvals;
+mod begun;
 mod bench;
 mod daemon;
 mod grudge;

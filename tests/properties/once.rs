@@ -207,14 +207,21 @@ impl History {
         Ok(())
     }
 
-    /// As `Archive::clear`: what was begun has failed, and what of it lies in a store is removed.
+    /// As `Archive::clear`: what was begun is stored where it lies in its store whole, and has failed
+    /// where it does not, or where the store does not answer: then nobody asked.
     fn restart(&mut self) -> Result<(), String> {
         for backup in self.backups.values_mut() {
             if backup.state == BackupState::Running {
-                backup.state = BackupState::Failed;
-                backup.finished = Some(self.now);
                 let id = &backup.id;
-                self.lies.remove(&(id.store.clone(), id.slot, id.attempt));
+                let lies = (id.store.clone(), id.slot, id.attempt);
+                let found = self.lies.contains(&lies) && self.rng.percent(70);
+                backup.finished = Some(self.now);
+                backup.state = if found {
+                    BackupState::Stored
+                } else {
+                    self.lies.remove(&lies);
+                    BackupState::Failed
+                };
             }
         }
         Ok(())

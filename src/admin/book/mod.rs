@@ -8,6 +8,7 @@ mod accounts;
 mod check;
 mod eject;
 mod entry;
+mod harm;
 mod names;
 mod row;
 
@@ -39,6 +40,8 @@ pub struct Book {
     host: Option<Override>,
     /// Harm of the log that nobody has acknowledged.
     log_harms: Arc<Vec<LogHarm>>,
+    /// The last entry that tells of harm; 0: none does.
+    harm: u64,
     head: Head,
 }
 
@@ -51,6 +54,7 @@ impl Book {
             forgotten: BTreeMap::new(),
             host: None,
             log_harms: Arc::default(),
+            harm: 0,
             head: Head::GENESIS,
         }
     }
@@ -116,6 +120,7 @@ impl Book {
             ));
         }
         self.fold(entry)?;
+        self.note_harm(entry);
         self.head.seq = entry.seq;
         Ok(())
     }
@@ -264,12 +269,7 @@ impl Book {
             }
             Change::Observed { phase, reason } => {
                 let row = self.change(entry)?;
-                if (row.phase, row.reason) != (*phase, *reason) {
-                    row.since = at;
-                }
-                (row.phase, row.reason) = (*phase, *reason);
-                row.message.clone_from(&entry.message);
-                row.measure(at, *phase);
+                row.observe(at, *phase, *reason, &entry.message);
             }
             Change::Acted { action }
                 if ENDS.contains(&action.as_str()) && entry.outcome == Outcome::Done =>

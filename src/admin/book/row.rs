@@ -59,7 +59,8 @@ pub struct Row {
     pub ejected_to: Option<PathBuf>,
     /// The entry that its last backup was begun with; 0: none was.
     pub backup_begun: u64,
-    /// Whether lost data is to come back by itself, whatever the spec says.
+    /// Whether lost data is to come back by itself, whatever the spec says. Ended by a restore, and by its
+    /// first answer.
     pub recover: bool,
     /// Final backups that were begun before it was last said what is wanted of it: they are of no later
     /// retirement, whatever the clock says.
@@ -325,9 +326,26 @@ impl Row {
         }
     }
 
-    /// Takes notice of what it is from now on: an answer ends what is measured, and what somebody
-    /// must mend first is no measure.
-    pub(super) fn measure(&mut self, at: Timestamp, phase: Phase) {
+    /// Takes notice of what it is from now on.
+    pub(super) fn observe(
+        &mut self,
+        at: Timestamp,
+        phase: Phase,
+        reason: Option<Reason>,
+        message: &str,
+    ) {
+        if (self.phase, self.reason) != (phase, reason) {
+            self.since = at;
+        }
+        (self.phase, self.reason) = (phase, reason);
+        message.clone_into(&mut self.message);
+        // What is lost after that is another loss, which nobody has decided about.
+        self.recover &= phase != Phase::Ready;
+        self.measure(at, phase);
+    }
+
+    /// An answer ends what is measured, and what somebody must mend first is no measure.
+    fn measure(&mut self, at: Timestamp, phase: Phase) {
         match phase {
             Phase::Ready => {
                 let Some((why, since)) = self.away.take() else {

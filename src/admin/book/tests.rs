@@ -796,6 +796,31 @@ fn the_identity_of_data_is_kept_until_other_data_may_lie_there() {
 }
 
 #[test]
+fn a_host_that_comes_back_brings_data_back_until_the_database_answers() {
+    let uid = uid();
+    let observed = |phase, reason| new("genomics", Change::Observed { phase, reason });
+    let asked = || {
+        vec![
+            admitted(database("genomics", 32011)),
+            new("genomics", Change::Initialised { uid }),
+            // As the memory has it that comes back.
+            observed(Phase::Ready, None),
+            new("genomics", Change::RecoverAsked { uid }),
+        ]
+    };
+    let recovers = |more: Vec<NewEntry>| {
+        let book = book(asked().into_iter().chain(more).collect());
+        book.row(&name("genomics")).unwrap().recover
+    };
+    let lost = || observed(Phase::Held, Some(Reason::DataLost));
+    assert!(recovers(vec![]));
+    assert!(recovers(vec![observed(Phase::Creating, None), lost()]));
+    assert!(!recovers(vec![observed(Phase::Ready, None)]));
+    // A year later.
+    assert!(!recovers(vec![observed(Phase::Ready, None), lost()]));
+}
+
+#[test]
 fn data_is_not_identified_anew_or_while_other_data_is_put_there() {
     let book = with_identity();
     assert_eq!(book.check(&identified("4711")), Ok(()));

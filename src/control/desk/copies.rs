@@ -1,5 +1,5 @@
 //! Another database made of a backup. It has its data, or it is gone and its name is free: the intent is
-//! in the ledger together with its row.
+//! in the ledger together with its row. Data that was ever whole is never what is left of one.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::restore::told;
 use super::{Desk, Refused};
-use crate::admin::Row;
+use crate::admin::{NewEntry, Row};
 use crate::control::intake::{Admitted, Copying};
 use crate::engine::backup as recipes;
 use crate::execute::backup::image_of;
@@ -16,6 +16,7 @@ use crate::model::{
     Backup, BackupId, BackupKind, BackupState, Change, Database, DbName, ImageId, Outcome, Problem,
     WantedState,
 };
+use crate::plan::copies::{self, CutOff};
 use crate::specs;
 
 impl Desk {
@@ -155,7 +156,7 @@ impl Desk {
             return Err(match self.end_copy(&db, why.clone()).await {
                 Ok(gone) => gone,
                 Err(left) => {
-                    format!("{why}; and what is left of `{copy}` is removed later: {left}")
+                    format!("{why}; and what is left of `{copy}` is seen to later: {left}")
                 }
             });
         }
@@ -199,20 +200,46 @@ impl Desk {
         seen.map(|seen| seen.id).map_err(told)
     }
 
-    /// Takes away what is left of a copy that did not get its data. Nobody ever wrote to it: what it was
-    /// to hold is in the backup.
+    /// Ends a copy that did not come to its end. Of one that has no data all that is left goes: nobody ever
+    /// wrote to it, and what it was to hold is in the backup. One that has its data is finished.
     pub(super) async fn end_copy(&self, db: &Database, why: String) -> Result<String, String> {
         let name = &db.name;
+        let book = self.ledger.book();
+        let row = book.row(name).filter(|row| row.database.uid == db.uid);
+        let row =
+            row.ok_or_else(|| format!("there is no `{name}` any more; nothing was removed"))?;
+        let seen = self.archive.dirs.look(db, None).await;
+        match copies::cut_off(db, row.initialised, &seen) {
+            CutOff::Goes => {}
+            CutOff::Ends => return self.finish_copy(row, &why).await,
+            CutOff::Stays(why) => return Err(why),
+        }
+        let message = format!("{why}; `{name}` came to nothing, and the name is free");
+        let change = Change::CopyEnded { uid: db.uid };
+        let ends = NewEntry::of(name, Outcome::Failed, message.clone(), change);
+        // Whoever may not say so afterwards removes nothing.
+        book.check(&ends)?;
         let removed = self.archive.dirs.remove(&self.archive.site, db).await;
         removed.map_err(|e| e.to_string())?;
         failpoint("copy.removed");
-        let message = format!("{why}; `{name}` came to nothing, and the name is free");
-        let change = Change::CopyEnded { uid: db.uid };
-        self.note(name, Outcome::Failed, message.clone(), change)
-            .await?;
+        let written = self.ledger.append(ends).await;
+        written.map_err(|e| e.to_string())?;
         // It is shown no more.
         self.queue.add(name);
         Ok(message)
+    }
+
+    /// Says of a copy that has its data that it has, and lets it run.
+    async fn finish_copy(&self, row: &Row, why: &str) -> Result<String, String> {
+        let db = &row.database;
+        let from = row.copying.as_ref();
+        let from = from.ok_or_else(|| format!("`{}` is no copy on its way", db.name))?;
+        let (spec, ends) = (specs::export(db), Copying::Ends(from));
+        self.admit(&spec, WantedState::Running, ends).await?;
+        Ok(format!(
+            "{why}; `{}` has the data of {from}, and is started",
+            db.name
+        ))
     }
 
     async fn admit(

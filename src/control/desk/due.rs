@@ -13,7 +13,7 @@ use crate::plan::recovery::Recovery;
 pub(super) enum Due {
     Rename(DbName, Source),
     Eject(PathBuf),
-    /// What is left of a copy that was cut off goes.
+    /// A copy that was cut off is finished, or what is left of it goes.
     EndCopy,
     Recovery(Recovery),
     Backup(Work),
@@ -23,7 +23,7 @@ impl Due {
     /// In words.
     pub(super) fn what(&self) -> String {
         match self {
-            Due::EndCopy => "removal of a copy that was cut off".to_owned(),
+            Due::EndCopy => "end of a copy that was cut off".to_owned(),
             Due::Rename(to, _) => format!("rename to {to}"),
             Due::Eject(to) => format!("release to {}", to.display()),
             Due::Recovery(Recovery::Restore(id)) => format!("recovery from {id}"),
@@ -56,7 +56,9 @@ impl Desk {
             return (!self.waits(&row.database.name, now)).then(|| Due::Eject(to.clone()));
         }
         if row.copying.is_some() {
-            return (!self.waits(&row.database.name, now)).then_some(Due::EndCopy);
+            // It may remove data, and after harm the ledger may know less of it than is the case.
+            let waits = self.frozen() || self.waits(&row.database.name, now);
+            return (!waits).then_some(Due::EndCopy);
         }
         if let Some(recovery) = self.lost(row, now) {
             return Some(Due::Recovery(recovery));

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 use super::{BEAT, Desk};
-use crate::model::action::MENDED;
 use crate::model::container::{LABEL_INSTANCE, LABEL_UID};
 use crate::model::view::Phase;
 use crate::model::{BackupId, Change, DbName, Who};
@@ -26,8 +25,9 @@ struct State {
     known: bool,
     /// Beats until the next look.
     again: u32,
-    /// The ledger's entries that were read for harm; `None`: those of earlier daemons are not asked.
-    read: Option<u64>,
+    /// The ledger's last entry that tells of harm, as far as that was seen to; `None`: those of earlier
+    /// daemons are not asked.
+    harm: Option<u64>,
     /// Stores that a person gave up. One that is gone for good goes from the settings, too, so that
     /// the next daemon need not know of it.
     thawed: BTreeSet<String>,
@@ -44,35 +44,16 @@ impl Desk {
     /// Whether nothing may be removed or retired anywhere: while `mydb_admin` does not answer nobody
     /// can look at what would be; and after that, until all that lives is known.
     pub(in crate::control) fn frozen(&self) -> bool {
-        self.harmed() || !self.freeze.change(|state| state.known)
+        // Harm that nobody has looked at yet is harm from its entry on.
+        let harm = self.ledger.book().last_harm();
+        let known = |state: &mut State| state.known && state.harm == Some(harm);
+        self.harmed() || !self.freeze.change(known)
     }
 
     pub(super) fn harmed(&self) -> bool {
         let admin = self.board.view(&DbName::mydb_admin());
         admin.is_none_or(|view| view.phase != Phase::Ready)
             || self.board.watch().borrow().tables_harm.is_some()
-    }
-
-    /// Whether the entries that were not read yet tell of harm.
-    async fn was_harmed(&self) -> bool {
-        let head = self.ledger.book().head().seq;
-        let read = self.freeze.change(|state| *state.read.get_or_insert(head));
-        if head == read {
-            return false;
-        }
-        let new = usize::try_from(head - read).unwrap_or(usize::MAX);
-        let Ok(records) = self.ledger.records(read, new).await else {
-            return true;
-        };
-        let last = records.last().map_or(read, |record| record.entry.seq);
-        self.freeze.change(|state| state.read = Some(last));
-        let harm = |change: &Change| match change {
-            Change::LogHarmed { .. } | Change::StartedOver { .. } => true,
-            Change::Acted { action } => action == MENDED,
-            _ => false,
-        };
-        let mut entries = records.iter().map(|record| &record.entry);
-        entries.any(|e| e.name.as_ref().is_some_and(DbName::is_mydb_admin) && harm(&e.change))
     }
 
     /// Looks for what is unknown after each harm, until the token is cancelled.
@@ -93,9 +74,11 @@ impl Desk {
     /// One beat of that: whether there was harm, and a look if one is due.
     pub async fn know_again(&self) {
         // Harm that was mended between two looks is harm.
-        if self.was_harmed().await || self.harmed() {
+        let harm = self.ledger.book().last_harm();
+        let seen_to = |state: &mut State| *state.harm.get_or_insert(harm) == harm;
+        if !self.freeze.change(seen_to) || self.harmed() {
             self.freeze
-                .change(|state| (state.known, state.again) = (false, 0));
+                .change(|state| (state.known, state.again, state.harm) = (false, 0, Some(harm)));
             return;
         }
         let due = self.freeze.change(|state| {

@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sha2::{Digest, Sha256};
+
 use super::Archive;
 use super::error::BackupError;
-use crate::model::{BackupId, Uid};
+use super::stream::hex;
+use crate::model::{Backup, BackupId, Uid};
 use crate::store::manifest::{MANIFEST, MANIFEST_LIMIT, Manifest};
 use crate::store::read_small;
 
@@ -67,6 +70,38 @@ impl Archive {
                 .await?;
         }
         Ok(refused)
+    }
+
+    /// The manifest of a backup that was being taken when the daemon ended, and its sum: it is written last,
+    /// so all else was read back then. `None`: there is none that can be read, or it is another attempt's,
+    /// whose objects this one may have written over.
+    ///
+    /// # Errors
+    /// As the ledger does.
+    pub(super) async fn ended_unheard(
+        &self,
+        running: &Backup,
+    ) -> Result<Option<(Manifest, String)>, BackupError> {
+        let id = &running.id;
+        let Ok(store) = self.store(&id.store) else {
+            return Ok(None);
+        };
+        let prefix = self
+            .layout
+            .attempt(&id.name, running.uid, id.slot, id.attempt);
+        let key = format!("{prefix}{MANIFEST}");
+        let Ok(bytes) = read_small(store.as_ref(), &key, MANIFEST_LIMIT).await else {
+            return Ok(None);
+        };
+        let own = |m: &Manifest| {
+            (m.id(&id.store), m.uid, m.started) == (id.clone(), running.uid, running.started)
+        };
+        match Manifest::read(&bytes) {
+            Ok(manifest) if own(&manifest) && self.is_of_this_ledger(&manifest).await? => {
+                Ok(Some((manifest, hex(&Sha256::digest(&bytes)))))
+            }
+            Ok(_) | Err(_) => Ok(None),
+        }
     }
 
     /// Whether the ledger that a backup of `mydb_admin` was made of is this one: tables of another one could

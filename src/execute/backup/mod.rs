@@ -6,6 +6,7 @@
 //! A restore test restores into a throwaway container without network, and compares what is counted.
 
 mod bundle;
+mod clear;
 mod companion;
 mod drill;
 mod eject;
@@ -333,49 +334,6 @@ impl Archive {
         self.dirs.write_secrets(&self.site, db, &secrets).await?;
         self.dirs.write_files(&self.site, db, &wanted).await?;
         Ok(())
-    }
-
-    /// Ends what a daemon that died left: its jobs are killed, its folders removed, and backups that
-    /// were being taken did not come to be.
-    ///
-    /// # Errors
-    /// When the engine or the ledger cannot be reached; it may be repeated.
-    pub async fn clear(&self) -> Result<(), BackupError> {
-        let now = self.clock.now();
-        self.tools.clear(self).await?;
-        let book = self.ledger.book();
-        for (_, row) in book.rows() {
-            let running = row.backups.values();
-            for backup in running.filter(|b| b.state == BackupState::Running) {
-                let mut backup = backup.clone();
-                backup.state = BackupState::Failed;
-                backup.finished = Some(now);
-                let why = "the daemon ended while it was taken".to_owned();
-                backup.error = Some(why.clone());
-                self.remove_objects(&backup).await;
-                self.note(&backup, format!("{}: {why}", backup.id)).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Removes what lies in the store of a backup that did not come to be. What cannot be removed
-    /// now has no manifest, so nobody takes it for a backup.
-    async fn remove_objects(&self, backup: &Backup) {
-        let Ok(store) = self.store(&backup.id.store) else {
-            return;
-        };
-        let id = &backup.id;
-        let prefix = self
-            .layout
-            .attempt(&id.name, backup.uid, id.slot, id.attempt);
-        let removed = async {
-            store.sweep(&prefix, self.clock.now()).await?;
-            objects::remove(store.as_ref(), &prefix).await
-        };
-        if let Err(error) = removed.await {
-            tracing::warn!(%id, %error, "what it left in the store stays until retention removes it");
-        }
     }
 
     /// Removes a backup, or what is left of one that failed: the manifest first, so that half a backup is

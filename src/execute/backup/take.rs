@@ -63,6 +63,19 @@ impl Taking {
     }
 }
 
+/// Says of a backup that it is stored, as its manifest has it; in words.
+pub(super) fn stored(backup: &mut Backup, manifest: &Manifest, sha256: String) -> String {
+    backup.state = BackupState::Stored;
+    backup.bytes = manifest.bytes();
+    backup.sha256 = Some(sha256);
+    format!(
+        "{} is stored: {} bytes in {} files",
+        backup.id,
+        backup.bytes,
+        manifest.files.len()
+    )
+}
+
 impl Archive {
     /// Takes a backup into all stores of the order; gives what became of each. Whatever happens is
     /// in the ledger afterwards. `dumped` is called once the server or its data is needed no more;
@@ -96,9 +109,7 @@ impl Archive {
             let store = backup.id.store.clone();
             let message = match manifests.get(&store) {
                 Some((manifest, sha256)) => {
-                    backup.state = BackupState::Stored;
-                    backup.bytes = manifest.bytes();
-                    backup.sha256 = Some(sha256.clone());
+                    let message = stored(backup, manifest, sha256.clone());
                     self.metrics.backup_taken(
                         &backup.id.name,
                         &store,
@@ -106,12 +117,7 @@ impl Archive {
                         backup.bytes,
                         finished,
                     );
-                    format!(
-                        "{} is stored: {} bytes in {} files",
-                        backup.id,
-                        backup.bytes,
-                        manifest.files.len()
-                    )
+                    message
                 }
                 None => {
                     let error = failed.remove(&store);
