@@ -21,6 +21,9 @@ const RESCAN: Duration = Duration::from_secs(10);
 /// How often the room of `mydb_admin` is looked at.
 const ROOM: Duration = Duration::from_secs(5);
 
+/// Tends a volume; waits for the disk.
+type Tend = dyn Fn(&Path) -> std::io::Result<Tended> + Send + Sync;
+
 /// Reads the folder of specs at every hint, and now and then without one.
 pub(super) async fn folder(intake: Arc<Intake>, desired_state: PathBuf, stop: CancellationToken) {
     let (tick, mut ticks) = mpsc::channel(1);
@@ -75,10 +78,7 @@ pub(super) async fn reserve(ledger: Ledger, state_dir: PathBuf, stop: Cancellati
 
 /// Tends the volume on which `mydb_admin` is, again and again. One that holds no room is left alone for as
 /// long as it is there.
-async fn tend_again(
-    ledger: Ledger,
-    tend: Arc<dyn Fn(&Path) -> std::io::Result<Tended> + Send + Sync>,
-) {
+async fn tend_again(ledger: Ledger, tend: Arc<Tend>) {
     let (mut told, mut unable) = (false, None);
     loop {
         let row = ledger.book().row(&DbName::mydb_admin()).cloned();

@@ -179,8 +179,8 @@ async fn access(settings: &Settings, site: &Site) -> Option<Access> {
 }
 
 /// Joins what is good in the journal with what tables and stores keep, and puts it into the journal's
-/// place, once it is longer than what was good, and has the bytes that the journal `had`. Gives where the
-/// harmed one is kept, and the new head.
+/// place, once it is longer than what was good, or the tables hold no more, and has the bytes that the
+/// journal `had`. Gives where the harmed one is kept, and the new head.
 async fn mend(
     folder: &Path,
     helpers: Helpers<'_>,
@@ -236,10 +236,14 @@ async fn whole(
     };
     let mut missing = Vec::new();
     let mut head = good;
+    let mut none_after = false;
     match helpers.tables {
         None => missing.push("mydb_admin's password is not on this host".to_owned()),
         Some(tables) => match tables.from(good, &mut each).await {
-            Ok(upto) => head = upto,
+            Ok(upto) => {
+                head = upto;
+                none_after = tables.last().await.is_ok_and(|last| last <= upto.seq);
+            }
             Err(error) => missing.push(format!("mydb_admin: {}", daemon::chain(&error))),
         },
     }
@@ -263,7 +267,9 @@ async fn whole(
         head = good_lines(journal, head, &mut more).map_err(told(journal))?;
     }
     let has = length().map_err(told(coming))?;
-    if !is_whole(head, has) {
+    // All that was ever on disk is good, and the tables know of no more: what lies behind it was no entry.
+    let lacks_nothing = head == good && has == had && had > 0 && none_after;
+    if !is_whole(head, has) && !lacks_nothing {
         missing.push(format!("nothing there follows entry {}", head.seq));
         return Err(missing.join("; "));
     }

@@ -276,6 +276,29 @@ async fn a_thousand_harms_lose_no_accepted_entry() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_is_no_entry_behind_the_known_end_is_cut_where_the_tables_hold_no_more() {
+    let mut host = Host::new(1);
+    let life = host.start().await.unwrap();
+    host.accept(&life.ledger).await;
+    host.caught_up(&life.applier).await.unwrap();
+    drop(life);
+    let mut bytes = fs::read(host.journal()).unwrap();
+    bytes.extend_from_slice(b"x\n");
+    fs::write(host.journal(), &bytes).unwrap();
+    // Where nobody answers, it may have been an entry.
+    host.refused = true;
+    let life = host.start().await.unwrap();
+    host.judge(&life).await.unwrap();
+    let all = fs::read_dir(host.folder.path()).unwrap();
+    let kept: Vec<PathBuf> = all
+        .map(|file| file.unwrap().path())
+        .filter(|path| path.display().to_string().contains(".harmed-"))
+        .collect();
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    assert_eq!(fs::read(&kept[0]).unwrap(), bytes);
+}
+
 /// Lines that a store has.
 struct Kept(Vec<String>);
 
