@@ -69,3 +69,60 @@ async fn room(dirs: &dyn DataDirs, db: &Database) -> String {
         Err(error) => format!("volume {volume} was not measured: {error}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::model::{Clock, Reason};
+    use crate::plan::render::sample::held;
+    use crate::runtime::fixture::{database, site};
+    use crate::runtime::host::HostDirs;
+    use crate::runtime::sim::World;
+
+    #[tokio::test]
+    async fn what_was_shown_then_and_the_room_there_was_are_kept() {
+        let temp = tempfile::tempdir().unwrap();
+        let (volume, state) = (temp.path().join("volume"), temp.path().join("state"));
+        fs::create_dir(&volume).unwrap();
+        fs::create_dir(&state).unwrap();
+        let (world, dirs) = (World::new(7), HostDirs::new(&state));
+        let (db, site) = (database("genomics", &volume), site(&state));
+        let source = Source {
+            runtime: &world,
+            dirs: &dirs,
+            site: &site,
+        };
+        let shown = held("genomics", "Postgres", 32011, Reason::Backoff);
+        let now = world.clock().now();
+        let kept = async |shown| {
+            keep(&source, &db, now, "5 runs failed", shown)
+                .await
+                .unwrap()
+        };
+
+        // Its folder is not there: that is told, and all else is kept.
+        let folder = kept(None).await;
+        let read = |file: &str| fs::read_to_string(folder.join(file)).unwrap();
+        assert_eq!(read("why.txt"), "5 runs failed\n");
+        assert!(
+            read("data.txt").contains("was not measured: "),
+            "{}",
+            read("data.txt")
+        );
+        assert!(!folder.join("plan.json").exists());
+
+        dirs.prepare(&db).await.unwrap();
+        let folder = kept(Some(&shown)).await;
+        let read = |file: &str| fs::read_to_string(folder.join(file)).unwrap();
+        let plan: DatabaseView = serde_json::from_str(&read("plan.json")).unwrap();
+        assert_eq!(plan, shown);
+        let data = read("data.txt");
+        let lines: Vec<&str> = data.lines().take(2).collect();
+        let (room, taken) = dirs.taken(&db).await.unwrap();
+        assert!(taken > 0 && lines[0].ends_with(&format!(" bytes free of {}", room.size)));
+        let of_folder = format!("folder {}: {taken} bytes", db.data_dir().display());
+        assert_eq!(lines[1], of_folder);
+    }
+}
