@@ -47,7 +47,7 @@ const LEAST: u64 = 64 << 20;
 const MOST: u64 = 1 << 30;
 
 /// What is held back for `mydb_admin` on its volume, in bytes: three segments of its write-ahead log. Given
-/// free on a full volume, it leaves less than [`LEAST`]: no other database waits for it.
+/// free on a full volume, it leaves less than any other database waits for.
 pub const RESERVE: u64 = 48 << 20;
 /// With less than this, `mydb_admin`, which is small, can no longer be sure of its next segment.
 const SEGMENT: u64 = 16 << 20;
