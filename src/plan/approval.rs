@@ -1,7 +1,7 @@
 //! A person's leave for steps that would wait: what it names, and when it means nothing any more.
 //!
-//! A hash covers the steps and why they are taken, the database's identity and the generation of its
-//! spec; neither times nor connections. One that was given lets exactly those steps begin, once.
+//! A hash covers the steps and why they are taken, whether data is at risk, the database's identity and the
+//! generation of its spec; neither times nor connections. One that was given lets exactly those steps begin, once.
 
 use sha2::{Digest, Sha256};
 
@@ -23,6 +23,8 @@ pub fn hash(uid: Uid, lane: &Lane) -> String {
     let steps = lane.actions.iter().map(serde_json::to_string);
     parts.extend(steps.map(|step| step.unwrap_or_else(|error| error.to_string())));
     parts.extend(lane.why.iter().cloned());
+    // What it says holds times, and how it is said may change: only that there is one.
+    parts.extend(lane.risk.iter().map(|_| "data at risk".to_owned()));
     of(parts.iter().map(String::as_str))
 }
 

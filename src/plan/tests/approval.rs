@@ -506,3 +506,16 @@ fn one_missed_answer_makes_nobody_s_server_anybody_s() {
     }
     case.is_left_alone_for(Reason::NeedsApproval);
 }
+
+#[test]
+fn a_leave_that_was_given_while_nothing_was_at_risk_is_none_once_something_is() {
+    let mut case = other_image();
+    case.db.maintenance_window = Case::ready().db.maintenance_window;
+    let hash = hash_of(&case, Reason::OutsideWindow);
+    case.approved = Some(hash);
+    assert_eq!(case.steps(), RECREATE);
+    case.saved = Some(noon() - seconds(27 * 3600));
+    case.is_left_alone_for(Reason::OutsideWindow);
+    case.approved = Some(hash_of(&case, Reason::OutsideWindow));
+    assert_eq!(case.steps(), RECREATE);
+}
