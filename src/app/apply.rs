@@ -68,3 +68,30 @@ impl Daemon {
         self.reconciler.preview(&row).await
     }
 }
+
+/// A refusal in the middle of several specs, which says how many before it were taken all the same.
+pub(super) fn after(taken: usize, all: usize, mut refusal: Refusal) -> Refusal {
+    if taken > 0 {
+        refusal.message = format!(
+            "{taken} of {all} specs were taken; of the next one: {}",
+            refusal.message
+        );
+    }
+    refusal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::refusal::RefusalKind;
+
+    #[test]
+    fn what_was_taken_before_a_refusal_is_told() {
+        let refusal = || Refusal::new(RefusalKind::Unavailable, "no space; nothing was changed");
+        assert_eq!(after(0, 3, refusal()).message, refusal().message);
+        assert_eq!(
+            after(2, 3, refusal()).message,
+            "2 of 3 specs were taken; of the next one: no space; nothing was changed"
+        );
+    }
+}

@@ -25,6 +25,8 @@ use crate::record::Metrics;
 use crate::runtime::{DataDirs, Runtime, Servers};
 use crate::specs;
 
+use super::apply::after;
+
 /// How long a request waits for a look; what is shown by then is shown.
 pub(super) const LOOK: Duration = Duration::from_secs(3);
 
@@ -86,11 +88,21 @@ impl Daemon {
 }
 
 pub(super) fn unavailable(error: LedgerError) -> Refusal {
-    let kind = match error.class() {
+    let message = format!("{error}; nothing was changed");
+    Refusal::new(kind_of(&error), message)
+}
+
+/// Something was done, and the log does not say so.
+pub(super) fn unwritten(done: &str, error: &LedgerError) -> Refusal {
+    let message = format!("{done}, and that could not be written into the log: {error}");
+    Refusal::new(kind_of(error), message)
+}
+
+fn kind_of(error: &LedgerError) -> RefusalKind {
+    match error.class() {
         Class::Permanent => RefusalKind::Conflict,
         Class::Transient | Class::Cancelled => RefusalKind::Unavailable,
-    };
-    Refusal::new(kind, format!("{error}; nothing was changed"))
+    }
 }
 
 pub(super) fn because(reason: &str) -> String {
@@ -133,7 +145,9 @@ impl Backend for Daemon {
     ) -> Result<Vec<Applied>, Refusal> {
         let mut all = Vec::with_capacity(documents.len());
         for document in documents {
-            all.push(self.apply_one(&who, document, dry_run).await?);
+            let applied = self.apply_one(&who, document, dry_run).await;
+            let taken = if dry_run { 0 } else { all.len() };
+            all.push(applied.map_err(|refusal| after(taken, documents.len(), refusal))?);
         }
         Ok(all)
     }

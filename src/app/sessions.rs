@@ -9,7 +9,7 @@ use crate::model::session::Session;
 use crate::model::{Change, Database, DbName, Outcome};
 use crate::runtime::ServerError;
 
-use super::backend::{Daemon, unavailable};
+use super::backend::{Daemon, unwritten};
 
 impl Daemon {
     pub(super) async fn list_sessions(
@@ -65,7 +65,8 @@ impl Daemon {
             message: message.clone(),
             change: Change::Noted,
         };
-        self.ledger.append(entry).await.map_err(unavailable)?;
+        let written = self.ledger.append(entry).await;
+        written.map_err(|error| unwritten(&message, &error))?;
         Ok(format!("{name}: {message}"))
     }
 

@@ -4,7 +4,7 @@ use crate::http::refusal::{Refusal, RefusalKind};
 use crate::model::view::{WorkAsk, WorkView};
 use crate::model::{BackupId, Change, DbName, Timestamp, Who};
 
-use super::backend::{Daemon, because, unavailable};
+use super::backend::{Daemon, because, unwritten};
 
 impl Daemon {
     pub(super) async fn begin_work(
@@ -37,10 +37,8 @@ impl Daemon {
             action: "work_asked".to_owned(),
         };
         let message = format!("{name}: asked for {what}");
-        self.intake
-            .wish(who, name, message, change)
-            .await
-            .map_err(unavailable)?;
+        let written = self.intake.wish(who, name, message, change).await;
+        written.map_err(|error| unwritten(&format!("{what} has begun"), &error))?;
         Ok(begun)
     }
 
