@@ -28,6 +28,10 @@ use super::{archive, daemon, from_docker, home, lock, rebuild, witness};
 
 /// What becomes of what was retired.
 const RETIRED: &str = "is retired, and stays so";
+/// What becomes of what was to be retired, and is not yet.
+const RETIRES: &str = "waits, since it was to be retired: db4sci restore, or db4sci undelete";
+/// What becomes of what is gone from db4sci.
+const GONE: &str = "was removed, or released from db4sci, and stays so";
 /// The folder of a ledger on its way.
 const COMING: &str = "journal.coming";
 
@@ -295,8 +299,13 @@ fn of_database(
     let has_data = row.initialised || newest.is_some();
     let mut what = match newest {
         _ if db.name.is_mydb_admin() => "comes back, and is filled from the ledger".to_owned(),
-        _ if gone && (row.retired.is_some() || retired_since) => RETIRED.to_owned(),
+        _ if row.end.is_some() => GONE.to_owned(),
+        _ if row.retired.is_some() || retired_since => RETIRED.to_owned(),
         _ if !has_data => "never had data; is made".to_owned(),
+        Some(_) if gone => RETIRES.to_owned(),
+        Some(_) if wanted && row.wanted() == WantedState::Stopped => {
+            "comes back once it is started".to_owned()
+        }
         Some(_) if wanted => "comes back".to_owned(),
         Some(_) => "waits: db4sci restore".to_owned(),
         None => "is lost: there is no backup".to_owned(),

@@ -91,6 +91,20 @@ async fn a_database_whose_first_start_the_memory_does_not_know_comes_back_full()
         let image = row.database.image.pinned.clone().unwrap();
         assert_eq!(image.to_string(), "sha256:4711");
     }
+    for (state, what, asked) in [
+        (WantedState::Stopped, "comes back once it is started", true),
+        (WantedState::Retired, RETIRES, false),
+    ] {
+        let wanted = Database {
+            state,
+            ..db.clone()
+        };
+        let book = crate::admin::testing::book(vec![admitted(wanted)]);
+        let there = held(&stores, &world.places, db.uid).await;
+        let (found, entries) = of_database(&book, &row(&book), there, &[], false);
+        assert_eq!(found.what, what);
+        assert_eq!(row(&with(book.clone(), entries)).recover, asked, "{what}");
+    }
     // Retired since: it has data, and does not come back.
     let there = held(&stores, &world.places, db.uid).await;
     let (found, entries) = of_database(&book, &row(&book), there, &[], true);
