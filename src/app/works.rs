@@ -30,7 +30,7 @@ impl Daemon {
         };
         let begun = self
             .desk
-            .take_on(&row, ask)
+            .take_on(who.clone(), &row, ask)
             .map_err(|why| Refusal::new(RefusalKind::Conflict, why))?;
         // Who wanted it; that it is done is written by the work itself.
         let change = Change::Acted {

@@ -167,6 +167,7 @@ fn each_engine_runs_from_its_folder() {
             (said.code == 0).then_some(()).ok_or(said.all())
         });
         released(&host, name);
+        host.was_wanted_by_somebody(name, "eject_began");
         let container = up(&host, &host.path(&format!("volume/{name}.ejected")));
         assert_eq!(rows_of(&host, &container, name, server), "1 2", "{name}");
         host.docker(&["rm", "-f", "-v", &container]);

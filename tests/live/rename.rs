@@ -93,6 +93,7 @@ fn everything_goes_with_a_database_of_the_tables() {
         host.sql("gen-2", "select current_user || ' ' || current_database()"),
         "genomics genomics"
     );
+    host.was_wanted_by_somebody("", "rename_began");
     let told = host.told_events("gen-2");
     assert!(
         told.contains("its first start is over") && told.contains("a new grant"),

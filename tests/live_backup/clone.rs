@@ -128,6 +128,7 @@ fn a_clone_has_the_newest_proven_data_and_is_a_database_of_its_own() {
     host.ok(&["clone", "genomics", "live", "--live"]);
     let rows = ["copy", "newer", "live", "genomics"].map(|name| host.rows(name));
     assert_eq!(rows, [vec![1], vec![1, 2], vec![1, 2, 3], vec![1, 2, 3]]);
+    host.was_wanted_by_somebody("copy", "admitted");
     let export = host.ok(&["export", "copy"]);
     assert!(export.contains("schedule: Never"), "{export}");
     assert!(backups(&host, "copy").is_empty());

@@ -7,7 +7,7 @@ use super::{Desk, Refused};
 use crate::admin::Row;
 use crate::execute::backup::Archive;
 use crate::model::view::{WorkAsk, WorkView};
-use crate::model::{Backup, BackupId, BackupKind, BackupState, DbName, WantedState};
+use crate::model::{Backup, BackupId, BackupKind, BackupState, DbName, WantedState, Who};
 
 impl Desk {
     /// Takes on what a person asks for: at once, or after what goes before it. What is done already is
@@ -15,7 +15,12 @@ impl Desk {
     ///
     /// # Errors
     /// Why not; nothing was changed.
-    pub fn take_on(self: &Arc<Self>, row: &Row, mut ask: WorkAsk) -> Result<WorkView, Refused> {
+    pub fn take_on(
+        self: &Arc<Self>,
+        who: Who,
+        row: &Row,
+        mut ask: WorkAsk,
+    ) -> Result<WorkView, Refused> {
         let name = row.database.name.clone();
         if let Some(why) = hands_off(row, &ask) {
             return Err(format!("{why}; nothing was changed"));
@@ -93,20 +98,20 @@ impl Desk {
             let row = row.ok_or_else(|| format!("there is no database `{name}` any more"))?;
             match hands_off(row, &ask) {
                 Some(why) => Err(why),
-                None => this.do_asked(row, ask).await,
+                None => this.do_asked(who, row, ask).await,
             }
         });
         self.tracker.spawn(carried);
         Ok(work)
     }
 
-    async fn do_asked(&self, row: &Row, ask: WorkAsk) -> Result<String, String> {
+    async fn do_asked(&self, who: Who, row: &Row, ask: WorkAsk) -> Result<String, String> {
         match ask {
-            WorkAsk::Rename { to, reason: _ } => self.rename(row, &to).await,
+            WorkAsk::Rename { to, reason: _ } => self.rename(who, row, &to).await,
             WorkAsk::Clone { copy, from, live } => {
-                self.make_clone(row, copy, from.as_ref(), live).await
+                self.make_clone(who, row, copy, from.as_ref(), live).await
             }
-            WorkAsk::Eject { to, reason } => self.eject(row, to, &reason).await,
+            WorkAsk::Eject { to, reason } => self.eject(who, row, to, &reason).await,
             WorkAsk::Backup { note } => self.now(row, BackupKind::Manual, note).await,
             WorkAsk::Verify { id } => {
                 let backup = self.chosen(row, id.as_ref())?;
@@ -121,7 +126,7 @@ impl Desk {
                 let backup = self.chosen(row, Some(&from))?;
                 self.free(copy.as_ref())?;
                 match (copy, only) {
-                    (Some(copy), _) => self.copy(row, &backup, copy, image.as_deref()).await,
+                    (Some(copy), _) => self.copy(who, row, &backup, copy, image.as_deref()).await,
                     (None, Some(only)) => self.restore_one(row, &backup, &only).await,
                     (None, None) => self.restore(row, &backup).await,
                 }
@@ -196,7 +201,7 @@ fn hands_off(row: &Row, ask: &WorkAsk) -> Option<String> {
 mod tests {
     use super::*;
     use crate::admin::testing::{admitted, book, database, name, new};
-    use crate::model::{Change, EngineKind, Override, OverrideState, Who};
+    use crate::model::{Change, EngineKind, Override, OverrideState};
 
     fn word() -> Override {
         Override {

@@ -14,7 +14,7 @@ use crate::execute::backup::image_of;
 use crate::execute::failpoint::failpoint;
 use crate::model::{
     Backup, BackupId, BackupKind, BackupState, Change, Database, DbName, ImageId, Outcome, Problem,
-    WantedState,
+    WantedState, Who,
 };
 use crate::plan::copies::{self, CutOff};
 use crate::specs;
@@ -54,6 +54,7 @@ impl Desk {
 
     pub(super) async fn make_clone(
         &self,
+        who: Who,
         row: &Row,
         copy: DbName,
         from: Option<&BackupId>,
@@ -62,7 +63,7 @@ impl Desk {
         self.free(Some(&copy))?;
         if !live {
             let backup = self.proven_backup(row, from)?;
-            return self.copy(row, &backup, copy, None).await;
+            return self.copy(who, row, &backup, copy, None).await;
         }
         let name = &row.database.name;
         self.now(row, BackupKind::Manual, format!("for the clone {copy}"))
@@ -70,7 +71,7 @@ impl Desk {
         let book = self.ledger.book();
         let now = book.row(name).ok_or_else(|| format!("{name} is gone"))?;
         let newest = self.chosen(now, None)?;
-        self.copy(now, &newest, copy, None).await
+        self.copy(who, now, &newest, copy, None).await
     }
 
     /// The backup that is named, or the newest that is verified.
@@ -95,6 +96,7 @@ impl Desk {
     /// where one is named.
     pub(super) async fn copy(
         &self,
+        who: Who,
         row: &Row,
         backup: &Backup,
         copy: DbName,
@@ -105,13 +107,14 @@ impl Desk {
         let (work, _turn) = begun.ok_or_else(|| {
             format!("something is done for `{copy}` already; nothing was changed")
         })?;
-        let done = self.carry_copy(row, backup, &copy, image).await;
+        let done = self.carry_copy(who, row, backup, &copy, image).await;
         self.works.end(&copy, work.id, done.clone());
         done
     }
 
     async fn carry_copy(
         &self,
+        who: Who,
         row: &Row,
         backup: &Backup,
         copy: &DbName,
@@ -120,7 +123,7 @@ impl Desk {
         let source = &row.database;
         let spec = spec_of_copy(source, copy, image);
         // Nobody touches it before its data is there.
-        let begins = Copying::Begins(&backup.id);
+        let begins = Copying::Begins(&backup.id, who);
         let db = self.admit(&spec, WantedState::Maintenance, begins).await;
         let db = db.map_err(|why| format!("{why}; nothing was changed"))?;
         failpoint("copy.begun");

@@ -8,7 +8,7 @@ use super::{Desk, Refused};
 use crate::admin::{NewEntry, Row};
 use crate::execute::failpoint::failpoint;
 use crate::model::database::Source;
-use crate::model::{Change, Database, DbName, Outcome};
+use crate::model::{Change, Database, DbName, Outcome, Who};
 
 /// What a refusal says last.
 const UNTOUCHED: &str = "nothing was changed";
@@ -81,6 +81,7 @@ impl Desk {
     /// Releases a database.
     pub(super) async fn eject(
         &self,
+        who: Who,
         row: &Row,
         to: Option<PathBuf>,
         reason: &str,
@@ -103,7 +104,8 @@ impl Desk {
             uid: db.uid,
             to: to.clone(),
         };
-        let entry = NewEntry::of(name, Outcome::Done, message, change);
+        let mut entry = NewEntry::of(name, Outcome::Done, message, change);
+        entry.who = who;
         let begun = self.intake.in_turn(entry).await;
         begun.map_err(|e| format!("{e}; {UNTOUCHED}"))?;
         failpoint("eject.begun");

@@ -6,7 +6,7 @@ use super::{Desk, Refused};
 use crate::admin::{NewEntry, Row};
 use crate::execute::failpoint::failpoint;
 use crate::model::database::Source;
-use crate::model::{Change, Cost, Database, DbName, Outcome, WantedState};
+use crate::model::{Change, Cost, Database, DbName, Outcome, WantedState, Who};
 use crate::plan::render;
 use crate::specs;
 
@@ -99,7 +99,7 @@ impl Desk {
     }
 
     /// Gives a database another name.
-    pub(super) async fn rename(&self, row: &Row, to: &DbName) -> Result<String, String> {
+    pub(super) async fn rename(&self, who: Who, row: &Row, to: &DbName) -> Result<String, String> {
         let source = self.may_rename(row, to).await?;
         let db = &row.database;
         let name = &db.name;
@@ -112,7 +112,8 @@ impl Desk {
             to: to.clone(),
             source: source.clone(),
         };
-        let entry = NewEntry::of(name, Outcome::Done, message, change);
+        let mut entry = NewEntry::of(name, Outcome::Done, message, change);
+        entry.who = who;
         let begun = self.intake.in_turn(entry).await;
         begun.map_err(|e| format!("{e}; {UNTOUCHED}"))?;
         failpoint("rename.begun");

@@ -32,10 +32,10 @@ use judge::{entry, judge};
 pub type RulesNow = dyn Fn() -> Result<Rules, Vec<Problem>> + Send + Sync;
 
 /// What is said of a copy together with its spec.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub enum Copying<'a> {
-    /// It is to get its data from this backup.
-    Begins(&'a BackupId),
+    /// It is to get its data from this backup, as somebody wants.
+    Begins(&'a BackupId, Who),
     /// It has its data, from this backup.
     Ends(&'a BackupId),
 }
@@ -45,7 +45,7 @@ impl Copying<'_> {
     fn say(self, name: &DbName, uid: Uid, entries: &mut Vec<NewEntry>) {
         let of = |message: String, change| NewEntry::of(name, Outcome::Done, message, change);
         match self {
-            Copying::Begins(from) => {
+            Copying::Begins(from, _) => {
                 let message = format!("it is to get the data of {from}");
                 let from = from.clone();
                 entries.push(of(message, Change::CopyBegan { uid, from }));
@@ -203,8 +203,11 @@ impl Intake {
         parsed: &Parsed,
         copying: Copying<'_>,
     ) -> Result<Admitted, LedgerError> {
-        self.admit_api(Who::Daemon, parsed, false, Some(copying))
-            .await
+        let who = match &copying {
+            Copying::Begins(_, who) => who.clone(),
+            Copying::Ends(_) => Who::Daemon,
+        };
+        self.admit_api(who, parsed, false, Some(copying)).await
     }
 
     async fn admit_api(

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use db4sci::model::view::DatabaseView;
-use db4sci::model::{Entry, Reason};
+use db4sci::model::{Entry, Reason, Who};
 
 use super::{Host, LONG, MariaDB, MongoDB, Neo4j, Postgres, SOON, Said, Server, eventually, run};
 
@@ -131,6 +131,16 @@ impl Host {
         let mut args = vec!["events", "--since", "1h", "-o", "json"];
         args.extend((!name.is_empty()).then_some(name));
         serde_json::from_str(&self.ok(&args)).unwrap()
+    }
+
+    /// Asserts that a person began what was done, as the kind of its first entry says.
+    #[track_caller]
+    pub fn was_wanted_by_somebody(&self, name: &str, kind: &str) {
+        let events = self.events(name);
+        let first = events.iter().find(|e| e.change.kind() == kind);
+        let who = first.map(|entry| &entry.who);
+        let person = matches!(who, Some(Who::Socket { .. }));
+        assert!(person, "{name}: {kind}: {who:?}");
     }
 
     /// The messages of all events of a database, one a line.
