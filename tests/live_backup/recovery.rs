@@ -28,7 +28,8 @@ pub(crate) fn log_up_to(host: &Host, last: u64) -> String {
         let count = asked(host, &all)?;
         (count == last.to_string()).then_some(()).ok_or(count)
     });
-    asked(host, &sql).unwrap()
+    // It may be restarted meanwhile.
+    eventually(LONG, "the log answers", || asked(host, &sql))
 }
 
 /// The number of the newest row of `log`, once the tables have settled.
