@@ -10,14 +10,14 @@ use crate::admin::audit::believe_file;
 use crate::admin::journal::{FILE_NAME, read_line};
 use crate::admin::tables::{Access, last_record, records_from};
 use crate::admin::{Book, Keyring, TablesError, Vault, read_offline};
-use crate::engine::{self, ADMIN_SECRET};
-use crate::model::{Clock, DbName, MarkerState, Secret, SystemClock, Timestamp};
+use crate::engine::ADMIN_SECRET;
+use crate::model::{Clock, DbName, MarkerState, SystemClock, Timestamp};
 use crate::runtime::Runtime;
 use crate::runtime::docker::Docker;
 use crate::settings::Settings;
 
 use super::from_docker::{Alive, alive, give_up};
-use super::{daemon, home};
+use super::{daemon, home, witness};
 
 /// What there is.
 pub(super) enum Beside {
@@ -142,12 +142,5 @@ fn access(settings: &Settings, instance: &str, book: &Book) -> Result<Access, St
     let vault = Vault::with(ring, move || book.clone());
     let password = vault.secret(&db, ADMIN_SECRET).map_err(|e| e.to_string())?;
     let site = settings.site(instance.to_owned());
-    let target = engine::recipe(db.engine).target(&db, &site, password);
-    Ok(Access {
-        host: target.host,
-        port: target.port,
-        superuser: target.user,
-        superuser_password: target.password,
-        password: Secret::new(""),
-    })
+    Ok(witness::reach(&db, &site, password))
 }

@@ -16,7 +16,7 @@ use crate::admin::journal::{self, FILE_NAME, FileStorage, MAX_LINE, follow};
 use crate::admin::tables::{Access, last_record, records_from};
 use crate::admin::{Head, JournalError, Keyring, Ledger, NewEntry, TablesError, read_offline};
 use crate::engine::{self, ADMIN_SECRET};
-use crate::model::{Change, Clock, DbName, Outcome, Secret, Site, Uid};
+use crate::model::{Change, Clock, Database, DbName, Outcome, Secret, Site, Uid};
 use crate::runtime::DataDirs;
 use crate::runtime::host::HostDirs;
 use crate::settings::Settings;
@@ -168,14 +168,19 @@ async fn access(settings: &Settings, site: &Site) -> Option<Access> {
     let db = specs::mydb_admin(&rules, None, Uid(uuid::Uuid::nil())).ok()?;
     let dirs = HostDirs::new(&settings.state_dir);
     let password = dirs.secret_file(site, &db, ADMIN_SECRET).await.ok()??;
-    let target = engine::recipe(db.engine).target(&db, site, password);
-    Some(Access {
+    Some(reach(&db, site, password))
+}
+
+/// How to reach the server of `mydb_admin` as its superuser.
+pub(super) fn reach(db: &Database, site: &Site, password: Secret) -> Access {
+    let target = engine::recipe(db.engine).target(db, site, password);
+    Access {
         host: target.host,
         port: target.port,
         superuser: target.user,
         superuser_password: target.password,
         password: Secret::new(""),
-    })
+    }
 }
 
 /// Joins what is good in the journal with what tables and stores keep, and puts it into the journal's

@@ -5,6 +5,8 @@
 //! and when: not how long each server takes, so that a seed gives the same harms and not the same run.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "../support/files.rs"]
+mod files;
 #[allow(
     dead_code,
     unused_imports,
@@ -24,11 +26,12 @@ mod report;
 mod writers;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use db4sci::model::view::Phase;
 use dice::Dice;
+use files::walk;
 use harms::Harm;
 use host::{Host, LONG, MariaDB, MongoDB, Neo4j, Postgres, Run, Server, eventually};
 use report::Report;
@@ -327,19 +330,6 @@ impl Field {
         assert!(said.contains("as it was written."), "{said}");
         rows
     }
-}
-
-/// All files below a folder.
-fn walk(folder: &Path) -> Vec<PathBuf> {
-    let mut all = Vec::new();
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        if entry.path().is_dir() {
-            all.extend(walk(&entry.path()));
-        } else {
-            all.push(entry.path());
-        }
-    }
-    all
 }
 
 /// As what is written into a store before it is whole.

@@ -3,6 +3,8 @@
 //! `cargo test --test live_backup` needs what `--test live` needs.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "../support/files.rs"]
+mod files;
 #[allow(
     dead_code,
     unused_imports,
@@ -48,11 +50,11 @@ mod stewardship;
 mod under_load;
 mod whole_server;
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use db4sci::model::BackupState;
 use db4sci::model::view::BackupView;
+use files::walk;
 use host::Host;
 
 /// The backups of a database, newest first.
@@ -121,16 +123,4 @@ fn nothing_is_left(host: &Host) {
             ))
         }
     });
-}
-
-fn walk(folder: &Path) -> Vec<PathBuf> {
-    let mut all = Vec::new();
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        if entry.path().is_dir() {
-            all.extend(walk(&entry.path()));
-        } else {
-            all.push(entry.path());
-        }
-    }
-    all
 }

@@ -189,7 +189,8 @@ fn hands_off(row: &Row, ask: &WorkAsk) -> Option<String> {
     let held = || {
         let name = &db.name;
         format!(
-            "hands are off `{name}`, and its server is stopped while it is read; first: db4sci resume {name}"
+            "hands are off `{name}`, and its server is stopped while it is read; first: db4sci resume {name}, or \
+             another `state` in its spec"
         )
     };
     let maintained = row.wanted() == WantedState::Maintenance;
