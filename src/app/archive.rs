@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::admin::{Ledger, Vault, keyfile};
-use crate::execute::backup::{Archive, JobTools, Meters};
+use crate::execute::backup::{Archive, JobTools, Meters, Unsaid};
 use crate::model::{Backup, Clock, Secret, Site};
 use crate::record::Metrics;
 use crate::runtime::jobs::Jobs;
@@ -89,6 +89,7 @@ pub(super) fn archive(settings: &Settings, parts: Parts) -> Result<Archive, Stri
             let spec = specs::export(db);
             serde_yaml::to_string(&spec).unwrap_or_else(|_| spec.to_string())
         }),
+        unsaid: Unsaid::default(),
     })
 }
 

@@ -39,7 +39,7 @@ use crate::execute::backup::{Archive, Order};
 use crate::model::view::{BackupView, DatabaseView, Phase, Snapshot, WorkView};
 use crate::model::{
     Backup, BackupId, BackupState, Change, Clock, Cost, Database, DbName, KeepRetired, Outcome,
-    Reason, Timestamp,
+    Reason, Timestamp, WantedState,
 };
 use crate::plan::approval;
 use crate::plan::backups::{self, Known, Work};
@@ -76,7 +76,7 @@ pub struct Desk {
     keep: KeepRetired,
     works: Works,
     freeze: Freeze,
-    again: Mutex<BTreeMap<DbName, Again>>,
+    again: Mutex<BTreeMap<(DbName, Option<BackupId>), Again>>,
     /// How often data could not be brought back from a backup, since it last was.
     failed: Mutex<BTreeMap<BackupId, u32>>,
     /// When it let itself in again.
@@ -170,7 +170,9 @@ impl Desk {
         let mut rows: Vec<_> = book.rows().collect();
         rows.sort_by_key(|(name, _)| !name.is_mydb_admin());
         for (name, row) in rows {
-            if self.works.busy(name) || row.restoring.is_some() {
+            // A restore whose end is still to be written is over.
+            let cut_off = row.restoring.is_some() && !self.archive.unsaid.about(name);
+            if self.works.busy(name) || cut_off {
                 continue;
             }
             let Some(due) = self.due(row, now) else {
@@ -207,7 +209,9 @@ impl Desk {
             lanes.any(|lane| lane.cost == Cost::Stop)
         });
         let phase = view.map(|view| view.phase);
+        let untested = self.untested(self.clock.now());
         ask(&Known {
+            untested: &untested,
             db: &row.database,
             since: row.initialised_at.unwrap_or(row.admitted_at),
             backups: &row.backups,
@@ -326,7 +330,8 @@ impl Desk {
             }
             Work::Verify(id) => {
                 let backup = self.chosen(&row, Some(&id))?;
-                (TEST_AGAIN, self.test(&row, &backup).await)
+                let done = self.test(&row, &backup).await;
+                return self.put_off(&row, Some(&id), TEST_AGAIN, done).await;
             }
             Work::Prune(ids) => (TEST_AGAIN, self.prune(&row, ids).await),
             Work::Retire(backup) => (STORE_AGAIN, self.retire(&row, backup).await),
@@ -335,7 +340,7 @@ impl Desk {
             Work::TakeTombstone => (STORE_AGAIN, self.take_tombstone(&row).await),
             Work::Remove(last) => (STORE_AGAIN, self.remove(&row, &last).await),
         };
-        self.put_off(&row, wait, done).await
+        self.put_off(&row, None, wait, done).await
     }
 
     fn version(&self, row: &Row) -> String {
@@ -370,19 +375,55 @@ impl Desk {
         written.map(|_| ()).map_err(|e| e.to_string())
     }
 
-    /// Waits until a database is ready.
-    async fn until_ready(&self, name: &DbName) -> bool {
+    /// Writes the end of a work; see [`Archive::say_end`].
+    async fn end(
+        &self,
+        name: &DbName,
+        outcome: Outcome,
+        message: String,
+        change: Change,
+    ) -> Result<(), String> {
+        let entry = NewEntry::of(name, outcome, message, change);
+        let said = self.archive.say_end(entry).await;
+        said.map_err(|e| e.to_string())
+    }
+
+    /// Whether a database's server is to run, as of now: a person may have said otherwise since a work
+    /// began.
+    fn wants_running(&self, name: &DbName) -> bool {
+        let book = self.ledger.book();
+        let wanted = book.row(name).map(|row| row.wanted());
+        wanted == Some(WantedState::Running)
+    }
+
+    /// Waits until a database is ready, or is to be so no more.
+    async fn until_ready(&self, name: &DbName) -> Came {
         let ready = async {
             loop {
                 let view = self.board.view(name);
                 if view.is_some_and(|v| v.phase == Phase::Ready) {
-                    return;
+                    return Came::Ready;
+                }
+                if !self.wants_running(name) {
+                    return Came::NotWanted;
                 }
                 tokio::time::sleep(PAUSE).await;
             }
         };
-        tokio::time::timeout(UNTIL_READY, ready).await.is_ok()
+        let came = tokio::time::timeout(UNTIL_READY, ready).await;
+        came.unwrap_or(Came::Silent)
     }
+}
+
+/// What became of a server that was to come up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Came {
+    /// It answers.
+    Ready,
+    /// It is not to run any more.
+    NotWanted,
+    /// It did not answer in time.
+    Silent,
 }
 
 /// Waits until a database is held, or refuses db4sci, that was not among these, which are brought up to

@@ -40,7 +40,14 @@ impl Reconciler {
             let until = word.as_ref().and_then(|word| word.until);
             until.is_some_and(|until| until <= now)
         };
-        if over(&row.over) {
+        // A person may have said something newer meanwhile.
+        let same = row.over
+            == self
+                .ledger
+                .book()
+                .row(&row.database.name)
+                .and_then(|r| r.over.clone());
+        if over(&row.over) && same {
             let message = "the override ended; the spec is in force again".to_owned();
             let name = &row.database.name;
             if self
@@ -52,7 +59,7 @@ impl Reconciler {
         }
         if over(&row.host) {
             // Another look may have been quicker.
-            if self.ledger.book().host().is_some() {
+            if self.ledger.book().host() == row.host.as_ref() {
                 let entry = NewEntry {
                     who: Who::Daemon,
                     name: None,

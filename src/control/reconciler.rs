@@ -41,6 +41,8 @@ pub struct Reconciler {
     board: Arc<Board>,
     metrics: Arc<Metrics>,
     lanes: Semaphore,
+    /// Lanes that wait for a registry have turns of their own: a slow one keeps no repair waiting.
+    pulls: Semaphore,
     /// What the settings say of the long run.
     pub(super) house: House,
     memory: Mutex<BTreeMap<DbName, Memory>>,
@@ -57,6 +59,15 @@ struct Memory {
     retry_asked: Option<Timestamp>,
     recorded: Option<(String, ImageId)>,
 }
+
+/// A lane's turn among those that wait for the same.
+struct Turn<'a> {
+    pool: &'a Semaphore,
+    _permit: SemaphorePermit<'a>,
+}
+
+/// All turns are taken.
+struct NoTurn<'a>(&'a Semaphore);
 
 /// When to look at a database again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +99,7 @@ impl Reconciler {
             executor,
             board,
             lanes: Semaphore::new(lanes),
+            pulls: Semaphore::new(lanes),
             house,
             memory: Mutex::default(),
             files: Mutex::default(),
@@ -131,25 +143,36 @@ impl Reconciler {
     /// Looks at one database, acts on what the planner says, and says when to look again. At most
     /// one look a name may be under way: the queue sees to that.
     pub async fn look(&self, name: &DbName) -> Again {
-        match self.look_with(name, None).await {
-            Some(again) => again,
-            None => {
+        let mut turn = None;
+        loop {
+            match self.look_with(name, turn.take()).await {
+                Ok(again) => return again,
                 // The world goes on while a lane waits for its turn: it is looked at again, with the
                 // turn in hand, or all who wait would look again at each turn.
-                let turn = self.lanes.acquire().await.ok();
-                let again = self.look_with(name, turn).await;
-                again.unwrap_or(Again::Now)
+                Err(NoTurn(pool)) => match pool.acquire().await {
+                    Ok(permit) => {
+                        turn = Some(Turn {
+                            pool,
+                            _permit: permit,
+                        })
+                    }
+                    Err(_) => return Again::Now,
+                },
             }
         }
     }
 
-    /// One look, and its lane if it has its turn or there is one to be had; otherwise `None`.
-    async fn look_with(&self, name: &DbName, turn: Option<SemaphorePermit<'_>>) -> Option<Again> {
+    /// One look, and its lane if it has its turn or there is one to be had.
+    async fn look_with<'a>(
+        &'a self,
+        name: &DbName,
+        turn: Option<Turn<'a>>,
+    ) -> Result<Again, NoTurn<'a>> {
         let Some(mut row) = self.ledger.book().kept_row(name) else {
             self.board.hide(name);
             self.pass().forget(name);
             self.memory().remove(name);
-            return Some(Again::OnEvent);
+            return Ok(Again::OnEvent);
         };
         self.end_overrides(&mut row).await;
         if !self.ledger.writable() {
@@ -199,7 +222,7 @@ impl Reconciler {
         }
         let changed = self.tell(&row, now).await;
         if changed && self.ledger.writable() {
-            return Some(Again::Now);
+            return Ok(Again::Now);
         }
         if phase == Phase::Ready {
             self.record_container(name, db, &seen).await;
@@ -213,11 +236,21 @@ impl Reconciler {
             let ends = words.filter_map(|over| over.until);
             let expiry = ends.filter(|until| now < *until).min();
             let next = [verdict.wake_at, judge, expiry].into_iter().flatten().min();
-            return Some(next.map_or(Again::OnEvent, Again::At));
+            return Ok(next.map_or(Again::OnEvent, Again::At));
         };
-        let turn = match turn {
+        let pool = match lane.actions.as_slice() {
+            [Action::PullImage(_)] => &self.pulls,
+            _ => &self.lanes,
+        };
+        let turn = match turn.filter(|turn| std::ptr::eq(turn.pool, pool)) {
             Some(turn) => turn,
-            None => self.lanes.try_acquire().ok()?,
+            None => match pool.try_acquire() {
+                Ok(permit) => Turn {
+                    pool,
+                    _permit: permit,
+                },
+                Err(_) => return Err(NoTurn(pool)),
+            },
         };
         tracing::info!(%name, why = lane.why.join(", "), "acting");
         // Nobody may take it for ready while it is on its way down.
@@ -239,9 +272,9 @@ impl Reconciler {
             if let Err(error) = self.observer.relist().await {
                 tracing::warn!(%error, "the containers could not be listed");
             }
-            return Some(Again::At(self.clock.now() + GAVE_WAY));
+            return Ok(Again::At(self.clock.now() + GAVE_WAY));
         }
-        Some(Again::Now)
+        Ok(Again::Now)
     }
 
     /// Remembers how a lane ended.

@@ -1,5 +1,6 @@
 //! What a row of the ledger asks of the planner, and what it shows.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::admin::Book;
@@ -63,7 +64,9 @@ pub(super) fn fresh(
     } else {
         &db.backup.stores
     };
+    let untested = BTreeSet::new();
     let known = plan::backups::Known {
+        untested: &untested,
         db,
         since: row.initialised_at.unwrap_or(now),
         backups: &row.backups,

@@ -25,6 +25,9 @@ pub(super) const SUPERUSER: &str = "root";
 /// The image reads this folder last; its own files there stay visible beside ours.
 const CONF_DIR: &str = "/etc/mysql/mariadb.conf.d";
 
+/// Before a parameter's name: the server passes over one that it does not know.
+const LOOSE: &str = "loose_";
+
 /// Parameters that would break a promise (see the same list of PostgreSQL).
 const KEPT: [&str; 21] = [
     "innodb_flush_log_at_trx_commit",
@@ -49,6 +52,16 @@ const KEPT: [&str; 21] = [
     "ssl_crlpath",
     "ssl_key",
 ];
+
+/// Whether a parameter is one that is kept. Behind `loose_`, which a server takes away, it may be any
+/// beginning of its name: no other variable's name is asked for there.
+fn means(plain: &str, kept: &str) -> bool {
+    let mut bare = plain;
+    while let Some(rest) = bare.strip_prefix(LOOSE) {
+        bare = rest;
+    }
+    bare == kept || (bare.len() < plain.len() && kept.starts_with(bare))
+}
 
 /// What a user's Admin gets on everything: all that a person does to databases and accounts,
 /// without FILE, SUPER and SHUTDOWN, which reach out of the databases.
@@ -114,12 +127,13 @@ impl Recipe for MariaDb {
     fn check_parameter(&self, name: &str, value: &str) -> Result<(), String> {
         shape::one_line(name, value)?;
         let plain = name.replace('-', "_");
-        if KEPT.contains(&plain.as_str()) {
+        let is = |kept: &[&str]| kept.iter().any(|kept| means(&plain, kept));
+        if is(&KEPT) {
             return Err(format!(
                 "`{name}` is set by db4sci and cannot be changed; remove it"
             ));
         }
-        if encryption::KEPT.contains(&plain.as_str()) {
+        if is(&encryption::KEPT) {
             return Err(format!(
                 "`{name}` is set by db4sci; remove it. A new database has all its files encrypted \
                  with `encryption: Engine`"
@@ -130,8 +144,7 @@ impl Recipe for MariaDb {
 
     fn accepts(&self, series: &str, name: &str, value: &str) -> Result<(), String> {
         let name = name.replace('-', "_");
-        // The server itself passes over one with this prefix that it does not know.
-        if name.starts_with("loose_") {
+        if name.starts_with(LOOSE) {
             return Ok(());
         }
         PARAMETERS.check(series, &name, value)
@@ -188,9 +201,12 @@ impl Recipe for MariaDb {
         }
         person.push_str(&shape::config_text(db));
         let mut text = head.to_owned();
+        let data = shape::data_target(db);
         let _ = writeln!(
             text,
-            "innodb_flush_log_at_trx_commit = 1\ninnodb_doublewrite = 1"
+            "innodb_flush_log_at_trx_commit = 1\ninnodb_doublewrite = 1\n\
+             datadir = {data}\nport = 3306\nbind_address = *\n\
+             skip_grant_tables = 0\nskip_networking = 0"
         );
         if let Some(tls) = db.tls {
             let file = format!("{SECRETS_TARGET}/{CERTIFICATE_AND_KEY}");

@@ -55,6 +55,8 @@ const KEPT: [&str; 20] = [
 
 /// The person's file.
 const PERSONS: &str = "user.conf";
+/// The file that the server is started with; it includes the person's.
+const OWN: &str = "postgresql.conf";
 /// The file that says who may come in.
 pub(super) const HBA: &str = "pg_hba.conf";
 
@@ -159,7 +161,10 @@ impl Recipe for Postgres {
         let new = settings.new_config.as_ref();
         let by_file = new.filter(|new| !new.changed.is_empty());
         let mut all = Vec::new();
-        all.extend(by_file.map(|new| conf::check(&new.changed)));
+        all.extend(by_file.map(|new| conf::check(PERSONS, new.changed.iter())));
+        if !settings.changed.is_empty() {
+            all.push(conf::check(OWN, settings.changed.keys()));
+        }
         if by_file.is_some() || !settings.changed.is_empty() {
             all.push(read_again());
         }
@@ -183,25 +188,23 @@ impl Recipe for Postgres {
     }
 
     fn files(&self, db: &Database) -> FilesWanted {
-        let data = db
-            .layout
-            .data
-            .first()
-            .map_or("", |(_, target)| target.as_str());
+        let data = shape::data_target(db);
         let mut text = format!(
             "# Written by db4sci; a change is lost. Set `parameters:` or `config:` in the spec.\n\
              include_if_exists '{data}/postgresql.conf'\n\
-             listen_addresses = '*'\n\
-             port = 5432\n\
              password_encryption = 'scram-sha-256'\n"
         );
         for (name, value) in &own_settings(db) {
             // Writing to a String cannot fail.
-            let _ = writeln!(text, "{name} = '{}'", value.replace('\'', "''"));
+            let _ = writeln!(text, "{name} = '{}'", conf::escaped(value));
         }
         let _ = writeln!(text, "include '{CONFIG_TARGET}/{PERSONS}'");
         // What no file of a person may undo stands last.
-        let _ = writeln!(text, "fsync = on\nfull_page_writes = on");
+        let _ = writeln!(
+            text,
+            "data_directory = '{data}'\nlisten_addresses = '*'\nport = 5432\n\
+             fsync = on\nfull_page_writes = on"
+        );
         if db.tls.is_some() {
             let file = format!("{SECRETS_TARGET}/{CERTIFICATE_AND_KEY}");
             let _ = writeln!(
@@ -212,20 +215,16 @@ impl Recipe for Postgres {
         }
         let person = shape::config_text(db);
         let hba = hba(db.tls.unwrap_or_default());
-        let files = [("postgresql.conf", text), (PERSONS, person), (HBA, hba)];
+        let files = [(OWN, text), (PERSONS, person), (HBA, hba)];
         shape::files(db, files)
     }
 
     fn container(&self, db: &Database, site: &Site, image: &ImageSeen) -> ContainerSpec {
         let mut spec = shape::container(db, site, image, &self.defaults());
-        let data = db
-            .layout
-            .data
-            .first()
-            .map_or("", |(_, target)| target.as_str());
+        let data = shape::data_target(db);
         spec.command.extend([
             "-c".to_owned(),
-            format!("config_file={CONFIG_TARGET}/postgresql.conf"),
+            format!("config_file={CONFIG_TARGET}/{OWN}"),
         ]);
         spec.env.extend(
             [

@@ -40,11 +40,7 @@ pub(super) fn container(
         target: target.to_owned(),
         read_only: true,
     }));
-    let data = db
-        .layout
-        .data
-        .first()
-        .map_or("/", |(_, target)| target.as_str());
+    let data = data_target(db);
     let mut entrypoint: Vec<String> = vec![
         "/bin/sh".into(),
         format!("{GUARD_TARGET}/guard.sh"),
@@ -138,6 +134,12 @@ pub(super) fn files<const N: usize>(db: &Database, config: [(&str, String); N]) 
         certificate: None,
         owner: db.layout.uid,
     }
+}
+
+/// Where a server sees its data.
+pub(super) fn data_target(db: &Database) -> &str {
+    let first = db.layout.data.first();
+    first.map_or("/", |(_, target)| target.as_str())
 }
 
 /// The leading number of a tag, up to so many dotted parts: `10.11.6-bookworm`, 2 → `10.11`.

@@ -1,5 +1,7 @@
 //! Settings, a configuration file and a certificate, brought into a running server.
 
+use std::collections::BTreeMap;
+
 use crate::engine::{self, ADMIN_SECRET};
 use crate::model::action::{Renewal, Settings};
 use crate::model::database::ConfigFile;
@@ -9,15 +11,18 @@ use super::failpoint::failpoint;
 use super::steps::as_reached;
 use super::{Executor, StepError, certificates};
 
-/// Stands for a setting's value between file and server.
+/// Values of settings by their names.
+type Values = BTreeMap<String, String>;
+
+/// Stands for a setting's value between file and server, before the one that it had.
 const UNDONE: &str = "(being changed)";
 
 /// Brings settings into a running server. Its files say so first, and count as in force last: after
 /// a crash in between, all of it is done again.
 ///
 /// # Errors
-/// Where the server does not take it. A configuration file then has its old text again, so that the
-/// server's next start finds one that it has started with before.
+/// Where the server does not take it. Its files then have their old text again, so that the server's
+/// next start finds what it has started with before.
 pub(super) async fn reload(
     exec: &Executor,
     db: &Database,
@@ -35,7 +40,7 @@ pub(super) async fn reload(
         Some(Renewal::Load) => Some(certificates::mark(exec, db).await?),
         None => None,
     };
-    under_way(&mut files, settings);
+    under_way(&mut files, settings, before.as_ref());
     // One that the server has not read yet is not in use.
     files.certificate = settings.in_use.clone().filter(|_| mark.is_none());
     exec.dirs.write_files(&exec.site, db, &files).await?;
@@ -48,12 +53,11 @@ pub(super) async fn reload(
         statements.extend(recipe.certificate_statements().unwrap_or_default());
     }
     if let Err(refused) = exec.servers.run(&target, &statements).await {
-        if settings.new_config.is_some() {
-            let mut back = rendered(db, settings, settings.config.as_ref());
-            under_way(&mut back, settings);
-            back.certificate = files.certificate;
-            exec.dirs.write_files(&exec.site, db, &back).await?;
-        }
+        let earlier = taken_back(settings, before.as_ref());
+        let mut back = rendered(db, &earlier, settings.config.as_ref());
+        under_way(&mut back, settings, before.as_ref());
+        back.certificate = files.certificate;
+        exec.dirs.write_files(&exec.site, db, &back).await?;
         return Err(refused.into());
     }
     files.settings = after;
@@ -77,14 +81,76 @@ fn rendered(db: &Database, settings: &Settings, config: Option<&String>) -> File
 }
 
 /// What the files say of themselves as long as the server may have some of it and not the rest.
-fn under_way(files: &mut FilesWanted, settings: &Settings) {
+fn under_way(files: &mut FilesWanted, settings: &Settings, before: Option<&Values>) {
     for name in settings.changed.keys() {
         // No value that anybody could wish for: this one is still to be brought in.
-        files.settings.insert(name.clone(), UNDONE.to_owned());
+        let earlier = earlier(before, name).unwrap_or_default();
+        let text = format!("{UNDONE} {earlier}");
+        files
+            .settings
+            .insert(name.clone(), text.trim_end().to_owned());
     }
     files.config_text.clone_from(&settings.config);
     files.config_tried = match &settings.new_config {
         Some(new) => Some(new.text.clone().unwrap_or_default()),
         None => settings.config_tried.clone(),
     };
+}
+
+/// The value that the server has started with, also where the files say that it is being changed.
+fn earlier<'a>(before: Option<&'a Values>, name: &str) -> Option<&'a str> {
+    let value = before?.get(name)?;
+    let Some(changing) = value.strip_prefix(UNDONE) else {
+        return Some(value);
+    };
+    changing.strip_prefix(' ')
+}
+
+/// The settings with what changes as it was before.
+fn taken_back(settings: &Settings, before: Option<&Values>) -> Settings {
+    let mut back = settings.clone();
+    for name in settings.changed.keys() {
+        match earlier(before, name) {
+            Some(value) => back.all.insert(name.clone(), value.to_owned()),
+            None => back.all.remove(name),
+        };
+    }
+    back
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_refuses_is_taken_back_to_what_it_started_with_however_often_it_is_tried() {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let started = Values::from([pair("work_mem", "64MB"), pair("jit", "on")]);
+        let settings = Settings {
+            all: [
+                pair("work_mem", "nonsense"),
+                pair("wal_level", "x"),
+                pair("jit", "on"),
+            ]
+            .into(),
+            changed: [
+                ("work_mem".to_owned(), Some("nonsense".to_owned())),
+                ("wal_level".to_owned(), Some("x".to_owned())),
+            ]
+            .into(),
+            ..Settings::default()
+        };
+        let mut before = started.clone();
+        for _ in 0..3 {
+            let back = taken_back(&settings, Some(&before));
+            assert_eq!(back.all, started);
+            let mut files = FilesWanted {
+                settings: settings.all.clone(),
+                ..FilesWanted::default()
+            };
+            under_way(&mut files, &settings, Some(&before));
+            before = files.settings;
+            assert_ne!(before["work_mem"], started["work_mem"]);
+        }
+    }
 }

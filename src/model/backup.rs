@@ -253,6 +253,11 @@ impl BackupKind {
         matches!(self, BackupKind::Final | BackupKind::Files)
     }
 
+    /// Whether something is taken away once it is there: then it has to hold all of it.
+    pub fn precedes_loss(self) -> bool {
+        self.is_last() || self == BackupKind::BeforeRestore
+    }
+
     /// The word.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -344,6 +349,9 @@ pub struct Contents {
     pub how: String,
     /// The counts.
     pub counts: BTreeMap<String, u64>,
+    /// Databases of the server that are not in it, since they take no connections.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
 }
 
 impl Contents {
@@ -398,6 +406,7 @@ mod tests {
     #[test]
     fn differences_name_both_sides() {
         let counted = Contents {
+            left_out: Vec::new(),
             how: String::new(),
             counts: [("a".to_owned(), 1), ("b".to_owned(), 2)].into(),
         };

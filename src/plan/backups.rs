@@ -37,6 +37,8 @@ pub struct Known<'a> {
     pub since: Timestamp,
     /// Its backups, those of an earlier uid included.
     pub backups: &'a BTreeMap<BackupId, Backup>,
+    /// Those whose restore test could not be made of late.
+    pub untested: &'a BTreeSet<BackupId>,
     /// The stores that it is backed up to.
     pub stores: &'a [String],
     /// Whether its server answers: without it there is no dump.
@@ -268,7 +270,8 @@ fn verify(known: &Known<'_>, now: Timestamp) -> Option<Work> {
             .max();
         let waits = last.is_some_and(|at| now < at + every);
         let fresh = newest.state == BackupState::Stored && newest.error.is_none();
-        (fresh && !waits).then(|| Work::Verify(newest.id.clone()))
+        let passed_over = known.untested.contains(&newest.id);
+        (fresh && !waits && !passed_over).then(|| Work::Verify(newest.id.clone()))
     })
 }
 

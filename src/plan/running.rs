@@ -18,6 +18,8 @@ pub(super) const HANG: TimeDelta = TimeDelta::seconds(30);
 /// Questions without an answer before it counts as hanging: a clock that is set forward is no
 /// silence.
 const HANG_QUESTIONS: u32 = 3;
+/// A server that comes up is asked at least once in so many seconds.
+const ASKED_EVERY: i64 = 30;
 /// What is said of a server within its start deadline.
 const COMING_UP: &str = "it is coming up";
 
@@ -251,6 +253,7 @@ impl Ask<'_> {
                 answered_before: false,
                 since,
                 why,
+                failures,
                 ..
             } => {
                 // A start in the future: the clock was set back, and says nothing about it.
@@ -259,7 +262,11 @@ impl Ask<'_> {
                 } else {
                     started.max(*since)
                 };
-                let deadline = begun + patience;
+                let mut deadline = begun + patience;
+                // Where it was asked less often than that takes, it is the clock that went ahead.
+                if i64::from(*failures) < patience.num_seconds() / ASKED_EVERY {
+                    deadline = deadline.max(self.now + SOON);
+                }
                 (Reason::Starting, COMING_UP, deadline, why.as_str())
             }
             // However long it runs: a daemon that has just started knows nothing of it. Its first answer,

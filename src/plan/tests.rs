@@ -194,7 +194,7 @@ fn answering() -> Probe {
 fn silent(since: Timestamp, answered_before: bool) -> Probe {
     Probe::Silent {
         since,
-        failures: 9,
+        failures: 90,
         why: "no answer: connection refused".to_owned(),
         cause: Silence::Unexplained,
         answered_before,

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use db4sci::admin::{Ledger, Vault};
 use db4sci::control::{Board, Desk, Intake, Queue, Reconciler};
-use db4sci::execute::backup::{Archive, Meters};
+use db4sci::execute::backup::{Archive, Meters, Unsaid};
 use db4sci::model::{Clock, ContainerId, DbName, KeepRetired, Site, Timestamp};
 use db4sci::record::Metrics;
 use db4sci::runtime::RuntimeError;
@@ -105,6 +105,7 @@ impl Bench {
             recipients: vec![IDENTITY.recipient()],
             meters: Meters::default(),
             spec_text: Box::new(|db| db.name.to_string()),
+            unsaid: Unsaid::default(),
         };
         let stop = CancellationToken::new();
         let desk = Desk::new(

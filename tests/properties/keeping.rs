@@ -7,6 +7,7 @@ mod harm;
 use chrono::TimeDelta;
 
 use db4sci::admin::NewEntry;
+use db4sci::admin::journal::Fault;
 use db4sci::model::{
     Backup, BackupState, Change, Clock, DbName, KeepRetired, Outcome, Override, OverrideState, Uid,
     WantedState, Who,
@@ -141,7 +142,14 @@ async fn trouble(host: &mut Host, damage: &mut Damage) -> Done {
         }
         21 => anew(host, n).await?,
         22 => steer(host, n).await?,
-        _ => {}
+        _ => {
+            let after = usize::try_from(host.rng.below(600)).unwrap_or(0);
+            let fault = *host
+                .rng
+                .pick(&[Fault::SyncFails, Fault::DiskFull { after }]);
+            host.tell(format!("the ledger's disk: {fault:?}"));
+            host.storage.fail_next(fault);
+        }
     }
     write(host);
     let time = match host.rng.below(8) {

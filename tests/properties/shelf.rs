@@ -272,6 +272,7 @@ impl Tools for RowTools {
         Ok(Dumped {
             files: vec![file],
             contents: Contents {
+                left_out: Vec::new(),
                 how: "in the simulation".to_owned(),
                 counts: counts.into(),
             },

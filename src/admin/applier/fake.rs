@@ -115,7 +115,7 @@ impl Reach for Fake {
         self.set(|s| {
             s.aside += 1;
             (s.altered, s.records) = (s.always_altered, Vec::new());
-            (s.forged_sums, s.forged_newest) = (false, false);
+            (s.forged_sums, s.forged_newest, s.log_altered) = (false, false, false);
             s.indexes = None;
         });
         Ok("harmed_now".to_owned())

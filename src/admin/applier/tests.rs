@@ -7,6 +7,8 @@ use crate::admin::testing::{StoppedClock, admitted, database, new};
 use crate::model::Change;
 use crate::model::action::{LAST_MOMENTS, LET_IN, MENDED, ROLLED_BACK};
 
+mod harms;
+
 async fn ledger(storage: &MemoryStorage, entries: u16) -> Ledger {
     let opened = Ledger::open(storage.clone(), Arc::new(StoppedClock)).await;
     let ledger = opened.unwrap().0;

@@ -53,12 +53,16 @@ impl Book {
                 self.check_uid(new, *uid)?;
                 let row = self.check_row(new)?;
                 let refused = row.gone().or_else(|| row.on_its_way());
+                let refused = refused.or_else(|| row.host_refused());
                 refused.map_or(Ok(()), Err)
             }
             Change::RemovalBegan { uid } => {
                 self.check_uid(new, *uid)?;
                 let row = self.check_row(new)?;
                 let name = &row.database.name;
+                if let Some(why) = row.host_refused() {
+                    return Err(format!("the data of `{name}` stays: {why}"));
+                }
                 match (&row.retired, row.wanted()) {
                     _ if row.end.is_some() => Err(format!("`{name}` is being removed already")),
                     (Some(_), WantedState::Retired) => Ok(()),
@@ -109,6 +113,9 @@ impl Book {
             Change::Hibernated { uid, .. } => {
                 self.check_uid(new, *uid)?;
                 let row = self.check_row(new)?;
+                if let Some(why) = row.host_refused() {
+                    return Err(why);
+                }
                 match row.hibernation() {
                     Hibernation::Asked(_) => Ok(()),
                     // Woken while its final backup was proven: it goes on.
@@ -119,7 +126,10 @@ impl Book {
                 }
             }
             // Backups outlive their database: those of an earlier uid are removed, too.
-            Change::Backup { backup } => self.check_backup(new, backup.uid, &backup.id),
+            Change::Backup { backup } => {
+                self.check_backup(new, backup.uid, &backup.id)?;
+                self.check_kept(new, backup)
+            }
             Change::BackupRemoved { uid, id } => self.check_backup(new, *uid, id),
             Change::RenameBegan { uid, to, .. } => {
                 self.check_uid(new, *uid)?;
@@ -169,6 +179,18 @@ impl Book {
             Change::SecretsOffered { uid, secrets } => {
                 self.check_uid(new, *uid)?;
                 let row = self.check_row(new)?;
+                // Sealing anew under another key offers the same ones again.
+                let changing = row.secrets.values().any(|kept| kept.next.is_some());
+                let anew = secrets.iter().all(|(name, sealed)| {
+                    let next = row.secrets.get(name).and_then(|kept| kept.next.as_ref());
+                    next.is_some_and(|next| next.key != sealed.key)
+                });
+                if changing && !anew {
+                    return Err(format!(
+                        "the passwords of `{}` are being changed already; it ends when its server answers",
+                        row.database.name
+                    ));
+                }
                 match secrets.keys().find(|name| !row.secrets.contains_key(*name)) {
                     Some(unknown) => Err(format!("there is no secret `{unknown}` to change yet")),
                     None => Ok(()),

@@ -7,7 +7,7 @@ use super::{Book, NewEntry, Row};
 use crate::model::database::Source;
 use crate::model::{
     Away, Backup, BackupId, BackupState, Database, DbName, End, Entry, Outcome, OverrideState,
-    Tombstone, Uid, WantedState,
+    Tombstone, Uid, WantedState, Who,
 };
 
 impl Book {
@@ -120,6 +120,20 @@ impl Book {
             Some((_, held)) if held.uid != uid => Err(format!(
                 "{id} is a backup of another database; take it again later"
             )),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Whether an entry of the daemon's leaves to people what is theirs to say of a backup.
+    pub(super) fn check_kept(&self, new: &NewEntry, backup: &Backup) -> Result<(), String> {
+        let said = |backup: &Backup| (backup.keep_until, backup.note.clone());
+        match self.holder_of(&backup.id) {
+            Some((_, known)) if new.who == Who::Daemon && said(known) != said(backup) => {
+                Err(format!(
+                    "how long {} is kept was said otherwise meanwhile",
+                    backup.id
+                ))
+            }
             Some(_) | None => Ok(()),
         }
     }

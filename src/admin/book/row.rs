@@ -183,6 +183,12 @@ impl Row {
         }
     }
 
+    /// Whether its passwords are of use: those of data that was removed open nothing any more, and their
+    /// files went with it.
+    pub fn has_secrets(&self) -> bool {
+        !matches!(self.end, Some(End::Removed(_)))
+    }
+
     /// The state that is in force once hands are off the host no more.
     pub fn steered(&self) -> WantedState {
         use crate::model::OverrideState;

@@ -526,6 +526,72 @@ fn only_a_quarantine_is_released_and_only_with_a_reason() {
 }
 
 #[test]
+fn how_long_a_backup_is_kept_is_a_person_s_to_say_also_while_it_is_worked_on() {
+    let backup = |keep_until, state| {
+        let backup = Box::new(Backup {
+            id: BackupId {
+                name: name("genomics"),
+                slot: Slot::at(instant(60)),
+                attempt: 1,
+                store: "local".to_owned(),
+            },
+            uid: uid(),
+            kind: crate::model::BackupKind::Scheduled,
+            state,
+            started: instant(60),
+            finished: None,
+            verified: None,
+            bytes: 0,
+            sha256: None,
+            url: String::new(),
+            error: None,
+            keep_until,
+            note: String::new(),
+        });
+        new("genomics", Change::Backup { backup })
+    };
+    let person = |mut entry: NewEntry| {
+        entry.who = Who::Socket {
+            uid: 0,
+            user: "root".to_owned(),
+        };
+        entry
+    };
+    let kept = Some(instant(86_400));
+    let book = book(vec![
+        admitted(database("genomics", 32011)),
+        backup(None, BackupState::Stored),
+        person(backup(kept, BackupState::Stored)),
+    ]);
+    let refused = book
+        .check(&backup(None, BackupState::Verified))
+        .unwrap_err();
+    assert!(refused.contains("meanwhile"), "{refused}");
+    book.check(&backup(kept, BackupState::Verified)).unwrap();
+    book.check(&person(backup(None, BackupState::Stored)))
+        .unwrap();
+}
+
+#[test]
+fn hands_off_the_host_let_no_data_go_that_was_under_way() {
+    let uid = uid();
+    let mut retired = database("genomics", 32011);
+    retired.state = WantedState::Retired;
+    let before = vec![
+        admitted(database("genomics", 32011)),
+        new("genomics", Change::Initialised { uid }),
+        admitted(retired),
+        new("genomics", Change::Retired { uid, backup: None }),
+    ];
+    let removal = new("genomics", Change::RemovalBegan { uid });
+    book(before.clone()).check(&removal).unwrap();
+    let off = of_host(Change::HandsOff { by: stopped() });
+    let book = book([before, vec![off]].concat());
+    let why = book.check(&removal).unwrap_err();
+    assert!(why.contains("db4sci maintenance off --all"), "{why}");
+}
+
+#[test]
 fn what_failed_is_forgotten_with_other_data_or_when_a_person_asks() {
     let why = "crash loop".to_owned();
     let reason = "mended".to_owned();

@@ -133,7 +133,7 @@ impl Keyring {
     /// The first key that is missing, and what is sealed under it.
     pub fn opens(&self, folder: &Path, book: &Book) -> Result<(), VaultError> {
         let mut needed: BTreeMap<&KeyId, Vec<&str>> = BTreeMap::new();
-        for (name, row) in book.rows() {
+        for (name, row) in book.rows().filter(|(_, row)| row.has_secrets()) {
             for kept in row.secrets.values() {
                 for sealed in std::iter::once(&kept.sealed).chain(&kept.next) {
                     let names = needed.entry(&sealed.key).or_default();

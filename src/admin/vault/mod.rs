@@ -242,7 +242,7 @@ impl Vault {
     ) -> Result<(KeyId, Vec<NewEntry>), VaultError> {
         let book = (self.book)();
         let mut opened = Vec::new();
-        for (name, row) in book.rows() {
+        for (name, row) in book.rows().filter(|(_, row)| row.has_secrets()) {
             let db = &row.database;
             let (mut now, mut next) = (Vec::new(), Vec::new());
             for (of, kept) in &row.secrets {

@@ -107,6 +107,32 @@ fn a_change_has_both_texts_until_it_is_taken() {
 }
 
 #[test]
+fn a_lost_key_is_replaced_though_data_that_was_removed_was_sealed_under_it() {
+    let case = Case::new();
+    let vault = case.vault().unwrap();
+    let uid = case.db.uid;
+    let secrets = case.sealed(&vault, "user", "old");
+    case.change(Change::Sealed { uid, secrets });
+    for key in std::fs::read_dir(case.keys()).unwrap() {
+        std::fs::remove_file(key.unwrap().path()).unwrap();
+    }
+    assert!(matches!(case.vault(), Err(VaultError::KeyLost { .. })));
+    {
+        let mut book = case.book.lock().unwrap();
+        let removed = entry(
+            book.head().seq + 1,
+            new("genomics", Change::Removed { uid }),
+        );
+        book.apply(&removed).unwrap();
+    }
+    let vault = case.vault().unwrap();
+    let (_, entries) = vault
+        .renew(&crate::model::Who::Daemon, |_, _| None)
+        .unwrap();
+    assert!(entries.is_empty(), "{entries:?}");
+}
+
+#[test]
 fn old_keys_stay_readable_and_the_newest_seals() {
     let case = Case::new();
     let vault = case.vault().unwrap();

@@ -1,56 +1,75 @@
 //! What failed waits before it is tried again.
 
+use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
 use chrono::TimeDelta;
 
 use super::Desk;
 use crate::admin::Row;
-use crate::model::{Change, DbName, Outcome, Timestamp};
+use crate::model::{BackupId, Change, DbName, Outcome, Timestamp};
 
 /// What failed, and when it is tried again.
 pub(super) struct Again {
-    at: Timestamp,
+    failed: Timestamp,
+    wait: TimeDelta,
     why: String,
+}
+
+impl Again {
+    /// Whether its time has not come. A failure in the future: the clock was set back.
+    fn waits(&self, now: Timestamp) -> bool {
+        self.failed <= now && now < self.failed + self.wait
+    }
 }
 
 impl Desk {
     /// Whether what failed is not to be tried again yet.
     pub(super) fn waits(&self, name: &DbName, now: Timestamp) -> bool {
         let again = self.again.lock().unwrap_or_else(PoisonError::into_inner);
-        again.get(name).is_some_and(|again| now < again.at)
+        again
+            .get(&(name.clone(), None))
+            .is_some_and(|again| again.waits(now))
     }
 
     /// Whether the last attempt at something failed.
     pub(super) fn failed_before(&self, name: &DbName) -> bool {
         let again = self.again.lock().unwrap_or_else(PoisonError::into_inner);
-        again.contains_key(name)
+        again.contains_key(&(name.clone(), None))
+    }
+
+    /// Backups whose restore test could not be made, and is not to be tried again yet: what else is due
+    /// goes on.
+    pub(super) fn untested(&self, now: Timestamp) -> BTreeSet<BackupId> {
+        let again = self.again.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = again.iter().filter(|(_, again)| again.waits(now));
+        waiting.filter_map(|((_, id), _)| id.clone()).collect()
     }
 
     /// Lets what failed wait before it is tried again; the log has it once for as long as it fails in
-    /// the same way.
+    /// the same way. With `test` nothing but that backup's restore test waits.
     pub(super) async fn put_off<T>(
         &self,
         row: &Row,
+        test: Option<&BackupId>,
         wait: TimeDelta,
         done: Result<T, String>,
     ) -> Result<T, String> {
         let name = &row.database.name;
+        let about = (name.clone(), test.cloned());
         let mut told = true;
         {
             let mut again = self.again.lock().unwrap_or_else(PoisonError::into_inner);
             match &done {
-                Ok(_) => drop(again.remove(name)),
+                Ok(_) => drop(again.remove(&about)),
                 Err(why) => {
-                    let (at, why) = (self.clock.now() + wait, why.clone());
-                    let earlier = again.insert(
-                        name.clone(),
-                        Again {
-                            at,
-                            why: why.clone(),
-                        },
-                    );
-                    told = earlier.is_some_and(|earlier| earlier.why == why);
+                    let failure = Again {
+                        failed: self.clock.now(),
+                        wait,
+                        why: why.clone(),
+                    };
+                    let earlier = again.insert(about, failure);
+                    told = earlier.is_some_and(|earlier| earlier.why == *why);
                 }
             }
         }
@@ -61,5 +80,29 @@ impl Desk {
             }
         }
         done
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::testing::instant;
+
+    #[test]
+    fn a_failure_waits_its_time_and_not_until_a_clock_that_was_set_back_comes_there_again() {
+        let failure = Again {
+            failed: instant(3600),
+            wait: TimeDelta::minutes(5),
+            why: String::new(),
+        };
+        for (now, waits) in [
+            (0, false),
+            (3599, false),
+            (3600, true),
+            (3899, true),
+            (3900, false),
+        ] {
+            assert_eq!(failure.waits(instant(now)), waits, "{now}");
+        }
     }
 }

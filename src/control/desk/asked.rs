@@ -177,15 +177,22 @@ impl Desk {
 
 /// Why nothing is done that is asked for, while hands are off the host, or off a server that it would stop.
 fn hands_off(row: &Row, ask: &WorkAsk) -> Option<String> {
-    let db = &row.database;
-    let stops = match ask {
-        WorkAsk::Backup { .. } => Archive::at_rest(db, BackupKind::Manual),
-        WorkAsk::Clone { live, .. } => *live && Archive::at_rest(db, BackupKind::Manual),
+    let dumps = match ask {
+        WorkAsk::Backup { .. } => true,
+        WorkAsk::Clone { live, .. } => *live,
         WorkAsk::Verify { .. }
         | WorkAsk::Restore { .. }
         | WorkAsk::Rename { .. }
         | WorkAsk::Eject { .. } => false,
     };
+    let dump = || hands_off_dump(row, BackupKind::Manual);
+    let refused = if dumps { dump() } else { None };
+    refused.or_else(|| row.host_refused())
+}
+
+/// Why a dump is not begun, while hands are off the host, or off a server that it would stop.
+pub(super) fn hands_off_dump(row: &Row, kind: BackupKind) -> Option<String> {
+    let db = &row.database;
     let held = || {
         let name = &db.name;
         format!(
@@ -195,7 +202,7 @@ fn hands_off(row: &Row, ask: &WorkAsk) -> Option<String> {
     };
     let maintained = row.wanted() == WantedState::Maintenance;
     row.host_refused()
-        .or_else(|| (stops && maintained).then(held))
+        .or_else(|| (maintained && Archive::at_rest(db, kind)).then(held))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::restore::told;
-use super::{Desk, Refused};
+use super::{Came, Desk, Refused};
 use crate::admin::{NewEntry, Row};
 use crate::control::intake::{Admitted, Copying};
 use crate::engine::backup as recipes;
@@ -171,13 +171,16 @@ impl Desk {
                 backup.id, source.name
             ));
         }
-        if self.until_ready(copy).await {
-            Ok(format!("{copy} is ready, with the data of {}", backup.id))
-        } else {
-            Err(format!(
+        match self.until_ready(copy).await {
+            Came::Ready => Ok(format!("{copy} is ready, with the data of {}", backup.id)),
+            Came::NotWanted => Ok(format!(
+                "{copy} has the data of {}, and its server is down, as wanted",
+                backup.id
+            )),
+            Came::Silent => Err(format!(
                 "{copy} has the data of {} and does not answer; see: db4sci describe {copy}",
                 backup.id
-            ))
+            )),
         }
     }
 

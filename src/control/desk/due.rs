@@ -11,6 +11,8 @@ use crate::plan::recovery::Recovery;
 
 /// What is due by itself.
 pub(super) enum Due {
+    /// The end of a work that the ledger did not take.
+    Unsaid,
     Rename(DbName, Source),
     Eject(PathBuf),
     /// A copy that was cut off is finished, or what is left of it goes.
@@ -23,6 +25,7 @@ impl Due {
     /// In words.
     pub(super) fn what(&self) -> String {
         match self {
+            Due::Unsaid => "end of what is done already".to_owned(),
             Due::EndCopy => "end of a copy that was cut off".to_owned(),
             Due::Rename(to, _) => format!("rename to {to}"),
             Due::Eject(to) => format!("release to {}", to.display()),
@@ -44,6 +47,9 @@ impl Desk {
     /// What is due of a database by itself: what an earlier daemon had begun comes first, and until it
     /// is over nothing else is.
     pub(super) fn due(&self, row: &Row, now: Timestamp) -> Option<Due> {
+        if self.archive.unsaid.about(&row.database.name) {
+            return Some(Due::Unsaid);
+        }
         // Hands off the host: nothing begins by itself, and nothing goes on.
         if row.host.is_some() {
             return None;
@@ -69,22 +75,28 @@ impl Desk {
     /// Does it.
     pub(super) async fn do_due(&self, row: Row, due: Due) -> Result<String, String> {
         match due {
+            Due::Unsaid => {
+                let said = self.archive.say_again(&row.database.name).await;
+                let name = &row.database.name;
+                said.map(|()| format!("what was done for {name} is written"))
+                    .map_err(|e| e.to_string())
+            }
             Due::Rename(to, source) => {
                 let done = self.finish_rename(&row.database.name, &to, source).await;
-                self.put_off(&row, END_AGAIN, done).await
+                self.put_off(&row, None, END_AGAIN, done).await
             }
             Due::Eject(to) => {
                 let done = self.finish_eject(&row.database.name, &to).await;
-                self.put_off(&row, END_AGAIN, done).await
+                self.put_off(&row, None, END_AGAIN, done).await
             }
             Due::EndCopy => {
                 let why = "the daemon ended while it was made".to_owned();
                 let done = self.end_copy(&row.database, why).await;
-                self.put_off(&row, END_AGAIN, done).await
+                self.put_off(&row, None, END_AGAIN, done).await
             }
             Due::Recovery(recovery) => {
                 let done = self.try_recovery(&row, recovery).await;
-                self.put_off(&row, RECOVER_AGAIN, done).await
+                self.put_off(&row, None, RECOVER_AGAIN, done).await
             }
             Due::Backup(work) => self.carry_out(row, work).await,
         }

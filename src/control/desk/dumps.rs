@@ -2,7 +2,8 @@
 
 use tokio::sync::oneshot;
 
-use super::Desk;
+use super::asked::hands_off_dump;
+use super::{Came, Desk};
 use crate::admin::Row;
 use crate::execute::backup::{Archive, Order};
 use crate::model::view::Phase;
@@ -31,6 +32,14 @@ impl Desk {
 
     pub(super) async fn dump(&self, db: &Database, order: &Order) -> Result<String, String> {
         let _turn = self.dumps.acquire().await.map_err(|e| e.to_string())?;
+        // A person may have taken hands off it while it stood in line.
+        let book = self.ledger.book();
+        if let Some(why) = book
+            .row(&db.name)
+            .and_then(|row| hands_off_dump(row, order.kind))
+        {
+            return Err(why);
+        }
         let (taken, down) = if Archive::at_rest(db, order.kind) {
             self.take_at_rest(db, order).await?
         } else {
@@ -80,11 +89,13 @@ impl Desk {
             if !served {
                 return String::new();
             }
-            if self.until_ready(name).await {
-                let down = (self.clock.now() - began).num_seconds();
-                format!("; it was down for {down} s")
-            } else {
-                "; its server does not answer since".to_owned()
+            match self.until_ready(name).await {
+                Came::Ready => {
+                    let down = (self.clock.now() - began).num_seconds();
+                    format!("; it was down for {down} s")
+                }
+                Came::NotWanted => "; its server is down since, as wanted".to_owned(),
+                Came::Silent => "; its server does not answer since".to_owned(),
             }
         };
         let (taken, down) = tokio::join!(take, up);

@@ -2,7 +2,7 @@
 //! a daemon that dies in between is followed by one that goes on, or goes back.
 
 use super::restore::told;
-use super::{Desk, Refused};
+use super::{Came, Desk, Refused};
 use crate::admin::{NewEntry, Row};
 use crate::execute::failpoint::failpoint;
 use crate::model::database::Source;
@@ -159,13 +159,21 @@ impl Desk {
         if row.wanted() != WantedState::Running {
             return Ok(format!("{name} is {to} now, and down as it was{hint}"));
         }
-        let ready = self.until_ready(to).await;
+        let came = self.until_ready(to).await;
         // How long it was away is in the ledger now, and is shown by the next look.
         self.queue.add(to);
-        if !ready {
-            return Err(format!(
-                "{name} is {to} now, and its server does not answer yet; see: db4sci describe {to}"
-            ));
+        match came {
+            Came::Ready => {}
+            Came::NotWanted => {
+                return Ok(format!(
+                    "{name} is {to} now, and its server is down, as wanted{hint}"
+                ));
+            }
+            Came::Silent => {
+                return Err(format!(
+                    "{name} is {to} now, and its server does not answer yet; see: db4sci describe {to}"
+                ));
+            }
         }
         let down = match &row.away {
             Some((_, since)) => {

@@ -1,12 +1,12 @@
 //! Restores, step by step: what was there is kept until the new data answers, and comes back if it
 //! does not.
 
-use super::Desk;
+use super::{Came, Desk};
 use crate::admin::Row;
 use crate::execute::backup::{BackupError, Built, image_of};
 use crate::execute::failpoint::failpoint;
 use crate::model::view::Phase;
-use crate::model::{Backup, BackupKind, Change, DbName, Outcome, WantedState};
+use crate::model::{Backup, BackupKind, Change, DbName, Outcome};
 
 pub(super) fn told(error: BackupError) -> String {
     error.to_string()
@@ -99,13 +99,18 @@ impl Desk {
         let over = || Change::RestoreEnded { uid: db.uid };
         if let Err(error) = moved {
             let why = format!("{error}; the data from before is in place");
-            self.note(name, Outcome::Failed, why.clone(), over())
-                .await?;
+            self.end(name, Outcome::Failed, why.clone(), over()).await?;
             return Err(why);
         }
         drop(built);
-        let message = format!("{} is in place; its server is started", backup.id);
-        self.note(name, Outcome::Done, message, over()).await?;
+        let message = match self.wants_running(name) {
+            true => format!("{} is in place; its server is started", backup.id),
+            false => format!(
+                "{} is in place; its server stays down, as wanted",
+                backup.id
+            ),
+        };
+        self.end(name, Outcome::Done, message, over()).await?;
         if row.quarantined.is_some() {
             // Or nobody would start it, and nothing could answer.
             let message = format!("{name} has other data now: it is tried again");
@@ -113,9 +118,15 @@ impl Desk {
                 .await?;
         }
         self.queue.look(name).await;
-        if row.wanted() != WantedState::Running || self.until_ready(name).await {
+        let served = match self.until_ready(name).await {
+            Came::Ready => Some(""),
+            // A person's word of meanwhile: nobody knows whether it would answer.
+            Came::NotWanted => Some(" and its server is down, as wanted"),
+            Came::Silent => None,
+        };
+        if let Some(served) = served {
             return Ok(format!(
-                "{} was restored; what was there before is kept in {}",
+                "{} was restored{served}; what was there before is kept in {}",
                 backup.id,
                 aside.display()
             ));
@@ -129,7 +140,14 @@ impl Desk {
             ),
             begun,
         )
-        .await?;
+        .await
+        .map_err(|why| {
+            format!(
+                "{name} does not answer with {}, and stays so: {why}; the data from before is in {}",
+                backup.id,
+                aside.display()
+            )
+        })?;
         self.queue.look(name).await;
         let back = async {
             self.archive.take_down(db).await?;
@@ -145,8 +163,7 @@ impl Desk {
             "{name} did not answer with {}; the data from before is in place again",
             backup.id
         );
-        self.note(name, Outcome::Failed, why.clone(), over())
-            .await?;
+        self.end(name, Outcome::Failed, why.clone(), over()).await?;
         self.queue.look(name).await;
         Err(why)
     }

@@ -5,7 +5,8 @@ use crate::admin::Row;
 use crate::execute::failpoint::failpoint;
 use crate::model::{BackupId, Change, Database, Outcome, Seen, WantedState};
 use crate::plan;
-use crate::plan::backups::Retirement;
+use crate::plan::backups::{self, Retirement};
+use crate::plan::retention::Fate;
 
 /// Why nothing is removed.
 const FROZEN: &str = "nothing is removed until all that lives is known; see: db4sci status";
@@ -51,21 +52,41 @@ impl Desk {
         Ok(message)
     }
 
-    /// Removes backups that nothing keeps any more.
+    /// Removes backups that nothing keeps any more. What one store does not let go keeps none of another's.
     pub(super) async fn prune(&self, row: &Row, ids: Vec<BackupId>) -> Result<String, String> {
         let mut removed = 0;
+        let mut failed = None;
         for id in ids {
             if self.frozen() {
                 return Err(format!("{removed} backups were removed; {FROZEN}"));
             }
-            if let Some(backup) = row.backups.get(&id) {
-                let why = "nothing keeps it any more";
-                let done = self.archive.remove(backup, why).await;
-                done.map_err(|e| e.to_string())?;
-                removed += 1;
+            // As it is now: it may have taken long to come here, and a person may have kept it.
+            let book = self.ledger.book();
+            let Some(row) = book.row(&row.database.name) else {
+                break;
+            };
+            if let Some(why) = row.host_refused() {
+                return Err(format!("{removed} backups were removed; {why}"));
+            }
+            let kept = self.known(row, |known| backups::kept(known, self.clock.now()));
+            if kept.get(&id) != Some(&Fate::Goes) {
+                continue;
+            }
+            let Some(backup) = row.backups.get(&id) else {
+                continue;
+            };
+            let why = "nothing keeps it any more";
+            match self.archive.remove(backup, why).await {
+                Ok(()) => removed += 1,
+                Err(error) => drop(failed.get_or_insert(error.to_string())),
             }
         }
-        Ok(format!("{removed} backups were removed"))
+        match failed {
+            None => Ok(format!("{removed} backups were removed")),
+            Some(why) => Err(format!(
+                "{removed} backups were removed, and others not: {why}"
+            )),
+        }
     }
 
     /// Lets the stores know that a database is retired.

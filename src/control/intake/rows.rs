@@ -28,7 +28,15 @@ impl Intake {
             Some(Source::File(_) | Source::Builtin) => self.over_a_file(&who, edit, row),
             Some(Source::Row | Source::Api) | None => self.spec_of_a_row(&who, edit),
         };
-        self.write(&edit.name, entries).await
+        match self.write(&edit.name, entries).await {
+            // It would be given out again for ever, and those behind it never.
+            Err(LedgerError::Refused(why)) => {
+                let book = self.ledger.book();
+                let answer = refusal(&book, &who, &edit.name, vec![why.to_string()]);
+                self.write(&edit.name, answer).await
+            }
+            written => written,
+        }
     }
 
     /// A row that is the spec itself.

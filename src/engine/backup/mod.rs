@@ -46,6 +46,9 @@ pub const IN: &str = "/db4sci/job/in";
 /// Stands in a dump's arguments for the snapshot that its companion named, before any database's name.
 pub const SNAPSHOT_NAME: &str = "{snapshot}";
 
+/// Says of a database that it takes no connections.
+pub const CLOSED: &str = "closed";
+
 /// How an engine is backed up, or its files, where no server can be asked.
 pub fn backups(engine: EngineKind, kind: BackupKind) -> &'static dyn Backups {
     if kind == BackupKind::Files {
@@ -148,8 +151,8 @@ pub trait Backups: Send + Sync {
     /// The password file for the privileged login at 127.0.0.1.
     fn passfile(&self, db: &Database, password: &Secret) -> Secret;
 
-    /// Asks a server which databases there are: an array with a name a line. It answers once the
-    /// server is up.
+    /// Asks a server which databases there are: an array with a name a line, and with [`CLOSED`] behind
+    /// it where it cannot be dumped. It answers once the server is up.
     fn inventory(&self, db: &Database) -> Command;
 
     /// The parts of a backup, in the order in which they are loaded. `hold_seconds` is the longest
@@ -254,6 +257,26 @@ pub fn counts(output: &[u8]) -> Result<BTreeMap<String, u64>, String> {
     Ok(counts)
 }
 
+/// What an inventory says: the databases to dump, and those that cannot be dumped.
+///
+/// # Errors
+/// What about it is no answer.
+pub fn databases(lines: Vec<Value>) -> Result<(Vec<String>, Vec<String>), String> {
+    let (mut open, mut closed) = (Vec::new(), Vec::new());
+    for line in lines {
+        let words: Vec<String> =
+            serde_json::from_value(line.clone()).map_err(|e| format!("`{line}`: {e}"))?;
+        match <[String; 1]>::try_from(words) {
+            Ok([name]) => open.push(name),
+            Err(words) => match words.as_slice() {
+                [name, word] if word == CLOSED => closed.push(name.clone()),
+                _ => return Err(format!("`{line}` is no name of a database")),
+            },
+        }
+    }
+    Ok((open, closed))
+}
+
 /// An answer's lines, the last one taken off.
 ///
 /// # Errors
@@ -307,6 +330,20 @@ fn shell(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_inventory_names_what_is_dumped_and_what_cannot_be() {
+        let lines = |text: &str| databases(lines(text.as_bytes()).unwrap());
+        let answer = "[\"archive\", \"closed\"]\n[\"genomics\"]\n[\"end\"]\n";
+        let (open, closed) = lines(answer).unwrap();
+        assert_eq!(
+            (open, closed),
+            (vec!["genomics".to_owned()], vec!["archive".to_owned()])
+        );
+        for wrong in ["[]", "[1]", "[\"a\", \"b\"]", "{}"] {
+            assert!(lines(&format!("{wrong}\n[\"end\"]\n")).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn newer_servers_of_two_engines_take_what_older_ones_wrote() {

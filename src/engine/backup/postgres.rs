@@ -5,7 +5,9 @@ use super::super::postgres::{SUPERUSER, identifier, literal};
 use super::postgres_counts::COUNTS;
 use super::postgres_login;
 use super::watches::{Archive, Lines};
-use super::{Backups, Command, HOLD, IN, OUT, One, PASSFILE, Part, Passwords, SNAPSHOT, not_older};
+use super::{
+    Backups, CLOSED, Command, HOLD, IN, OUT, One, PASSFILE, Part, Passwords, SNAPSHOT, not_older,
+};
 use super::{SNAPSHOT_NAME, Watch, fresh_server, shell};
 use crate::model::{Contents, Database, Secret};
 
@@ -31,6 +33,9 @@ const LISTS: &str = "'local_preload_libraries', 'search_path', 'session_preload_
 /// schema of `search_path` would be called by the privileged account.
 const OPTIONS: &str = "-c search_path=pg_catalog -c default_transaction_read_only=off \
     -c statement_timeout=0 -c lock_timeout=0 -c role=none";
+
+/// What ends the names of databases that db4sci itself set aside and closed.
+const ASIDE: &str = " before [0-9]{8}T[0-9]{6}Z$";
 
 /// Says that the answer is whole.
 const END: &str = "select json_build_array('end');\n";
@@ -131,8 +136,10 @@ impl Backups for Postgres {
 
     fn inventory(&self, _: &Database) -> Command {
         let text = format!(
-            "select json_build_array(datname) from pg_catalog.pg_database \
-             where datallowconn and datname not in ('template0', {}) order by datname;\n{END}",
+            "select case when datallowconn then json_build_array(datname) \
+             else json_build_array(datname, '{CLOSED}') end from pg_catalog.pg_database \
+             where datname not in ('template0', {}) \
+             and (datallowconn or datname !~ '{ASIDE}') order by datname;\n{END}",
             literal(BESIDE)
         );
         script("postgres", text)

@@ -64,7 +64,12 @@ fn a_file_of_mariadb_is_reloaded_or_waits_as_its_variables_need() {
         ("", "[mysqld]\nwait_timeout=60", "reload wait_timeout"),
         ("[mysqld]\nwait_timeout=60", "", "reload wait_timeout"),
         ("", "[mysqld]\nslow-query-log=1", "reload slow_query_log"),
-        ("", "[mysqld]\nport=1", "restart port"),
+        // What db4sci's own file says after it counts.
+        (
+            "",
+            "[mysqld]\nport=1\ndatadir=/elsewhere\nskip-grant-tables",
+            "",
+        ),
         (
             "",
             "[mysqld]\nback_log=90\nwait_timeout=6",

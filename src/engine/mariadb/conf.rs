@@ -15,7 +15,15 @@ const SERVERS: [&str; 6] = [
 ];
 
 /// Written once more after the person's file, so that what it says of them counts for nothing.
-const LAST: [&str; 2] = ["innodb_doublewrite", "innodb_flush_log_at_trx_commit"];
+const LAST: [&str; 7] = [
+    "bind_address",
+    "datadir",
+    "innodb_doublewrite",
+    "innodb_flush_log_at_trx_commit",
+    "port",
+    "skip_grant_tables",
+    "skip_networking",
+];
 
 /// What a file sets for the server: names with underscores. What is not certain to be one value of
 /// one variable has a name that no variable has: a section of one series, a name that stands twice

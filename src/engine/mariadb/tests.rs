@@ -17,6 +17,25 @@ fn names_and_passwords_cannot_leave_their_quotes() {
 }
 
 #[test]
+fn what_keeps_data_safe_cannot_be_set_by_any_of_its_names() {
+    for name in [
+        "datadir",
+        "skip-grant-tables",
+        "loose_datadir",
+        "loose-loose_skip-grant-tables",
+        "loose_datad",
+        "loose_innodb_encrypt_lo",
+        "loose_",
+    ] {
+        let refused = MariaDb.check_parameter(name, "x").unwrap_err();
+        assert!(refused.contains(name), "{refused}");
+    }
+    for name in ["max_connections", "loose_spider_conn_wait_timeout"] {
+        assert_eq!(MariaDb.check_parameter(name, "5"), Ok(()), "{name}");
+    }
+}
+
+#[test]
 fn a_value_is_said_as_a_statement_takes_it() {
     for (name, value, said) in [
         ("max_allowed_packet", "64M", "67108864"),

@@ -1,19 +1,20 @@
 //! `postgresql.conf`, by the grammar of the server's own reader (`guc-file.l`).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use super::{PERSONS, literal};
+use super::literal;
 use crate::engine::CONFIG_TARGET;
 use crate::engine::config::unsure;
 use crate::model::Secret;
 use crate::model::server::Statement;
 
-/// Fails if the running server would not take these settings, or cannot read the person's file, as
-/// it lies there now: it tries each line without effect, and says the same of a value that it does
-/// not know and of one that waits for a restart. Of the others, one may wait for a restart since a
-/// person's `ALTER SYSTEM`.
-pub(super) fn check(changed: &BTreeSet<String>) -> Statement {
-    let names: Vec<String> = changed.iter().map(|name| literal(name)).collect();
+/// Fails if the running server would not take these settings, or cannot read a file of its
+/// configuration, as it lies there now: it tries each line without effect, and says the same of a value
+/// that it does not know and of one that waits for a restart. Of the others, one may wait for a restart
+/// since a person's `ALTER SYSTEM`. Without this, a file that cannot be read would be passed over at a
+/// reload, and be the end of the server at its next start.
+pub(super) fn check<'a>(file: &str, changed: impl Iterator<Item = &'a String>) -> Statement {
+    let names: Vec<String> = changed.map(|name| literal(name)).collect();
     Statement {
         purpose: "check the configuration file",
         database: "postgres".to_owned(),
@@ -22,13 +23,18 @@ pub(super) fn check(changed: &BTreeSet<String>) -> Statement {
              select string_agg(format('line %s: %s', sourceline, \
              concat_ws(': ', name, error)), '; ' order by sourceline) into said \
              from pg_file_settings \
-             where sourcefile = '{CONFIG_TARGET}/{PERSONS}' and error is not null \
+             where sourcefile = '{CONFIG_TARGET}/{file}' and error is not null \
              and (name is null or lower(name) in ({})); \
              if said is not null then raise exception '%', said; end if; end $$",
             names.join(", ")
         )),
         done_code: None,
     }
+}
+
+/// A value as it stands between quotes, where a backslash begins an escape.
+pub(super) fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('\'', "''")
 }
 
 /// What a file sets: names in lower case, the last value of each. What a line includes is not

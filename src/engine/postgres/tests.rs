@@ -57,7 +57,19 @@ fn another_file_is_checked_before_the_server_reads_it() {
     assert_eq!(purposes(&settings), [check, read]);
     settings.new_config = None;
     settings.changed.insert("work_mem".to_owned(), None);
-    assert_eq!(purposes(&settings), [read]);
+    assert_eq!(purposes(&settings), [check, read]);
+}
+
+#[test]
+fn a_value_cannot_leave_its_quotes_in_the_configuration_file() {
+    for (value, quoted) in [
+        ("64MB", "64MB"),
+        ("it's", "it''s"),
+        (r"%m [%p] C:\", r"%m [%p] C:\\"),
+        (r"a\' b", r"a\\'' b"),
+    ] {
+        assert_eq!(conf::escaped(value), quoted);
+    }
 }
 
 #[test]

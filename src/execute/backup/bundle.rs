@@ -86,7 +86,11 @@ sha256sum --quiet -c - <<'SUMS'
 {sums}
 SUMS
 
-plain() { age -d -i "$KEY" "$1" | zstd -d -c -q; }
+# A pipe ends as its last program does: what fails before that is noted. (141: nobody reads any more.)
+BROKEN=$(mktemp)
+trap 'rm -f "$BROKEN"' EXIT
+part() { name=$1; shift; "$@" || [ $? -eq 141 ] || printf '%s\n' "$name" >>"$BROKEN"; }
+plain() { part "$1" age -d -i "$KEY" "$1" | part "$1" zstd -d -c -q; }
 until_in() {
   tries=0
   until docker exec "$NAME" "$@" >/dev/null 2>&1; do
@@ -99,6 +103,10 @@ until_in() {
 "#;
 
 const TAIL: &str = r#"
+if [ -s "$BROKEN" ]; then
+  echo "restore.sh: $(head -n 1 "$BROKEN") could not be read to its end: is $KEY the key? What is in $NAME is not all; remove it" >&2
+  exit 1
+fi
 echo "restored into the container $NAME; its privileged password is in ${PASSWORD_FILE:-$PWD/$NAME.password}"
 "#;
 

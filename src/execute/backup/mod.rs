@@ -29,6 +29,7 @@ mod stream;
 mod take;
 mod throwaway;
 mod tools;
+mod unsaid;
 
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -45,11 +46,12 @@ pub(crate) use stream::hex;
 pub use take::{Order, Taking};
 pub use throwaway::image_of;
 pub use tools::{Dump, Dumped, JobTools, Tools};
+pub use unsaid::Unsaid;
 
 use self::ended::ended_well;
 use self::folder::JobFolder;
 use crate::admin::vault;
-use crate::admin::{Ledger, NewEntry, Vault};
+use crate::admin::{Ledger, LedgerError, NewEntry, Vault};
 use crate::engine::backup::{self as recipes, Backups, Command};
 use crate::engine::{ADMIN_SECRET, DAEMON_SECRET, USER_SECRET};
 use crate::model::{
@@ -107,6 +109,8 @@ pub struct Archive {
     pub meters: Meters,
     /// The text of `spec.yaml`.
     pub spec_text: SpecText,
+    /// What the ledger is still to be told.
+    pub unsaid: Unsaid,
 }
 
 /// Where commands are run: at a server, in its own network, or at data at rest.
@@ -265,20 +269,16 @@ impl Archive {
         Ok(end.output)
     }
 
-    /// The databases inside a server.
-    async fn databases(&self, server: &Server<'_>) -> Result<Vec<String>, BackupError> {
+    /// The databases inside a server, and those that cannot be dumped.
+    async fn databases(
+        &self,
+        server: &Server<'_>,
+    ) -> Result<(Vec<String>, Vec<String>), BackupError> {
         let what = format!("ask {} for its databases", server.db.name);
         let command = server.recipe.inventory(server.db);
         let answer = self.ask(server, &command, &what, QUESTION).await?;
         let lines = recipes::lines(&answer).map_err(|why| tool(&what, why))?;
-        lines
-            .into_iter()
-            .map(|line| {
-                serde_json::from_value::<(String,)>(line)
-                    .map(|(name,)| name)
-                    .map_err(|e| tool(&what, e.to_string()))
-            })
-            .collect()
+        recipes::databases(lines).map_err(|why| tool(&what, why))
     }
 
     /// Writes what is known of a backup.
@@ -295,8 +295,18 @@ impl Archive {
                 backup: Box::new(backup.clone()),
             },
         );
-        self.ledger.append(entry).await?;
-        Ok(())
+        loop {
+            let entry = self.as_kept(&entry);
+            let written = match backup.state {
+                BackupState::Running => self.ledger.append(entry.clone()).await.map(drop),
+                _ => self.say_end(entry.clone()).await,
+            };
+            match written {
+                // Kept otherwise since it was asked a moment ago.
+                Err(LedgerError::Refused(_)) if self.as_kept(&entry).change != entry.change => {}
+                written => return Ok(written?),
+            }
+        }
     }
 
     /// Makes the secrets of a database that is to get its data from a backup, seals them, and writes

@@ -68,12 +68,20 @@ pub(super) fn stored(backup: &mut Backup, manifest: &Manifest, sha256: String) -
     backup.state = BackupState::Stored;
     backup.bytes = manifest.bytes();
     backup.sha256 = Some(sha256);
-    format!(
+    let mut said = format!(
         "{} is stored: {} bytes in {} files",
         backup.id,
         backup.bytes,
         manifest.files.len()
-    )
+    );
+    let left_out = &manifest.contents.left_out;
+    if !left_out.is_empty() {
+        said += &format!(
+            "; without {}: no connections are taken there",
+            left_out.join(", ")
+        );
+    }
+    said
 }
 
 impl Archive {
@@ -93,8 +101,11 @@ impl Archive {
         let mut backups = Vec::new();
         for store in &order.stores {
             let backup = self.begun(db, order, store, started);
-            self.note(&backup, format!("{} is being taken", backup.id))
-                .await?;
+            let noted = self.note(&backup, format!("{} is being taken", backup.id));
+            if let Err(error) = noted.await {
+                self.give_up(backups, &error).await;
+                return Err(error);
+            }
             backups.push(backup);
         }
         failpoint("backup.begun");
@@ -104,6 +115,7 @@ impl Archive {
             Err(error) => (BTreeMap::new(), BTreeMap::new(), Some(error)),
         };
         let finished = self.clock.now();
+        let mut unsaid = Ok(());
         for backup in &mut backups {
             backup.finished = Some(finished);
             let store = backup.id.store.clone();
@@ -132,9 +144,24 @@ impl Archive {
                     format!("{} failed: {why}", backup.id)
                 }
             };
-            self.note(backup, message).await?;
+            if let Err(error) = self.note(backup, message).await {
+                unsaid = Err(error);
+            }
         }
-        Ok(backups)
+        unsaid.map(|()| backups)
+    }
+
+    /// Ends what was only said to be begun.
+    async fn give_up(&self, backups: Vec<Backup>, error: &BackupError) {
+        for mut backup in backups {
+            backup.state = BackupState::Failed;
+            backup.finished = Some(self.clock.now());
+            backup.error = Some(error.to_string());
+            // What is not written now is at the next beat.
+            let _ = self
+                .note(&backup, format!("{} failed: {error}", backup.id))
+                .await;
+        }
     }
 
     fn begun(&self, db: &Database, order: &Order, store: &str, started: Timestamp) -> Backup {

@@ -99,13 +99,17 @@ impl Tools for JobTools {
         let reached = archive.as_in_force(db).await;
         let server = archive.server(&reached, recipe, dump.container)?;
         // What is dumped at rest is dumped whole.
-        let databases = match server.running {
+        let (databases, left_out) = match server.running {
             Some(_) => archive.databases(&server).await?,
-            None => Vec::new(),
+            None => (Vec::new(), Vec::new()),
         };
+        if !left_out.is_empty() && dump.kind.precedes_loss() {
+            return Err(BackupError::NotNow(closed(db, &left_out)));
+        }
         let mut contents = Contents {
             how: recipe.how_counted().to_owned(),
             counts: BTreeMap::new(),
+            left_out,
         };
         let parts = recipe.parts(&reached, &databases, LONGEST.as_secs());
         let mut files = Vec::new();
@@ -204,4 +208,15 @@ impl Tools for JobTools {
         }
         Ok(())
     }
+}
+
+/// Why a backup that must hold all of a server is not taken.
+fn closed(db: &Database, left_out: &[String]) -> String {
+    let names: Vec<String> = left_out.iter().map(|name| format!("`{name}`")).collect();
+    format!(
+        "{} would not be in the backup of {}: it takes no connections, so it cannot be dumped; let it \
+         (alter database … with allow_connections true), or drop it",
+        names.join(", "),
+        db.name
+    )
 }

@@ -30,6 +30,7 @@ fn known<'a>(
     Known {
         db,
         since: at("2026-03-01T12:00:00Z"),
+        untested: &NONE,
         backups,
         stores,
         answers: true,
@@ -161,6 +162,32 @@ fn the_newest_is_verified_when_the_last_test_is_a_week_old() {
     let later = backup(&db, "2026-03-10T02:00:00Z", 1, BackupState::Stored);
     let due = asked(&db, &[first, later.clone()], "2026-03-10T03:00:00Z");
     assert_eq!(due, Some(Work::Verify(later.id)));
+}
+
+#[test]
+fn a_test_that_cannot_be_made_keeps_no_other_work_waiting() {
+    let db = db();
+    let stores = ["local".to_owned(), "offsite".to_owned()];
+    let newest = |store: &str| {
+        let mut one = backup(&db, "2026-03-02T02:00:00Z", 1, BackupState::Stored);
+        one.id.store = store.to_owned();
+        one
+    };
+    let both = [newest("local"), newest("offsite")];
+    let all: BTreeMap<_, _> = both.iter().map(|b| (b.id.clone(), b.clone())).collect();
+    let now = at("2026-03-02T03:00:00Z");
+    let due_but = |untested: &[&Backup]| {
+        let untested = untested.iter().map(|b| b.id.clone()).collect();
+        let known = Known {
+            untested: &untested,
+            ..known(&db, &all, &stores)
+        };
+        due(&known, now)
+    };
+    let [local, offsite] = &both;
+    assert_eq!(due_but(&[]), Some(Work::Verify(local.id.clone())));
+    assert_eq!(due_but(&[local]), Some(Work::Verify(offsite.id.clone())));
+    assert_eq!(due_but(&[local, offsite]), None);
 }
 
 #[test]

@@ -186,6 +186,25 @@ fn a_clock_set_forward_makes_no_server_hang() {
 }
 
 #[test]
+fn a_clock_set_forward_ends_no_start() {
+    let mut case = Case::ready();
+    for (failures, left_alone) in [(1, true), (29, true), (30, false)] {
+        case.seen.probe = Probe::Silent {
+            since: noon() - seconds(86_400),
+            failures,
+            why: "no answer".to_owned(),
+            cause: Silence::Unexplained,
+            answered_before: false,
+        };
+        if left_alone {
+            case.is_left_alone_for(Reason::Starting);
+        } else {
+            assert_eq!(case.steps()[1], "stop");
+        }
+    }
+}
+
+#[test]
 fn restarts_of_a_hanging_server_are_bounded() {
     let mut case = Case::ready();
     case.seen.probe = silent(noon() - seconds(60), true);
