@@ -156,6 +156,7 @@ impl Parts {
                 ledger: ledger.clone(),
                 vault: vault.clone(),
                 site: site.clone(),
+                board: board.clone(),
             },
             clock: clock.clone(),
             stop: stop.clone(),

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use crate::admin::{Authority, Vault};
 use crate::engine::{self, CERTIFICATE_AND_KEY};
 use crate::model::{
-    Attempts, ContainerSeen, DataSeen, Database, FilesSeen, FolderId, ImageId, ImageRef, Probe, Seen,
-    SeenDatabase, Site, Status, Timestamp,
+    Attempts, ContainerSeen, DataSeen, Database, FilesSeen, FolderId, ImageId, ImageRef, Probe,
+    Seen, SeenDatabase, Site, Status, Timestamp,
 };
 use crate::runtime::{DataDirs, Runtime, RuntimeError, RuntimeEvent};
 
@@ -169,9 +169,10 @@ impl Observer {
     /// When the run of its server began.
     async fn run(&self, db: &Database) -> Option<Timestamp> {
         let containers = self.containers(db).await;
-        let ours = containers.present()?.iter().find(|c| {
-            c.uid() == Some(db.uid) && c.status == Status::Running
-        });
+        let ours = containers
+            .present()?
+            .iter()
+            .find(|c| c.uid() == Some(db.uid) && c.status == Status::Running);
         ours?.started_at
     }
 

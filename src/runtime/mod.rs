@@ -27,8 +27,8 @@ use crate::model::session::Session;
 use crate::model::view::Evidence;
 use crate::model::{
     Class, ContainerId, ContainerSeen, ContainerSpec, DataSeen, Database, FilesSeen, FilesWanted,
-    FolderId, IdentityFile, ImageSeen, Labels, ReleasedFiles, RestartPolicy, Secret, SecretText, Seen, Site,
-    Timestamp,
+    FolderId, IdentityFile, ImageSeen, Labels, ReleasedFiles, RestartPolicy, Secret, SecretText,
+    Seen, Site, Timestamp,
 };
 
 /// A container engine: a small set of idempotent verbs.

@@ -217,7 +217,11 @@ fn mydb_admin_is_put_down_when_its_data_is_lost_under_it_and_not_when_that_is_un
         let mut case = admin();
         lose(&mut case);
         assert_eq!(case.steps(), ["set_policy", "stop"]);
-        assert!(case.held(Reason::DataLost).message.contains("newest backup"));
+        assert!(
+            case.held(Reason::DataLost)
+                .message
+                .contains("newest backup")
+        );
         // A user's server may have all that is left in its memory.
         case.db.name = Case::ready().db.name;
         case.is_left_alone_for(Reason::DataLost);

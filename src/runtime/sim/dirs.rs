@@ -13,8 +13,8 @@ use crate::model::account::is_stray;
 use crate::model::disk::Room;
 use crate::model::view::Evidence;
 use crate::model::{
-    DataSeen, Database, FilesSeen, FilesWanted, FolderId, IdentityFile, MarkerState, ReleasedFiles, Secret,
-    SecretText, Seen, Site, Timestamp,
+    DataSeen, Database, FilesSeen, FilesWanted, FolderId, IdentityFile, MarkerState, ReleasedFiles,
+    Secret, SecretText, Seen, Site, Timestamp,
 };
 use crate::runtime::{DataDirs, DirError, NamedFolder};
 
