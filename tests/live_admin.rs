@@ -5,6 +5,8 @@
 
 #[path = "live_admin/harm.rs"]
 mod harm;
+#[path = "live_admin/pages.rs"]
+mod pages;
 mod support_admin;
 
 use std::sync::Arc;
@@ -12,12 +14,13 @@ use std::time::Duration;
 
 use db4sci::admin::applier::{Doing, Held};
 use db4sci::admin::bootstrap::bootstrap;
+use db4sci::admin::tables::newer_step;
 use db4sci::admin::{
     Access, Applier, Edit, Feed, Hint, MydbAdmin, Tables, TablesError, TablesHarm,
 };
 use db4sci::model::database::Source;
 use db4sci::model::view::Phase;
-use db4sci::model::{Change, Class, Reason, Secret, SystemClock, Who};
+use db4sci::model::{Change, Class, DataIdentity, Reason, Secret, SystemClock, Who};
 use serde_json::json;
 use sqlx::Connection;
 use support_admin::{
@@ -755,10 +758,50 @@ async fn tables_of_a_newer_program_are_refused_and_left_alone() {
         .await
         .unwrap_err();
     assert!(
-        matches!(error, TablesError::Newer { version: 9000 }),
+        matches!(
+            error,
+            TablesError::Harm(TablesHarm::Newer { version: 9000 })
+        ),
         "{error}"
     );
     assert_eq!(error.class(), Class::Permanent);
+}
+
+#[tokio::test]
+async fn tables_that_a_newer_program_changes_meanwhile_get_nothing_more() {
+    let server = Server::start("postgres:17").await;
+    let ledger = ledger().await;
+    let who = sql("anna", 1);
+    let first = admitted(who.clone(), database("proteomics", 32011, 1));
+    ledger.append(first).await.unwrap();
+    let mut tables = server.tables().await;
+    apply(&mut tables, &ledger).await;
+    let before = tables.applied().await.unwrap();
+    let mut root = server.session("postgres").await;
+    run(&mut root, "insert into db4sci.steps (version, description, success, checksum, execution_time) values (9000, 'future', true, '', 0)").await.unwrap();
+
+    // On the connection that is kept.
+    ledger
+        .append(entry(who.clone(), "proteomics", stopped(&who)))
+        .await
+        .unwrap();
+    let records = ledger.records(before.seq, 10).await.unwrap();
+    let errors = [
+        tables.applied().await.unwrap_err(),
+        tables.apply(&records, &ledger.book()).await.unwrap_err(),
+    ];
+    for error in errors {
+        let newer = TablesHarm::Newer { version: 9000 };
+        assert!(
+            matches!(&error, TablesError::Harm(h) if *h == newer),
+            "{error}"
+        );
+        assert!(!newer.is_mendable());
+    }
+    let newer = newer_step(&server.access).await.unwrap();
+    assert_eq!(newer, Some(9000));
+    let rows = one(&mut root, "select count(*) as n, max(id) as last from log").await;
+    assert_eq!(rows, json!({"n": before.seq, "last": before.seq}));
 }
 
 #[tokio::test]
@@ -968,4 +1011,31 @@ async fn the_oldest_postgresql_does_as_well() {
             .await
             .contains("permission denied")
     );
+}
+
+#[tokio::test]
+async fn a_server_that_calls_its_data_otherwise_gets_no_word() {
+    let server = Server::start("postgres:17").await;
+    let mut root = server.session_in("postgres", "postgres").await;
+    let own = "select system_identifier::text as own from pg_control_system()";
+    let own = one(&mut root, own).await["own"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let reached = async |identity: &str| {
+        let access = Access {
+            identity: Some(DataIdentity::new(identity)),
+            ..server.access.clone()
+        };
+        let admin = MydbAdmin::new(Arc::new(SystemClock), move || Some(access.clone()));
+        admin.tables().await
+    };
+    let error = reached("7390000000000000001").await.unwrap_err();
+    assert!(matches!(error, TablesError::Stranger { .. }), "{error}");
+    assert_eq!(error.class(), Class::Transient);
+    assert!(error.to_string().contains(&own), "{error}");
+    let made = "select count(*) as n from pg_database where datname = 'mydb_admin'";
+    assert_eq!(one(&mut root, made).await, json!({"n": 0}));
+    let tables = reached(&own).await.unwrap();
+    tables.close().await;
 }

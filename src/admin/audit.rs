@@ -57,6 +57,22 @@ pub fn believe(ring: &Keyring, last: &[u8]) -> Result<(), String> {
     }
 }
 
+/// Whether the key that a line is sealed with is among those here. A line without a seal needs none.
+///
+/// # Errors
+/// The key that is missing; for a person.
+pub fn knows_key(ring: &Keyring, line: &[u8]) -> Result<(), String> {
+    let entry = read_line(line).map_or(0, |record| record.entry.seq);
+    match seal_of(line).map(|(seal, bytes)| ring.judge(seal, bytes)) {
+        Some(Proof::NoKey(key)) => Err(format!(
+            "entry {entry} of the ledger is sealed with the key {key}, and keys/ has others or none: these are \
+             not this ledger's keys, or that one is lost; nothing was written. Put seal-{key}.key into \
+             keys/; without a copy, see docs/runbooks/lost-key.md"
+        )),
+        Some(Proof::Good | Proof::Wrong) | None => Ok(()),
+    }
+}
+
 /// As [`believe`], of the records in a journal's file.
 ///
 /// # Errors

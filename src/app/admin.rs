@@ -11,7 +11,7 @@ use crate::admin::{Ledger, Vault, bootstrap};
 use crate::control::{Board, Intake};
 use crate::engine::{self, ADMIN_SECRET, DAEMON_SECRET};
 use crate::model::view::Phase;
-use crate::model::{Clock, Database, DbName, Secret, Site};
+use crate::model::{Clock, Database, DbName, Reason, Secret, Site};
 
 /// Edits are looked for this often even without a hint.
 const BEAT: Duration = Duration::from_secs(10);
@@ -34,21 +34,38 @@ pub(super) struct Logins {
     pub(super) ledger: Ledger,
     pub(super) vault: Arc<Vault>,
     pub(super) site: Site,
+    pub(super) board: Arc<Board>,
 }
 
 impl Logins {
     pub(super) fn access(&self) -> Option<Access> {
-        let db = self.database()?;
+        if self.is_taken() {
+            return None;
+        }
+        let book = self.ledger.book();
+        let row = book.row(&DbName::mydb_admin())?;
+        let db = &*row.database;
         let recipe = engine::recipe(db.engine);
-        let superuser_password = self.secret(&db, ADMIN_SECRET)?;
-        let password = self.secret(&db, DAEMON_SECRET)?;
-        let target = recipe.target(&db, &self.site, superuser_password);
+        let superuser_password = self.secret(db, ADMIN_SECRET)?;
+        let password = self.secret(db, DAEMON_SECRET)?;
+        let target = recipe.target(db, &self.site, superuser_password);
         Some(Access {
             host: target.host,
             port: target.port,
             superuser: target.user,
             superuser_password: target.password,
             password,
+            identity: row.identity.clone(),
+        })
+    }
+
+    /// Whether somebody else is known to answer on its port: no password is offered there.
+    fn is_taken(&self) -> bool {
+        let view = self.board.view(&DbName::mydb_admin());
+        view.is_some_and(|view| {
+            view.held
+                .iter()
+                .any(|held| held.reason == Reason::PortInUse)
         })
     }
 

@@ -55,6 +55,7 @@ impl Daemon {
             ledger: self.ledger.clone(),
             vault: self.vault.clone(),
             site: self.site.clone(),
+            board: self.board.clone(),
         };
         let access = logins.access().ok_or("it is not there yet")?;
         let tables = Tables::as_superuser(&access).await;

@@ -8,6 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::admin::audit::knows_key;
 use crate::admin::{FileStorage, Keyring, Ledger, NewEntry, OpenReport, Vault};
 use crate::http::serve::{self, Options};
 use crate::model::{Change, Clock, Cpus, Memory, Outcome, Problem, SystemClock, Who};
@@ -42,6 +43,7 @@ pub(super) async fn run(settings: Settings) -> Result<(), String> {
     if ledger.book().head().seq == 0 {
         history::refuse_history(&settings).await?;
     }
+    refuse_strange_keys(&home::keys(&settings.state_dir), &ledger).await?;
     let vault = Arc::new(open_vault(&settings.state_dir, &ledger)?);
     ledger.seal_with(vault.sealer());
     let opened = authority::open(&settings, &site.instance, clock.now())?;
@@ -150,6 +152,20 @@ pub(super) fn tell_torn(report: &OpenReport) {
 pub(super) fn open_vault(state_dir: &Path, ledger: &Ledger) -> Result<Vault, String> {
     let books = ledger.clone();
     Vault::open(&home::keys(state_dir), move || books.book()).map_err(|e| e.to_string())
+}
+
+/// Refuses keys that are not those of the ledger, before it is added to: a short one may have nothing sealed
+/// in it, but its records are. What is told first is what cannot be opened.
+pub(super) async fn refuse_strange_keys(keys: &Path, ledger: &Ledger) -> Result<(), String> {
+    let ring = Keyring::read(keys).map_err(|e| e.to_string())?;
+    ring.opens(keys, &ledger.book())
+        .map_err(|e| e.to_string())?;
+    let before = ledger.book().head().seq.saturating_sub(1);
+    let last = ledger.records(before, 1).await.map_err(|e| chain(&e))?;
+    match last.first() {
+        Some(record) => knows_key(&ring, record.line.as_bytes()),
+        None => Ok(()),
+    }
 }
 
 /// The rules of this moment: catalog and configuration files are read anew each time.

@@ -5,9 +5,9 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::admin::{Vault, read_offline};
+use crate::admin::{NewEntry, Vault, read_offline};
 use crate::cli::{KeyInfo, KeyKind};
-use crate::model::{Clock, Secret, Site, SystemClock, Who};
+use crate::model::{Change, Clock, Outcome, Secret, Site, SystemClock, Who};
 use crate::settings::Settings;
 
 use super::{archive, daemon, home, lock};
@@ -108,10 +108,19 @@ pub(super) async fn renew(settings: &Settings) -> Result<String, String> {
     let renewed = vault.renew(&Who::Daemon, |db, file| lies(&site, &db.name, file));
     let (key, entries) = renewed.map_err(|e| format!("{e}. No key was made"))?;
     let count = entries.len();
-    if count > 0 {
-        let written = ledger.append_all(entries).await;
-        written.map_err(|e| daemon::chain(&e))?;
-    }
+    let entries = match count {
+        // Its last record has to be sealed with a key that is here, or no daemon starts on it.
+        0 => vec![NewEntry {
+            who: Who::Daemon,
+            name: None,
+            outcome: Outcome::Done,
+            message: format!("key {key} seals from now on"),
+            change: Change::Noted,
+        }],
+        _ => entries,
+    };
+    let written = ledger.append_all(entries).await;
+    written.map_err(|e| daemon::chain(&e))?;
     let backups = match archive::identity_at(&settings.state_dir)? {
         Some(_) => String::new(),
         None => format!(

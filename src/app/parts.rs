@@ -156,6 +156,7 @@ impl Parts {
                 ledger: ledger.clone(),
                 vault: vault.clone(),
                 site: site.clone(),
+                board: board.clone(),
             },
             clock: clock.clone(),
             stop: stop.clone(),
@@ -208,6 +209,7 @@ impl Parts {
     pub(super) fn spawn(&mut self, tasks: &mut JoinSet<()>) {
         tasks.spawn(self.triggers.clone().run_queue());
         tasks.spawn(self.triggers.clone().run_events());
+        tasks.spawn(self.triggers.clone().run_watch());
         let minutes = self.triggers.clone();
         tasks.spawn(async move {
             if let Err(error) = minutes.run_minutes().await {

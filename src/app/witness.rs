@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::admin::audit::believe_file;
+use crate::admin::audit::{believe_file, knows_key};
 use crate::admin::journal::{self, FILE_NAME, FileStorage, MAX_LINE, follow};
-use crate::admin::tables::{Access, last_record, records_from};
+use crate::admin::tables::{Access, TablesHarm, last_line, last_record, newer_step, records_from};
 use crate::admin::{Head, JournalError, Keyring, Ledger, NewEntry, TablesError, read_offline};
 use crate::engine::{self, ADMIN_SECRET};
 use crate::model::{Change, Clock, Database, DbName, Outcome, Secret, Site, Uid};
@@ -33,8 +33,14 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// What knows how far a journal went, and has its lines.
 #[async_trait]
 pub(super) trait Witness: Send + Sync {
+    /// See [`newer_step`].
+    async fn newer(&self) -> Result<Option<i64>, TablesError>;
+
     /// See [`last_record`].
     async fn last(&self) -> Result<u64, TablesError>;
+
+    /// See [`last_line`].
+    async fn last_line(&self) -> Result<Option<String>, TablesError>;
 
     /// See [`records_from`].
     async fn from(&self, head: Head, each: Each<'_>) -> Result<Head, TablesError>;
@@ -45,8 +51,16 @@ type Each<'a> = &'a mut (dyn FnMut(&str) -> Result<(), TablesError> + Send);
 
 #[async_trait]
 impl Witness for Access {
+    async fn newer(&self) -> Result<Option<i64>, TablesError> {
+        newer_step(self).await
+    }
+
     async fn last(&self) -> Result<u64, TablesError> {
         last_record(self).await
+    }
+
+    async fn last_line(&self) -> Result<Option<String>, TablesError> {
+        last_line(self).await
     }
 
     async fn from(&self, head: Head, each: Each<'_>) -> Result<Head, TablesError> {
@@ -74,7 +88,8 @@ struct Helpers<'a> {
 /// Opens the ledger of an instance.
 ///
 /// # Errors
-/// When the journal is harmed, or shorter than it was, and cannot be made whole; nothing was changed then.
+/// When a newer program made the tables of `mydb_admin`, or the keys here are others than the ledger's; when
+/// the journal is harmed, or shorter than it was, and cannot be made whole. Nothing was changed then.
 /// One that is whole and only shorter than the tables is used as it is where they cannot be joined.
 pub(super) async fn open(
     settings: &Settings,
@@ -101,6 +116,7 @@ async fn open_in(
     ring: &Keyring,
     clock: Arc<dyn Clock>,
 ) -> Result<Ledger, String> {
+    refuse_newer(helpers).await?;
     let told = |e: std::io::Error| format!("{}: {e}", folder.display());
     let had = journal::length(folder).map_err(told)?;
     let storage = FileStorage::open(folder).map_err(told)?;
@@ -113,6 +129,9 @@ async fn open_in(
             };
             match proven {
                 Ok(Ok(last)) if last > report.head.seq => {
+                    if report.head.seq == 0 {
+                        refuse_strange_keys(helpers, ring).await?;
+                    }
                     let ends = report.head.seq;
                     let why =
                         format!("it ends at entry {ends}, and mydb_admin's tables hold {last}");
@@ -155,6 +174,31 @@ async fn open_in(
     Ok(ledger)
 }
 
+/// Refuses tables that a newer program made, before anything is written: it may have written entries that
+/// this one would misread. One that does not answer now is looked at by the applier.
+async fn refuse_newer(helpers: Helpers<'_>) -> Result<(), String> {
+    let Some(tables) = helpers.tables else {
+        return Ok(());
+    };
+    match tokio::time::timeout(ANSWER, tables.newer()).await {
+        Ok(Ok(Some(version))) => Err(TablesHarm::Newer { version }.to_string()),
+        Ok(Ok(None) | Err(_)) | Err(_) => Ok(()),
+    }
+}
+
+/// Refuses keys that are not those of the tables, where the journal itself says nothing: what is begun with
+/// them would be another history. Where there is none at all, the history counts first: it is made whole
+/// from the tables, and the vault tells which key is lost.
+async fn refuse_strange_keys(helpers: Helpers<'_>, ring: &Keyring) -> Result<(), String> {
+    let Some(tables) = helpers.tables.filter(|_| ring.current().is_some()) else {
+        return Ok(());
+    };
+    match tokio::time::timeout(ANSWER, tables.last_line()).await {
+        Ok(Ok(Some(line))) => knows_key(ring, line.as_bytes()),
+        Ok(Ok(None) | Err(_)) | Err(_) => Ok(()),
+    }
+}
+
 /// How many entries the tables of `mydb_admin` hold, if they answer and hold any.
 pub(super) async fn tables_hold(settings: &Settings, site: &Site) -> Option<u64> {
     let access = access(settings, site).await?;
@@ -180,6 +224,8 @@ pub(super) fn reach(db: &Database, site: &Site, password: Secret) -> Access {
         superuser: target.user,
         superuser_password: target.password,
         password: Secret::new(""),
+        // The ledger, which knows it, may be what is being looked for.
+        identity: None,
     }
 }
 

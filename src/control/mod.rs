@@ -15,6 +15,7 @@ mod stewards;
 pub mod triggers;
 mod view;
 mod wants;
+mod watch;
 
 pub use board::Board;
 pub use desk::Desk;

@@ -61,7 +61,8 @@ pub use identity::{DataIdentity, IdentityFile};
 pub use labels::Labels;
 pub use names::{ContainerId, DbName, HostPort, ImageId, ImageRef, Uid};
 pub use observed::{
-    Attempts, DataSeen, FailedAttempt, FilesSeen, Marker, MarkerState, Probe, SeenDatabase, Silence,
+    Attempts, DataSeen, FailedAttempt, FilesSeen, FolderId, Marker, MarkerState, Probe,
+    SeenDatabase, Silence,
 };
 pub use over::{Override, OverrideState};
 pub use owners::{OwnerLimits, Owners, Share, Taken};

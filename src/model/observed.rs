@@ -73,6 +73,10 @@ pub struct DataSeen {
     pub tight: Option<Room>,
 }
 
+/// A folder of the host, whatever its path: the file system, and its number there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FolderId(pub u64, pub u64);
+
 /// The marker: what DB4Sci knows about a data folder, kept beside it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use crate::admin::{Authority, Vault};
 use crate::engine::{self, CERTIFICATE_AND_KEY};
 use crate::model::{
-    Attempts, ContainerSeen, Database, FilesSeen, ImageId, ImageRef, Probe, Seen, SeenDatabase,
-    Site, Status,
+    Attempts, ContainerSeen, DataSeen, Database, FilesSeen, FolderId, ImageId, ImageRef, Probe,
+    Seen, SeenDatabase, Site, Status, Timestamp,
 };
 use crate::runtime::{DataDirs, Runtime, RuntimeError, RuntimeEvent};
 
@@ -142,16 +142,38 @@ impl Observer {
             containers,
             image,
             tag,
-            data: self
-                .dirs
-                .look(db, engine::recipe(db.engine).identity())
-                .await,
+            data: self.data(db).await,
             files,
             probe,
             attempts,
             port_owner,
             ledger_writable,
         }
+    }
+
+    /// What lies in its place.
+    pub async fn data(&self, db: &Database) -> Seen<DataSeen> {
+        let identity = engine::recipe(db.engine).identity();
+        self.dirs.look(db, identity).await
+    }
+
+    /// The run of its server and the folder in its place during that run; `None`: none runs, or that cannot
+    /// be told.
+    pub async fn run_and_folder(&self, db: &Database) -> Option<(Timestamp, FolderId)> {
+        let before = self.run(db).await?;
+        let folder = self.dirs.folder(db).await?;
+        // Between two runs it is moved by right.
+        (self.run(db).await? == before).then_some((before, folder))
+    }
+
+    /// When the run of its server began.
+    async fn run(&self, db: &Database) -> Option<Timestamp> {
+        let containers = self.containers(db).await;
+        let ours = containers
+            .present()?
+            .iter()
+            .find(|c| c.uid() == Some(db.uid) && c.status == Status::Running);
+        ours?.started_at
     }
 
     /// The files that its container mounts, its certificate among them.

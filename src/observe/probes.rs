@@ -270,7 +270,8 @@ impl Asker {
     }
 
     /// Whether `mydb_admin` would let db4sci in anew: the kept connection outlives every change of roles
-    /// and passwords. Where it would not, the answer is that of a new connection.
+    /// and passwords, and for a while the loss of its files. Where it would not, the answer is that of a
+    /// new connection.
     async fn as_anew(&self, db: &Database, query: &str, after: Probe) -> Probe {
         if !db.name.is_mydb_admin() || !after.answering() {
             return after;
@@ -279,7 +280,7 @@ impl Asker {
             return after;
         };
         match self.servers.login(&target).await {
-            Err(ServerError::LoginRefused(_)) => {
+            Err(ServerError::LoginRefused(_) | ServerError::Damaged(_)) => {
                 self.servers.forget(db.uid).await;
                 self.ask(db, query, &after).await
             }
@@ -288,7 +289,6 @@ impl Asker {
             | Err(
                 ServerError::Unreachable(_)
                 | ServerError::NotReady(_)
-                | ServerError::Damaged(_)
                 | ServerError::Statement { .. },
             ) => after,
         }

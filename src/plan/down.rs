@@ -262,7 +262,7 @@ impl Ask<'_> {
     }
 
     /// Takes dockerd's hand from a container that must not be started, and waits until it is down.
-    fn hands_off_policy(&mut self, c: &ContainerSeen) -> Option<Lane> {
+    pub(super) fn hands_off_policy(&mut self, c: &ContainerSeen) -> Option<Lane> {
         if c.restart == RestartPolicy::No && !up(c.status) {
             return None;
         }

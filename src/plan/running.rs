@@ -33,6 +33,15 @@ impl Ask<'_> {
     ) -> Option<Lane> {
         let gate = gate(self.wanted, &self.seen.data);
         if let Gate::Refused(reason, message) = gate {
+            if reason == Reason::DataLost && self.wanted.db.name.is_mydb_admin() {
+                // It loses nothing when it is put down, and comes back only when it is down.
+                let message = format!(
+                    "{message}; its server is stopped, since all that it held is in the ledger, and comes \
+                     back from its newest backup"
+                );
+                self.hold(reason, message, Some(self.now + LATER));
+                return self.hands_off_policy(c);
+            }
             // Alarmed, never stopped: a server that runs may still have its files open.
             let message = format!("{message}; the server still runs and is left running");
             self.hold(reason, message, Some(self.now + LATER));

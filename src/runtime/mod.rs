@@ -27,8 +27,8 @@ use crate::model::session::Session;
 use crate::model::view::Evidence;
 use crate::model::{
     Class, ContainerId, ContainerSeen, ContainerSpec, DataSeen, Database, FilesSeen, FilesWanted,
-    IdentityFile, ImageSeen, Labels, ReleasedFiles, RestartPolicy, Secret, SecretText, Seen, Site,
-    Timestamp,
+    FolderId, IdentityFile, ImageSeen, Labels, ReleasedFiles, RestartPolicy, Secret, SecretText,
+    Seen, Site, Timestamp,
 };
 
 /// A container engine: a small set of idempotent verbs.
@@ -213,6 +213,10 @@ impl RuntimeError {
 pub trait DataDirs: Send + Sync + 'static {
     /// What lies in a database's place; `identity` says where its engine keeps an identity of it.
     async fn look(&self, db: &Database, identity: Option<IdentityFile>) -> Seen<DataSeen>;
+
+    /// Which folder its data lies in: another one under the same path is another folder. `None`: there
+    /// is none, or that cannot be told.
+    async fn folder(&self, db: &Database) -> Option<FolderId>;
 
     /// What lies among the files that its container mounts.
     /// `secrets` are those that are sealed.

@@ -19,9 +19,10 @@ fn recover_killed_at_any_stage_is_finished_by_the_next_one() {
     let keys = host.path("keys-copied");
     host.ok(&["key", "export", &keys.display().to_string()]);
     for stage in ["fetched", "noted", "named", "placed"] {
-        shipped(&host);
         let last = newest(&host);
         let log = log_up_to(&host, last);
+        // After that: what comes between the two is in the store as well.
+        shipped(&host);
         lose(&mut host);
         let copied = Command::new("cp")
             .arg("-a")

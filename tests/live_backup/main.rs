@@ -41,6 +41,7 @@ mod lives;
 mod logins;
 mod mongodb;
 mod neo4j;
+mod noticed;
 mod older;
 mod one;
 mod recovery;

@@ -96,6 +96,7 @@ impl Server {
                 superuser: "postgres".to_owned(),
                 superuser_password: Secret::new("first 'secret'"),
                 password: Secret::new(r"it's \ a secret"),
+                identity: None,
             },
         };
         server.wait().await;
@@ -112,6 +113,10 @@ impl Server {
                 Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
             }
         }
+    }
+
+    pub fn container(&self) -> &str {
+        &self.container
     }
 
     pub fn docker(&self, verb: &str) -> String {

@@ -21,6 +21,8 @@ pub(crate) struct Fake(Arc<Mutex<State>>);
 pub(crate) struct State {
     pub(crate) records: Vec<Record>,
     pub(crate) down: bool,
+    /// A newer program has changed them by this step.
+    pub(crate) newer: Option<i64>,
     pub(crate) tries: u32,
     pub(crate) lose_answers: bool,
     pub(crate) changes: u32,
@@ -81,6 +83,13 @@ impl Fake {
 
     pub(crate) fn get<T>(&self, what: impl FnOnce(&State) -> T) -> T {
         what(&self.0.lock().unwrap())
+    }
+
+    fn is_known(&self) -> Result<(), TablesError> {
+        match self.get(|s| s.newer) {
+            Some(version) => Err(TablesHarm::Newer { version }.into()),
+            None => Ok(()),
+        }
     }
 
     fn down(&self) -> Result<(), TablesError> {
@@ -156,11 +165,13 @@ impl Reach for Fake {
 impl Shelf for Fake {
     async fn applied(&mut self) -> Result<Head, TablesError> {
         self.down()?;
+        self.is_known()?;
         Ok(self.head())
     }
 
     async fn apply(&mut self, records: &[Record], book: &Book) -> Result<Head, TablesError> {
         self.down()?;
+        self.is_known()?;
         let applied = self.head();
         assert!(
             records

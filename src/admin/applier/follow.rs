@@ -97,6 +97,8 @@ pub(super) struct Follower {
     patched: Option<Instant>,
     /// What was told of the harmed tables that are still in their place.
     told: Option<Findings>,
+    /// The step of a newer program that was told of.
+    pub(super) newer: Option<i64>,
 }
 
 impl Follower {
@@ -121,6 +123,7 @@ impl Follower {
             asked,
             patched: None,
             told: None,
+            newer: None,
         }
     }
 
@@ -136,6 +139,7 @@ impl Follower {
                         // Made again too often: once that is an hour ago, or when a person asks.
                         let first = self.mends.first().filter(|_| harm.is_mendable());
                         let until = first.map(|at| *at + HOUR);
+                        let until = until.or(self.tell_newer(&harm).await);
                         (Doing::Harmed(harm), until)
                     }
                     Err(error) => self.waiting(&error),
@@ -199,8 +203,6 @@ impl Follower {
             moved => moved?,
         };
         self.told = None;
-        // The new ones begin empty: that is no older copy.
-        self.held.set(0);
         self.show(Some(0), None);
         self.patched = damaged.then_some(now).or(self.patched);
         self.mends.push(now);
@@ -209,8 +211,13 @@ impl Follower {
              {schema}"
         );
         let action = MENDED.to_owned();
-        if let Err(error) = self.note(message, Change::Acted { action }).await {
-            tracing::error!(%error, "the repair of mydb_admin's tables could not be recorded");
+        match self.note(message, Change::Acted { action }).await {
+            // The new ones begin empty: that is no older copy. As long as that is not known here, empty ones
+            // are told of, also by the next daemon.
+            Ok(()) => self.held.set(0),
+            Err(error) => {
+                tracing::error!(%error, "the repair of mydb_admin's tables could not be recorded");
+            }
         }
         Ok(true)
     }

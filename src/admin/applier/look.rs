@@ -1,6 +1,8 @@
 //! One look at the tables, every few seconds: cheap enough for that, and such that whoever puts an older
 //! copy there, or forges a row with its checksum, is found out by the next one.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use super::follow::{Ended, Follower, HOUR};
@@ -10,7 +12,10 @@ use crate::admin::journal::{Head, verify};
 use crate::admin::ledger::LedgerError;
 use crate::admin::tables::{TablesError, TablesHarm};
 use crate::model::Change;
-use crate::model::action::{LAST_MOMENTS, LET_IN, ROLLED_BACK};
+use crate::model::action::{LAST_MOMENTS, LET_IN, MENDED, ROLLED_BACK};
+
+/// How often tables of a newer program are looked at.
+const NEWER: Duration = Duration::from_secs(60);
 
 /// What the tables were like after the last entry that was brought in.
 pub(super) struct Seen {
@@ -22,7 +27,7 @@ pub(super) struct Seen {
     pub(super) written: Option<(u64, u64)>,
     /// When every row was last compared with its checksum.
     pub(super) proven: Proven,
-    /// When the indexes are to be compared with their tables.
+    /// When all pages are to be read, and the indexes compared with their tables.
     pub(super) indexes: Instant,
 }
 
@@ -60,15 +65,17 @@ impl Follower {
         self.stay_in().await
     }
 
-    /// Compares all indexes with their tables, and gives when that is due again. That it could not be
-    /// done is no harm.
+    /// Reads all pages of the tables, compares all indexes with them, and gives when that is due again. That
+    /// it could not be done is no harm.
     async fn check_indexes(&self) -> Result<Instant, Ended> {
         let begun = Instant::now();
         match self.reach.check_indexes().await {
-            Ok(Some(checked)) => tracing::debug!(checked, "the indexes of mydb_admin are whole"),
-            Ok(None) => tracing::debug!("mydb_admin has no amcheck: its indexes are not checked"),
+            Ok(Some(checked)) => {
+                tracing::debug!(checked, "the tables and indexes of mydb_admin are whole")
+            }
+            Ok(None) => tracing::debug!("mydb_admin has no amcheck: its pages are not checked"),
             Err(TablesError::Harm(harm @ TablesHarm::Damaged(_))) => return Err(harm.into()),
-            Err(error) => tracing::warn!(%error, "the indexes of mydb_admin could not be checked"),
+            Err(error) => tracing::warn!(%error, "the pages of mydb_admin could not be checked"),
         }
         Ok(begun + HOUR.max(begun.elapsed() * SHARE))
     }
@@ -114,7 +121,15 @@ impl Follower {
         if found >= known {
             return Ok(());
         }
-        // New ones hold nothing, and were made by a repair that was told.
+        // New ones hold nothing, and were made by a repair. That was told, unless a kill came between.
+        if found == 0 && held > 0 && self.ledger.book().last_harm() <= held {
+            let message = format!(
+                "its tables held entry {held} and are empty: they were harmed, and a repair was cut off \
+                 before it could tell; they are made again from the ledger"
+            );
+            let action = MENDED.to_owned();
+            self.note(message, Change::Acted { action }).await?;
+        }
         if found > 0 {
             let (how, action) = if held == 0 {
                 // They were made a moment ago, and nobody knows yet what is on the disk.
@@ -139,6 +154,21 @@ impl Follower {
         self.held.set(held.min(found));
         self.show(Some(found), None);
         Ok(())
+    }
+
+    /// Tells, once, that a newer program has the tables; gives when to look whether that is over, which
+    /// nothing else tells.
+    pub(super) async fn tell_newer(&mut self, harm: &TablesHarm) -> Option<Instant> {
+        let TablesHarm::Newer { version } = harm else {
+            return None;
+        };
+        if self.newer != Some(*version) {
+            match self.note(harm.to_string(), Change::Noted).await {
+                Ok(()) => self.newer = Some(*version),
+                Err(error) => tracing::error!(%error, "a newer program could not be recorded"),
+            }
+        }
+        Some(Instant::now() + NEWER)
     }
 
     /// Whether the tables were made from this ledger.

@@ -1,3 +1,6 @@
+mod newer;
+mod told;
+
 use tokio::time::{Duration, Instant};
 
 use super::fake::{Damage, Fake, Indexes};

@@ -6,8 +6,9 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{ConnectOptions, Connection};
 
 use super::error::TablesError;
-use crate::model::Secret;
+use super::in_time;
 use crate::model::names::MYDB_ADMIN;
+use crate::model::{DataIdentity, Secret};
 
 /// The daemon's own role: owns the tables, and is the one the triggers let through.
 pub const DAEMON_ROLE: &str = "db4sci";
@@ -31,12 +32,15 @@ pub struct Access {
     pub superuser_password: Secret,
     /// The password of the role `db4sci`; the bootstrap sets it.
     pub password: Secret,
+    /// What the server calls its data. One that calls it otherwise is another server on the same port, and
+    /// no word is said to it. `None`: that is not known, and whoever answers is taken for it.
+    pub identity: Option<DataIdentity>,
 }
 
 impl Access {
     /// A connection as the daemon's role.
     pub(in crate::admin) async fn as_daemon(&self) -> Result<PgConnection, TablesError> {
-        connect(&self.daemon_options()).await
+        self.connect(&self.daemon_options()).await
     }
 
     /// A connection as the superuser to one database of the server.
@@ -45,7 +49,29 @@ impl Access {
         database: &str,
     ) -> Result<PgConnection, TablesError> {
         let options = self.options(&self.superuser, &self.superuser_password, database);
-        connect(&options).await
+        self.connect(&options).await
+    }
+
+    async fn connect(&self, options: &PgConnectOptions) -> Result<PgConnection, TablesError> {
+        let mut conn = connect(options).await?;
+        let Some(own) = &self.identity else {
+            return Ok(conn);
+        };
+        const WHAT: &str = "ask whose data it is";
+        let asked = sqlx::query_scalar("select system_identifier::text from pg_control_system()");
+        let found: String = in_time(WHAT, async {
+            let found = asked.fetch_one(&mut conn).await;
+            found.map_err(|e| TablesError::sql(WHAT, e))
+        })
+        .await?;
+        if found == own.to_string() {
+            return Ok(conn);
+        }
+        Err(TablesError::Stranger {
+            port: self.port,
+            found,
+            own: own.to_string(),
+        })
     }
 
     pub(super) fn daemon_options(&self) -> PgConnectOptions {

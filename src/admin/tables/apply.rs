@@ -38,10 +38,14 @@ impl Tables {
         in_time(WHAT, async {
             let sql = |e| TablesError::sql(WHAT, e);
             let mut tx = self.conn.begin().await.map_err(sql)?;
-            let row = sqlx::query("select seq, hash from db4sci.applied for update")
-                .fetch_one(&mut *tx)
-                .await
-                .map_err(sql)?;
+            let row = sqlx::query(
+                "select seq, hash, (select min(version) from db4sci.steps where version > $1)
+                 from db4sci.applied for update",
+            )
+            .bind(super::last_step())
+            .fetch_one(&mut *tx)
+            .await
+            .map_err(sql)?;
             let applied = head_of(&row)?;
             let from = records.partition_point(|r| r.entry.seq <= applied.seq);
             let (old, new) = records.split_at(from);

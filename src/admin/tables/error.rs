@@ -43,6 +43,15 @@ pub enum TablesHarm {
     /// A row has the number of an entry that was not applied yet.
     #[error("mydb_admin: somebody else wrote rows that only db4sci writes: {0}")]
     Foreign(String),
+    /// A newer program made them.
+    #[error(
+        "mydb_admin's tables were made by a newer db4sci (step {version} is not known here); \
+         nothing was written; install at least the version that ran here last"
+    )]
+    Newer {
+        /// The first step that is not known.
+        version: i64,
+    },
 }
 
 impl TablesHarm {
@@ -55,7 +64,9 @@ impl TablesHarm {
             | TablesHarm::Damaged(_)
             | TablesHarm::Altered(_)
             | TablesHarm::Foreign(_) => true,
-            TablesHarm::Ahead { .. } | TablesHarm::WrongChain { .. } => false,
+            TablesHarm::Ahead { .. } | TablesHarm::WrongChain { .. } | TablesHarm::Newer { .. } => {
+                false
+            }
         }
     }
 }
@@ -89,14 +100,18 @@ pub enum TablesError {
         #[source]
         source: Box<sqlx::Error>,
     },
-    /// A newer program made the tables.
+    /// Another server answers on its port.
     #[error(
-        "mydb_admin's tables were made by a newer db4sci (step {version} is not known here); \
-         nothing was changed; install at least the version that ran here last"
+        "another server answers on port {port}: it calls its data {found}, and that of mydb_admin is {own}; \
+         nothing was written to it; find out whose it is, and free the port"
     )]
-    Newer {
-        /// The first step that is not known.
-        version: i64,
+    Stranger {
+        /// The port of `mydb_admin`.
+        port: u16,
+        /// What it calls its data.
+        found: String,
+        /// What `mydb_admin` calls its own.
+        own: String,
     },
     /// A step that made the tables could not be done.
     #[error("mydb_admin's tables could not be made")]
@@ -137,11 +152,11 @@ impl TablesError {
             | TablesError::Absent
             | TablesError::Io(_)
             | TablesError::Replaced
+            | TablesError::Stranger { .. }
             | TablesError::Sql { .. } => Class::Transient,
-            TablesError::Newer { .. }
-            | TablesError::Migrate(_)
-            | TablesError::Harm(_)
-            | TablesError::Name(_) => Class::Permanent,
+            TablesError::Migrate(_) | TablesError::Harm(_) | TablesError::Name(_) => {
+                Class::Permanent
+            }
         }
     }
 
@@ -214,7 +229,7 @@ impl TablesError {
 
     pub(super) fn migrate(error: MigrateError) -> Self {
         match error {
-            MigrateError::VersionMissing(version) => TablesError::Newer { version },
+            MigrateError::VersionMissing(version) => TablesHarm::Newer { version }.into(),
             MigrateError::Execute(error) => TablesError::sql("make the tables", error),
             MigrateError::ExecuteMigration(error, _)
                 if !matches!(error, sqlx::Error::Database(_)) =>

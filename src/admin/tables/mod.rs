@@ -5,7 +5,7 @@
 //! - `apply`: bringing entries in, by number, each once;
 //! - `log`: rows of the log, written and compared;
 //! - `proof`: whether they are as they were written;
-//! - `indexes`: whether indexes say what their tables hold;
+//! - `indexes`: whether tables are whole on the disk, and indexes say what they hold;
 //! - `names`: rows that go with their name;
 //! - `mend`: harmed ones out of the way;
 //! - `witness`: what they prove of the ledger;
@@ -45,7 +45,7 @@ pub use feed::{Feed, Hint};
 pub use indexes::check_indexes;
 pub use log::{LogRow, Still};
 pub use mend::set_aside;
-pub use witness::{last_record, records_from};
+pub use witness::{last_line, last_record, newer_step, records_from};
 
 /// Longest wait for an answer.
 const ANSWER: Duration = Duration::from_secs(35);
@@ -73,13 +73,9 @@ impl Tables {
     /// Makes the tables, or brings them to this program's form. Does nothing when they have it.
     ///
     /// # Errors
-    /// [`TablesError::Newer`] when a newer program made them; then nothing was changed.
+    /// [`TablesHarm::Newer`] when a newer program made them; then nothing was changed.
     pub async fn migrate(&mut self) -> Result<(), TablesError> {
-        let steps = Migrator {
-            table_name: Cow::Borrowed("db4sci.steps"),
-            create_schemas: Cow::Borrowed(&[Cow::Borrowed("db4sci")]),
-            ..sqlx::migrate!("src/admin/migrations")
-        };
+        let steps = steps();
         in_time("make the tables", async {
             steps
                 .run_direct(None, &mut self.conn, false)
@@ -92,24 +88,27 @@ impl Tables {
     /// The last entry of the ledger that is in the tables.
     ///
     /// # Errors
-    /// See [`TablesError`]; harm when the row that says it is gone, or one of the four tables.
+    /// See [`TablesError`]; harm when the row that says it is gone, or one of the four tables, and when a newer
+    /// program has changed them since.
     pub async fn applied(&mut self) -> Result<Head, TablesError> {
         const WHAT: &str = "read what is applied";
         in_time(WHAT, async {
             let row = sqlx::query(
-                "select seq, hash, array(
-                     select t from unnest(array['container', 'state', 'log', 'backup_log']) t
+                "select seq, hash, (select min(version) from db4sci.steps where version > $1),
+                     array(select t from unnest(array['container', 'state', 'log', 'backup_log']) t
                      where to_regclass('public.' || t) is null)
                  from db4sci.applied",
             )
+            .bind(last_step())
             .fetch_one(&mut self.conn)
             .await
             .map_err(|e| TablesError::sql(WHAT, e))?;
-            let gone: Vec<String> = row.try_get(2).map_err(|e| TablesError::sql(WHAT, e))?;
+            let head = head_of(&row)?;
+            let gone: Vec<String> = row.try_get(3).map_err(|e| TablesError::sql(WHAT, e))?;
             if !gone.is_empty() {
                 return Err(TablesHarm::Missing(format!("no table {}", gone.join(", "))).into());
             }
-            head_of(&row)
+            Ok(head)
         })
         .await
     }
@@ -157,6 +156,21 @@ impl Tables {
     }
 }
 
+/// The steps that made the tables of this program.
+fn steps() -> Migrator {
+    Migrator {
+        table_name: Cow::Borrowed("db4sci.steps"),
+        create_schemas: Cow::Borrowed(&[Cow::Borrowed("db4sci")]),
+        ..sqlx::migrate!("src/admin/migrations")
+    }
+}
+
+/// The last of them.
+fn last_step() -> i64 {
+    let all = steps();
+    all.iter().map(|step| step.version).max().unwrap_or(0)
+}
+
 /// Positions in a server's log of writes, in bytes since its beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wal {
@@ -166,8 +180,12 @@ pub struct Wal {
     pub flushed: u64,
 }
 
+/// Reads what is applied: number, checksum, and the first step that this program does not know.
 fn head_of(row: &sqlx::postgres::PgRow) -> Result<Head, TablesError> {
     const WHAT: &str = "read what is applied";
+    if let Some(version) = row.try_get(2).map_err(|e| TablesError::sql(WHAT, e))? {
+        return Err(TablesHarm::Newer { version }.into());
+    }
     let seq: i64 = row.try_get(0).map_err(|e| TablesError::sql(WHAT, e))?;
     let hash: String = row.try_get(1).map_err(|e| TablesError::sql(WHAT, e))?;
     let damaged = |why: String| TablesHarm::Missing(format!("db4sci.applied is damaged: {why}"));

@@ -28,6 +28,52 @@ pub async fn last_record(access: &Access) -> Result<u64, TablesError> {
     .await
 }
 
+/// The first step of a newer program that made these tables what they are; `None`: there is none, or no
+/// tables.
+///
+/// # Errors
+/// See [`TablesError`].
+pub async fn newer_step(access: &Access) -> Result<Option<i64>, TablesError> {
+    const WHAT: &str = "ask who made the tables";
+    in_time(WHAT, async {
+        let sql = |e| TablesError::sql(WHAT, e);
+        let mut root = access.as_superuser(MYDB_ADMIN).await?;
+        let there: bool = sqlx::query_scalar("select to_regclass('db4sci.steps') is not null")
+            .fetch_one(&mut root)
+            .await
+            .map_err(sql)?;
+        let newer = "select min(version) from db4sci.steps where version > $1";
+        let newer = match there {
+            false => None,
+            true => sqlx::query_scalar(newer)
+                .bind(super::last_step())
+                .fetch_one(&mut root)
+                .await
+                .map_err(sql)?,
+        };
+        let _ = root.close().await;
+        Ok(newer)
+    })
+    .await
+}
+
+/// The last record that the tables keep.
+///
+/// # Errors
+/// See [`TablesError`].
+pub async fn last_line(access: &Access) -> Result<Option<String>, TablesError> {
+    in_time(WHAT, async {
+        let sql = |e| TablesError::sql(WHAT, e);
+        let mut root = access.as_superuser(MYDB_ADMIN).await?;
+        let last = "select line from db4sci.records order by seq desc limit 1";
+        let last = sqlx::query_scalar(last).fetch_optional(&mut root).await;
+        let last = last.map_err(sql)?;
+        let _ = root.close().await;
+        Ok(last)
+    })
+    .await
+}
+
 /// Gives the records that follow a head, as lines, each checked and chained to the one before it; the
 /// first that is not ends it. Returns the new head.
 ///

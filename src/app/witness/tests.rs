@@ -18,8 +18,16 @@ const HARMS: u64 = 10;
 
 #[async_trait]
 impl Witness for Fake {
+    async fn newer(&self) -> Result<Option<i64>, TablesError> {
+        Ok(self.get(|s| s.newer))
+    }
+
     async fn last(&self) -> Result<u64, TablesError> {
         Ok(self.head().seq)
+    }
+
+    async fn last_line(&self) -> Result<Option<String>, TablesError> {
+        Ok(self.get(|s| s.records.last().map(|r| r.line.clone())))
     }
 
     async fn from(&self, mut head: Head, each: Each<'_>) -> Result<Head, TablesError> {
@@ -366,4 +374,84 @@ async fn a_journal_is_made_whole_from_the_stores_or_not_believed() {
         assert_eq!(found[..20], all, "{what}");
         assert_eq!(found.len(), 21, "{what}: and that it was made whole");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn tables_of_a_newer_program_end_the_start_before_anything_is_written() {
+    let mut host = Host::new(1);
+    let life = host.start().await.unwrap();
+    host.accept(&life.ledger).await;
+    host.caught_up(&life.applier).await.unwrap();
+    drop(life);
+    // What a crash left, and another start would cut off.
+    let mut bytes = fs::read(host.journal()).unwrap();
+    bytes.extend_from_slice(b"{\"hash\":\"");
+    fs::write(host.journal(), &bytes).unwrap();
+    let folder = host.folder.path().to_owned();
+    let files = || fs::read_dir(&folder).unwrap().count();
+    let before = files();
+    host.tables.set(|s| s.newer = Some(9000));
+    let why = host.start().await.err().expect("it is refused");
+    for words in ["newer db4sci", "step 9000", "nothing was written"] {
+        assert!(why.contains(words), "{why}");
+    }
+    assert_eq!(fs::read(host.journal()).unwrap(), bytes);
+    assert_eq!(files(), before);
+    host.tables.set(|s| s.newer = None);
+    let life = host.start().await.unwrap();
+    host.judge(&life).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn other_keys_than_those_of_the_tables_begin_no_new_history_on_a_lost_journal() {
+    let mut host = Host::new(1);
+    let life = host.start().await.unwrap();
+    host.accept(&life.ledger).await;
+    host.caught_up(&life.applier).await.unwrap();
+    drop(life);
+    let all = fs::read_dir(host.folder.path()).unwrap();
+    for file in all.map(|file| file.unwrap().path()) {
+        if file.is_file() {
+            fs::remove_file(file).unwrap();
+        }
+    }
+    let open = async |ring: Keyring| {
+        let helpers = Helpers {
+            tables: Some(&host.tables),
+            stores: None,
+        };
+        let folder = host.folder.path();
+        open_in(folder, helpers, &ring, Arc::new(StoppedClock)).await
+    };
+    let why = open(Keyring::of([8; 32])).await.expect_err("it is refused");
+    assert!(why.contains("not this ledger's keys"), "{why}");
+    let lies = fs::read(host.journal()).unwrap_or_default();
+    assert!(lies.iter().all(|byte| *byte == 0), "something was written");
+    // With the right one all of it is there.
+    let ledger = open(Keyring::of([7; 32])).await.unwrap();
+    let found = lines(&ledger).await;
+    assert_eq!(found[..host.accepted.len()], host.accepted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_short_journal_is_not_added_to_with_other_keys_than_its_own() {
+    let [folder, keys, others, none] = [(); 4].map(|()| tempfile::tempdir().unwrap());
+    let clock = Arc::new(StoppedClock);
+    let mut ring = Keyring::default();
+    ring.add(keys.path()).unwrap();
+    let helpers = Helpers::default();
+    let ledger = open_in(folder.path(), helpers, &ring, clock).await.unwrap();
+    let refused = async |keys: &Path| daemon::refuse_strange_keys(keys, &ledger).await;
+    assert_eq!(refused(others.path()).await, Ok(()), "it has no entry yet");
+    ledger.seal_with(ring.sealer());
+    // No password is sealed in it: only its own seal tells.
+    ledger.append(new("genomics", Change::Noted)).await.unwrap();
+    let journal = fs::read(folder.path().join(FILE_NAME)).unwrap();
+    Keyring::default().add(others.path()).unwrap();
+    for strange in [&others, &none] {
+        let why = refused(strange.path()).await.unwrap_err();
+        assert!(why.contains("not this ledger's keys"), "{why}");
+    }
+    assert_eq!(refused(keys.path()).await, Ok(()));
+    assert_eq!(fs::read(folder.path().join(FILE_NAME)).unwrap(), journal);
 }

@@ -171,6 +171,13 @@ pub(super) fn is_stale(written: Option<Timestamp>, row: &Row) -> bool {
     row.database.source == Source::Api && written.is_some_and(|at| at < row.admitted_at)
 }
 
+/// Whether an edit counts on from a generation that is not the one in force any more: its row showed an
+/// earlier one, whosever the newer one is and whatever the clocks say. An edit that was read again while the
+/// tables had no answer yet says what is in force, and is none of these.
+pub(super) fn is_passed(generation: u64, row: &Row) -> bool {
+    generation <= row.database.generation
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,5 +233,18 @@ mod tests {
         // Two edits within a beat: the first was taken in after the second was written.
         assert!(!at(Source::Row, Some(0)));
         assert!(!at(Source::Api, None), "nobody can tell");
+    }
+
+    #[test]
+    fn an_edit_of_a_row_that_showed_an_earlier_generation_is_known_whoever_owns_the_spec() {
+        for source in [Source::Row, Source::Api] {
+            let mut db = database("genomics", 32011);
+            (db.source, db.generation) = (source, 3);
+            let book = book(vec![admitted(db)]);
+            let row = book.row(&name("genomics")).unwrap();
+            // The row showed 2, or 3; or its own count is ahead, for words over the state alone.
+            let passed = [3, 4, 9].map(|generation| is_passed(generation, row));
+            assert_eq!(passed, [true, false, false]);
+        }
     }
 }

@@ -7,7 +7,7 @@ use crate::model::{Change, Outcome, OverrideState, Problem, WantedState, Who};
 use crate::specs::rows::{self, RowRequest};
 use crate::specs::{self, RowEdit};
 
-use super::judge::{Admitted, entry, is_stale, judge, refusal, resumption};
+use super::judge::{Admitted, entry, is_passed, is_stale, judge, refusal, resumption};
 use super::{Intake, fresh};
 
 impl Intake {
@@ -44,12 +44,7 @@ impl Intake {
         let book = self.ledger.book();
         let name = &edit.name;
         if let Some(row) = book.row(name).filter(|row| is_stale(edit.at, row)) {
-            let line = format!(
-                "generation {} was applied at {}, after this was written: look at it, and write it again",
-                row.database.generation,
-                row.admitted_at.format("%F %T UTC")
-            );
-            return refusal(&book, who, name, vec![line]);
+            return refusal(&book, who, name, vec![overtaken(row)]);
         }
         let request = match read(edit) {
             Ok(request) => request,
@@ -60,8 +55,12 @@ impl Intake {
             specs::admit(&request.request(), earlier, &rules, fresh())
         });
         let (mut entries, admitted) = judge(&book, who, name, result);
+        let passed = book.row(name).filter(|row| is_passed(edit.generation, row));
         match (admitted, request.overriding) {
             (Admitted::Refused(_), _) => {}
+            (Admitted::Configured(_), _) if let Some(row) = passed => {
+                return refusal(&book, who, name, vec![overtaken(row)]);
+            }
             (_, Some(_)) if let Some(why) = book.row(name).and_then(Row::over_refused) => {
                 return refusal(&book, who, name, vec![why]);
             }
@@ -78,7 +77,8 @@ impl Intake {
         entries
     }
 
-    /// A file's row takes a person's word over the state, and nothing else.
+    /// A file's row takes a person's word over the state, and nothing else. That is based on no generation
+    /// of the spec, so that none overtakes it.
     fn over_a_file(&self, who: &Who, edit: &Edit, row: Option<&Row>) -> Vec<NewEntry> {
         let book = self.ledger.book();
         let name = &edit.name;
@@ -115,6 +115,15 @@ impl Intake {
         let reason = edit.note.clone().unwrap_or_default();
         vec![self.word(who.clone(), name, state, edit.until, reason)]
     }
+}
+
+/// What is said of an edit that a newer generation overtook.
+fn overtaken(row: &Row) -> String {
+    format!(
+        "generation {} was applied at {}, after this was written: look at it, and write it again",
+        row.database.generation,
+        row.admitted_at.format("%F %T UTC")
+    )
 }
 
 /// Reads an edit as a spec.

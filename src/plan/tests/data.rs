@@ -202,6 +202,43 @@ fn a_server_that_runs_on_lost_or_foreign_data_is_alarmed_and_left_running() {
 }
 
 #[test]
+fn mydb_admin_is_put_down_when_its_data_is_lost_under_it_and_not_when_that_is_unsure() {
+    let admin = || {
+        let mut case = Case::ready();
+        case.db.name = crate::model::DbName::mydb_admin();
+        case
+    };
+    let lost: [fn(&mut Case); 3] = [
+        |case| case.seen.data = Seen::Absent,
+        |case| case.data().empty = true,
+        |case| case.data().sentinel = false,
+    ];
+    for lose in lost {
+        let mut case = admin();
+        lose(&mut case);
+        assert_eq!(case.steps(), ["set_policy", "stop"]);
+        assert!(
+            case.held(Reason::DataLost)
+                .message
+                .contains("newest backup")
+        );
+        // A user's server may have all that is left in its memory.
+        case.db.name = Case::ready().db.name;
+        case.is_left_alone_for(Reason::DataLost);
+    }
+    let mut unsure = admin();
+    unsure.seen.data = Seen::Unknown("the volume is not mounted".to_owned());
+    unsure.is_left_alone_for(Reason::DataUnmounted);
+    let mut foreign = admin();
+    foreign.data().inner_uid = Some(uid(2));
+    foreign.is_left_alone_for(Reason::DataForeign);
+    let mut kept = admin();
+    kept.seen.data = Seen::Absent;
+    kept.overridden(OverrideState::Maintenance, None);
+    kept.is_left_alone_for(Reason::Maintenance);
+}
+
+#[test]
 fn lost_data_is_looked_at_again_before_long() {
     let mut case = Case::gone();
     case.seen.data = Seen::Absent;

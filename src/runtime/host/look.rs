@@ -2,12 +2,15 @@
 
 use std::fs;
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::durable::{read_beginning, read_small};
 use super::volume::{self, Volume};
 use crate::model::guard::INNER_UID;
-use crate::model::{DataIdentity, DataSeen, Database, IdentityFile, Marker, MarkerState, Seen};
+use crate::model::{
+    DataIdentity, DataSeen, Database, FolderId, IdentityFile, Marker, MarkerState, Seen,
+};
 
 /// The marker's files: one word each, so that the guard can read them with `read`.
 pub(super) const UID: &str = "uid";
@@ -38,6 +41,13 @@ pub(super) fn look(
         Ok(None) => Seen::Absent,
         Err(why) => Seen::Unknown(why),
     }
+}
+
+/// Which folder the data lies in: the first one that its container mounts.
+pub(super) fn folder(db: &Database) -> Option<FolderId> {
+    let (folder, _) = db.data_mounts().next()?;
+    let found = fs::symlink_metadata(folder).ok()?;
+    found.is_dir().then(|| FolderId(found.dev(), found.ino()))
 }
 
 fn look_on_volume(

@@ -36,8 +36,8 @@ use async_trait::async_trait;
 use crate::model::disk::Room;
 use crate::model::view::Evidence;
 use crate::model::{
-    DataSeen, Database, FilesSeen, FilesWanted, IdentityFile, ReleasedFiles, Secret, SecretText,
-    Seen, Site, Timestamp,
+    DataSeen, Database, FilesSeen, FilesWanted, FolderId, IdentityFile, ReleasedFiles, Secret,
+    SecretText, Seen, Site, Timestamp,
 };
 use crate::runtime::{DataDirs, DirError, NamedFolder};
 
@@ -69,6 +69,11 @@ impl DataDirs for HostDirs {
         let shown = db.data_dir();
         let looked = in_time(move || look::look(&state_dir, &db, identity)).await;
         looked.unwrap_or_else(|why| Seen::Unknown(format!("{}: {why}", shown.display())))
+    }
+
+    async fn folder(&self, db: &Database) -> Option<FolderId> {
+        let db = db.clone();
+        in_time(move || look::folder(&db)).await.ok().flatten()
     }
 
     async fn files(

@@ -13,8 +13,8 @@ use crate::model::account::is_stray;
 use crate::model::disk::Room;
 use crate::model::view::Evidence;
 use crate::model::{
-    DataSeen, Database, FilesSeen, FilesWanted, IdentityFile, MarkerState, ReleasedFiles, Secret,
-    SecretText, Seen, Site, Timestamp,
+    DataSeen, Database, FilesSeen, FilesWanted, FolderId, IdentityFile, MarkerState, ReleasedFiles,
+    Secret, SecretText, Seen, Site, Timestamp,
 };
 use crate::runtime::{DataDirs, DirError, NamedFolder};
 
@@ -30,6 +30,11 @@ impl DataDirs for World {
             data.identity = None;
         }
         seen
+    }
+
+    async fn folder(&self, _db: &Database) -> Option<FolderId> {
+        // Nobody exchanges one here.
+        None
     }
 
     async fn files(
