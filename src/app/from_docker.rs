@@ -11,9 +11,10 @@ use crate::engine;
 use crate::model::action::StopHow;
 use crate::model::container::{LABEL_INSTANCE, LABEL_UID};
 use crate::model::{
-    Change, Clock, Database, DbName, MarkerState, Outcome, Override, OverrideState, RestartPolicy,
-    Secret, Site, SystemClock, Timestamp, Uid, Who,
+    Change, Clock, Database, DbName, MarkerState, Outcome, RestartPolicy, Secret, Site,
+    SystemClock, Timestamp, Uid,
 };
+use crate::plan::comeback::{self, Priority};
 use crate::runtime::docker::Docker;
 use crate::runtime::host::HostDirs;
 use crate::runtime::host::lives::lives;
@@ -22,9 +23,11 @@ use crate::settings::Settings;
 use crate::store::Stores;
 
 use super::history::{History, Place};
+use super::rebuild::stub::left_alone;
+use super::rebuild::{self, Wish};
 use super::recover::{held, put_in_place, was_found};
 use super::tombstones::{retired_again, tombstones, unknown_to};
-use super::{daemon, home, rebuild, rejoin, witness};
+use super::{daemon, home, rejoin, witness};
 
 /// Where such a memory comes from.
 const FROM: &str = "what lives on this host";
@@ -102,7 +105,13 @@ pub(super) async fn recover(lost: Lost<'_>) -> Result<Recovered, String> {
     let book: Arc<Book> = ledger.book();
     let unknown = rebuild::unknown(&book, &all.places, &retired);
     let rules = daemon::rules(settings, None).map_err(daemon::lines)?;
-    let rebuilt = rebuild::rebuild(&book, stores, &all.places, unknown, rules, &args.only).await;
+    // Until when they were written to, nothing that is left tells.
+    let wish = Wish {
+        only: &args.only,
+        lived: None,
+        at: now,
+    };
+    let rebuilt = rebuild::rebuild(&book, stores, &all.places, unknown, rules, &wish).await;
     for entry in rebuilt.entries {
         ledger.append(entry).await.map_err(|e| e.to_string())?;
     }
@@ -267,6 +276,8 @@ impl Maker<'_> {
         self.note(name, message, admitted).await?;
         self.pin(found).await?;
         let mut shown = Found {
+            priority: Priority::of(db),
+            lost: Some(comeback::Lost::Nothing),
             engine: format!("{} {}", db.engine, db.image.series),
             backup: None,
             as_of: None,
@@ -275,6 +286,7 @@ impl Maker<'_> {
         };
         if name.is_mydb_admin() {
             "begins anew; what is left of it is moved aside".clone_into(&mut shown.what);
+            shown.lost = Some(comeback::Lost::Everything);
             self.databases.insert(name.clone(), shown);
             return Ok(());
         }
@@ -311,7 +323,8 @@ impl Maker<'_> {
             };
             if let Some(why) = why {
                 shown.what = format!("is left alone: {why}");
-                self.leave_alone(name, why).await?;
+                let entry = left_alone(name, why, self.now);
+                self.ledger.append(entry).await.map_err(|e| e.to_string())?;
             }
         }
         self.databases.insert(name.clone(), shown);
@@ -337,19 +350,6 @@ impl Maker<'_> {
         let (uid, image) = (db.uid, seen.image);
         self.note(&db.name, message, Change::ImagePinned { uid, image })
             .await
-    }
-
-    /// Keeps hands off a database until a person has seen to it.
-    async fn leave_alone(&self, name: &DbName, reason: String) -> Result<(), String> {
-        let message = format!("Maintenance until resumed: {reason}");
-        let by = Override {
-            state: OverrideState::Maintenance,
-            until: None,
-            reason,
-            who: Who::Daemon,
-            since: self.now,
-        };
-        self.note(name, message, Change::Overridden { by }).await
     }
 
     /// Seals the passwords that still lie in their files; `false`: not all of them do.

@@ -11,6 +11,7 @@ pub mod approval;
 pub mod attempts;
 pub mod backups;
 pub mod blast;
+pub mod comeback;
 pub mod copies;
 mod data;
 mod down;

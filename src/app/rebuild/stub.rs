@@ -1,0 +1,131 @@
+//! A database of which only its name and its data's engine are known: it gets a row that nobody acts on,
+//! so that no file of its name begins it empty.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::admin::NewEntry;
+use crate::model::database::Source;
+use crate::model::{
+    Change, Database, DbName, EngineKind, Outcome, Override, OverrideState, Timestamp, Uid, Who,
+};
+use crate::specs::{self, Request, Rules};
+
+use super::super::daemon;
+
+/// Where its spec comes from, as problems name it.
+const ORIGIN: &str = "its backup";
+
+/// What is left of a database.
+pub(in crate::app) struct Left<'a> {
+    pub(in crate::app) name: &'a DbName,
+    pub(in crate::app) uid: Uid,
+    pub(in crate::app) engine: EngineKind,
+    /// The reference of its image, where that is known.
+    pub(in crate::app) image: Option<&'a str>,
+    /// Its first port, where that is known.
+    pub(in crate::app) port: Option<u16>,
+}
+
+/// The database as far as it is known: all that is not is the default, until a person says its spec.
+///
+/// # Errors
+/// Why there cannot be one; for a person.
+pub(in crate::app) fn stub(left: &Left<'_>, rules: &Rules) -> Result<Database, String> {
+    let offered = left
+        .image
+        .filter(|image| rules.catalog.find(left.engine, image).is_some());
+    let taken = |port: &u16| rules.taken.contains_key(port) || rules.reserved.contains_key(port);
+    let mut spec = json!({
+        "engine": left.engine,
+        "owner": "unknown",
+        "contact": "unknown@example.invalid",
+        "description": "its spec is not known any more: say it, and then db4sci resume",
+    });
+    if let Some(image) = offered {
+        spec["image"] = image.into();
+    }
+    if let Some(port) = left.port.filter(|port| !taken(port)) {
+        spec["port"] = port.into();
+    }
+    let parsed = specs::from_json(left.name.as_str(), &spec, Path::new(ORIGIN));
+    let parsed = parsed.map_err(daemon::lines)?;
+    // A file of its name wins over it, as it does over what was applied.
+    let source = Source::Api;
+    let request = Request {
+        parsed: &parsed,
+        source,
+    };
+    specs::admit(&request, None, rules, left.uid).map_err(daemon::lines)
+}
+
+/// Keeps hands off a database until a person has seen to it.
+pub(in crate::app) fn left_alone(name: &DbName, reason: String, at: Timestamp) -> NewEntry {
+    let message = format!("Maintenance until resumed: {reason}");
+    let by = Override {
+        state: OverrideState::Maintenance,
+        until: None,
+        reason,
+        who: Who::Daemon,
+        since: at,
+    };
+    NewEntry::of(name, Outcome::Done, message, Change::Overridden { by })
+}
+
+/// The engine whose dump files of these names are, if that can be told. Compression and encryption add
+/// to the names.
+pub(in crate::app) fn engine_of<'a>(
+    files: impl IntoIterator<Item = &'a str> + Clone,
+) -> Option<EngineKind> {
+    let has = |part: &str| files.clone().into_iter().any(|file| file.contains(part));
+    // PostgreSQL's and Neo4j's dumps end alike: only the one has `globals.sql` beside them.
+    [
+        ("globals.sql.", EngineKind::Postgres),
+        ("all.sql.", EngineKind::MariaDB),
+        ("data.archive.", EngineKind::MongoDB),
+        (".dump.", EngineKind::Neo4j),
+    ]
+    .into_iter()
+    .find_map(|(part, engine)| has(part).then_some(engine))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::testing::name;
+    use crate::specs::testing::{rules, uid};
+
+    #[test]
+    fn the_engine_is_told_by_the_files_of_a_dump() {
+        let of = |files: &[&str]| engine_of(files.iter().copied());
+        let postgres = ["genomics.dump.zst.age", "globals.sql.zst.age", "spec.yaml"];
+        assert_eq!(of(&postgres), Some(EngineKind::Postgres));
+        assert_eq!(of(&["all.sql.zst.age"]), Some(EngineKind::MariaDB));
+        let mongodb = ["accounts.ejson.zst.age", "data.archive.zst.age"];
+        assert_eq!(of(&mongodb), Some(EngineKind::MongoDB));
+        assert_eq!(of(&["neo4j.dump.zst.age"]), Some(EngineKind::Neo4j));
+        assert_eq!(of(&["files.tar.zst.age", "spec.yaml"]), None);
+    }
+
+    #[test]
+    fn what_is_left_of_a_database_makes_a_row_without_anybodys_place() {
+        let genomics = name("genomics");
+        let left = |image, port| Left {
+            name: &genomics,
+            uid: uid(7),
+            engine: EngineKind::Postgres,
+            image,
+            port,
+        };
+        let made = |image, port| stub(&left(image, port), &rules()).unwrap();
+        let db = made(Some("postgres:15"), Some(32044));
+        assert_eq!((db.uid, db.port.get()), (uid(7), 32044));
+        assert_eq!(db.image.reference.to_string(), "postgres:15");
+        // An image that is not offered, and ports of others.
+        let db = made(Some("elsewhere/postgres:9"), Some(32009));
+        assert_ne!(db.port.get(), 32009);
+        assert_eq!(db.engine, EngineKind::Postgres);
+        assert_ne!(made(None, Some(5000)).port.get(), 5000);
+    }
+}
