@@ -29,6 +29,7 @@ mod room;
 mod running;
 pub mod schedule;
 pub mod shipping;
+pub mod stages;
 pub mod stewardship;
 pub mod window;
 

@@ -114,10 +114,24 @@ async fn describe_names_the_evidence_of_what_was_given_up_and_its_files() {
     databases[1].evidence = Some(Evidence {
         folder: "/var/lib/db4sci/quarantine/proteomics/20261122T200000.000Z".to_owned(),
         files: vec!["log.txt".to_owned(), "why.txt".to_owned()],
+        data: None,
     });
-    let said = world(databases).await.run("describe proteomics").await.out;
+    let world_of = async |databases| world(databases).await.run("describe proteomics").await.out;
+    let said = world_of(databases.clone()).await;
     let told = "Evidence\n  /var/lib/db4sci/quarantine/proteomics/20261122T200000.000Z  log.txt, why.txt\n";
     assert!(said.contains(told), "{said}");
+    // And where its data is, if that is not in its place any more.
+    let kept = databases[1].evidence.as_mut().unwrap();
+    kept.data = Some("/data/.db4sci/.aside/proteomics-1".to_owned());
+    let said = world_of(databases).await;
+    let data = said
+        .lines()
+        .find(|line| line.ends_with("its data from then"));
+    assert!(
+        data.unwrap()
+            .starts_with("  /data/.db4sci/.aside/proteomics-1 "),
+        "{said}"
+    );
 }
 
 #[tokio::test]
@@ -353,9 +367,9 @@ async fn recover_says_what_comes_back_and_to_which_moment() {
         said.out,
         "\
 instance 4711: 42 entries, up to 2026-11-22 20:00:00, from mydb_admin-20261122T021500Z-1@local and, for the last 3, the journal in the stores
-NAME      ENGINE       AS OF                SIZE  FROM                               WHAT
-genomics  Postgres 17  2026-11-22 20:00:00  5Mi   genomics-20261122T021500Z-1@local  comes back
-notes     Postgres 17  -                    5Mi   -                                  is lost: there is no backup
+NAME      ENGINE       PRIORITY  AS OF                LOST                SIZE  FROM                               WHAT
+notes     Postgres 17  Basic     -                    all of it           5Mi   -                                  is lost: there is no backup
+genomics  Postgres 17  None      2026-11-22 20:00:00  at most 3 h 12 min  5Mi   genomics-20261122T021500Z-1@local  comes back
 "
     );
     assert!(

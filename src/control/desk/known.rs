@@ -73,6 +73,11 @@ impl Desk {
 
     /// One beat of that: whether there was harm, and a look if one is due.
     pub async fn know_again(&self) {
+        self.look_again().await;
+        self.board.comparing(self.frozen());
+    }
+
+    async fn look_again(&self) {
         // Harm that was mended between two looks is harm.
         let harm = self.ledger.book().last_harm();
         let seen_to = |state: &mut State| *state.harm.get_or_insert(harm) == harm;
