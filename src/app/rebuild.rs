@@ -256,6 +256,7 @@ async fn of_what_is_left(
         engine: engine.ok_or("not even its engine is known")?,
         image: newest.map(|kept| kept.manifest.image.as_str()),
         port: None,
+        more: serde_json::Value::Null,
     };
     stub(&left, rules)
 }

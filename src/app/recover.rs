@@ -141,7 +141,7 @@ async fn bring(
     let (mut tombstones, unread) = tombstones(stores, &all.tombstones).await;
     recovered.problems.extend(unread);
     let retired: BTreeSet<Uid> = tombstones.keys().copied().collect();
-    unknown_to(&book, recovered.as_of, &mut tombstones);
+    unknown_to(&book, |_| recovered.as_of, &mut tombstones);
     let mut entries = vec![NewEntry::of(
         &DbName::mydb_admin(),
         Outcome::Done,

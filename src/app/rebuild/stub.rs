@@ -26,6 +26,8 @@ pub(in crate::app) struct Left<'a> {
     pub(in crate::app) image: Option<&'a str>,
     /// Its first port, where that is known.
     pub(in crate::app) port: Option<u16>,
+    /// Further fields of its spec that are known; `null`: none.
+    pub(in crate::app) more: serde_json::Value,
 }
 
 /// The database as far as it is known: all that is not is the default, until a person says its spec.
@@ -48,6 +50,9 @@ pub(in crate::app) fn stub(left: &Left<'_>, rules: &Rules) -> Result<Database, S
     }
     if let Some(port) = left.port.filter(|port| !taken(port)) {
         spec["port"] = port.into();
+    }
+    for (field, value) in left.more.as_object().into_iter().flatten() {
+        spec[field] = value.clone();
     }
     let parsed = specs::from_json(left.name.as_str(), &spec, Path::new(ORIGIN));
     let parsed = parsed.map_err(daemon::lines)?;
@@ -112,6 +117,7 @@ mod tests {
     fn what_is_left_of_a_database_makes_a_row_without_anybodys_place() {
         let genomics = name("genomics");
         let left = |image, port| Left {
+            more: serde_json::Value::Null,
             name: &genomics,
             uid: uid(7),
             engine: EngineKind::Postgres,
