@@ -9,7 +9,7 @@ use super::ui::paint::{Colour, of_phase};
 use super::ui::table::Table;
 use super::ui::{documents, next, times};
 use super::{daemon, events, get};
-use crate::model::view::DatabaseView;
+use crate::model::view::{DatabaseView, Remark};
 use crate::model::{Action, DbName, Entry, Lane, OverrideState};
 use crate::plan::stages::{self, Stage};
 
@@ -32,6 +32,11 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         Format::Json | Format::Yaml => {
             let events = events?;
             let mut answer = json!({"version": 1, "database": view, "events": events});
+            let own = snapshot.remarks.iter().filter(|r| r.name == view.name);
+            let own: Vec<&str> = own.map(|r| r.what.as_str()).collect();
+            if !own.is_empty() {
+                answer["remarks"] = json!(own);
+            }
             if view.name.is_mydb_admin() {
                 answer["recovery"] = json!(stages::stages(&snapshot));
             }
@@ -47,7 +52,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
                 true => stages::stages(&snapshot),
                 false => Vec::new(),
             };
-            context.print(&text(context, view, &stages, events))?;
+            context.print(&text(context, view, &stages, &snapshot.remarks, events))?;
         }
     }
     Ok(Exit::OK)
@@ -57,6 +62,7 @@ fn text(
     context: &Context,
     view: &DatabaseView,
     stages: &[Stage],
+    remarks: &[Remark],
     events: Result<Vec<Entry>, CliError>,
 ) -> String {
     let paint = context.paint();
@@ -73,6 +79,17 @@ fn text(
     }
     if !view.held.is_empty() {
         section("Held back", held(context, view));
+    }
+    let mut remarks = remarks
+        .iter()
+        .filter(|remark| remark.name == view.name)
+        .peekable();
+    if remarks.peek().is_some() {
+        let mut table = Table::bare();
+        for remark in remarks {
+            table.row([remark.what.as_str().into()]);
+        }
+        section("To look at", table);
     }
     if !stages.is_empty() {
         section("Recovery", recovery(stages));

@@ -217,6 +217,10 @@ pub struct Snapshot {
     /// Why nothing is removed or retired, if it is not, one line each: something that lives is not known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub frozen: Vec<String>,
+    /// What is known and not as it should be, found while nothing was removed or retired: it is no reason
+    /// to wait.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<Remark>,
     /// Whether it is still to be found out if all that lives is known: nothing is removed or retired until
     /// then.
     #[serde(default)]
@@ -234,6 +238,18 @@ pub struct Snapshot {
     pub mode: String,
     /// The instance's id.
     pub instance: String,
+}
+
+/// What is known of a database, and not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Remark {
+    /// Whose.
+    pub name: DbName,
+    /// What.
+    pub what: String,
+    /// Whether it is an event: something went away.
+    pub notable: bool,
 }
 
 /// How `mydb_admin` comes back.

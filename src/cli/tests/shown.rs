@@ -3,7 +3,9 @@
 use super::fake::{out, world};
 use crate::model::audit::{AuditView, Finding, Findings, LogHarm};
 use crate::model::disk::{DiskUse, VolumeView};
-use crate::model::view::{Condition, ConditionStatus, DatabaseView, Evidence, Unshipped};
+use crate::model::view::{
+    ComesBack, Condition, ConditionStatus, DatabaseView, Evidence, Phase, Remark, Unshipped,
+};
 use crate::model::{Cost, Outcome, Override, OverrideState, Problem, Reason, Who};
 use crate::plan::render::sample::{at, held, hold, lane, ready};
 
@@ -293,6 +295,64 @@ mydb_admin: running until 22:00 (in 2 h), by jane(1000): INC-812
     let said = world.run("status").await.out;
     let told = "db4sci: nothing is removed or retired anywhere: the store offsite does not";
     assert!(said.contains(told), "{said}");
+
+    // What was found meanwhile, and is no reason to wait.
+    let what = "the store local does not list what it should hold";
+    world.daemon.change(|snapshot| {
+        snapshot.remarks = vec![Remark {
+            name: "genomics".parse().unwrap(),
+            what: what.to_owned(),
+            notable: true,
+        }];
+    });
+    let said = world.run("status").await.out;
+    let told = format!("genomics: {what}\n  -> db4sci describe genomics\n");
+    assert!(said.contains(&told), "{said}");
+    let own = format!("To look at\n  {what}\n");
+    assert!(world.run("describe genomics").await.out.contains(&own));
+    assert!(
+        !world
+            .run("describe proteomics")
+            .await
+            .out
+            .contains("To look at")
+    );
+}
+
+#[tokio::test]
+async fn how_mydb_admin_comes_back_is_shown_while_it_is_down() {
+    let mut admin = ready("mydb_admin", "Postgres", "17.5", 32009);
+    admin.phase = Phase::Held;
+    admin.message = "its data is gone".to_owned();
+    let world = world(vec![ready("genomics", "Postgres", "17", 32011), admin]).await;
+    let describe = async |name| world.run(&format!("describe {name}")).await.out;
+    assert!(describe("mydb_admin").await.contains("waits  start "));
+    world.daemon.change(|snapshot| {
+        snapshot.comparing = true;
+        snapshot.recovery = Some(ComesBack::StartOver { head: 42 });
+    });
+    let told = [
+        "over  start     its container is started",
+        "now   restore   it begins anew, since no backup of it is good; what is left is kept aside: its data is gone",
+        "next  replay    the journal is brought in from entry 1 on, up to 42",
+    ];
+    let (plan, described) = (world.run("plan").await.out, describe("mydb_admin").await);
+    for line in told {
+        assert!(plan.contains(line), "{plan}");
+        assert!(described.contains(&format!("  {line}")), "{described}");
+    }
+    assert!(!describe("genomics").await.contains("replay"));
+    assert!(!world.run("plan genomics").await.out.contains("replay"));
+    for verb in ["plan", "describe mydb_admin"] {
+        let said = world.run(&format!("{verb} -o json")).await.out;
+        let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+        let stage = &said["recovery"][2];
+        assert_eq!(
+            (&stage["step"], &stage["state"]),
+            (&"restore".into(), &"now".into()),
+            "{verb}"
+        );
+    }
 }
 
 #[tokio::test]
