@@ -148,7 +148,7 @@ impl Maker<'_> {
         let seen = seen.ok_or("it is gone by now")?;
         let mut image = None;
         for offer in rules.catalog.offers(engine_of(&seen.labels)?) {
-            let here = self.docker.image(offer.image.as_str()).await;
+            let here = self.docker.image(rules.pulled(offer).as_str()).await;
             let here = here.map_err(|e| daemon::chain(&e))?;
             if here.is_some_and(|here| here.id == seen.image) {
                 image = Some(offer.display.as_str());

@@ -35,9 +35,11 @@ pub(in crate::app) struct Left<'a> {
 /// # Errors
 /// Why there cannot be one; for a person.
 pub(in crate::app) fn stub(left: &Left<'_>, rules: &Rules) -> Result<Database, String> {
-    let offered = left
-        .image
-        .filter(|image| rules.catalog.find(left.engine, image).is_some());
+    let offered = left.image.and_then(|image| {
+        let mut offers = rules.catalog.offers(left.engine).iter();
+        let of_mirror = offers.find(|offer| rules.pulled(offer).as_str() == image);
+        of_mirror.or_else(|| rules.catalog.find(left.engine, image))
+    });
     let taken = |port: &u16| rules.taken.contains_key(port) || rules.reserved.contains_key(port);
     let mut spec = json!({
         "engine": left.engine,
@@ -45,8 +47,8 @@ pub(in crate::app) fn stub(left: &Left<'_>, rules: &Rules) -> Result<Database, S
         "contact": "unknown@example.invalid",
         "description": "its spec is not known any more: say it, and then db4sci resume",
     });
-    if let Some(image) = offered {
-        spec["image"] = image.into();
+    if let Some(offer) = offered {
+        spec["image"] = offer.display.as_str().into();
     }
     if let Some(port) = left.port.filter(|port| !taken(port)) {
         spec["port"] = port.into();
@@ -128,6 +130,13 @@ mod tests {
         let db = made(Some("postgres:15"), Some(32044));
         assert_eq!((db.uid, db.port.get()), (uid(7), 32044));
         assert_eq!(db.image.reference.to_string(), "postgres:15");
+        // As a mirror calls it.
+        let mut rules = rules();
+        let mirror: crate::model::ImageRef = "mirror.example.org/postgres:15".parse().unwrap();
+        rules.mirrors = [("postgres:15".to_owned(), mirror.clone())].into();
+        let db = stub(&left(Some(mirror.as_str()), None), &rules).unwrap();
+        assert_eq!(db.image.display, "PostgreSQL 15");
+        assert_eq!(db.image.reference, mirror);
         // An image that is not offered, and ports of others.
         let db = made(Some("elsewhere/postgres:9"), Some(32009));
         assert_ne!(db.port.get(), 32009);

@@ -110,7 +110,7 @@ impl Desk {
                      filled from the ledger; what was left is kept in {}{logs}",
                     kept.display()
                 );
-                let words = "its data was moved there, if any was left, when it began anew";
+                let words = "what was left of its data was moved there when it began anew";
                 self.link(evidence.as_deref(), &kept, words).await;
                 let change = Change::StartedOver { uid: db.uid };
                 self.note(name, Outcome::Done, message.clone(), change)

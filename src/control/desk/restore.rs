@@ -98,7 +98,7 @@ impl Desk {
         // After this no lane of an older look is under way.
         self.queue.look(name).await;
         let words = format!(
-            "its data was moved there when {} was put into place",
+            "what was left of its data was moved there when {} was put into place",
             backup.id
         );
         self.link(evidence, &aside, &words).await;
