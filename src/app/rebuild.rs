@@ -111,18 +111,19 @@ pub(super) async fn rebuild(
         rules.take(&row.database);
     }
     let mut rebuilt = Rebuilt::default();
+    let (mut names, mut unread) = (BTreeSet::new(), Vec::new());
     // The newest of a name first: uids sort by age.
     for (uid, name) in unknown.into_iter().rev() {
-        if rebuilt.databases.contains_key(&name) || book.row(&name).is_some() {
+        if book.row(&name).is_some() || !names.insert(name.clone()) {
             rebuilt.problems.push(format!(
                 "{name}: the store holds backups of an earlier database of that name ({uid}), too"
             ));
             continue;
         }
         let held = held(stores, places, uid).await;
-        let wanted = wish.only.is_empty() || wish.only.contains(&name);
-        let (db, mut entries, what) = match of_spec(book, stores, &held, uid, &rules).await {
+        match of_spec(book, stores, &held, uid, &rules).await {
             Ok((db, mut entries)) => {
+                let wanted = wish.only.is_empty() || wish.only.contains(&name);
                 if wanted {
                     entries.push(comes_back(&db));
                 }
@@ -131,38 +132,52 @@ pub(super) async fn rebuild(
                 } else {
                     "waits: db4sci restore; it is newer than the memory"
                 };
-                (db, entries, what.to_owned())
+                rules.take(&db);
+                rebuilt.add(book, (&db, entries, what.to_owned()), &held, wish);
             }
-            Err(why) => match of_what_is_left(stores, places, &held, uid, &name, &rules).await {
-                Ok(db) => {
-                    let (entries, what) = is_held(&db, &held, why, wish.at);
-                    (db, entries, what)
-                }
-                Err(none) => {
-                    rebuilt.problems.push(format!(
-                        "{name}: it is newer than the memory, and its row cannot be made again ({why}; \
-                         {none}): take its spec out of desired-state before db4sci runs, or it begins empty \
-                         there; what is left of it lies in the store below {name}/{uid}"
-                    ));
-                    continue;
-                }
-            },
-        };
-        if let Err(why) = book.check(&entries[0]) {
-            rebuilt.problems.push(format!("{name}: {why}"));
-            continue;
+            Err(why) => unread.push((uid, name, held, why)),
         }
-        rules.take(&db);
-        let found = held.backups.iter();
-        let found = found.map(|kept| was_found(&name, kept.backup.clone()));
-        // Behind its first one, which makes the row.
-        entries.splice(1..1, found);
-        rebuilt.entries.extend(entries);
-        rebuilt
-            .databases
-            .insert(name, shown(&db, &held, wish, what));
+    }
+    // Behind all whose specs say which port is theirs: these take what is left.
+    for (uid, name, held, why) in unread {
+        match of_what_is_left(stores, places, &held, uid, &name, &rules).await {
+            Ok(db) => {
+                let (entries, what) = is_held(&db, &held, why, wish.at);
+                rules.take(&db);
+                rebuilt.add(book, (&db, entries, what), &held, wish);
+            }
+            Err(none) => rebuilt.problems.push(format!(
+                "{name}: it is newer than the memory, and its row cannot be made again ({why}; {none}): take \
+                 its spec out of desired-state before db4sci runs, or it begins empty there; what is left of \
+                 it lies in the store below {name}/{uid}"
+            )),
+        }
     }
     rebuilt
+}
+
+impl Rebuilt {
+    /// Adds a database with what is to be written and shown of it, and the backups that were found.
+    fn add(
+        &mut self,
+        book: &Book,
+        (db, mut entries, what): (&Database, Vec<NewEntry>, String),
+        held: &Held,
+        wish: &Wish<'_>,
+    ) {
+        let name = &db.name;
+        if let Err(why) = book.check(&entries[0]) {
+            self.problems.push(format!("{name}: {why}"));
+            return;
+        }
+        let found = held.backups.iter();
+        let found = found.map(|kept| was_found(name, kept.backup.clone()));
+        // Behind its first one, which makes the row.
+        entries.splice(1..1, found);
+        self.entries.extend(entries);
+        let shown = shown(db, held, wish, what);
+        self.databases.insert(name.clone(), shown);
+    }
 }
 
 /// That it is to be, as the message says.

@@ -147,12 +147,22 @@ async fn a_database_that_the_memory_does_not_know_gets_its_row_from_its_backup()
     world.has(&new, 90, "of no use").await;
     let id = world.has(&new, 100, SPEC).await;
     world.has(&database("broken", 32055), 100, "spec: {").await;
+    // Older than that one, and on the port that is free first.
+    let first = database("first", 32010);
+    world
+        .has(
+            &first,
+            100,
+            &SPEC.replace("assays", "first").replace("32044", "32010"),
+        )
+        .await;
     let gone = database("gone", 32066);
     world.has(&gone, 100, SPEC).await;
     let retired = [gone.uid].into();
     let unknown = rebuild::unknown(&book, &world.places, &retired);
     let names: BTreeSet<&DbName> = unknown.values().collect();
-    assert_eq!(names, [&name("assays"), &name("broken")].into());
+    let expected = [&name("assays"), &name("broken"), &name("first")];
+    assert_eq!(names, expected.into());
 
     let of = async |only: &[DbName]| {
         let unknown = unknown.clone();
@@ -175,6 +185,10 @@ async fn a_database_that_the_memory_does_not_know_gets_its_row_from_its_backup()
         "{broken}"
     );
     let after = with(book.clone(), rebuilt.entries);
+    assert_eq!(
+        after.row(&name("first")).unwrap().database.port.get(),
+        32010
+    );
     let row = after.row(&name("broken")).unwrap();
     assert!(
         row.initialised && !row.recover,
