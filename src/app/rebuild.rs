@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::admin::{Book, NewEntry};
 use crate::cli::Found;
+use crate::engine::backup::engine_of;
 use crate::execute::backup::hex;
 use crate::model::database::Source;
 use crate::model::{
@@ -23,7 +24,7 @@ use super::history::Place;
 use super::recover::{Held, Kept, comes_back, has_data_after_all, held, was_found};
 
 pub(super) mod stub;
-use stub::{Left, engine_of, left_alone, stub};
+use stub::{Left, left_alone, stub};
 
 /// The file of a backup that says what its database was to be.
 const SPEC: &str = "spec.yaml";

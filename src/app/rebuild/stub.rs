@@ -80,40 +80,11 @@ pub(in crate::app) fn left_alone(name: &DbName, reason: String, at: Timestamp) -
     NewEntry::of(name, Outcome::Done, message, Change::Overridden { by })
 }
 
-/// The engine whose dump files of these names are, if that can be told. Compression and encryption add
-/// to the names.
-pub(in crate::app) fn engine_of<'a>(
-    files: impl IntoIterator<Item = &'a str> + Clone,
-) -> Option<EngineKind> {
-    let has = |part: &str| files.clone().into_iter().any(|file| file.contains(part));
-    // PostgreSQL's and Neo4j's dumps end alike: only the one has `globals.sql` beside them.
-    [
-        ("globals.sql.", EngineKind::Postgres),
-        ("all.sql.", EngineKind::MariaDB),
-        ("data.archive.", EngineKind::MongoDB),
-        (".dump.", EngineKind::Neo4j),
-    ]
-    .into_iter()
-    .find_map(|(part, engine)| has(part).then_some(engine))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::admin::testing::name;
     use crate::specs::testing::{rules, uid};
-
-    #[test]
-    fn the_engine_is_told_by_the_files_of_a_dump() {
-        let of = |files: &[&str]| engine_of(files.iter().copied());
-        let postgres = ["genomics.dump.zst.age", "globals.sql.zst.age", "spec.yaml"];
-        assert_eq!(of(&postgres), Some(EngineKind::Postgres));
-        assert_eq!(of(&["all.sql.zst.age"]), Some(EngineKind::MariaDB));
-        let mongodb = ["accounts.ejson.zst.age", "data.archive.zst.age"];
-        assert_eq!(of(&mongodb), Some(EngineKind::MongoDB));
-        assert_eq!(of(&["neo4j.dump.zst.age"]), Some(EngineKind::Neo4j));
-        assert_eq!(of(&["files.tar.zst.age", "spec.yaml"]), None);
-    }
 
     #[test]
     fn what_is_left_of_a_database_makes_a_row_without_anybodys_place() {
