@@ -360,12 +360,6 @@ fn a_lost_host_comes_back_from_its_store_and_its_keys() {
             .contains("spec is not known")
     );
     assert!(!host.data("unread").exists(), "it did not begin empty");
-    host.ok(&["resume", "unread"]);
-    host.told("unread", Reason::DataLost, LONG);
-    let id = unread.id.to_string();
-    host.ok(&["restore", "unread", "--from", &id, "--yes"]);
-    host.ready(&["unread"]);
-    assert_eq!(host.rows("unread"), [1]);
     // It goes on as before: backups, and passwords of then.
     take(&host, "genomics");
     nothing_is_left(&host);
