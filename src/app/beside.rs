@@ -52,7 +52,7 @@ pub(super) async fn look(
     };
     let listed = Docker::connect(None).list().await;
     let known = listed.as_ref().map_or(Vec::new(), Clone::clone);
-    let found = alive(settings, instance, known, &mut Vec::new())?;
+    let (found, _) = alive(settings, instance, known, &mut Vec::new())?;
     let found = found.into_iter().find(|a| {
         a.db.name == admin && a.db.uid == row.database.uid && a.state == MarkerState::Initialised
     });

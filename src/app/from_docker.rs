@@ -5,14 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::admin::{Book, Ledger, NewEntry, Vault};
-use crate::cli::{Found, RecoverArgs, Recovered};
+use crate::admin::Book;
+use crate::cli::{RecoverArgs, Recovered};
 use crate::engine;
 use crate::model::action::StopHow;
 use crate::model::container::{LABEL_INSTANCE, LABEL_UID};
 use crate::model::{
-    Change, Clock, Database, DbName, MarkerState, Outcome, Override, OverrideState, RestartPolicy,
-    Secret, Site, SystemClock, Timestamp, Uid, Who,
+    Change, Clock, Database, DbName, MarkerState, RestartPolicy, Site, SystemClock, Timestamp, Uid,
 };
 use crate::runtime::docker::Docker;
 use crate::runtime::host::HostDirs;
@@ -21,15 +20,18 @@ use crate::runtime::{ContainerBrief, DataDirs, Runtime};
 use crate::settings::Settings;
 use crate::store::Stores;
 
-use super::history::{History, Place};
-use super::recover::{held, put_in_place, was_found};
+use super::history::History;
+use super::rebuild::{self, Wish};
+use super::recover::put_in_place;
 use super::tombstones::{retired_again, tombstones, unknown_to};
-use super::{daemon, home, rebuild, rejoin, witness};
+use super::{daemon, home, rejoin, witness};
+
+mod labelled;
+mod maker;
+use maker::Maker;
 
 /// Where such a memory comes from.
 const FROM: &str = "what lives on this host";
-/// Why a database without its passwords is left alone.
-const NO_SECRETS: &str = "its passwords are not known any more; restore one of its backups";
 
 /// A host without a memory.
 pub(super) struct Lost<'a> {
@@ -46,6 +48,8 @@ pub(super) struct Alive {
     pub(super) db: Database,
     pub(super) state: MarkerState,
     pub(super) container: Option<ContainerBrief>,
+    /// Whether its container's labels alone say what it is.
+    pub(super) labelled: bool,
 }
 
 /// Makes the memory anew, or (with `plan`) says what would be in it.
@@ -62,7 +66,7 @@ pub(super) async fn recover(lost: Lost<'_>) -> Result<Recovered, String> {
     all.of_instance(&instance);
     let site = settings.site(instance.clone());
     refuse_better(lost.settings, &site, stores, &all, lost.coming).await?;
-    let alive = alive(settings, &instance, containers, &mut problems)?;
+    let (alive, unmarked) = alive(settings, &instance, containers, &mut problems)?;
     let now = SystemClock.now();
     let ledger = daemon::open_ledger(lost.coming, Arc::new(SystemClock)).await?;
     let vault = if args.plan {
@@ -80,6 +84,7 @@ pub(super) async fn recover(lost: Lost<'_>) -> Result<Recovered, String> {
         vault,
         now,
         databases: BTreeMap::new(),
+        lived: BTreeMap::new(),
     };
     let words = format!(
         "this host's memory was made of {FROM}: what the log said, and what people had ordered, is lost"
@@ -92,17 +97,28 @@ pub(super) async fn recover(lost: Lost<'_>) -> Result<Recovered, String> {
             problems.push(format!("{}: {why}", found.db.name));
         }
     }
+    let rules = daemon::rules(settings, None).map_err(daemon::lines)?;
+    for container in &unmarked {
+        if let Err(why) = maker.take_in(container, stores, &all.places, &rules).await {
+            problems.push(nobodys(container, &why));
+        }
+    }
     let (mut dead, unread) = tombstones(stores, &all.tombstones).await;
     problems.extend(unread);
     let retired: BTreeSet<Uid> = dead.keys().copied().collect();
-    unknown_to(&ledger.book(), Timestamp::UNIX_EPOCH, &mut dead);
+    unknown_to(&ledger.book(), |uid| maker.lived(uid), &mut dead);
     for entry in retired_again(&ledger.book(), &dead) {
         ledger.append(entry).await.map_err(|e| e.to_string())?;
     }
     let book: Arc<Book> = ledger.book();
     let unknown = rebuild::unknown(&book, &all.places, &retired);
-    let rules = daemon::rules(settings, None).map_err(daemon::lines)?;
-    let rebuilt = rebuild::rebuild(&book, stores, &all.places, unknown, rules, &args.only).await;
+    // Until when they were written to, nothing that is left tells.
+    let wish = Wish {
+        only: &args.only,
+        lived: None,
+        at: now,
+    };
+    let rebuilt = rebuild::rebuild(&book, stores, &all.places, unknown, rules, &wish).await;
     for entry in rebuilt.entries {
         ledger.append(entry).await.map_err(|e| e.to_string())?;
     }
@@ -183,13 +199,23 @@ fn instance(
     }
 }
 
-/// The databases whose markers lie on the volumes of the settings, each with its container.
+/// What is told of a container that gets no row.
+fn nobodys(container: &ContainerBrief, why: &str) -> String {
+    format!(
+        "the container {0} is this instance's, no marker on a data volume of the settings says whose it is, and \
+         it gets no row: {why}; look what it is: docker inspect {0}",
+        container.name
+    )
+}
+
+/// The databases whose markers lie on the volumes of the settings, each with its container; and the other
+/// containers of the instance.
 pub(super) fn alive(
     settings: &Settings,
     instance: &str,
     containers: Vec<ContainerBrief>,
     problems: &mut Vec<String>,
-) -> Result<Vec<Alive>, String> {
+) -> Result<(Vec<Alive>, Vec<ContainerBrief>), String> {
     let label = |c: &ContainerBrief, key: &str| c.labels.get(key).cloned();
     let mut ours: BTreeMap<String, Vec<ContainerBrief>> = BTreeMap::new();
     for container in containers {
@@ -215,176 +241,13 @@ pub(super) fn alive(
                         db,
                         state,
                         container,
+                        labelled: false,
                     });
                 }
             }
         }
     }
-    for container in ours.into_values().flatten() {
-        problems.push(format!(
-            "the container {} is this instance's, and no marker on a data volume of the settings says whose \
-             it is; look what it is: docker inspect {}",
-            container.name, container.name
-        ));
-    }
-    Ok(found)
-}
-
-/// Writes a memory.
-struct Maker<'a> {
-    docker: &'a Docker,
-    settings: &'a Settings,
-    site: &'a Site,
-    ledger: &'a Ledger,
-    /// What seals; `None`: nothing is to be made.
-    vault: Option<Vault>,
-    now: Timestamp,
-    databases: BTreeMap<DbName, Found>,
-}
-
-impl Maker<'_> {
-    async fn note(&self, name: &DbName, message: String, change: Change) -> Result<(), String> {
-        let entry = NewEntry::of(name, Outcome::Done, message, change);
-        let done = self.ledger.append(entry).await;
-        done.map(drop).map_err(|e| e.to_string())
-    }
-
-    /// Writes all that is known of one database.
-    async fn take_up(
-        &mut self,
-        found: &Alive,
-        stores: &Stores,
-        places: &[Place],
-    ) -> Result<(), String> {
-        let (db, name) = (&found.db, &found.db.name);
-        let admitted = Change::Admitted {
-            database: Box::new(db.clone()),
-        };
-        let message = format!(
-            "{} on port {}, as its marker says",
-            db.image.display, db.port
-        );
-        self.note(name, message, admitted).await?;
-        self.pin(found).await?;
-        let mut shown = Found {
-            engine: format!("{} {}", db.engine, db.image.series),
-            backup: None,
-            as_of: None,
-            bytes: 0,
-            what: String::new(),
-        };
-        if name.is_mydb_admin() {
-            "begins anew; what is left of it is moved aside".clone_into(&mut shown.what);
-            self.databases.insert(name.clone(), shown);
-            return Ok(());
-        }
-        if found.state == MarkerState::Initialised {
-            let change = Change::Initialised { uid: db.uid };
-            let message = format!("{name} has data, as its marker says");
-            self.note(name, message, change).await?;
-        }
-        let held = held(stores, places, db.uid).await;
-        let all = held.backups.iter().map(|kept| &kept.backup);
-        let newest = all.max_by_key(|backup| backup.started);
-        if let Some(newest) = newest {
-            shown.backup = Some(newest.id.to_string());
-            (shown.as_of, shown.bytes) = (Some(newest.started), newest.bytes);
-        }
-        for kept in &held.backups {
-            let entry = was_found(name, kept.backup.clone());
-            self.ledger.append(entry).await.map_err(|e| e.to_string())?;
-        }
-        shown.what = match (found.state, found.container.as_ref().map(|c| c.up)) {
-            (MarkerState::Initialising, _) => "its first start had not ended; is made",
-            (MarkerState::Ejected, _) => "was released from db4sci; is left alone",
-            (MarkerState::Initialised, Some(true)) => "lives; its container runs on",
-            (MarkerState::Initialised, Some(false)) => "lives; its container is down",
-            (MarkerState::Initialised, None) => "lives; its container is made again",
-        }
-        .to_owned();
-        if found.state == MarkerState::Initialised {
-            // Running without its passwords it would be taken for broken.
-            let why = match self.secrets(db).await {
-                Ok(true) => None,
-                Ok(false) => Some(NO_SECRETS.to_owned()),
-                Err(why) => Some(format!("its passwords cannot be read: {why}")),
-            };
-            if let Some(why) = why {
-                shown.what = format!("is left alone: {why}");
-                self.leave_alone(name, why).await?;
-            }
-        }
-        self.databases.insert(name.clone(), shown);
-        Ok(())
-    }
-
-    /// Notes which image its container runs: the marker may be from before that was known.
-    async fn pin(&self, found: &Alive) -> Result<(), String> {
-        let (db, Some(container)) = (&found.db, &found.container) else {
-            return Ok(());
-        };
-        let seen = self.docker.inspect(container.id.as_str()).await;
-        let Some(seen) = seen.map_err(|e| daemon::chain(&e))? else {
-            return Ok(());
-        };
-        if db.image.pinned.as_ref() == Some(&seen.image) {
-            return Ok(());
-        }
-        let message = format!(
-            "{} is {}, as its container says",
-            db.image.reference, seen.image
-        );
-        let (uid, image) = (db.uid, seen.image);
-        self.note(&db.name, message, Change::ImagePinned { uid, image })
-            .await
-    }
-
-    /// Keeps hands off a database until a person has seen to it.
-    async fn leave_alone(&self, name: &DbName, reason: String) -> Result<(), String> {
-        let message = format!("Maintenance until resumed: {reason}");
-        let by = Override {
-            state: OverrideState::Maintenance,
-            until: None,
-            reason,
-            who: Who::Daemon,
-            since: self.now,
-        };
-        self.note(name, message, Change::Overridden { by }).await
-    }
-
-    /// Seals the passwords that still lie in their files; `false`: not all of them do.
-    async fn secrets(&self, db: &Database) -> Result<bool, String> {
-        let dirs = HostDirs::new(&self.settings.state_dir);
-        let mut texts = Vec::new();
-        for file in engine::recipe(db.engine).files(db).secrets {
-            let text = dirs.secret_file(self.site, db, &file.name).await;
-            match text.map_err(|e| e.to_string())? {
-                Some(text) => texts.push((file.name, text)),
-                None => return Ok(false),
-            }
-        }
-        let Some(vault) = &self.vault else {
-            return Ok(true);
-        };
-        let seal = |(name, text): (String, Secret)| {
-            let sealed = vault
-                .seal(db.uid, &name, &text)
-                .map_err(|e| e.to_string())?;
-            Ok((name, sealed))
-        };
-        let secrets = texts.into_iter().map(seal).collect::<Result<_, String>>()?;
-        let change = Change::Sealed {
-            uid: db.uid,
-            secrets,
-        };
-        self.note(
-            &db.name,
-            "its secrets are sealed, as their files say".to_owned(),
-            change,
-        )
-        .await?;
-        Ok(true)
-    }
+    Ok((found, ours.into_values().flatten().collect()))
 }
 
 /// Takes the old `mydb_admin` out of the way: its tables show a ledger that nobody has any more.

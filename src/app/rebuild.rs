@@ -8,16 +8,23 @@ use sha2::{Digest, Sha256};
 
 use crate::admin::{Book, NewEntry};
 use crate::cli::Found;
+use crate::engine::backup::engine_of;
 use crate::execute::backup::hex;
 use crate::model::database::Source;
-use crate::model::{BackupId, Change, Database, DbName, Outcome, Owners, Slot, Uid};
+use crate::model::{
+    BackupId, Change, Database, DbName, EngineKind, Outcome, Owners, Slot, Timestamp, Uid,
+};
+use crate::plan::comeback::{Lost, Priority};
 use crate::plan::recovery;
 use crate::specs::{self, Request, Rules};
 use crate::store::{Stores, read_small};
 
 use super::daemon;
 use super::history::Place;
-use super::recover::{Kept, comes_back, has_data_after_all, held, was_found};
+use super::recover::{Held, Kept, comes_back, has_data_after_all, held, was_found};
+
+pub(super) mod stub;
+use stub::{Left, left_alone, stub};
 
 /// The file of a backup that says what its database was to be.
 const SPEC: &str = "spec.yaml";
@@ -79,14 +86,25 @@ pub(super) fn unknown(
         .collect()
 }
 
-/// Makes their rows again, each as the spec beside its newest backup says.
+/// What is asked of them.
+pub(super) struct Wish<'a> {
+    /// Those that are to come back by themselves; none: all.
+    pub(super) only: &'a [DbName],
+    /// The last moment at which their host is known to have lived; `None`: nothing tells.
+    pub(super) lived: Option<Timestamp>,
+    /// Now.
+    pub(super) at: Timestamp,
+}
+
+/// Makes their rows again, each as the spec beside its newest backup says. One whose spec cannot be read gets
+/// a row all the same, that is held: a file of its name would begin it empty otherwise.
 pub(super) async fn rebuild(
     book: &Book,
     stores: &Stores,
     places: &[Place],
     unknown: BTreeMap<Uid, DbName>,
     mut rules: Rules,
-    only: &[DbName],
+    wish: &Wish<'_>,
 ) -> Rebuilt {
     // What lived comes back, whatever its owner may have today.
     rules.owners = Owners::default();
@@ -94,15 +112,19 @@ pub(super) async fn rebuild(
         rules.take(&row.database);
     }
     let mut rebuilt = Rebuilt::default();
+    let (mut names, mut unread) = (BTreeSet::new(), Vec::new());
     // The newest of a name first: uids sort by age.
     for (uid, name) in unknown.into_iter().rev() {
-        let wanted = only.is_empty() || only.contains(&name);
-        match one(book, stores, places, uid, &rules).await {
-            Ok(_) if rebuilt.databases.contains_key(&name) => rebuilt.problems.push(format!(
+        if book.row(&name).is_some() || !names.insert(name.clone()) {
+            rebuilt.problems.push(format!(
                 "{name}: the store holds backups of an earlier database of that name ({uid}), too"
-            )),
-            Ok((db, found, mut entries)) => {
-                rules.take(&db);
+            ));
+            continue;
+        }
+        let held = held(stores, places, uid).await;
+        match of_spec(book, stores, &held, uid, &rules).await {
+            Ok((db, mut entries)) => {
+                let wanted = wish.only.is_empty() || wish.only.contains(&name);
                 if wanted {
                     entries.push(comes_back(&db));
                 }
@@ -111,75 +133,187 @@ pub(super) async fn rebuild(
                 } else {
                     "waits: db4sci restore; it is newer than the memory"
                 };
-                let what = what.to_owned();
-                rebuilt.databases.insert(name, Found { what, ..found });
-                rebuilt.entries.extend(entries);
+                rules.take(&db);
+                rebuilt.add(book, (&db, entries, what.to_owned()), &held, wish);
             }
-            Err(why) => rebuilt.problems.push(format!(
-                "{name}: it is newer than the memory, and its row cannot be made again ({why}): take its \
-                 spec out of desired-state before db4sci runs, or it begins empty there; the restore.sh of \
-                 its backup brings it back"
+            Err(why) => unread.push((uid, name, held, why)),
+        }
+    }
+    // Behind all whose specs say which port is theirs: these take what is left.
+    for (uid, name, held, why) in unread {
+        match of_what_is_left(stores, places, &held, uid, &name, &rules).await {
+            Ok(db) => {
+                let (entries, what) = is_held(&db, &held, why, wish.at);
+                rules.take(&db);
+                rebuilt.add(book, (&db, entries, what), &held, wish);
+            }
+            Err(none) => rebuilt.problems.push(format!(
+                "{name}: it is newer than the memory, and its row cannot be made again ({why}; {none}): take \
+                 its spec out of desired-state before db4sci runs, or it begins empty there; what is left of \
+                 it lies in the store below {name}/{uid}"
             )),
         }
     }
     rebuilt
 }
 
-async fn one(
-    book: &Book,
-    stores: &Stores,
-    places: &[Place],
-    uid: Uid,
-    rules: &Rules,
-) -> Result<(Database, Found, Vec<NewEntry>), String> {
-    let held = held(stores, places, uid).await;
-    let newest = held
-        .backups
-        .iter()
-        .max_by_key(|kept| (kept.backup.id.slot, kept.backup.id.attempt));
-    let Some(newest) = newest else {
-        return Err("none of its manifests can be read".to_owned());
-    };
-    let text = spec(stores, newest).await?;
-    let (newest, made_by) = (&newest.backup, &newest.manifest);
-    let parsed = specs::parse(&text, Path::new(SPEC)).map_err(daemon::lines)?;
-    // A file of its name wins over it, as it does over what was applied.
-    let source = Source::Api;
-    let request = Request {
-        parsed: &parsed,
-        source,
-    };
-    let db = specs::admit(&request, None, rules, uid).map_err(daemon::lines)?;
-    if db.name != newest.id.name || db.engine != made_by.engine {
-        return Err(format!("its {SPEC} is that of {} ({})", db.name, db.engine));
+impl Rebuilt {
+    /// Adds a database with what is to be written and shown of it, and the backups that were found.
+    fn add(
+        &mut self,
+        book: &Book,
+        (db, mut entries, what): (&Database, Vec<NewEntry>, String),
+        held: &Held,
+        wish: &Wish<'_>,
+    ) {
+        let name = &db.name;
+        if let Err(why) = book.check(&entries[0]) {
+            self.problems.push(format!("{name}: {why}"));
+            return;
+        }
+        let found = held.backups.iter();
+        let found = found.map(|kept| was_found(name, kept.backup.clone()));
+        // Behind its first one, which makes the row.
+        entries.splice(1..1, found);
+        self.entries.extend(entries);
+        let shown = shown(db, held, wish, what);
+        self.databases.insert(name.clone(), shown);
     }
-    let message = format!("{} as the {SPEC} of {} says", db.image.display, newest.id);
+}
+
+/// That it is to be, as the message says.
+fn admitted(db: &Database, message: String) -> NewEntry {
     let database = Box::new(db.clone());
-    let admitted = NewEntry::of(
+    NewEntry::of(
         &db.name,
         Outcome::Done,
         message,
         Change::Admitted { database },
-    );
-    book.check(&admitted)?;
-    let mut entries = vec![admitted];
-    let found = held
-        .backups
-        .iter()
-        .map(|kept| was_found(&db.name, kept.backup.clone()));
-    entries.extend(found);
-    entries.extend(has_data_after_all(&db, Some(made_by)));
-    let there = held.backups.into_iter().map(|kept| kept.backup);
+    )
+}
+
+/// What is shown of one.
+fn shown(db: &Database, held: &Held, wish: &Wish<'_>, what: String) -> Found {
+    let there = held.backups.iter().map(|kept| kept.backup.clone());
     let there = there.map(|b| (b.id.clone(), b)).collect();
-    let from = recovery::source(&db, &there, true, &BTreeMap::new());
-    let found = Found {
+    let from = recovery::source(db, &there, true, &BTreeMap::new());
+    Found {
+        priority: Priority::of(db),
         engine: format!("{} {}", db.engine, db.image.series),
+        lost: Some(match from {
+            Some(backup) => Lost::between(Some(backup.started), wish.lived),
+            None => Lost::Unknown,
+        }),
         backup: from.map(|b| b.id.to_string()),
         as_of: from.map(|b| b.started),
         bytes: from.map_or(0, |b| b.bytes),
-        what: String::new(),
+        what,
+    }
+}
+
+/// The database as the newest spec says that can be read, and what is to be written of it.
+async fn of_spec(
+    book: &Book,
+    stores: &Stores,
+    held: &Held,
+    uid: Uid,
+    rules: &Rules,
+) -> Result<(Database, Vec<NewEntry>), String> {
+    let mut why = "none of its manifests can be read".to_owned();
+    for (nth, kept) in newest_first(held).into_iter().enumerate() {
+        let read = async {
+            let text = spec(stores, kept).await?;
+            let parsed = specs::parse(&text, Path::new(SPEC)).map_err(daemon::lines)?;
+            // A file of its name wins over it, as it does over what was applied.
+            let source = Source::Api;
+            let request = Request {
+                parsed: &parsed,
+                source,
+            };
+            let db = specs::admit(&request, None, rules, uid).map_err(daemon::lines)?;
+            let (backup, made_by) = (&kept.backup, &kept.manifest);
+            if db.name != backup.id.name || db.engine != made_by.engine {
+                return Err(format!("its {SPEC} is that of {} ({})", db.name, db.engine));
+            }
+            let message = format!("{} as the {SPEC} of {} says", db.image.display, backup.id);
+            let entry = admitted(&db, message);
+            book.check(&entry)?;
+            let mut entries = vec![entry];
+            entries.extend(has_data_after_all(&db, Some(made_by)));
+            Ok((db, entries))
+        };
+        match read.await {
+            Ok(done) => return Ok(done),
+            // That of the newest is what a person looks at first.
+            Err(error) if nth == 0 => why = error,
+            Err(_) => {}
+        }
+    }
+    Err(why)
+}
+
+/// The database as far as anything but its spec tells.
+async fn of_what_is_left(
+    stores: &Stores,
+    places: &[Place],
+    held: &Held,
+    uid: Uid,
+    name: &DbName,
+    rules: &Rules,
+) -> Result<Database, String> {
+    let newest = newest_first(held).into_iter().next();
+    let engine = match newest {
+        Some(kept) => Some(kept.manifest.engine),
+        None => engine_in(stores, places, uid).await,
     };
-    Ok((db, found, entries))
+    let left = Left {
+        name,
+        uid,
+        engine: engine.ok_or("not even its engine is known")?,
+        image: newest.map(|kept| kept.manifest.image.as_str()),
+        port: None,
+        more: serde_json::Value::Null,
+    };
+    stub(&left, rules)
+}
+
+/// What is to be written of one that is held, and what is shown of it.
+fn is_held(db: &Database, held: &Held, why: String, at: Timestamp) -> (Vec<NewEntry>, String) {
+    let reason = format!(
+        "its spec is not known any more ({why}), and it has data in its backups: say its spec (db4sci \
+         apply, or its file), then db4sci resume {0}, and db4sci restore {0}",
+        db.name
+    );
+    let message = format!("{} has a row, so that it does not begin empty", db.name);
+    let mut entries = vec![admitted(db, message)];
+    let made_by = newest_first(held).into_iter().next();
+    entries.extend(has_data_after_all(db, made_by.map(|kept| &kept.manifest)));
+    entries.push(left_alone(&db.name, reason.clone(), at));
+    (entries, format!("is held: {reason}"))
+}
+
+/// Its backups, the newest first.
+fn newest_first(held: &Held) -> Vec<&Kept> {
+    let mut all: Vec<&Kept> = held.backups.iter().collect();
+    all.sort_by_key(|kept| {
+        let id = &kept.backup.id;
+        std::cmp::Reverse((id.slot, id.attempt))
+    });
+    all
+}
+
+/// Its engine, as the names of the files beside its manifests tell, which cannot be read themselves.
+async fn engine_in(stores: &Stores, places: &[Place], uid: Uid) -> Option<EngineKind> {
+    for place in places.iter().filter(|place| place.uid == uid) {
+        let Ok(objects) = stores[&place.store].list(&place.prefix).await else {
+            continue;
+        };
+        let files = objects.iter().filter_map(|o| o.key.rsplit('/').next());
+        if let Some(engine) = engine_of(files) {
+            return Some(engine);
+        }
+    }
+    None
 }
 
 /// The spec beside a backup, if it is the one that was written there.

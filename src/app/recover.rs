@@ -8,30 +8,24 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::admin::journal::{FILE_NAME, LENGTH};
-use crate::admin::{Book, JournalError, Keyring, NewEntry, Row, read_offline};
-use crate::cli::{Found, RecoverArgs, Recovered};
+use crate::admin::{JournalError, Keyring, NewEntry, read_offline};
+use crate::cli::{RecoverArgs, Recovered};
 use crate::execute::failpoint::failpoint;
-use crate::model::{
-    Backup, BackupState, Change, Database, DbName, ImageId, Outcome, Slot, SystemClock, Uid,
-    WantedState,
-};
-use crate::plan::recovery;
+use crate::model::{Change, Clock, DbName, Outcome, Slot, SystemClock, Timestamp, Uid};
 use crate::settings::Settings;
 use crate::store::Stores;
-use crate::store::manifest::Manifest;
 
 use super::beside::{self, Beside};
-use super::history::{History, Place, history, manifest};
+use super::history::{History, history};
+use super::rebuild::{self, Wish};
 use super::rejoin::{self, Rejoined};
 use super::tombstones::{retired_again, tombstones, unknown_to};
-use super::{archive, daemon, from_docker, home, lock, rebuild, witness};
+use super::{archive, daemon, from_docker, home, lock, witness};
 
-/// What becomes of what was retired.
-const RETIRED: &str = "is retired, and stays so";
-/// What becomes of what was to be retired, and is not yet.
-const RETIRES: &str = "waits, since it was to be retired: db4sci restore, or db4sci undelete";
-/// What becomes of what is gone from db4sci.
-const GONE: &str = "was removed, or released from db4sci, and stays so";
+mod rows;
+use rows::{Asked, memory_lost, of_database};
+pub(super) use rows::{Held, Kept, comes_back, has_data_after_all, held, was_found};
+
 /// The folder of a ledger on its way.
 const COMING: &str = "journal.coming";
 
@@ -147,7 +141,7 @@ async fn bring(
     let (mut tombstones, unread) = tombstones(stores, &all.tombstones).await;
     recovered.problems.extend(unread);
     let retired: BTreeSet<Uid> = tombstones.keys().copied().collect();
-    unknown_to(&book, recovered.as_of, &mut tombstones);
+    unknown_to(&book, |_| recovered.as_of, &mut tombstones);
     let mut entries = vec![NewEntry::of(
         &DbName::mydb_admin(),
         Outcome::Done,
@@ -160,17 +154,35 @@ async fn bring(
         ),
         Change::Noted,
     )];
+    let mut theirs = Vec::new();
     for (name, row) in book.rows() {
+        theirs.push((name, row, held(stores, &all.places, row.database.uid).await));
+    }
+    // Whatever a store holds was finished by a host that lived, and wrote that down.
+    let finished = theirs.iter().flat_map(|(_, _, held)| held.finished());
+    let asked = Asked {
+        only: &args.only,
+        lived: finished.fold(recovered.as_of, Timestamp::max),
+    };
+    for (name, row, held) in theirs {
         let stays = tombstones.contains_key(&row.database.uid);
-        let held = held(stores, &all.places, row.database.uid).await;
-        let (found, returns) = of_database(&book, row, held, &args.only, stays);
+        let (mut found, returns) = of_database(&book, row, held, &asked, stays);
+        if name.is_mydb_admin() {
+            found.lost = Some(memory_lost(recovered.as_of, asked.lived));
+        }
         entries.extend(returns);
         recovered.databases.insert(name.clone(), found);
     }
     entries.extend(retired_again(&book, &tombstones));
     let unknown = rebuild::unknown(&book, &all.places, &retired);
     let rules = daemon::rules(settings, None).map_err(daemon::lines)?;
-    let rebuilt = rebuild::rebuild(&book, stores, &all.places, unknown, rules, &args.only).await;
+    let (at, lived) = (SystemClock.now(), Some(asked.lived));
+    let wish = Wish {
+        only: &args.only,
+        lived,
+        at,
+    };
+    let rebuilt = rebuild::rebuild(&book, stores, &all.places, unknown, rules, &wish).await;
     entries.extend(rebuilt.entries);
     recovered.databases.extend(rebuilt.databases);
     recovered.problems.extend(rebuilt.problems);
@@ -229,142 +241,6 @@ fn chosen(all: &History, wanted: Option<&str>) -> Result<String, String> {
             shown()
         )),
     }
-}
-
-/// A backup in a store.
-pub(super) struct Kept {
-    pub(super) backup: Backup,
-    pub(super) manifest: Manifest,
-    /// What the keys of its files begin with.
-    pub(super) prefix: String,
-}
-
-/// The backups of a database in the stores, and how many manifests cannot be read.
-pub(super) struct Held {
-    pub(super) backups: Vec<Kept>,
-    pub(super) unreadable: usize,
-}
-
-/// What the stores hold of a database: by uid alone, since it may have had another name then.
-pub(super) async fn held(stores: &Stores, all: &[Place], uid: Uid) -> Held {
-    let (mut backups, mut unreadable) = (Vec::new(), 0);
-    for place in all.iter().filter(|p| p.uid == uid) {
-        let store = &stores[&place.store];
-        match manifest(store, &place.prefix).await {
-            Ok(manifest) => {
-                let backup = manifest.backup(&place.store, &store.place(), &place.prefix);
-                let prefix = place.prefix.clone();
-                backups.push(Kept {
-                    backup,
-                    manifest,
-                    prefix,
-                });
-            }
-            Err(_) => unreadable += 1,
-        }
-    }
-    Held {
-        backups,
-        unreadable,
-    }
-}
-
-/// What becomes of a database that the memory knows, and what is to be written of it: backups that the
-/// memory does not know; that it has data, where only its backups tell; and that it comes back.
-fn of_database(
-    book: &Book,
-    row: &Row,
-    held: Held,
-    only: &[DbName],
-    retired_since: bool,
-) -> (Found, Vec<NewEntry>) {
-    let db = &row.database;
-    let (mut entries, mut there) = (Vec::new(), BTreeMap::new());
-    for Kept { backup: found, .. } in &held.backups {
-        let known = row.backups.get(&found.id);
-        let known = known.filter(|b| b.state.good() || b.state == BackupState::Damaged);
-        if known.is_none() {
-            let owner = book.owner_of(found.uid, &found.id);
-            entries.push(was_found(
-                &owner.unwrap_or(&found.id.name).clone(),
-                found.clone(),
-            ));
-        }
-        let backup = known.unwrap_or(found).clone();
-        there.insert(backup.id.clone(), backup);
-    }
-    let newest = recovery::source(db, &there, true, &BTreeMap::new());
-    let wanted = only.is_empty() || only.contains(&db.name);
-    let gone = db.state == WantedState::Retired || retired_since || row.end.is_some();
-    let has_data = row.initialised || newest.is_some();
-    let mut what = match newest {
-        _ if db.name.is_mydb_admin() => "comes back, and is filled from the ledger".to_owned(),
-        _ if row.end.is_some() => GONE.to_owned(),
-        _ if row.retired.is_some() || retired_since => RETIRED.to_owned(),
-        _ if !has_data => "never had data; is made".to_owned(),
-        Some(_) if gone => RETIRES.to_owned(),
-        Some(_) if wanted && row.wanted() == WantedState::Stopped => {
-            "comes back once it is started".to_owned()
-        }
-        Some(_) if wanted => "comes back".to_owned(),
-        Some(_) => "waits: db4sci restore".to_owned(),
-        None => "is lost: there is no backup".to_owned(),
-    };
-    if held.unreadable > 0 {
-        what.push_str(&format!(" ({} manifests cannot be read)", held.unreadable));
-    }
-    if !db.name.is_mydb_admin() && has_data && row.end.is_none() {
-        if !row.initialised {
-            let made_by = newest.and_then(|b| held.backups.iter().find(|k| k.backup.id == b.id));
-            let made_by = made_by.map(|kept| &kept.manifest);
-            entries.extend(has_data_after_all(db, made_by));
-        }
-        if !gone && wanted {
-            entries.push(comes_back(db));
-        }
-    }
-    let found = Found {
-        engine: format!("{} {}", db.engine, db.image.series),
-        backup: newest.map(|b| b.id.to_string()),
-        as_of: newest.map(|b| b.started),
-        bytes: newest.map_or(0, |b| b.bytes),
-        what,
-    };
-    (found, entries)
-}
-
-/// A backup that the memory did not know.
-pub(super) fn was_found(owner: &DbName, backup: Backup) -> NewEntry {
-    let message = format!("{} was found in its store", backup.id);
-    let backup = Box::new(backup);
-    NewEntry::of(owner, Outcome::Done, message, Change::Backup { backup })
-}
-
-/// That a database has data, although the memory does not know of its first start: never does it begin
-/// empty. Its image is the backup's, if its spec names that.
-pub(super) fn has_data_after_all(db: &Database, made_by: Option<&Manifest>) -> Vec<NewEntry> {
-    let uid = db.uid;
-    let entry = |message: String, change| NewEntry::of(&db.name, Outcome::Done, message, change);
-    let image = made_by
-        .filter(|m| db.image.pinned.is_none() && m.image == db.image.reference.to_string())
-        .map(|m| ImageId(m.image_id.clone()));
-    let pinned = image.map(|image| {
-        let message = format!("{} is {image}, as its backup says", db.image.reference);
-        entry(message, Change::ImagePinned { uid, image })
-    });
-    let message = format!("{} has data, as its backup says", db.name);
-    let has = entry(message, Change::Initialised { uid });
-    pinned.into_iter().chain([has]).collect()
-}
-
-/// That it is to come back by itself.
-pub(super) fn comes_back(db: &Database) -> NewEntry {
-    let message = format!(
-        "{} comes back from its newest backup, if its data is lost",
-        db.name
-    );
-    let change = Change::RecoverAsked { uid: db.uid };
-    NewEntry::of(&db.name, Outcome::Done, message, change)
 }
 
 /// The ledger becomes this host's own, and its instance.

@@ -35,18 +35,18 @@ pub(super) async fn tombstones(
     (found, problems)
 }
 
-/// Leaves those that the memory which is brought back cannot know of. Of what was before, it knows more:
-/// a database may have been taken back while a store did not answer.
+/// Leaves those that are newer than what is known of their databases, up to which moment `as_of` says. Of what
+/// was before, that tells more: a database may have been taken back while a store did not answer.
 pub(super) fn unknown_to(
     book: &Book,
-    as_of: Timestamp,
+    as_of: impl Fn(Uid) -> Timestamp,
     tombstones: &mut BTreeMap<Uid, TombstoneFile>,
 ) {
     let retired: BTreeMap<Uid, bool> = book
         .rows()
         .map(|(_, row)| (row.database.uid, row.retired.is_some()))
         .collect();
-    tombstones.retain(|uid, file| file.retired > as_of && retired.get(uid) == Some(&false));
+    tombstones.retain(|uid, file| file.retired > as_of(*uid) && retired.get(uid) == Some(&false));
 }
 
 /// Entries that retire again what was retired after the memory that is brought back was saved.
@@ -114,7 +114,7 @@ mod tests {
         let over = new("genomics", Change::Overridden { by });
         let mut book = book(vec![admitted(database("genomics", 32011)), over]);
         let mut later = tombstone(10);
-        unknown_to(&book, instant(5), &mut later);
+        unknown_to(&book, |_| instant(5), &mut later);
         let entries = retired_again(&book, &later);
         for new in entries {
             book.check(&new).unwrap();
@@ -126,7 +126,7 @@ mod tests {
         assert!(row.retired.is_some());
         // Once is enough.
         let mut again = tombstone(10);
-        unknown_to(&book, instant(5), &mut again);
+        unknown_to(&book, |_| instant(5), &mut again);
         assert!(again.is_empty());
     }
 
@@ -136,11 +136,19 @@ mod tests {
         let book = book(vec![admitted(database("genomics", 32011))]);
         for as_of in [10, 11] {
             let mut stale = tombstone(10);
-            unknown_to(&book, instant(as_of), &mut stale);
+            unknown_to(&book, |_| instant(as_of), &mut stale);
             assert!(stale.is_empty(), "{as_of}");
         }
+        // Without a memory its own last sign of life counts, and nobody else's.
+        let uid = database("genomics", 32011).uid;
+        for (lived, kept) in [(20, 0), (9, 1)] {
+            let of = |asked| instant(if asked == uid { lived } else { 99 });
+            let mut found = tombstone(10);
+            unknown_to(&book, of, &mut found);
+            assert_eq!(found.len(), kept, "{lived}");
+        }
         let mut unknown = tombstone(10);
-        unknown_to(&Book::new(), instant(1), &mut unknown);
+        unknown_to(&Book::new(), |_| instant(1), &mut unknown);
         assert!(
             unknown.is_empty(),
             "a database that the memory does not know"

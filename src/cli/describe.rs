@@ -9,8 +9,9 @@ use super::ui::paint::{Colour, of_phase};
 use super::ui::table::Table;
 use super::ui::{documents, next, times};
 use super::{daemon, events, get};
-use crate::model::view::DatabaseView;
+use crate::model::view::{DatabaseView, Remark};
 use crate::model::{Action, DbName, Entry, Lane, OverrideState};
+use crate::plan::stages::{self, Stage};
 
 /// How many events are shown.
 const EVENTS: usize = 10;
@@ -30,7 +31,15 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     match context.format {
         Format::Json | Format::Yaml => {
             let events = events?;
-            let answer = json!({"version": 1, "database": view, "events": events});
+            let mut answer = json!({"version": 1, "database": view, "events": events});
+            let own = snapshot.remarks.iter().filter(|r| r.name == view.name);
+            let own: Vec<&str> = own.map(|r| r.what.as_str()).collect();
+            if !own.is_empty() {
+                answer["remarks"] = json!(own);
+            }
+            if view.name.is_mydb_admin() {
+                answer["recovery"] = json!(stages::stages(&snapshot));
+            }
             if context.format == Format::Json {
                 documents::json(context, &answer)?;
             } else {
@@ -38,12 +47,24 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
             }
         }
         Format::Name => context.line(view.name.as_str())?,
-        Format::Table | Format::Wide => context.print(&text(context, view, events))?,
+        Format::Table | Format::Wide => {
+            let stages = match view.name.is_mydb_admin() {
+                true => stages::stages(&snapshot),
+                false => Vec::new(),
+            };
+            context.print(&text(context, view, &stages, &snapshot.remarks, events))?;
+        }
     }
     Ok(Exit::OK)
 }
 
-fn text(context: &Context, view: &DatabaseView, events: Result<Vec<Entry>, CliError>) -> String {
+fn text(
+    context: &Context,
+    view: &DatabaseView,
+    stages: &[Stage],
+    remarks: &[Remark],
+    events: Result<Vec<Entry>, CliError>,
+) -> String {
     let paint = context.paint();
     let mut text = head(context, view);
     let mut section = |title: &str, table: Table| {
@@ -59,9 +80,26 @@ fn text(context: &Context, view: &DatabaseView, events: Result<Vec<Entry>, CliEr
     if !view.held.is_empty() {
         section("Held back", held(context, view));
     }
+    let mut remarks = remarks
+        .iter()
+        .filter(|remark| remark.name == view.name)
+        .peekable();
+    if remarks.peek().is_some() {
+        let mut table = Table::bare();
+        for remark in remarks {
+            table.row([remark.what.as_str().into()]);
+        }
+        section("To look at", table);
+    }
+    if !stages.is_empty() {
+        section("Recovery", recovery(stages));
+    }
     if let Some(kept) = &view.evidence {
         let mut table = Table::bare();
         table.row([kept.folder.as_str().into(), kept.files.join(", ").into()]);
+        if let Some(data) = &kept.data {
+            table.row([data.as_str().into(), "its data from then".into()]);
+        }
         section("Evidence", table);
     }
     section("Doing now", lane(view.lane.as_ref()));
@@ -157,6 +195,19 @@ fn head(context: &Context, view: &DatabaseView) -> String {
         }
     }
     text
+}
+
+/// How `mydb_admin` comes back, a stage a line.
+pub(super) fn recovery(stages: &[Stage]) -> Table {
+    let mut table = Table::bare();
+    for stage in stages {
+        table.row([
+            stage.state.as_str().into(),
+            stage.step.as_str().into(),
+            stage.what.as_str().into(),
+        ]);
+    }
+    table
 }
 
 fn one_line(text: &str) -> Table {

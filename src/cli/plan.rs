@@ -6,11 +6,12 @@ use super::args::Format;
 use super::context::Context;
 use super::error::{CliError, Exit};
 use super::ui::documents;
-use super::{apply, daemon};
+use super::{apply, daemon, describe};
 use crate::http::AppliedOutcome;
 use crate::model::view::{DatabaseView, Snapshot};
 use crate::model::{DbName, Problem};
 use crate::plan::render::{Preview, When};
+use crate::plan::stages;
 
 /// What it takes.
 #[derive(Debug, clap::Args)]
@@ -24,8 +25,15 @@ pub struct Args {
 
 /// Runs it: exit code 0 nothing to do, 3 changes, 1 error.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
+    let mut recovery = Vec::new();
     let (databases, problems, refused) = if args.files.is_empty() {
         let snapshot: Snapshot = context.client.get("/snapshot").await?;
+        if args.name.as_ref().is_none_or(DbName::is_mydb_admin) {
+            recovery = stages::stages(&snapshot);
+            if !stages::comes_back(&snapshot, &recovery) {
+                recovery.clear();
+            }
+        }
         (snapshot.databases, snapshot.problems, false)
     } else {
         previewed(&args.files, context).await?
@@ -35,9 +43,16 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         Some(name) => one(name, databases, problems)?,
     };
     let preview = Preview::of(&databases, &problems);
+    let form = || {
+        let mut form = preview.json();
+        if !recovery.is_empty() {
+            form["recovery"] = serde_json::json!(recovery);
+        }
+        form
+    };
     match context.format {
-        Format::Json => documents::json(context, &preview.json())?,
-        Format::Yaml => documents::yaml(context, &preview.json())?,
+        Format::Json => documents::json(context, &form())?,
+        Format::Yaml => documents::yaml(context, &form())?,
         Format::Name => {
             let mut names: Vec<&str> = preview
                 .rows
@@ -52,6 +67,10 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         }
         Format::Table | Format::Wide => {
             context.print(&preview.text(context.now(), &|at| context.local(at)))?;
+            if !recovery.is_empty() {
+                context.line("mydb_admin comes back:")?;
+                context.print(&describe::recovery(&recovery).text(context.paint()))?;
+            }
         }
     }
     Ok(if refused {

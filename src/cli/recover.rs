@@ -10,6 +10,7 @@ use super::error::{CliError, Exit};
 use super::ui::table::{Cell, Table};
 use super::ui::{documents, times};
 use crate::model::{DbName, Memory, Timestamp};
+use crate::plan::comeback::{Lost, Priority};
 
 /// What it takes.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -53,8 +54,12 @@ pub struct Recovered {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Found {
+    /// When its turn comes: those of one priority come back side by side.
+    pub priority: Priority,
     /// Its engine.
     pub engine: String,
+    /// What was written and does not come back; `None`: it stays where it is, or is gone for good.
+    pub lost: Option<Lost>,
     /// The newest backup.
     pub backup: Option<String>,
     /// What it holds was written before then.
@@ -105,13 +110,23 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
 }
 
 fn table(context: &Context, done: &Recovered) -> Table {
-    let mut table = Table::new(&["NAME", "ENGINE", "AS OF", "SIZE", "FROM", "WHAT"]);
-    for (name, found) in &done.databases {
+    let mut table = Table::new(&[
+        "NAME", "ENGINE", "PRIORITY", "AS OF", "LOST", "SIZE", "FROM", "WHAT",
+    ]);
+    let mut in_turn: Vec<_> = done.databases.iter().collect();
+    in_turn.sort_by_key(|(_, found)| found.priority);
+    for (name, found) in in_turn {
         let as_of = found.as_of.map(|at| times::full(context, at));
         let cells: Vec<Cell> = vec![
             name.as_str().into(),
             found.engine.clone().into(),
+            found.priority.as_str().into(),
             as_of.unwrap_or_default().into(),
+            found
+                .lost
+                .map(|lost| lost.to_string())
+                .unwrap_or_default()
+                .into(),
             Memory::from_bytes(found.bytes).to_string().into(),
             found.backup.clone().unwrap_or_default().into(),
             found.what.clone().into(),

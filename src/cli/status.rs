@@ -126,6 +126,12 @@ fn items(context: &Context, snapshot: &Snapshot) -> Vec<Item> {
         let what = format!("nothing is removed or retired anywhere: {why}");
         items.push(wrong("db4sci", what, "db4sci doctor"));
     }
+    for remark in &snapshot.remarks {
+        let mut item = wrong(remark.name.as_str(), remark.what.clone(), "");
+        item.next = format!("db4sci describe {}", remark.name);
+        item.wrong = remark.notable;
+        items.push(item);
+    }
     for store in &snapshot.unshipped {
         let what = format!(
             "{} accepted changes are not known to be there, since {}: {}; they are safe in the journal \

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use crate::model::disk::{DiskUse, VolumeView};
-use crate::model::view::{DatabaseView, Snapshot, Unshipped};
+use crate::model::view::{ComesBack, DatabaseView, Remark, Snapshot, Unshipped};
 use crate::model::{Clock, DbName, Problem};
 
 /// Collects views and publishes snapshots.
@@ -172,6 +172,21 @@ impl Board {
     /// Shows why nothing is removed or retired; empty when that is over.
     pub fn frozen(&self, why: Vec<String>) {
         self.change(|rest| rest.frozen = why);
+    }
+
+    /// Shows what is not as it should be, and no reason to wait.
+    pub fn remarks(&self, remarks: Vec<Remark>) {
+        self.change(|rest| rest.remarks = remarks);
+    }
+
+    /// Shows whether it is still to be found out if all that lives is known.
+    pub fn comparing(&self, comparing: bool) {
+        self.change(|rest| rest.comparing = comparing);
+    }
+
+    /// Shows how `mydb_admin` comes back; `None`: it need not.
+    pub fn comes_back(&self, how: Option<ComesBack>) {
+        self.change(|rest| rest.recovery = how);
     }
 
     /// Shows what a database's data takes; `None`: that cannot be told.

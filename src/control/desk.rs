@@ -15,6 +15,7 @@ mod recover;
 mod rename;
 mod restore;
 mod retired;
+mod turns;
 mod works;
 
 pub(super) use retired::retirement;
@@ -32,6 +33,7 @@ use tokio_util::task::TaskTracker;
 
 use self::again::Again;
 use self::known::Freeze;
+use self::turns::Turns;
 use self::works::Works;
 use super::{Board, Intake, Queue};
 use crate::admin::{Ledger, NewEntry, Row};
@@ -43,6 +45,7 @@ use crate::model::{
 };
 use crate::plan::approval;
 use crate::plan::backups::{self, Known, Work};
+use crate::plan::comeback::Priority;
 use crate::plan::recovery::LetIns;
 use crate::plan::retention::Fate;
 
@@ -72,6 +75,8 @@ pub struct Desk {
     intake: Arc<Intake>,
     pub(super) clock: Arc<dyn Clock>,
     dumps: Semaphore,
+    /// Recoveries that may be on their way to their data at once.
+    turns: Turns,
     stores: Vec<String>,
     keep: KeepRetired,
     works: Works,
@@ -111,6 +116,7 @@ impl Desk {
             queue,
             intake,
             dumps: Semaphore::new(dumps),
+            turns: Turns::new(dumps),
             keep,
             works,
             freeze: Freeze::default(),
@@ -166,9 +172,9 @@ impl Desk {
         let book = self.ledger.book();
         let now = self.clock.now();
         let mut begun = Vec::new();
-        // When a host comes back, its memory comes first.
+        // When a host comes back, its memory comes first, and then what matters most.
         let mut rows: Vec<_> = book.rows().collect();
-        rows.sort_by_key(|(name, _)| !name.is_mydb_admin());
+        rows.sort_by_key(|(_, row)| Priority::of(&row.database));
         for (name, row) in rows {
             // A restore whose end is still to be written is over.
             let cut_off = row.restoring.is_some() && !self.archive.unsaid.about(name);
@@ -178,15 +184,20 @@ impl Desk {
             let Some(due) = self.due(row, now) else {
                 continue;
             };
+            if !self.has_turn(&book, row, &due) {
+                continue;
+            }
             let (this, row) = (self.clone(), row.clone());
             // Whoever was quicker has the turn; what is due now is due at the next beat, too.
-            if let Some((work, turn)) = self.works.begin(name, due.what(), now) {
-                let done = self.carried(name, work.id, async move {
-                    let _turn = turn;
-                    this.do_due(row, due).await
-                });
-                begun.push(done.boxed());
-            }
+            let Some((work, turn)) = self.works.begin(name, due.what(), now) else {
+                self.turns.end(row.database.uid);
+                continue;
+            };
+            let done = self.carried(name, work.id, async move {
+                let _turn = turn;
+                this.do_due(row, due).await
+            });
+            begun.push(done.boxed());
         }
         begun
     }

@@ -67,7 +67,8 @@ impl Segment {
 /// What a store holds of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Shipped {
-    /// Up to where each copy beside a backup of `mydb_admin` surely goes.
+    /// Up to where each copy beside a backup of `mydb_admin` surely goes that counts: a proven one, where the
+    /// question is what is needed no more.
     pub copies: Vec<Link>,
     /// The pieces.
     pub segments: Vec<Segment>,

@@ -217,6 +217,17 @@ pub struct Snapshot {
     /// Why nothing is removed or retired, if it is not, one line each: something that lives is not known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub frozen: Vec<String>,
+    /// What is known and not as it should be, found while nothing was removed or retired: it is no reason
+    /// to wait.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<Remark>,
+    /// Whether it is still to be found out if all that lives is known: nothing is removed or retired until
+    /// then.
+    #[serde(default)]
+    pub comparing: bool,
+    /// How `mydb_admin` comes back, from the decision on until all that lives is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<ComesBack>,
     /// The data volumes, as far as they could be measured.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub volumes: Vec<VolumeView>,
@@ -229,6 +240,46 @@ pub struct Snapshot {
     pub instance: String,
 }
 
+/// What is known of a database, and not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Remark {
+    /// Whose.
+    pub name: DbName,
+    /// What.
+    pub what: String,
+    /// Whether it is an event: something went away.
+    pub notable: bool,
+}
+
+/// How `mydb_admin` comes back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "how")]
+pub enum ComesBack {
+    /// From a backup.
+    Restore {
+        /// Which.
+        from: BackupId,
+        /// When it was taken.
+        taken: Option<Timestamp>,
+        /// Whether it was restored before, to prove it.
+        proven: bool,
+        /// How often that failed since it last came back.
+        failed: u32,
+        /// The entry of the log that the backup was begun with, where that is known.
+        entry: Option<u64>,
+        /// The last entry of the log.
+        head: u64,
+    },
+    /// Empty, and filled from the journal.
+    StartOver {
+        /// The last entry of the log.
+        head: u64,
+    },
+    /// Its data is whole: only db4sci's own login is set again.
+    LetIn,
+}
+
 /// What was kept of a database that is given up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -237,6 +288,10 @@ pub struct Evidence {
     pub folder: String,
     /// The files in it, by name.
     pub files: Vec<String>,
+    /// Where the data lies that it is about, if that was moved out of its place: db4sci removes nothing
+    /// there but with a database's own data, long after it was retired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data: Option<String>,
 }
 
 impl DatabaseView {

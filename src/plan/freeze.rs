@@ -5,13 +5,28 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::model::view::Remark;
 use crate::model::{BackupId, DbName, Uid};
+
+/// Ids that a remark names.
+const NAMED: usize = 3;
+
+/// A container that carries this instance's label.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Labelled {
+    /// Its name.
+    pub name: String,
+    /// The uid of its labels.
+    pub uid: Option<Uid>,
+    /// The generation of the spec that it was made of, by its labels.
+    pub generation: Option<u64>,
+}
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// The containers that carry this instance's label, each with its uid; or why that is unknown.
-    pub containers: Result<Vec<(String, Option<Uid>)>, String>,
+    /// The containers that carry this instance's label; or why that is unknown.
+    pub containers: Result<Vec<Labelled>, String>,
     /// The manifests of this instance in each store, with their databases' uids; or why they are
     /// unknown.
     pub stores: BTreeMap<String, Result<BTreeMap<BackupId, Uid>, String>>,
@@ -26,6 +41,10 @@ pub struct Known {
     pub past: BTreeMap<Uid, DbName>,
     /// Their backups, those of earlier databases of the same names included.
     pub backups: BTreeSet<BackupId>,
+    /// The generations of the databases' specs.
+    pub generations: BTreeMap<Uid, u64>,
+    /// The backups that should lie in a store, each with the database whose row has it.
+    pub stored: BTreeMap<BackupId, DbName>,
 }
 
 /// What is to be done about what is not known.
@@ -35,6 +54,8 @@ pub struct Unknown {
     pub adopt: Vec<BackupId>,
     /// What keeps everything frozen, one line each.
     pub frozen: Vec<String>,
+    /// What is known and not as it should be: that is told, and keeps nothing frozen.
+    pub remarks: Vec<Remark>,
 }
 
 /// What is told of backups of a name that nobody has.
@@ -54,20 +75,77 @@ pub fn refused(known: &Known, store: &str, ids: &BTreeSet<BackupId>) -> Vec<Stri
     lines.collect()
 }
 
+/// What is known, and is not where or as it should be. A store that does not answer misses nothing.
+fn remarks(known: &Known, found: &Found) -> Vec<Remark> {
+    let mut remarks = Vec::new();
+    for container in found.containers.iter().flatten() {
+        let Some((name, row)) = container.uid.and_then(|uid| {
+            let row = known.generations.get(&uid)?;
+            Some((known.uids.get(&uid)?, *row))
+        }) else {
+            continue;
+        };
+        let told = container.generation.filter(|made_of| *made_of != row);
+        remarks.extend(told.map(|made_of| Remark {
+            name: name.clone(),
+            notable: made_of > row,
+            what: if made_of > row {
+                format!(
+                    "its container was made of generation {made_of} of its spec, and generation {row} is the \
+                     last one that is known: what was changed after that is lost; look at its spec"
+                )
+            } else {
+                format!(
+                    "its container is labelled with generation {made_of} of its spec, which is at {row}: \
+                     Docker cannot change labels, and what runs is compared field by field"
+                )
+            },
+        }));
+    }
+    let mut missing: BTreeMap<(&DbName, &str), Vec<&BackupId>> = BTreeMap::new();
+    for (id, name) in &known.stored {
+        let there = found.stores.get(&id.store).and_then(|s| s.as_ref().ok());
+        if there.is_some_and(|there| !there.contains_key(id)) {
+            missing.entry((name, &id.store)).or_default().push(id);
+        }
+    }
+    remarks.extend(missing.into_iter().map(|((name, store), ids)| {
+        let some: Vec<String> = ids.iter().take(NAMED).map(ToString::to_string).collect();
+        let more = match ids.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            n => format!(" and {n} more"),
+        };
+        Remark {
+            name: name.clone(),
+            notable: true,
+            what: format!(
+                "the store {store} does not list what it should hold: {}{more}; see who removed it: db4sci \
+                 backup verify {name}",
+                some.join(", ")
+            ),
+        }
+    }));
+    remarks
+}
+
 /// What is not known. `thawed` are stores that a person gave up: what they hold, or do not answer,
 /// keeps nothing frozen.
 pub fn unknown(known: &Known, found: &Found, thawed: &BTreeSet<String>) -> Unknown {
-    let mut unknown = Unknown::default();
+    let mut unknown = Unknown {
+        remarks: remarks(known, found),
+        ..Unknown::default()
+    };
     match &found.containers {
         Err(why) => unknown
             .frozen
             .push(format!("Docker does not answer: {why}")),
         Ok(containers) => {
             let known = |uid: &Option<Uid>| uid.is_some_and(|uid| known.uids.contains_key(&uid));
-            for (name, _) in containers.iter().filter(|(_, uid)| !known(uid)) {
+            for container in containers.iter().filter(|c| !known(&c.uid)) {
                 unknown.frozen.push(format!(
-                    "the container {name} is labelled as this instance's, and nothing is known of its \
-                     database; look what it is, and give it another place"
+                    "the container {} is labelled as this instance's, and nothing is known of its \
+                     database; look what it is, and give it another place",
+                    container.name
                 ));
             }
         }
@@ -128,6 +206,15 @@ mod tests {
             uids: [(uid(1), "genomics".parse().unwrap())].into(),
             past: [(uid(3), "genomics".parse().unwrap())].into(),
             backups: [id("genomics", 1, "local"), id("old", 1, "local")].into(),
+            ..Known::default()
+        }
+    }
+
+    fn labelled(name: &str, uid: Option<Uid>, generation: Option<u64>) -> Labelled {
+        Labelled {
+            name: name.to_owned(),
+            uid,
+            generation,
         }
     }
 
@@ -146,7 +233,7 @@ mod tests {
         Found {
             containers: Ok(containers
                 .iter()
-                .map(|(name, n)| ((*name).to_owned(), n.map(uid)))
+                .map(|(name, n)| labelled(name, n.map(uid), None))
                 .collect()),
             stores: [
                 ("local".to_owned(), Ok(all(local))),
@@ -256,6 +343,63 @@ mod tests {
         };
         let unknown = unknown(&known(), &silent, &BTreeSet::new());
         assert_eq!(unknown.frozen, ["Docker does not answer: no socket"]);
+    }
+
+    #[test]
+    fn other_generations_and_missing_objects_are_told_and_freeze_nothing() {
+        let of = |day| id("genomics", day, "local");
+        let mut known = known();
+        known.generations = [(uid(1), 5)].into();
+        known.stored = (1..=5)
+            .map(|day| (of(day), "genomics".parse().unwrap()))
+            .collect();
+        known.backups = known.stored.keys().cloned().collect();
+        let told = |generation, local: Result<&[BackupId], &str>| {
+            let mut found = found(&[], &[], Ok(&[]));
+            found.containers = Ok(vec![labelled("genomics", Some(uid(1)), generation)]);
+            let there = local.map(|ids| ids.iter().map(|id| (id.clone(), uid(1))).collect());
+            found.stores = [("local".to_owned(), there.map_err(str::to_owned))].into();
+            let unknown = unknown(&known, &found, &["local".to_owned()].into());
+            assert_eq!(unknown.frozen, [""; 0]);
+            unknown.remarks
+        };
+        let all: Vec<BackupId> = (1..=5).map(of).collect();
+        assert_eq!(told(Some(5), Ok(&all)), []);
+        assert_eq!(
+            told(None, Ok(&all)),
+            [],
+            "made by a program that wrote none"
+        );
+        // A store that does not answer says nothing of what it holds.
+        assert_eq!(told(Some(5), Err("no route")), []);
+        let older = told(Some(3), Ok(&all));
+        assert!(
+            !older[0].notable
+                && older[0]
+                    .what
+                    .contains("generation 3 of its spec, which is at 5")
+        );
+        let newer = told(Some(7), Ok(&all));
+        assert!(
+            newer[0].notable
+                && newer[0]
+                    .what
+                    .contains("what was changed after that is lost")
+        );
+        let [one] = &told(Some(5), Ok(&all[..4]))[..] else {
+            panic!()
+        };
+        assert!(
+            one.notable && one.what.contains(&format!("hold: {}; see", of(5))),
+            "{one:?}"
+        );
+        let [all_of_it] = &told(Some(5), Ok(&[]))[..] else {
+            panic!()
+        };
+        assert!(
+            all_of_it.what.contains(&format!("{} and 2 more", of(3))),
+            "{all_of_it:?}"
+        );
     }
 
     #[test]

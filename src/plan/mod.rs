@@ -11,6 +11,7 @@ pub mod approval;
 pub mod attempts;
 pub mod backups;
 pub mod blast;
+pub mod comeback;
 pub mod copies;
 mod data;
 mod down;
@@ -28,6 +29,7 @@ mod room;
 mod running;
 pub mod schedule;
 pub mod shipping;
+pub mod stages;
 pub mod stewardship;
 pub mod window;
 

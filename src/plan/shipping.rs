@@ -1,8 +1,8 @@
 //! The ledger in the stores, between two backups of `mydb_admin`: how far a store holds it, which
 //! pieces it needs no more, and which piece comes next when a lost host comes back.
 //!
-//! A store always holds the ledger from the older of its two newest copies on without a gap, so that
-//! one copy may be unreadable. Pieces of another history of this instance are left alone.
+//! A store always holds the ledger from the older of its two newest proven copies on without a gap, so
+//! that one copy may be unreadable. Copies that nobody has restored count for nothing. Pieces of another history of this instance are left alone.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::model::{Link, Segment, Shipped};
 /// Copies of the ledger that the pieces begin at.
 const COPIES: usize = 2;
 
-/// The entry that the pieces begin after: that of the older of the two newest copies. Without two,
+/// The entry that the pieces begin after: that of the older of the two newest proven copies. Without two,
 /// the whole ledger is wanted in pieces.
 fn floor(held: &Shipped, ours: &BTreeSet<Link>) -> u64 {
     let copies = held.copies.iter().filter(|link| ours.contains(link));
@@ -34,7 +34,7 @@ pub fn reach(held: &Shipped, ours: &BTreeSet<Link>) -> u64 {
     })
 }
 
-/// The pieces of this host that both of the two newest copies hold.
+/// The pieces of this host that both of the two newest proven copies hold.
 pub fn superseded<'a>(held: &'a Shipped, ours: &BTreeSet<Link>) -> Vec<&'a Segment> {
     let floor = floor(held, ours);
     let below = |s: &&Segment| s.last.seq <= floor && ours.contains(&s.last);

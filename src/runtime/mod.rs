@@ -318,6 +318,10 @@ pub trait DataDirs: Send + Sync + 'static {
         files: &[(String, String)],
     ) -> Result<PathBuf, DirError>;
 
+    /// Notes in a folder of evidence where the data lies that the evidence is about: its first line is the
+    /// place. A later note takes the place of an earlier one.
+    async fn note_data(&self, evidence: &Path, at: &Path, words: &str) -> Result<(), DirError>;
+
     /// The newest evidence of a database, if any was kept.
     async fn evidence(&self, site: &Site, db: &Database) -> Result<Option<Evidence>, DirError>;
 

@@ -30,7 +30,7 @@ pub use catalog::Catalog;
 pub use check::{Checked, check};
 pub use export::export;
 pub use merge::{Candidate, FileSeen, FolderSeen, Merged, Nameless, Renamed, merge};
-pub use parse::{Parsed, parse, schema};
+pub use parse::{Parsed, from_json, parse, schema};
 pub use raw::RawSpec;
 pub use rename::{renamed, to_rows};
 pub use rows::{RowEdit, RowRequest};

@@ -108,7 +108,7 @@ pub struct Spec {
     /// The application that uses it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub application: Option<Application>,
-    /// How much help its owner expects. Default: Basic.
+    /// How much help its owner expects; on a host that comes back, Full comes first. Default: Basic.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub support: Option<Support>,
     /// How long it is expected to be needed: Short is 6 months, Medium 36, Long has no end. Default:

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::model::database::ZoneName;
 use crate::model::{Cpus, Database, DbName, EngineKind, ImageRef, Memory, Owners, Share};
 
-use super::catalog::Catalog;
+use super::catalog::{Catalog, Offer};
 
 /// Everything besides the spec that its admission depends on.
 #[derive(Debug, Clone)]
@@ -44,6 +44,12 @@ impl Rules {
     /// whether there is a store to back up to.
     pub fn backups_encrypted(&self) -> bool {
         !self.stores.is_empty()
+    }
+
+    /// What an image of the catalog is pulled by.
+    pub fn pulled<'a>(&'a self, offer: &'a Offer) -> &'a ImageRef {
+        let mirror = self.mirrors.get(offer.image.as_str());
+        mirror.unwrap_or(&offer.image)
     }
 
     /// Records the ports of a database, and its share of its owner's limits, as taken.

@@ -38,7 +38,10 @@ fn nothing_is_retired_until_every_container_and_manifest_has_a_row() {
     host.ready(&["genomics", ADMIN]);
     host.write("genomics", 1);
     let first = place(&take(&host, "genomics"));
+    let missing = take(&host, "genomics");
     host.stop();
+    // One that is known, and not in its store any more: that is told, and nothing waits for it.
+    fs::remove_dir_all(place(&missing)).unwrap();
 
     // A backup that the ledger does not know, of a name that it knows: it gets its row.
     let slot = "20260101T000000Z";
@@ -80,6 +83,15 @@ fn nothing_is_retired_until_every_container_and_manifest_has_a_row() {
     host.ready(&["genomics", ADMIN]);
     frozen(&host, "holds backups of ghost");
     frozen(&host, &format!("the container {stranger} is labelled"));
+    let words = format!(
+        "the store local does not list what it should hold: {}",
+        missing.id
+    );
+    assert!(host.told_events("genomics").contains(&words));
+    for verb in [&["status"][..], &["describe", "genomics"]] {
+        let said = host.db4sci(verb).all();
+        assert!(said.contains(&words), "{said}");
+    }
     let adopted = backups(&host, "genomics");
     assert!(
         adopted

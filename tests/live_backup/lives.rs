@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use db4sci::model::view::Phase;
+
 use crate::host::{Host, LONG, MariaDB, Postgres, eventually};
 use crate::recovery::ADMIN;
 use crate::{backups, nothing_is_left, take};
@@ -14,11 +16,12 @@ fn a_memory_that_is_nowhere_any_more_is_made_of_what_lives() {
         ("genomics", Postgres),
         ("shop", MariaDB),
         ("sealed", Postgres),
+        ("labelled", Postgres),
     ] {
         host.spec(name, server, &[]);
     }
     host.start();
-    let names = ["genomics", "shop", "sealed"];
+    let names = ["genomics", "shop", "sealed", "labelled"];
     host.ready(&names);
     host.ready(&[ADMIN]);
     for name in names {
@@ -50,6 +53,9 @@ fn a_memory_that_is_nowhere_any_more_is_made_of_what_lives() {
 
     // A container of which nothing is known, and passwords that are gone.
     fs::remove_dir_all(host.path("state/secrets/sealed")).unwrap();
+    // And a marker that cannot be read any more: only its container says what it is.
+    let marker = host.path("volume/.db4sci/labelled/spec.yaml");
+    fs::write(&marker, "name: [").unwrap();
     let kept = fs::read_dir(&keys).unwrap().count();
     let plan = host.ok(&["recover", "--from-docker", "--plan", "-o", "json"]);
     let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
@@ -63,6 +69,8 @@ fn a_memory_that_is_nowhere_any_more_is_made_of_what_lives() {
     );
     let what = plan["databases"]["sealed"]["what"].as_str().unwrap();
     assert!(what.starts_with("is left alone: its passwords"), "{plan:#}");
+    let what = plan["databases"]["labelled"]["what"].as_str().unwrap();
+    assert!(what.starts_with("is left alone: its marker"), "{plan:#}");
     assert!(!journal.join("ledger.v1.jsonl").exists());
 
     host.ok(&["recover", "--from-docker"]);
@@ -80,6 +88,12 @@ fn a_memory_that_is_nowhere_any_more_is_made_of_what_lives() {
     for name in ["genomics", "shop"] {
         assert_eq!(host.rows(name), [1], "{name}");
     }
+    let view = host.view("labelled").unwrap();
+    assert_eq!(view.phase, Phase::Maintenance, "{}", view.message);
+    // Its file said its spec by now.
+    host.ok(&["resume", "labelled"]);
+    host.ready(&["labelled"]);
+    assert_eq!(host.rows("labelled"), [1]);
     let view = host.view("sealed").unwrap();
     let over = view.overridden.unwrap();
     assert!(over.reason.contains("passwords"), "{}", over.reason);
@@ -98,7 +112,7 @@ fn a_memory_that_is_nowhere_any_more_is_made_of_what_lives() {
     let sql = "select string_agg(name, ' ' order by name) from container";
     eventually(LONG, "the tables show them", || {
         let names = host.try_sql(ADMIN, sql)?;
-        (names == "genomics mydb_admin sealed shop")
+        (names == "genomics labelled mydb_admin sealed shop")
             .then_some(())
             .ok_or(names)
     });

@@ -93,6 +93,27 @@ fn mydb_admin_comes_back_whatever_is_left_of_it() {
     });
     host.ready(&[ADMIN]);
     assert_eq!(log_up_to(&host, last), log);
+    // Where its data and what was seen of it are kept is told, and each of them names the other.
+    let told = host.told_events(ADMIN);
+    let kept = told.rsplit(" are in ").next().unwrap_or_default();
+    let kept = PathBuf::from(kept.split(';').next().unwrap_or_default());
+    let noted = fs::read_to_string(kept.join("data-place.txt")).unwrap();
+    let aside = noted.lines().next().unwrap();
+    assert!(
+        aside.contains("/.db4sci/.aside/") && told.contains(aside),
+        "{told}"
+    );
+    let described = host.ok(&["describe", ADMIN]);
+    for line in [
+        &format!("{aside}  its data from then"),
+        &kept.display().to_string(),
+    ] {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let found = described
+            .lines()
+            .any(|l| words.iter().all(|word| l.contains(word)));
+        assert!(found, "{line}: {described}");
+    }
     let state = "select state || ' ' || observed from state where name = 'genomics'";
     eventually(SOON, "the state of its databases is back", || {
         let row = asked(&host, state)?;
@@ -239,8 +260,10 @@ fn lose_stopped(host: &mut Host) {
 #[test]
 fn a_lost_host_comes_back_from_its_store_and_its_keys() {
     let mut host = Host::new();
+    // The memory is to end with its backup.
+    host.set("DB4SCI_SHIP_JOURNAL", "Never");
     host.spec("genomics", Postgres, &[]);
-    host.spec("shop", MariaDB, &[]);
+    host.spec("shop", MariaDB, &["support: Full"]);
     host.spec("unsaved", Postgres, &[]);
     host.spec("late", Postgres, &["state: Stopped"]);
     host.start();
@@ -260,11 +283,13 @@ fn a_lost_host_comes_back_from_its_store_and_its_keys() {
     // Of the one it knows no first start, of the other one nothing at all.
     host.spec("late", Postgres, &[]);
     host.spec("unknown", MariaDB, &[]);
-    host.ready(&["late", "unknown"]);
-    for name in ["late", "unknown"] {
+    host.spec("unread", Postgres, &[]);
+    host.ready(&["late", "unknown", "unread"]);
+    for name in ["late", "unknown", "unread"] {
         host.write(name, 1);
         take(&host, name);
     }
+    let unread = backups(&host, "unread").remove(0);
     let last = newest(&host).min(20);
     let log = log_up_to(&host, last);
     let keys = host.path("keys-copied");
@@ -287,6 +312,11 @@ fn a_lost_host_comes_back_from_its_store_and_its_keys() {
         refused.all()
     );
     fs::rename(&keys, state.join("keys")).unwrap();
+    // What it was to be is not known any more: it is not begun empty for that.
+    fs::write(place(&unread).join("spec.yaml"), "spec: {").unwrap();
+    let shown = host.ok(&["recover", "--plan"]);
+    let order = ["mydb_admin ", "shop ", "genomics "].map(|name| shown.find(name).unwrap());
+    assert!(order.is_sorted(), "{shown}");
     let plan = host.ok(&["recover", "--plan", "-o", "json"]);
     let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
     assert_eq!(
@@ -294,6 +324,13 @@ fn a_lost_host_comes_back_from_its_store_and_its_keys() {
         newer.id.to_string(),
         "{plan:#}"
     );
+    let lost = |name: &str| plan["databases"][name]["lost"]["how"].clone();
+    assert_eq!(
+        (lost("shop"), lost("unsaved")),
+        ("atMost".into(), "everything".into())
+    );
+    let what = plan["databases"]["unread"]["what"].as_str().unwrap();
+    assert!(what.starts_with("is held: its spec is not known"), "{what}");
     assert_eq!(
         plan["databases"]["unsaved"]["what"],
         "is lost: there is no backup"
@@ -313,6 +350,16 @@ fn a_lost_host_comes_back_from_its_store_and_its_keys() {
     }
     assert_eq!(log_up_to(&host, last), log);
     host.told("unsaved", Reason::DataLost, LONG);
+    // Its file names it all the while, and yet it waits until a person has seen to it.
+    let held = host.view("unread").unwrap();
+    assert_eq!(held.phase, Phase::Maintenance, "{}", held.message);
+    assert!(
+        held.overridden
+            .unwrap()
+            .reason
+            .contains("spec is not known")
+    );
+    assert!(!host.data("unread").exists(), "it did not begin empty");
     // It goes on as before: backups, and passwords of then.
     take(&host, "genomics");
     nothing_is_left(&host);

@@ -163,12 +163,15 @@ impl Book {
                 let row = self.change(entry)?;
                 if backup.state == BackupState::Running {
                     row.backup_begun = entry.seq;
+                    row.began.insert(backup.id.clone(), entry.seq);
                 }
                 row.backups.insert(backup.id.clone(), (**backup).clone());
                 forget_failures(&mut row.backups);
             }
             Change::BackupRemoved { uid: _, id } => {
-                self.change(entry)?.backups.remove(id);
+                let row = self.change(entry)?;
+                row.backups.remove(id);
+                row.began.remove(id);
             }
             Change::RestoreBegan {
                 uid: _,

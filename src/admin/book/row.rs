@@ -59,6 +59,8 @@ pub struct Row {
     pub ejected_to: Option<PathBuf>,
     /// The entry that its last backup was begun with; 0: none was.
     pub backup_begun: u64,
+    /// The entries that those of its backups were begun with that were begun here.
+    pub began: BTreeMap<BackupId, u64>,
     /// Whether lost data is to come back by itself, whatever the spec says. Ended by a restore, and by its
     /// first answer.
     pub recover: bool,
@@ -132,6 +134,7 @@ impl Row {
             ejecting: None,
             ejected_to: None,
             backup_begun: 0,
+            began: BTreeMap::new(),
             recover: false,
             earlier_finals: BTreeSet::new(),
             retired: None,

@@ -1,11 +1,20 @@
 use serde_json::json;
 
+use super::super::history::Place;
+use super::rows::RETIRED;
+use super::rows::RETIRES;
 use super::*;
 use crate::admin::journal::{FileStorage, Journal};
 use crate::admin::testing::{self, admitted, book, database, instant, name, note};
-use crate::model::BackupId;
+use crate::admin::{Book, Row};
+use crate::cli::Found;
+use crate::model::Database;
+use crate::model::view::Phase;
+use crate::model::{BackupId, WantedState};
+use crate::plan::comeback::{Lost, Priority};
 use crate::specs::testing::rules;
 use crate::store::BackupStore;
+use crate::store::manifest::Manifest;
 use crate::store::manifest::{Layout, MANIFEST};
 use crate::store::memory::MemoryStore;
 use crate::store::write_small;
@@ -62,6 +71,18 @@ fn with(mut book: Book, entries: Vec<NewEntry>) -> Book {
     book
 }
 
+/// What becomes of a database of a host that lived up to 200 s.
+fn of(
+    book: &Book,
+    row: &Row,
+    held: Held,
+    only: &[DbName],
+    retired: bool,
+) -> (Found, Vec<NewEntry>) {
+    let lived = instant(200);
+    of_database(book, row, held, &Asked { only, lived }, retired)
+}
+
 #[tokio::test]
 async fn a_database_whose_first_start_the_memory_does_not_know_comes_back_full() {
     let db = database("genomics", 32011);
@@ -70,7 +91,7 @@ async fn a_database_whose_first_start_the_memory_does_not_know_comes_back_full()
     let stores = world.stores();
     let row = |book: &Book| book.row(&name("genomics")).unwrap().clone();
     let none = held(&stores, &world.places, db.uid).await;
-    let (found, entries) = of_database(&book, &row(&book), none, &[], false);
+    let (found, entries) = of(&book, &row(&book), none, &[], false);
     assert_eq!(
         (found.what.as_str(), entries),
         ("never had data; is made", Vec::new())
@@ -82,7 +103,7 @@ async fn a_database_whose_first_start_the_memory_does_not_know_comes_back_full()
         (&[name("assays")], "waits: db4sci restore", false),
     ] {
         let there = held(&stores, &world.places, db.uid).await;
-        let (found, entries) = of_database(&book, &row(&book), there, only, false);
+        let (found, entries) = of(&book, &row(&book), there, only, false);
         assert_eq!(found.what, what);
         let row = row(&with(book.clone(), entries));
         assert!(row.initialised, "never does it begin empty");
@@ -101,13 +122,13 @@ async fn a_database_whose_first_start_the_memory_does_not_know_comes_back_full()
         };
         let book = crate::admin::testing::book(vec![admitted(wanted)]);
         let there = held(&stores, &world.places, db.uid).await;
-        let (found, entries) = of_database(&book, &row(&book), there, &[], false);
+        let (found, entries) = of(&book, &row(&book), there, &[], false);
         assert_eq!(found.what, what);
         assert_eq!(row(&with(book.clone(), entries)).recover, asked, "{what}");
     }
     // Retired since: it has data, and does not come back.
     let there = held(&stores, &world.places, db.uid).await;
-    let (found, entries) = of_database(&book, &row(&book), there, &[], true);
+    let (found, entries) = of(&book, &row(&book), there, &[], true);
     assert_eq!(found.what, RETIRED);
     let row = row(&with(book.clone(), entries));
     assert!(row.initialised && !row.recover);
@@ -126,17 +147,28 @@ async fn a_database_that_the_memory_does_not_know_gets_its_row_from_its_backup()
     world.has(&new, 90, "of no use").await;
     let id = world.has(&new, 100, SPEC).await;
     world.has(&database("broken", 32055), 100, "spec: {").await;
+    // Older than that one, and on the port that is free first.
+    let first = database("first", 32010);
+    world
+        .has(
+            &first,
+            100,
+            &SPEC.replace("assays", "first").replace("32044", "32010"),
+        )
+        .await;
     let gone = database("gone", 32066);
     world.has(&gone, 100, SPEC).await;
     let retired = [gone.uid].into();
     let unknown = rebuild::unknown(&book, &world.places, &retired);
     let names: BTreeSet<&DbName> = unknown.values().collect();
-    assert_eq!(names, [&name("assays"), &name("broken")].into());
+    let expected = [&name("assays"), &name("broken"), &name("first")];
+    assert_eq!(names, expected.into());
 
     let of = async |only: &[DbName]| {
         let unknown = unknown.clone();
-        let done = rebuild::rebuild(&book, &stores, &world.places, unknown, rules(), only);
-        done.await
+        let (lived, at) = (Some(instant(160)), instant(300));
+        let wish = Wish { only, lived, at };
+        rebuild::rebuild(&book, &stores, &world.places, unknown, rules(), &wish).await
     };
     let rebuilt = of(&[]).await;
     assert!(
@@ -144,12 +176,27 @@ async fn a_database_that_the_memory_does_not_know_gets_its_row_from_its_backup()
             .what
             .starts_with("comes back")
     );
+    assert_eq!(rebuilt.problems, [""; 0]);
+    let assays = &rebuilt.databases[&name("assays")];
+    assert_eq!(assays.lost, Some(Lost::AtMost { minutes: 1 }));
+    let broken = &rebuilt.databases[&name("broken")].what;
     assert!(
-        matches!(&rebuilt.problems[..], [problem] if problem.starts_with("broken: it is newer")),
-        "{:?}",
-        rebuilt.problems
+        broken.starts_with("is held: its spec is not known any more"),
+        "{broken}"
     );
     let after = with(book.clone(), rebuilt.entries);
+    assert_eq!(
+        after.row(&name("first")).unwrap().database.port.get(),
+        32010
+    );
+    let row = after.row(&name("broken")).unwrap();
+    assert!(
+        row.initialised && !row.recover,
+        "it does not begin empty, and nobody acts on it"
+    );
+    assert_eq!(row.wanted(), WantedState::Maintenance);
+    assert_eq!(row.backups.len(), 1);
+    assert_eq!(row.database.engine.to_string(), "Postgres");
     let row = after.row(&name("assays")).unwrap();
     assert_eq!(row.database.uid, new.uid, "its data is its own");
     assert_eq!(row.database.port.get(), 32044);
@@ -164,6 +211,108 @@ async fn a_database_that_the_memory_does_not_know_gets_its_row_from_its_backup()
         row.initialised && !row.recover,
         "it waits, and is not made empty"
     );
+}
+
+#[tokio::test]
+async fn a_database_whose_manifests_cannot_be_read_is_held_and_does_not_begin_empty() {
+    let mut world = World::default();
+    let stores = world.stores();
+    let db = database("genomics", 32011);
+    world.has(&db, 100, "").await;
+    let prefix = world.places[0].prefix.clone();
+    let broken = async |file: &str| {
+        let key = format!("{prefix}{file}");
+        world.memory.delete(&key).await.unwrap();
+        write_small(&world.memory, &key, b"{".to_vec())
+            .await
+            .unwrap();
+    };
+    broken(MANIFEST).await;
+    // One that the memory knows, and never saw with data.
+    let knows = book(vec![admitted(db.clone())]);
+    let row = |book: &Book| book.row(&name("genomics")).unwrap().clone();
+    let there = held(&stores, &world.places, db.uid).await;
+    let (found, entries) = of(&knows, &row(&knows), there, &[], false);
+    assert!(
+        found.what.starts_with("is held, and does not begin empty"),
+        "{}",
+        found.what
+    );
+    assert_eq!(found.lost, Some(Lost::Unknown));
+    assert!(row(&with(knows.clone(), entries)).initialised);
+
+    // One that it does not know: what it was dumped with tells its engine.
+    let unknown = || [(db.uid, db.name.clone())].into();
+    let rebuild = async || {
+        let (only, lived, at) = (&[][..], None, instant(300));
+        let wish = Wish { only, lived, at };
+        rebuild::rebuild(
+            &Book::new(),
+            &stores,
+            &world.places,
+            unknown(),
+            rules(),
+            &wish,
+        )
+        .await
+    };
+    let nothing = rebuild().await;
+    assert!(
+        nothing.problems[0].contains("not even its engine is known"),
+        "{:?}",
+        nothing.problems
+    );
+    broken("data.archive.zst.age").await;
+    let rebuilt = rebuild().await;
+    let row = row(&with(Book::new(), rebuilt.entries));
+    assert_eq!(row.database.engine.to_string(), "MongoDB");
+    assert!(row.initialised && row.wanted() == WantedState::Maintenance);
+    assert_eq!(
+        rebuilt.databases[&name("genomics")].lost,
+        Some(Lost::Unknown)
+    );
+}
+
+#[tokio::test]
+async fn what_is_lost_goes_up_to_the_last_sign_of_life() {
+    let mut world = World::default();
+    let stores = world.stores();
+    let db = database("genomics", 32011);
+    let id = world.has(&db, 100, "").await;
+    let there = held(&stores, &world.places, db.uid).await;
+    let backup = there.backups[0].backup.clone();
+    let mut support = db.clone();
+    support
+        .facts
+        .insert("SUPPORT".to_owned(), "Full".to_owned());
+    let uid = db.uid;
+    let initialised = testing::new("genomics", Change::Initialised { uid });
+    let knows = book(vec![
+        admitted(support),
+        initialised,
+        was_found(&db.name, backup),
+    ]);
+    assert!(knows.row(&db.name).unwrap().backups.contains_key(&id));
+    for (phase, at, lost) in [
+        (Phase::Ready, 150, Lost::AtMost { minutes: 2 }),
+        (Phase::Stopped, 150, Lost::AtMost { minutes: 1 }),
+        (Phase::Stopped, 90, Lost::Nothing),
+        (Phase::Degraded, 90, Lost::AtMost { minutes: 2 }),
+    ] {
+        let mut row = knows.row(&db.name).unwrap().clone();
+        (row.phase, row.since) = (phase, instant(at));
+        let there = held(&stores, &world.places, db.uid).await;
+        let (found, _) = of(&knows, &row, there, &[], false);
+        assert_eq!(found.lost, Some(lost), "{phase} {at}");
+        assert_eq!(found.priority, Priority::Full);
+    }
+    // It was started again after the memory ends, or its newest backup could not be.
+    let without = book(vec![admitted(db.clone())]);
+    let mut row = without.row(&db.name).unwrap().clone();
+    (row.phase, row.since) = (Phase::Stopped, instant(90));
+    let there = held(&stores, &world.places, db.uid).await;
+    let (found, _) = of(&without, &row, there, &[], false);
+    assert_eq!(found.lost, Some(Lost::AtMost { minutes: 2 }));
 }
 
 #[test]

@@ -19,6 +19,7 @@ use crate::model::view::{BackupView, DatabaseView, Snapshot};
 use crate::model::{
     BackupId, Change, Clock, DbName, Entry, Outcome, Place, Problem, Timestamp, Who,
 };
+use crate::plan::comeback::{Lost, Priority};
 use crate::plan::render::sample;
 
 /// A clock that stands still.
@@ -57,6 +58,14 @@ impl Host for FakeHost {
 
     async fn recover(&self, _: &Globals, args: RecoverArgs) -> Result<Recovered, String> {
         let found = |backup: Option<&str>, what: &str| Found {
+            priority: match backup {
+                Some(_) => Priority::None,
+                None => Priority::Basic,
+            },
+            lost: Some(match backup {
+                Some(_) => Lost::AtMost { minutes: 192 },
+                None => Lost::Everything,
+            }),
             engine: "Postgres 17".to_owned(),
             backup: backup.map(ToOwned::to_owned),
             as_of: backup.map(|_| sample::now()),

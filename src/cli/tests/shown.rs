@@ -3,7 +3,9 @@
 use super::fake::{out, world};
 use crate::model::audit::{AuditView, Finding, Findings, LogHarm};
 use crate::model::disk::{DiskUse, VolumeView};
-use crate::model::view::{Condition, ConditionStatus, DatabaseView, Evidence, Unshipped};
+use crate::model::view::{
+    ComesBack, Condition, ConditionStatus, DatabaseView, Evidence, Phase, Remark, Unshipped,
+};
 use crate::model::{Cost, Outcome, Override, OverrideState, Problem, Reason, Who};
 use crate::plan::render::sample::{at, held, hold, lane, ready};
 
@@ -114,10 +116,24 @@ async fn describe_names_the_evidence_of_what_was_given_up_and_its_files() {
     databases[1].evidence = Some(Evidence {
         folder: "/var/lib/db4sci/quarantine/proteomics/20261122T200000.000Z".to_owned(),
         files: vec!["log.txt".to_owned(), "why.txt".to_owned()],
+        data: None,
     });
-    let said = world(databases).await.run("describe proteomics").await.out;
+    let world_of = async |databases| world(databases).await.run("describe proteomics").await.out;
+    let said = world_of(databases.clone()).await;
     let told = "Evidence\n  /var/lib/db4sci/quarantine/proteomics/20261122T200000.000Z  log.txt, why.txt\n";
     assert!(said.contains(told), "{said}");
+    // And where its data is, if that is not in its place any more.
+    let kept = databases[1].evidence.as_mut().unwrap();
+    kept.data = Some("/data/.db4sci/.aside/proteomics-1".to_owned());
+    let said = world_of(databases).await;
+    let data = said
+        .lines()
+        .find(|line| line.ends_with("its data from then"));
+    assert!(
+        data.unwrap()
+            .starts_with("  /data/.db4sci/.aside/proteomics-1 "),
+        "{said}"
+    );
 }
 
 #[tokio::test]
@@ -279,6 +295,64 @@ mydb_admin: running until 22:00 (in 2 h), by jane(1000): INC-812
     let said = world.run("status").await.out;
     let told = "db4sci: nothing is removed or retired anywhere: the store offsite does not";
     assert!(said.contains(told), "{said}");
+
+    // What was found meanwhile, and is no reason to wait.
+    let what = "the store local does not list what it should hold";
+    world.daemon.change(|snapshot| {
+        snapshot.remarks = vec![Remark {
+            name: "genomics".parse().unwrap(),
+            what: what.to_owned(),
+            notable: true,
+        }];
+    });
+    let said = world.run("status").await.out;
+    let told = format!("genomics: {what}\n  -> db4sci describe genomics\n");
+    assert!(said.contains(&told), "{said}");
+    let own = format!("To look at\n  {what}\n");
+    assert!(world.run("describe genomics").await.out.contains(&own));
+    assert!(
+        !world
+            .run("describe proteomics")
+            .await
+            .out
+            .contains("To look at")
+    );
+}
+
+#[tokio::test]
+async fn how_mydb_admin_comes_back_is_shown_while_it_is_down() {
+    let mut admin = ready("mydb_admin", "Postgres", "17.5", 32009);
+    admin.phase = Phase::Held;
+    admin.message = "its data is gone".to_owned();
+    let world = world(vec![ready("genomics", "Postgres", "17", 32011), admin]).await;
+    let describe = async |name| world.run(&format!("describe {name}")).await.out;
+    assert!(describe("mydb_admin").await.contains("waits  start "));
+    world.daemon.change(|snapshot| {
+        snapshot.comparing = true;
+        snapshot.recovery = Some(ComesBack::StartOver { head: 42 });
+    });
+    let told = [
+        "over  start     its container is started",
+        "now   restore   it begins anew, since no backup of it is good; what is left is kept aside: its data is gone",
+        "next  replay    the journal is brought in from entry 1 on, up to 42",
+    ];
+    let (plan, described) = (world.run("plan").await.out, describe("mydb_admin").await);
+    for line in told {
+        assert!(plan.contains(line), "{plan}");
+        assert!(described.contains(&format!("  {line}")), "{described}");
+    }
+    assert!(!describe("genomics").await.contains("replay"));
+    assert!(!world.run("plan genomics").await.out.contains("replay"));
+    for verb in ["plan", "describe mydb_admin"] {
+        let said = world.run(&format!("{verb} -o json")).await.out;
+        let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+        let stage = &said["recovery"][2];
+        assert_eq!(
+            (&stage["step"], &stage["state"]),
+            (&"restore".into(), &"now".into()),
+            "{verb}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -353,9 +427,9 @@ async fn recover_says_what_comes_back_and_to_which_moment() {
         said.out,
         "\
 instance 4711: 42 entries, up to 2026-11-22 20:00:00, from mydb_admin-20261122T021500Z-1@local and, for the last 3, the journal in the stores
-NAME      ENGINE       AS OF                SIZE  FROM                               WHAT
-genomics  Postgres 17  2026-11-22 20:00:00  5Mi   genomics-20261122T021500Z-1@local  comes back
-notes     Postgres 17  -                    5Mi   -                                  is lost: there is no backup
+NAME      ENGINE       PRIORITY  AS OF                LOST                SIZE  FROM                               WHAT
+notes     Postgres 17  Basic     -                    all of it           5Mi   -                                  is lost: there is no backup
+genomics  Postgres 17  None      2026-11-22 20:00:00  at most 3 h 12 min  5Mi   genomics-20261122T021500Z-1@local  comes back
 "
     );
     assert!(

@@ -96,6 +96,9 @@ impl Desk {
             }
             Due::Recovery(recovery) => {
                 let done = self.try_recovery(&row, recovery).await;
+                if self.turns.end(row.database.uid) {
+                    self.done.notify_one();
+                }
                 self.put_off(&row, None, RECOVER_AGAIN, done).await
             }
             Due::Backup(work) => self.carry_out(row, work).await,

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 use super::{BEAT, Desk};
-use crate::model::container::{LABEL_INSTANCE, LABEL_UID};
-use crate::model::view::Phase;
-use crate::model::{BackupId, Change, DbName, Who};
-use crate::plan::freeze::{self, Found, Known};
+use crate::model::container::{LABEL_GENERATION, LABEL_INSTANCE, LABEL_UID};
+use crate::model::view::{Phase, Remark};
+use crate::model::{BackupId, Change, DbName, Outcome, Who};
+use crate::plan::freeze::{self, Found, Known, Labelled};
 
 /// Beats that are left out after a look that did not end well: half a minute until the next.
 const AGAIN: u32 = 5;
@@ -31,6 +31,8 @@ struct State {
     /// Stores that a person gave up. One that is gone for good goes from the settings, too, so that
     /// the next daemon need not know of it.
     thawed: BTreeSet<String>,
+    /// Remarks that are in the log: each once a daemon.
+    told: BTreeSet<(DbName, String)>,
 }
 
 impl Freeze {
@@ -73,6 +75,11 @@ impl Desk {
 
     /// One beat of that: whether there was harm, and a look if one is due.
     pub async fn know_again(&self) {
+        self.look_again().await;
+        self.board.comparing(self.frozen());
+    }
+
+    async fn look_again(&self) {
         // Harm that was mended between two looks is harm.
         let harm = self.ledger.book().last_harm();
         let seen_to = |state: &mut State| *state.harm.get_or_insert(harm) == harm;
@@ -93,9 +100,14 @@ impl Desk {
 
     /// One look.
     async fn know(&self) {
+        // What is stored while the stores are looked through is no object that is missing.
+        let stored = self.known_now().stored;
         let found = self.find().await;
         let thawed = self.freeze.change(|state| state.thawed.clone());
-        let known = self.known_now();
+        let known = Known {
+            stored,
+            ..self.known_now()
+        };
         let mut unknown = freeze::unknown(&known, &found, &thawed);
         for store in &self.stores {
             let of_store = |id: &&BackupId| id.store == *store;
@@ -120,12 +132,29 @@ impl Desk {
                 "nothing is removed or retired"
             );
         }
+        self.tell_of(&unknown.remarks).await;
         let known = unknown.frozen.is_empty() && !self.harmed();
         self.freeze.change(|state| {
             state.known = known;
             state.again = AGAIN;
         });
+        let remarks = if known { Vec::new() } else { unknown.remarks };
+        self.board.remarks(remarks);
         self.board.frozen(unknown.frozen);
+    }
+
+    /// Writes down what went away.
+    async fn tell_of(&self, remarks: &[Remark]) {
+        for remark in remarks.iter().filter(|remark| remark.notable) {
+            let said = (remark.name.clone(), remark.what.clone());
+            if !self.freeze.change(|state| state.told.insert(said)) {
+                continue;
+            }
+            let (name, what) = (&remark.name, remark.what.clone());
+            if let Err(error) = self.note(name, Outcome::Done, what, Change::Noted).await {
+                tracing::warn!(%name, error, "a remark is not in the log");
+            }
+        }
     }
 
     async fn find(&self) -> Found {
@@ -136,8 +165,12 @@ impl Desk {
                 .into_iter()
                 .filter(|brief| brief.labels.get(LABEL_INSTANCE) == Some(instance));
             ours.map(|brief| {
-                let uid = brief.labels.get(LABEL_UID).and_then(|uid| uid.parse().ok());
-                (brief.name, uid)
+                let label = |key: &str| brief.labels.get(key);
+                Labelled {
+                    uid: label(LABEL_UID).and_then(|uid| uid.parse().ok()),
+                    generation: label(LABEL_GENERATION).and_then(|text| text.parse().ok()),
+                    name: brief.name,
+                }
             })
             .collect()
         });
@@ -161,6 +194,13 @@ impl Desk {
         };
         for (name, row) in book.rows() {
             known.uids.insert(row.database.uid, name.clone());
+            known
+                .generations
+                .insert(row.database.uid, row.database.generation);
+            let good = row.backups.values().filter(|b| b.state.good());
+            known
+                .stored
+                .extend(good.map(|b| (b.id.clone(), name.clone())));
             let backups = row.backups.values();
             known.past.extend(backups.map(|b| (b.uid, name.clone())));
             known.backups.extend(row.backups.keys().cloned());

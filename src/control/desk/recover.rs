@@ -1,13 +1,16 @@
 //! What comes back by itself: data that is lost.
 
+use std::path::PathBuf;
 use std::sync::PoisonError;
 
 use super::Desk;
 use crate::admin::Row;
 use crate::execute::evidence::{self, Source};
 use crate::execute::failpoint::failpoint;
+use crate::model::view::Phase;
 use crate::model::{Change, Database, Outcome, Reason, Timestamp};
 use crate::plan::recovery::{self, Recovery};
+use crate::plan::stages;
 
 impl Desk {
     /// What is to be done by itself about lost data, if it was not tried a moment ago.
@@ -17,8 +20,18 @@ impl Desk {
         let down: Vec<Reason> = view.held.iter().map(|held| held.reason).collect();
         let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         let backups = &row.backups;
-        let recovery = recovery::recovery(db, view.phase, &down, backups, row.recover, &failed)?;
+        let decided = recovery::recovery(db, view.phase, &down, backups, row.recover, &failed);
+        if db.name.is_mydb_admin() {
+            let head = self.ledger.book().head().seq;
+            let shown = decided.as_ref();
+            let shown = shown.map(|how| stages::told(how, backups, &row.began, &failed, head));
+            // Once its server answers again, there are stages left until all that lives is known.
+            if shown.is_some() || view.phase != Phase::Ready || !self.frozen() {
+                self.board.comes_back(shown);
+            }
+        }
         drop(failed);
+        let recovery = decided?;
         let told = recovery == Recovery::LetIn && {
             let let_ins = self.let_in.lock().unwrap_or_else(PoisonError::into_inner);
             !let_ins.due(now)
@@ -49,14 +62,25 @@ impl Desk {
         let name = &db.name;
         // Once: it is tried again for as long as no store answers. Nothing is lost where only a login is
         // refused.
-        if how != Recovery::LetIn && !self.failed_before(name) {
-            self.keep_evidence(db).await;
-        }
+        let evidence = match how {
+            Recovery::LetIn => None,
+            Recovery::Restore(_) | Recovery::StartOver if self.failed_before(name) => {
+                let kept = self.archive.dirs.evidence(&self.archive.site, db).await;
+                kept.ok().flatten().map(|kept| PathBuf::from(kept.folder))
+            }
+            Recovery::Restore(_) | Recovery::StartOver => self.keep_evidence(db).await,
+        };
+        let logs = evidence.as_ref().map_or(String::new(), |folder| {
+            format!(
+                "; what was seen of it, and its server's log, are in {}",
+                folder.display()
+            )
+        });
         match how {
             Recovery::LetIn => self.let_in(row).await,
             Recovery::Restore(id) => {
                 let backup = self.chosen(row, Some(&id))?;
-                let done = self.restore(row, &backup).await?;
+                let done = self.restore(row, &backup, evidence.as_deref()).await?;
                 let gone = if name.is_mydb_admin() {
                     "what was accepted since is brought in from the ledger".to_owned()
                 } else {
@@ -65,7 +89,7 @@ impl Desk {
                         backup.started.format("%F %H:%M UTC")
                     )
                 };
-                let message = format!("{name} had lost its data: {done}; {gone}");
+                let message = format!("{name} had lost its data: {done}{logs}; {gone}");
                 let change = Change::Acted {
                     action: "recovered".to_owned(),
                 };
@@ -83,9 +107,11 @@ impl Desk {
                 failpoint("start_over.given_up");
                 let message = format!(
                     "{name} had lost its data, and there is no backup of it: it begins anew, and is \
-                     filled from the ledger; what was left is kept in {}",
+                     filled from the ledger; what was left is kept in {}{logs}",
                     kept.display()
                 );
+                let words = "what was left of its data was moved there when it began anew";
+                self.link(evidence.as_deref(), &kept, words).await;
                 let change = Change::StartedOver { uid: db.uid };
                 self.note(name, Outcome::Done, message.clone(), change)
                     .await?;
@@ -96,7 +122,7 @@ impl Desk {
     }
 
     /// Keeps what there was: whoever asks later why its data was lost finds it.
-    async fn keep_evidence(&self, db: &Database) {
+    async fn keep_evidence(&self, db: &Database) -> Option<PathBuf> {
         let archive = &self.archive;
         let source = Source {
             runtime: archive.runtime.as_ref(),
@@ -106,8 +132,14 @@ impl Desk {
         let name = &db.name;
         let (now, shown) = (self.clock.now(), self.board.view(name));
         match evidence::keep(&source, db, now, "its data was lost", shown.as_deref()).await {
-            Ok(place) => tracing::warn!(%name, place = %place.display(), "evidence is kept"),
-            Err(error) => tracing::warn!(%name, %error, "evidence is not kept"),
+            Ok(place) => {
+                tracing::warn!(%name, place = %place.display(), "evidence is kept");
+                Some(place)
+            }
+            Err(error) => {
+                tracing::warn!(%name, %error, "evidence is not kept");
+                None
+            }
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Restores, step by step: what was there is kept until the new data answers, and comes back if it
 //! does not.
 
+use std::path::Path;
+
 use super::{Came, Desk};
 use crate::admin::Row;
 use crate::execute::backup::{BackupError, Built, image_of};
@@ -50,8 +52,13 @@ impl Desk {
         Ok(())
     }
 
-    /// Restores in place.
-    pub(super) async fn restore(&self, row: &Row, backup: &Backup) -> Result<String, String> {
+    /// Restores in place. Evidence of why its data was lost says then where that lies.
+    pub(super) async fn restore(
+        &self,
+        row: &Row,
+        backup: &Backup,
+        evidence: Option<&Path>,
+    ) -> Result<String, String> {
         let db = &row.database;
         let name = &db.name;
         let ready = |name: &DbName| {
@@ -90,6 +97,11 @@ impl Desk {
             .await?;
         // After this no lane of an older look is under way.
         self.queue.look(name).await;
+        let words = format!(
+            "what was left of its data was moved there when {} was put into place",
+            backup.id
+        );
+        self.link(evidence, &aside, &words).await;
         let moved = async {
             self.archive.take_down(db).await?;
             failpoint("restore.down");
@@ -97,7 +109,9 @@ impl Desk {
         };
         let moved = moved.await;
         let over = || Change::RestoreEnded { uid: db.uid };
+        let in_place = "its data is in its own place again: nothing is kept elsewhere";
         if let Err(error) = moved {
+            self.link(evidence, &db.data_dir(), in_place).await;
             let why = format!("{error}; the data from before is in place");
             self.end(name, Outcome::Failed, why.clone(), over()).await?;
             return Err(why);
@@ -159,6 +173,7 @@ impl Desk {
                 aside.display()
             )
         })?;
+        self.link(evidence, &db.data_dir(), in_place).await;
         let why = format!(
             "{name} did not answer with {}; the data from before is in place again",
             backup.id
@@ -166,6 +181,19 @@ impl Desk {
         self.end(name, Outcome::Failed, why.clone(), over()).await?;
         self.queue.look(name).await;
         Err(why)
+    }
+
+    /// Notes in evidence where the data lies that it is about. It is for people only: nothing waits for it.
+    pub(super) async fn link(&self, evidence: Option<&Path>, at: &Path, words: &str) {
+        let Some(evidence) = evidence else { return };
+        let words = format!(
+            "{words}. What lies in .aside is kept until a person removes it; db4sci removes it only together \
+             with a database's own data, long after that was retired, and mydb_admin's never."
+        );
+        let noted = self.archive.dirs.note_data(evidence, at, &words).await;
+        if let Err(error) = noted {
+            tracing::warn!(%error, "evidence does not say where its data is");
+        }
     }
 
     /// Makes data of a backup when it is its turn. One that turns out to be damaged is known to be so
@@ -178,6 +206,10 @@ impl Desk {
         let turn = self.dumps.acquire().await.map_err(|e| e.to_string())?;
         let made = make.await;
         drop(turn);
+        // Its data is there: while its server starts, the next one's is made.
+        if self.turns.end(backup.uid) {
+            self.done.notify_one();
+        }
         if let Err(error) = &made
             && error.is_damage()
         {

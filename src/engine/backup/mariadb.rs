@@ -8,7 +8,7 @@ use crate::model::database::Tls;
 use crate::model::{ContainerSpec, Contents, Database, Secret};
 
 /// The one part.
-const ALL: &str = "all.sql";
+pub(super) const ALL: &str = "all.sql";
 
 /// Databases that the server makes by itself.
 const SYSTEM: &str = "'information_schema', 'mysql', 'performance_schema', 'sys'";

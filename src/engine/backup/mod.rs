@@ -20,12 +20,14 @@ mod neo4j;
 mod postgres;
 mod postgres_counts;
 mod postgres_login;
+mod told;
 mod watches;
 
 use std::collections::BTreeMap;
 
 pub use files::compare;
 use serde_json::{Value, json};
+pub use told::engine_of;
 
 use crate::model::{BackupKind, ContainerSpec, Contents, Database, EngineKind, Secret};
 

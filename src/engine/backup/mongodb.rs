@@ -15,7 +15,7 @@ use crate::model::database::Tls;
 use crate::model::{Contents, Database, Secret};
 
 /// All databases.
-const DATA: &str = "data.archive";
+pub(super) const DATA: &str = "data.archive";
 /// Users and roles, a JSON document a line.
 const ACCOUNTS: &str = "accounts.ejson";
 /// Ends them.

@@ -12,7 +12,7 @@ use super::{SNAPSHOT_NAME, Watch, fresh_server, shell};
 use crate::model::{Contents, Database, Secret};
 
 /// Roles, their memberships and settings, tablespaces.
-const GLOBALS: &str = "globals.sql";
+pub(super) const GLOBALS: &str = "globals.sql";
 /// What `ALTER SYSTEM` set.
 const SETTINGS: &str = "settings.sql";
 /// What a database is called while it is loaded beside the one whose place it takes. It may be half

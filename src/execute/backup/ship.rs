@@ -10,7 +10,7 @@ use super::error::BackupError;
 use super::stream::LEVEL;
 use super::{Archive, tool};
 use crate::admin::{Head, Ledger};
-use crate::model::{Clock, DbName, Link, Segment, Shipped, Timestamp};
+use crate::model::{BackupId, BackupState, Clock, DbName, Link, Segment, Shipped, Timestamp};
 use crate::store::manifest::{Layout, MANIFEST, MANIFEST_LIMIT, Manifest, segment_of};
 use crate::store::seal::{self, Identity, Recipient};
 use crate::store::{BackupStore, StoreError, Stores, read_small, write_small};
@@ -21,7 +21,7 @@ const MOST: usize = 4 << 20;
 const LIMIT: usize = 64 << 20;
 /// Text that a piece may unfold to.
 const TEXT_LIMIT: u64 = 256 << 20;
-/// Manifests that are looked at for a copy of the ledger.
+/// Manifests of proven backups that are looked at for a copy of the ledger.
 const MANIFESTS: usize = 6;
 const WHAT: &str = "ship the ledger";
 
@@ -58,18 +58,19 @@ impl Shipper {
         store.ok_or_else(|| tool(WHAT, format!("there is no store `{name}` in the settings")))
     }
 
-    /// What a store holds of the ledger.
+    /// What a store holds of the ledger. Of the copies only those of backups count that are proven: what
+    /// merely lies there may not open on the day on which it is needed.
     ///
     /// # Errors
     /// As the store does.
     pub async fn look(&self, store: &str) -> Result<Shipped, BackupError> {
         let book = self.ledger.book();
         let row = book.row(&DbName::mydb_admin());
-        let good = |manifest: &Manifest| {
-            row.and_then(|row| row.backups.get(&manifest.id(store)))
-                .is_some_and(|backup| backup.state.good())
+        let proven = |id: &BackupId| {
+            let known = row.and_then(|row| row.backups.get(id));
+            known.is_some_and(|backup| backup.state == BackupState::Verified)
         };
-        self.found(store, MANIFESTS, good).await
+        self.found(store, MANIFESTS, proven).await
     }
 
     /// The same, whatever the ledger knows of backups: what it has forgotten shows.
@@ -85,7 +86,7 @@ impl Shipper {
         &self,
         store: &str,
         manifests_at_most: usize,
-        counts: impl Fn(&Manifest) -> bool,
+        counts: impl Fn(&BackupId) -> bool,
     ) -> Result<Shipped, BackupError> {
         let at = self.store(store)?;
         let mut shipped = Shipped::default();
@@ -95,31 +96,28 @@ impl Shipper {
                 .extend(segment_of(&object.key).map(|(_, segment)| segment));
         }
         let admin = self.layout.database(&DbName::mydb_admin());
-        let mut manifests: Vec<String> = at
+        let mut manifests: Vec<(BackupId, String)> = at
             .list(&admin)
             .await?
             .into_iter()
-            .map(|object| object.key)
-            .filter(|key| key.ends_with(&format!("/{MANIFEST}")))
+            .filter_map(|object| {
+                let prefix = object.key.strip_suffix(MANIFEST)?;
+                let (_, id) = self.layout.backup(prefix, store)?;
+                counts(&id).then_some((id, object.key))
+            })
             .collect();
-        // `<uid>/<slot>/<attempt>/`: by slot, whatever the uid.
-        let newest = |key: &String| {
-            let below = key.strip_prefix(&admin).unwrap_or(key);
-            below.split_once('/').map(|(_, slot)| slot.to_owned())
-        };
-        manifests.sort_by_key(|key| std::cmp::Reverse(newest(key)));
-        for key in manifests.iter().take(manifests_at_most) {
+        // Whatever the uid.
+        manifests.sort_by_key(|(id, _)| std::cmp::Reverse((id.slot, id.attempt)));
+        for (_, key) in manifests.iter().take(manifests_at_most) {
             let bytes = read_small(at.as_ref(), key, MANIFEST_LIMIT).await?;
             // One that cannot be read counts for nothing: more is shipped than would be needed.
             let Ok(manifest) = Manifest::read(&bytes) else {
                 continue;
             };
-            if counts(&manifest) {
-                let copy = manifest.ledger_copy;
-                shipped
-                    .copies
-                    .extend(copy.map(|copy| Link::new(copy.seq, &copy.hash)));
-            }
+            let copy = manifest.ledger_copy;
+            shipped
+                .copies
+                .extend(copy.map(|copy| Link::new(copy.seq, &copy.hash)));
         }
         Ok(shipped)
     }
@@ -235,7 +233,7 @@ mod tests {
     use super::*;
     use crate::admin::journal::{FileStorage, follow};
     use crate::admin::{MemoryStorage, NewEntry};
-    use crate::model::{Change, Outcome, SystemClock};
+    use crate::model::{Backup, Change, Outcome, Slot, Source, SystemClock};
     use crate::store::memory::MemoryStore;
 
     async fn noted(ledger: &Ledger, n: usize) {
@@ -297,6 +295,67 @@ mod tests {
         let all: Vec<&Segment> = there.segments.iter().collect();
         shipper.sweep("s", &all, shipper.clock.now()).await.unwrap();
         assert_eq!(shipper.look("s").await.unwrap(), Shipped::default());
+    }
+
+    /// Backups of `mydb_admin` in the store and in the ledger, one a state, each with a copy up to
+    /// ten times its number.
+    async fn backed_up(shipper: &Shipper, states: &[BackupState]) {
+        let mut db = crate::admin::testing::database("mydb_admin", 32009);
+        db.source = Source::Builtin;
+        let entry = crate::admin::testing::admitted(db.clone());
+        shipper.ledger.append(entry).await.unwrap();
+        for (state, nth) in states.iter().zip(1_u64..) {
+            let at: Timestamp = format!("2026-03-{nth:02}T02:00:00Z").parse().unwrap();
+            let manifest: Manifest = serde_json::from_value(serde_json::json!({
+                "version": 1, "name": db.name, "uid": db.uid, "engine": db.engine,
+                "serverVersion": "17.0", "image": "postgres:17", "imageId": "sha256:4711",
+                "slot": Slot::at(at), "attempt": 1, "kind": "scheduled", "started": at,
+                "finished": at, "files": [], "contents": {"how": "counted", "counts": {}},
+                "keys": [], "ledgerHead": nth * 10,
+                "ledgerCopy": {"seq": nth * 10, "hash": "0".repeat(64)},
+            }))
+            .unwrap();
+            let prefix = shipper.layout.attempt(&db.name, db.uid, Slot::at(at), 1);
+            let text = bytes::Bytes::from(manifest.write().unwrap());
+            let at: &dyn BackupStore = shipper.stores["s"].as_ref();
+            write_small(at, &format!("{prefix}{MANIFEST}"), text)
+                .await
+                .unwrap();
+            let backup = Box::new(Backup {
+                state: *state,
+                ..manifest.backup("s", "", &prefix)
+            });
+            let change = Change::Backup { backup };
+            let entry = NewEntry::of(&db.name, Outcome::Done, String::new(), change);
+            shipper.ledger.append(entry).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn pieces_are_needed_until_two_proven_backups_hold_them() {
+        use BackupState::{Damaged, Failed, Stored, Verified};
+        for (states, copies) in [
+            (&[][..], &[][..]),
+            (&[Stored, Stored, Stored], &[]),
+            (&[Verified, Stored, Stored], &[10]),
+            (&[Verified, Verified, Stored, Damaged], &[20, 10]),
+            (&[Verified, Failed, Verified], &[30, 10]),
+            // However many are newer, and not proven yet.
+            (
+                &[
+                    Verified, Verified, Stored, Stored, Stored, Stored, Stored, Stored, Stored,
+                ],
+                &[20, 10],
+            ),
+        ] {
+            let (shipper, _, _) = shipper().await;
+            backed_up(&shipper, states).await;
+            let found = shipper.look("s").await.unwrap();
+            let found: Vec<u64> = found.copies.iter().map(|link| link.seq).collect();
+            assert_eq!(found, copies, "{states:?}");
+            let all = shipper.look_at_all("s").await.unwrap();
+            assert_eq!(all.copies.len(), states.len(), "{states:?}");
+        }
     }
 
     #[tokio::test]

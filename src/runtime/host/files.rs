@@ -155,6 +155,20 @@ pub(super) fn keep_evidence(
     Ok(evidence)
 }
 
+/// The file of evidence that says where the data lies.
+const WHERE: &str = "data-place.txt";
+
+/// Notes there where the data lies.
+pub(super) fn note_data(root: u32, evidence: &Path, text: &str) -> Result<(), DirError> {
+    write(&evidence.join(WHERE), text.as_bytes(), 0o600, root)
+}
+
+/// The place in the first line of such a note, if there is one.
+fn noted(evidence: &Path) -> Option<String> {
+    let text = fs::read_to_string(evidence.join(WHERE)).ok()?;
+    text.lines().next().map(ToOwned::to_owned)
+}
+
 /// The newest evidence of a database: folders are named by the instant.
 pub(super) fn evidence(site: &Site, db: &Database) -> Result<Option<Evidence>, DirError> {
     let of_database = site.state_dir.join("quarantine").join(db.name.as_str());
@@ -163,8 +177,13 @@ pub(super) fn evidence(site: &Site, db: &Database) -> Result<Option<Evidence>, D
     };
     let folder = of_database.join(newest);
     let files = names(&folder)?;
+    let data = noted(&folder);
     let folder = folder.display().to_string();
-    Ok(Some(Evidence { folder, files }))
+    Ok(Some(Evidence {
+        folder,
+        files,
+        data,
+    }))
 }
 
 /// What lies in a folder, in order; nothing where there is none.

@@ -204,6 +204,12 @@ impl DataDirs for HostDirs {
         blocking(move || files::keep_evidence(&site, root, &db, now, &files)).await
     }
 
+    async fn note_data(&self, evidence: &Path, at: &Path, words: &str) -> Result<(), DirError> {
+        let (root, evidence) = (self.root, evidence.to_owned());
+        let text = format!("{}\n{words}\n", at.display());
+        blocking(move || files::note_data(root, &evidence, &text)).await
+    }
+
     async fn evidence(&self, site: &Site, db: &Database) -> Result<Option<Evidence>, DirError> {
         let (site, db) = (site.clone(), db.clone());
         blocking(move || files::evidence(&site, &db)).await

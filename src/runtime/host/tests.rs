@@ -515,9 +515,23 @@ async fn evidence_is_kept_for_root_only() {
         .unwrap()
         .unwrap();
     assert_eq!(
-        (kept.folder, kept.files),
-        (newer, vec!["log.txt".to_owned(), "why.txt".to_owned()])
+        (kept.folder.clone(), kept.files, kept.data),
+        (
+            newer,
+            vec!["log.txt".to_owned(), "why.txt".to_owned()],
+            None
+        )
     );
+    // It says where the data is, as it was noted last.
+    let newer = Path::new(&kept.folder);
+    for at in ["/v/.db4sci/.aside/x-1", "/v/x"] {
+        dirs.note_data(newer, Path::new(at), "moved").await.unwrap();
+        let kept = dirs.evidence(&place.site, &place.db).await.unwrap();
+        assert_eq!(kept.unwrap().data.as_deref(), Some(at));
+    }
+    let note = newer.join("data-place.txt");
+    assert_eq!(mode(&note), 0o600);
+    assert_eq!(fs::read_to_string(note).unwrap(), "/v/x\nmoved\n");
 }
 
 #[tokio::test]

@@ -223,6 +223,14 @@ impl DataDirs for World {
         .await
     }
 
+    async fn note_data(&self, evidence: &Path, at: &Path, words: &str) -> Answer<()> {
+        self.act(Part::Disk, "note where data is", |state| {
+            state.note_data(evidence, at, words);
+            Ok(())
+        })
+        .await
+    }
+
     async fn evidence(&self, site: &Site, db: &Database) -> Answer<Option<Evidence>> {
         World::look(self, Part::Disk, "evidence", |state| {
             Ok(state.evidence(site, db))

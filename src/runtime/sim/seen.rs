@@ -1,11 +1,25 @@
 //! What lies in a database's place on the simulated host.
 
+use std::path::Path;
+
 use super::state::State;
 use crate::model::disk::Room;
 use crate::model::view::Evidence;
 use crate::model::{DataIdentity, DataSeen, Database, Marker, Seen, Site};
 
+/// The file of evidence that says where the data lies.
+const DATA_PLACE: &str = "data-place.txt";
+
 impl State {
+    /// Notes in a folder of evidence where the data lies.
+    pub(super) fn note_data(&mut self, evidence: &Path, at: &Path, words: &str) {
+        let text = format!("{}\n{words}\n", at.display());
+        if let Some(files) = self.disk.evidence.get_mut(evidence) {
+            files.retain(|(name, _)| name != DATA_PLACE);
+            files.push((DATA_PLACE.to_owned(), text));
+        }
+    }
+
     /// The newest evidence of a database.
     pub(super) fn evidence(&self, site: &Site, db: &Database) -> Option<Evidence> {
         let of_database = site.state_dir.join("quarantine").join(db.name.as_str());
@@ -15,6 +29,10 @@ impl State {
         Some(Evidence {
             folder: folder.display().to_string(),
             files: names.collect(),
+            data: files
+                .iter()
+                .find(|(name, _)| name == DATA_PLACE)
+                .and_then(|(_, text)| text.lines().next().map(ToOwned::to_owned)),
         })
     }
 

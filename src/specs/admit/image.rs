@@ -61,10 +61,9 @@ impl<'a> Check<'a> {
     }
 
     fn image_of(&self, offer: &Offer) -> Image {
-        let reference = self.rules.mirrors.get(offer.image.as_str());
         Image {
             display: offer.display.clone(),
-            reference: reference.unwrap_or(&offer.image).clone(),
+            reference: self.rules.pulled(offer).clone(),
             pinned: None,
             series: offer.series.clone(),
         }
