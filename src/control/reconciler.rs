@@ -21,7 +21,9 @@ use crate::plan::{self, Wanted, phase};
 use crate::record::Metrics;
 
 use super::view::view;
-use super::wants::{FileStanding, expected, fresh, kept, newest, pass, running_of, seen, wanted};
+use super::wants::{
+    FileStanding, coming, expected, fresh, kept, newest, pass, running_of, seen, wanted,
+};
 use super::{Board, stewards};
 
 pub use super::wants::view_of;
@@ -179,7 +181,9 @@ impl Reconciler {
         shown.expected = expected(&self.ledger.book(), db);
         shown
             .conditions
-            .push(fresh(&row, &self.house.stores, before.as_deref(), now));
+            .push(fresh(&row, &self.house, before.as_deref(), now));
+        let frozen = self.board.is_frozen();
+        shown.coming = coming(&row, &self.house, shown.phase, frozen, now);
         let book = self.ledger.book();
         stewards::show(&mut shown, &row, &self.house, &book, before.as_deref(), now);
         shown.backup = newest(&row);

@@ -163,6 +163,7 @@ impl Book {
                 let row = self.change(entry)?;
                 if backup.state == BackupState::Running {
                     row.backup_begun = entry.seq;
+                    row.begin_backup();
                 }
                 row.backups.insert(backup.id.clone(), (**backup).clone());
                 forget_failures(&mut row.backups);
