@@ -237,7 +237,8 @@ impl Reconciler {
         if lane.actions.iter().any(Action::changes_accounts) {
             self.observer.probes().refresh(db.uid).await;
         }
-        self.finish(name, &lane, &end);
+        let down = row.initialised && !seen.probe.answering();
+        self.finish(name, &lane, &end, down);
         if let LaneEnd::Abandoned(_) = end {
             // The world is not as it was seen: a lost event, or an effect without an answer.
             if let Err(error) = self.observer.relist().await {
@@ -248,8 +249,8 @@ impl Reconciler {
         Some(Again::Now)
     }
 
-    /// Remembers how a lane ended.
-    fn finish(&self, name: &DbName, lane: &Lane, end: &LaneEnd) {
+    /// Remembers how a lane ended; `down`: of a database that has data, and whose server did not answer.
+    fn finish(&self, name: &DbName, lane: &Lane, end: &LaneEnd, down: bool) {
         let mut all = self.memory();
         let memory = all.entry(name.clone()).or_default();
         memory.attempts.stop_if(lane.stops_in_order());
@@ -263,6 +264,9 @@ impl Reconciler {
             LaneEnd::Abandoned(why) => tracing::info!(%name, why, "gave way"),
             LaneEnd::Failed(failure) => {
                 tracing::warn!(%name, message = failure.message, "failed");
+                if down {
+                    memory.attempts.fail_repair(failure);
+                }
                 memory.attempts.fail(failure.clone());
             }
         }
