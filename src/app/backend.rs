@@ -181,10 +181,8 @@ impl Backend for Daemon {
             let message = format!("{name}: {state:?}, as its spec says{}", because(&reason));
             return self.wish(who, name, message, Change::Resumed).await;
         }
-        self.intake
-            .over(who, name, state, until, reason.clone())
-            .await
-            .map_err(unavailable)?;
+        let over = self.intake.over(who, name, state, until, reason.clone());
+        let until = over.await.map_err(unavailable)?;
         let end = until.map_or_else(
             || format!("until `db4sci resume {name}`"),
             |at| format!("until {}", at.format("%F %T UTC")),

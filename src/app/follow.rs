@@ -30,11 +30,11 @@ pub(super) async fn folder(intake: Arc<Intake>, desired_state: PathBuf, stop: Ca
     let watching = specs::watch::watch(desired_state, tick, |why| tracing::warn!(why, "specs"));
     let reading = async {
         loop {
-            intake.files().await;
+            let again = intake.settled_files().await;
             // Cancel-safe: the next reading makes up for a lost hint.
             tokio::select! {
                 _ = ticks.recv() => {}
-                () = tokio::time::sleep(RESCAN) => {}
+                () = tokio::time::sleep(again.unwrap_or(RESCAN)) => {}
             }
         }
     };

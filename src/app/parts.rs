@@ -273,5 +273,6 @@ fn house(settings: &Settings) -> House {
             .collect(),
         owners: settings.owners.clone(),
         enforce: settings.enforce,
+        keep: settings.retired,
     }
 }

@@ -12,7 +12,11 @@ use crate::cli::{
     Checked, Finding, Globals, Host, ImageInfo, JobRequest, KeyInfo, RecoverArgs, Recovered,
 };
 use crate::model::view::{BackupView, Snapshot};
-use crate::model::{BackupId, ContainerId, DbName, Entry, ImageId, Memory, Mount, SystemClock};
+use crate::model::{
+    BackupId, Clock, ContainerId, Database, DbName, Entry, ImageId, Memory, Mount, Place, Problem,
+    Source, SystemClock, Timestamp,
+};
+use crate::plan::backups;
 use crate::record::tracing::{self as log, LogFormat};
 use crate::runtime::Runtime;
 use crate::runtime::docker::{Docker, JobSpec};
@@ -111,8 +115,12 @@ impl Host for Program {
         let checked = tokio::task::spawn_blocking(work)
             .await
             .map_err(|e| e.to_string())?;
+        let now = SystemClock.now();
         Ok(Checked {
             files: checked.files,
+            warnings: (checked.good.iter())
+                .filter_map(|db| contradicts(db, now))
+                .collect(),
             problems: checked.problems,
         })
     }
@@ -258,6 +266,23 @@ impl Host for Program {
             .map_err(|e| e.to_string())?;
         Ok(i32::try_from(code).unwrap_or(1))
     }
+}
+
+/// What of an admitted spec contradicts itself.
+fn contradicts(db: &Database, now: Timestamp) -> Option<Problem> {
+    let why = backups::contradiction(db, now)?;
+    let place = match &db.source {
+        Source::File(file) => Some(Place {
+            file: file.clone(),
+            line: 0,
+            column: 0,
+        }),
+        Source::Row | Source::Api | Source::Builtin => None,
+    };
+    Some(Problem {
+        place,
+        ..Problem::new("spec.maintenanceWindow", why).of(&db.name)
+    })
 }
 
 /// A file of this process, gone with its use of it.

@@ -21,13 +21,20 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let checked = context.host.check(&context.globals, &args.paths).await;
     let checked = checked.map_err(CliError::Said)?;
     let problems = &checked.problems;
-    let answer = json!({"files": checked.files, "problems": problems});
+    let answer = json!({
+        "files": checked.files,
+        "problems": problems,
+        "warnings": checked.warnings,
+    });
     match context.format {
         Format::Json => documents::json(context, &answer)?,
         Format::Yaml => documents::yaml(context, &answer)?,
         Format::Table | Format::Wide | Format::Name => {
             for problem in problems {
                 context.line(&problem.to_string())?;
+            }
+            for warning in &checked.warnings {
+                context.line(&format!("warning: {warning}"))?;
             }
             let files = match checked.files {
                 1 => "1 file".to_owned(),

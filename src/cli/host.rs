@@ -172,6 +172,8 @@ pub struct Checked {
     pub files: usize,
     /// What is wrong with them.
     pub problems: Vec<Problem>,
+    /// What is admitted, and will hardly do what was meant.
+    pub warnings: Vec<Problem>,
 }
 
 /// One thing that `doctor` looked at.

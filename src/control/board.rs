@@ -189,6 +189,11 @@ impl Board {
         self.change(|rest| rest.recovery = how);
     }
 
+    /// Whether nothing is removed or retired.
+    pub fn is_frozen(&self) -> bool {
+        !self.state().rest.frozen.is_empty()
+    }
+
     /// Shows what a database's data takes; `None`: that cannot be told.
     pub fn disk(&self, name: &DbName, disk: Option<DiskUse>) {
         let mut state = self.state();

@@ -21,7 +21,9 @@ use crate::plan::{self, Wanted, phase};
 use crate::record::Metrics;
 
 use super::view::view;
-use super::wants::{FileStanding, expected, fresh, kept, newest, pass, running_of, seen, wanted};
+use super::wants::{
+    FileStanding, coming, expected, fresh, kept, newest, pass, running_of, seen, wanted,
+};
 use super::{Board, stewards};
 
 pub use super::wants::view_of;
@@ -202,7 +204,9 @@ impl Reconciler {
         shown.expected = expected(&self.ledger.book(), db);
         shown
             .conditions
-            .push(fresh(&row, &self.house.stores, before.as_deref(), now));
+            .push(fresh(&row, &self.house, before.as_deref(), now));
+        let frozen = self.board.is_frozen();
+        shown.coming = coming(&row, &self.house, shown.phase, frozen, now);
         let book = self.ledger.book();
         stewards::show(&mut shown, &row, &self.house, &book, before.as_deref(), now);
         shown.backup = newest(&row);
@@ -266,7 +270,8 @@ impl Reconciler {
         if lane.actions.iter().any(Action::changes_accounts) {
             self.observer.probes().refresh(db.uid).await;
         }
-        self.finish(name, &lane, &end);
+        let down = row.initialised && !seen.probe.answering();
+        self.finish(name, &lane, &end, down);
         if let LaneEnd::Abandoned(_) = end {
             // The world is not as it was seen: a lost event, or an effect without an answer.
             if let Err(error) = self.observer.relist().await {
@@ -277,8 +282,8 @@ impl Reconciler {
         Ok(Again::Now)
     }
 
-    /// Remembers how a lane ended.
-    fn finish(&self, name: &DbName, lane: &Lane, end: &LaneEnd) {
+    /// Remembers how a lane ended; `down`: of a database that has data, and whose server did not answer.
+    fn finish(&self, name: &DbName, lane: &Lane, end: &LaneEnd, down: bool) {
         let mut all = self.memory();
         let memory = all.entry(name.clone()).or_default();
         memory.attempts.stop_if(lane.stops_in_order());
@@ -292,6 +297,9 @@ impl Reconciler {
             LaneEnd::Abandoned(why) => tracing::info!(%name, why, "gave way"),
             LaneEnd::Failed(failure) => {
                 tracing::warn!(%name, message = failure.message, "failed");
+                if down {
+                    memory.attempts.fail_repair(failure);
+                }
                 memory.attempts.fail(failure.clone());
             }
         }

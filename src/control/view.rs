@@ -70,6 +70,7 @@ pub(super) fn view(
         evidence: None,
         held: verdict.held.clone(),
         lane: verdict.lane.clone(),
+        coming: before.map(|view| view.coming.clone()).unwrap_or_default(),
         seen: lines(wanted, seen, now),
         expected: Expectations::default(),
         volume: db.volume.label.clone(),

@@ -6,13 +6,15 @@ use std::path::PathBuf;
 use crate::admin::Book;
 use crate::admin::book::Row;
 use crate::execute::Executor;
-use crate::model::view::{Condition, DatabaseView, Evidence, NewestBackups};
+use crate::model::view::{Condition, DatabaseView, Evidence, NewestBackups, Phase};
 use crate::model::{
-    Attempts, BackupState, ContainerSeen, Database, DbName, End, Expectations, Hibernation,
-    KeepRetired, SeenDatabase, Site, Timestamp,
+    Attempts, BackupId, BackupState, Coming, ContainerSeen, Database, DbName, End, Expectations,
+    Hibernation, SeenDatabase, Site, Timestamp,
 };
 use crate::observe::Observer;
+use crate::plan::backups::Known;
 use crate::plan::blast::{Leave, Pass};
+use crate::plan::stewardship::House;
 use crate::plan::{self, Hands, Wanted, history};
 
 use super::view::view;
@@ -54,38 +56,64 @@ pub(super) async fn kept(row: &Row, executor: &Executor) -> Option<Evidence> {
     kept.await.ok().flatten()
 }
 
-/// The condition that says whether the backups are new enough.
-pub(super) fn fresh(
-    row: &Row,
-    stores: &[String],
-    before: Option<&DatabaseView>,
-    now: Timestamp,
-) -> Condition {
+/// No restore test is put off, as far as a look knows.
+static NONE: BTreeSet<BackupId> = BTreeSet::new();
+
+/// What is known of a database's backups, as far as a plan and its condition need it.
+fn known<'a>(row: &'a Row, house: &'a House, answers: bool, now: Timestamp) -> Known<'a> {
     let db = &row.database;
-    let stores = if db.backup.stores.is_empty() {
-        stores
-    } else {
-        &db.backup.stores
-    };
-    let untested = BTreeSet::new();
-    let known = plan::backups::Known {
-        untested: &untested,
+    Known {
+        untested: &NONE,
         db,
         since: row.initialised_at.unwrap_or(now),
         backups: &row.backups,
-        stores,
-        answers: true,
+        stores: if db.backup.stores.is_empty() {
+            &house.stores
+        } else {
+            &db.backup.stores
+        },
+        answers,
         initialised: row.initialised,
         given_up: None,
         earlier: &row.earlier_finals,
         retirement: super::desk::retirement(row),
         hibernation: row.hibernation(),
-        last: None,
+        last: row.retired.as_ref().and_then(|(_, last)| last.as_ref()),
         frozen: false,
         tombstone: row.tombstone,
-        keep: KeepRetired::default(),
+        keep: house.keep,
         unsaved: 0,
+    }
+}
+
+/// What is to become of a database besides the planner's steps. Hands off the host let nothing begin.
+pub(super) fn coming(
+    row: &Row,
+    house: &House,
+    phase: Phase,
+    frozen: bool,
+    now: Timestamp,
+) -> Vec<Coming> {
+    if row.host.is_some() {
+        return Vec::new();
+    }
+    let given_up = row.quarantined.as_ref().map(|(since, _)| *since);
+    let known = Known {
+        given_up: given_up.filter(|_| phase == Phase::Held),
+        frozen,
+        ..known(row, house, row.initialised && phase == Phase::Ready, now)
     };
+    plan::backups::coming(&known, now)
+}
+
+/// The condition that says whether the backups are new enough.
+pub(super) fn fresh(
+    row: &Row,
+    house: &House,
+    before: Option<&DatabaseView>,
+    now: Timestamp,
+) -> Condition {
+    let known = known(row, house, true, now);
     let (status, reason, message) = plan::backups::fresh(&known, now);
     let earlier = before.and_then(DatabaseView::backup_fresh);
     Condition {

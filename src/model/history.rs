@@ -12,6 +12,8 @@ pub enum Away {
     Restart,
     /// It gets another container on the same data.
     Recreate,
+    /// It is dumped at rest: from its stop until it answers again.
+    Rest,
 }
 
 /// How long it was away, once.
@@ -48,4 +50,7 @@ pub struct Expectations {
     /// Of another container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recreate: Option<Expected>,
+    /// Of a dump at rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rest: Option<Expected>,
 }

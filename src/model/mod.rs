@@ -10,6 +10,7 @@ pub mod backup;
 pub mod certificate;
 pub mod change;
 pub mod class;
+pub mod coming;
 pub mod container;
 pub mod database;
 pub mod disk;
@@ -50,6 +51,7 @@ pub use backup::{
 pub use certificate::{CertificateSeen, Origin};
 pub use change::{Change, Entry, Outcome};
 pub use class::Class;
+pub use coming::Coming;
 pub use container::{
     ContainerSeen, ContainerSpec, ImageSeen, Mount, MountSeen, PortBinding, RestartPolicy, Status,
 };

@@ -185,9 +185,12 @@ pub struct Attempts {
     /// The steps that failed since they went well, or all was as it should be, each with its last failure;
     /// the newest is last.
     pub failed: Vec<FailedAttempt>,
-    /// When runs of its container ended before the server was ready for a while, or hanging: those
-    /// in a row, oldest first.
+    /// When runs of its container ended before the server was ready for a while, or hanging: those of
+    /// late, oldest first, by a clock that stands still while a server is given long to come up.
     pub failed_runs: Vec<Timestamp>,
+    /// When steps that were to bring it back failed, oldest first.
+    #[serde(default)]
+    pub failed_steps: Vec<Timestamp>,
     /// The run that is being judged: the container's start, and dockerd's own count of restarts.
     pub run: Option<(Timestamp, u32)>,
     /// Whether that run was ready for long enough to count as a success.

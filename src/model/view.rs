@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::disk::{DiskUse, VolumeView};
 pub use super::work::{Progress, WorkAsk, WorkView};
 use super::{
-    Backup, BackupId, BackupKind, BackupState, DbName, EngineKind, Expectations, Held, Lane,
-    Override, Reason, Slot, Timestamp, Uid,
+    Backup, BackupId, BackupKind, BackupState, Coming, DbName, EngineKind, Expectations, Held,
+    Lane, Override, Reason, Slot, Timestamp, Uid,
 };
 
 /// What a database is, in one word. Derived by `plan::phase`, never stored as state.
@@ -166,6 +166,9 @@ pub struct DatabaseView {
     pub held: Vec<Held>,
     /// What is being done or about to be.
     pub lane: Option<Lane>,
+    /// What is to become of it besides that, where it takes its server away or its data.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub coming: Vec<Coming>,
     /// Why "nothing happens": what was last seen of each part, one line each.
     pub seen: Vec<String>,
     /// How long it may be away, from what was measured here.

@@ -55,6 +55,10 @@ impl Ask<'_> {
             self.hold(Reason::AnonymousVolume, message, None);
             return None;
         }
+        // What never ran is made again and again: nobody's data is at stake, and nobody is served.
+        if !fresh && self.seen.attempts.exhausted(self.now) {
+            return Some(self.quarantine_without());
+        }
         if let Some(message) = self.port_taken() {
             self.hold(Reason::PortInUse, message, Some(self.now + LATER));
             return None;

@@ -2,17 +2,36 @@
 
 use chrono::TimeDelta;
 
+use crate::model::action::START;
 use crate::model::{
-    Attempts, Class, ContainerSeen, DbName, FailedAttempt, Lane, Probe, Status, Timestamp, guard,
+    Attempts, Class, ContainerSeen, DbName, FailedAttempt, Lane, Probe, Reason, Status, Timestamp,
+    guard,
 };
 
 use super::running::HANG;
 
-/// How many failed runs in a row end in quarantine.
+/// How many failed repairs within [`WINDOW`] end in quarantine: runs that failed, and steps that were to
+/// bring it back.
 pub const TOO_MANY: usize = 5;
-/// A row of failed runs ends when nothing failed for this long: longer than the slowest engine's
-/// start deadline, so that servers that never come up are counted, too.
-const WINDOW: TimeDelta = TimeDelta::minutes(60);
+/// For how long a failed repair counts.
+const WINDOW: TimeDelta = TimeDelta::minutes(30);
+/// The time of a run that was given longer than this to come up does not count: five that never do would
+/// else not fit in there.
+const LONG: TimeDelta = TimeDelta::minutes(5);
+/// The longest of which that is believed: no engine has longer to start, and a clock may jump.
+const LONGEST_RUN: TimeDelta = TimeDelta::minutes(20);
+/// The steps that bring a server back. One that waits for something (an image, Docker, room) has a word of
+/// its own, and is no failed repair.
+const REPAIRS: [&str; 8] = [
+    "prepare",
+    "write_files",
+    "create",
+    START,
+    "stop",
+    "remove",
+    "rename",
+    "unpause",
+];
 /// dockerd restarts a crashing container five times within its first seconds; quarantine waits
 /// until the runs spread over at least this, so that a short trouble of the host can pass.
 const SPREAD: TimeDelta = TimeDelta::seconds(20);
@@ -48,14 +67,10 @@ impl Attempts {
     /// having been ready for a while. A run that the guard refused is no failure of the server's, and
     /// neither is one that db4sci stopped: see [`Attempts::stop_if`].
     pub fn observe(&mut self, container: Option<&ContainerSeen>, probe: &Probe, now: Timestamp) {
-        // The clock may jump backwards; then rows end, and runs are judged, a little later.
-        if self
-            .failed_runs
-            .last()
-            .is_some_and(|at| now - *at >= WINDOW)
-        {
-            self.failed_runs.clear();
-        }
+        // The clock may jump backwards; then failures count, and runs are judged, a little longer.
+        let counts = |at: &Timestamp| now - *at < WINDOW;
+        self.failed_runs.retain(counts);
+        self.failed_steps.retain(counts);
         let Some(c) = container else {
             return;
         };
@@ -76,7 +91,7 @@ impl Attempts {
             }
             Status::Restarting | Status::Exited | Status::Dead => {
                 let failed = !self.run_judged && !self.excused() && !refused(c);
-                self.failed(usize::from(failed), now);
+                self.failed(usize::from(failed), now - started, now);
                 self.run_judged = true;
             }
             Status::Created | Status::Paused | Status::Removing => {}
@@ -85,13 +100,13 @@ impl Attempts {
 
     /// Another run began, and may have ended already.
     fn begin(&mut self, run: (Timestamp, u32), c: &ContainerSeen, now: Timestamp) {
-        if let Some((_, restarts)) = self.run
+        if let Some((before, restarts)) = self.run
             && !refused(c)
         {
             // Runs that came and went between two looks failed as well.
             let missed = run.1.saturating_sub(restarts + 1).min(TOO_MANY as u32);
             let unseen = usize::from(!self.run_judged && !self.excused());
-            self.failed(missed as usize + unseen, now);
+            self.failed(missed as usize + unseen, run.0 - before, now);
         }
         // Of a run that ended before the first look nobody can say how it went.
         self.run_judged = self.run.is_none() && c.status != Status::Running;
@@ -100,11 +115,16 @@ impl Attempts {
         self.run = Some(run);
     }
 
-    /// So many runs failed, of themselves or for want of room.
-    fn failed(&mut self, runs: usize, now: Timestamp) {
+    /// So many runs failed, of themselves or for want of room; the last one took so long.
+    fn failed(&mut self, runs: usize, took: TimeDelta, now: Timestamp) {
         if self.tight {
             self.starved |= runs > 0;
         } else {
+            if runs > 0 && took >= LONG {
+                let stood = took.min(LONGEST_RUN);
+                let earlier = self.failed_runs.iter_mut().chain(&mut self.failed_steps);
+                earlier.for_each(|at| *at = (*at + stood).min(now));
+            }
             self.failed_runs.extend(std::iter::repeat_n(now, runs));
         }
     }
@@ -132,6 +152,7 @@ impl Attempts {
                 self.run_was_ready = true;
                 if now - *since >= STEADY {
                     self.failed_runs.clear();
+                    self.failed_steps.clear();
                 }
             }
             Probe::Silent {
@@ -156,11 +177,19 @@ impl Attempts {
 
     /// Whether repairs failed so often that the database is to be left alone.
     pub fn exhausted(&self, now: Timestamp) -> bool {
-        self.failed_runs.len() >= TOO_MANY
-            && self
-                .failed_runs
-                .first()
-                .is_some_and(|first| (now - *first).abs() >= SPREAD)
+        let all = || self.failed_runs.iter().chain(&self.failed_steps);
+        let first = all().min();
+        all().count() >= TOO_MANY && first.is_some_and(|first| (now - *first).abs() >= SPREAD)
+    }
+
+    /// Takes notice of a step that failed while its server was down although it has data: a failed repair,
+    /// unless it waits for something, or only another spec helps.
+    pub fn fail_repair(&mut self, failure: &FailedAttempt) {
+        let own_word = failure.reason != Reason::Backoff;
+        let again = failure.class == Class::Transient;
+        if again && !own_word && REPAIRS.contains(&failure.step.as_str()) {
+            self.failed_steps.push(failure.at);
+        }
     }
 
     /// Takes notice of a lane that failed. Failures of other steps are not forgotten for it: two that

@@ -1,11 +1,15 @@
 //! What to do about one database's backups, now; and whether they are fresh.
 
+mod coming;
+mod rest;
 mod retire;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
 
+pub use self::coming::coming;
+pub use self::rest::{contradiction, rests, waiting, waits};
 use self::retire::{final_backups, hibernate, last_words, remove, retire};
 use super::retention::{Fate, fates};
 use super::schedule;
@@ -153,7 +157,14 @@ fn own<'a>(known: &Known<'a>) -> Vec<&'a Backup> {
     own
 }
 
+/// The backup that is due, once its server may be taken away for it.
 fn take(known: &Known<'_>, now: Timestamp) -> Option<Work> {
+    let (work, kind) = wanted(known, now)?;
+    waits(known.db, kind, now).is_none().then_some(work)
+}
+
+/// The backup that is due, whatever it waits for.
+fn wanted(known: &Known<'_>, now: Timestamp) -> Option<(Work, BackupKind)> {
     if !known.answers || known.stores.is_empty() {
         return None;
     }
@@ -167,12 +178,13 @@ fn take(known: &Known<'_>, now: Timestamp) -> Option<Work> {
     let begun = own.iter().map(|b| b.started).chain([known.since]);
     let apart = begun.filter(past).max().is_none_or(|at| now >= at + APART);
     if known.unsaved >= CHANGES && apart {
-        return Some(Work::Take {
+        let work = Work::Take {
             slot: Slot::at(now),
             attempt: 1,
             kind: BackupKind::Scheduled,
             stores: known.stores.to_vec(),
-        });
+        };
+        return Some((work, BackupKind::Scheduled));
     }
     // One that could not be restored is replaced at once, whatever the schedule says.
     let damaged = own.iter().find(|b| b.state == BackupState::Damaged);
@@ -200,9 +212,10 @@ fn take(known: &Known<'_>, now: Timestamp) -> Option<Work> {
     };
     // A backup that a person asked for after it was due serves as well; not one of a clock that was
     // ahead, which would serve until that day.
-    attempt(known, &own, slot, kind, now, |b| {
+    let work = attempt(known, &own, slot, kind, now, |b| {
         b.id.slot == slot || (slot..=Slot::at(now)).contains(&b.id.slot)
-    })
+    });
+    Some((work?, kind))
 }
 
 /// The next attempt at a slot in the stores that have no backup that serves.
@@ -364,6 +377,16 @@ pub fn fresh(known: &Known<'_>, now: Timestamp) -> (ConditionStatus, &'static st
         } else {
             lines.push(shown);
         }
+    }
+    if late.is_some()
+        && let Some(until) = waiting(known, now)
+    {
+        lines.push(format!(
+            "its server is stopped for a dump, which waits until {} for `maintenanceWindow`; at once: \
+             db4sci backup now {}",
+            until.format("%F %H:%M UTC"),
+            db.name
+        ));
     }
     match late {
         Some(reason) => (ConditionStatus::False, reason, lines.join("; ")),

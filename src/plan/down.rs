@@ -270,19 +270,43 @@ impl Ask<'_> {
         Some(self.lane(Some(c), self.stop_steps(c, true), Cost::None, vec![why]))
     }
 
-    /// Gives it up after too many runs.
+    /// Gives it up after too many repairs that failed.
     pub(super) fn quarantine(&self, c: &ContainerSeen) -> Lane {
-        let runs = self.seen.attempts.failed_runs.len();
         let error = if c.error.is_empty() {
             String::new()
         } else {
             format!(" ({})", c.error)
         };
         let why = format!(
-            "{runs} runs failed in a row; last exit code {}{error}",
+            "{}; last exit code {}{error}",
+            self.failed_repairs(),
             c.exit_code
         );
         self.give_up(c, why)
+    }
+
+    /// Gives up what has no container, and gets none.
+    pub(super) fn quarantine_without(&self) -> Lane {
+        let why = self.failed_repairs();
+        let actions = vec![Action::Quarantine(why.clone())];
+        self.lane(None, actions, Cost::None, vec![why])
+    }
+
+    /// What failed of late.
+    fn failed_repairs(&self) -> String {
+        let attempts = &self.seen.attempts;
+        let last = attempts.failed.last();
+        match (attempts.failed_runs.len(), attempts.failed_steps.len()) {
+            (runs, 0) => format!("{runs} runs failed in a row"),
+            (runs, steps) => format!(
+                "{} repairs failed within half an hour{}",
+                runs + steps,
+                last.map_or(String::new(), |last| format!(
+                    ", the last at {}",
+                    last.message
+                ))
+            ),
+        }
     }
 
     /// Stops it, and leaves it alone from now on, with evidence.

@@ -133,8 +133,11 @@ impl Ask<'_> {
     /// It is to be retired: whether that may begin. Later is too late, since its final backup would
     /// only grow old.
     pub(super) fn retiring(&mut self) {
-        let answers = self.seen.probe.answering() && self.wanted.initialised;
-        let Some((ours, _)) = self.containers().filter(|_| answers) else {
+        // Of one that was not asked yet nobody knows: that waits, too.
+        if self.serves() == Some(false) || !self.wanted.initialised {
+            return;
+        }
+        let Some((ours, _)) = self.containers() else {
             return;
         };
         let Some(c) = ours.into_iter().find(|c| c.status == Status::Running) else {

@@ -31,6 +31,7 @@ pub fn expected<'t, O: Iterator<Item = &'t Took>>(
         create: of(Away::Create),
         restart: of(Away::Restart),
         recreate: of(Away::Recreate),
+        rest: of(Away::Rest),
     }
 }
 

@@ -18,6 +18,7 @@ mod down;
 mod drift;
 pub mod freeze;
 mod gate;
+pub mod hands;
 pub mod history;
 mod lifecycle;
 pub mod phase;

@@ -3,6 +3,7 @@
 //! It decides nothing: it lays out what the planner said of each database. Pure, so that equal
 //! plans give equal texts and an equal hash.
 
+mod coming;
 mod cost;
 mod overrides;
 mod rows;
@@ -18,6 +19,7 @@ use crate::model::view::DatabaseView;
 use crate::model::{Problem, Timestamp};
 use crate::plan::approval;
 
+pub use self::coming::Removal;
 pub use self::cost::sentence;
 pub use self::overrides::Overridden;
 pub use self::rows::{Row, When, Which};
@@ -35,6 +37,8 @@ pub struct Preview {
     pub unchanged: usize,
     /// Whose word is in force over specs. Nothing is to be done about it.
     pub overrides: Vec<Overridden>,
+    /// What is retired, and whose data is removed on another day.
+    pub removals: Vec<Removal>,
     /// Names the plan: equal for equal steps, whatever the time and the number of connections. As
     /// long as something waits that a person may let go, it names exactly that, and `approve` takes
     /// it; what is done meanwhile does not change it.
@@ -68,6 +72,7 @@ impl Preview {
             rows,
             unchanged,
             overrides: overrides::of(databases),
+            removals: coming::removals(databases),
             hash,
             approvable: waiting.len(),
         }
@@ -76,6 +81,12 @@ impl Preview {
     /// How many rows are of a kind.
     pub fn count(&self, when: When) -> usize {
         self.rows.iter().filter(|row| row.when == when).count()
+    }
+
+    /// The databases whose data goes with what the rows say, now or some time after it.
+    pub fn deletes(&self) -> impl Iterator<Item = &str> {
+        let rows = self.rows.iter().filter(|row| row.deletes.is_some());
+        rows.map(|row| row.name.as_str())
     }
 
     /// Whether everything is as it should be and nothing waits.
@@ -107,8 +118,11 @@ impl Preview {
                 "unchanged": self.unchanged,
                 "approvable": self.approvable,
             },
-            "deletesData": false,
+            "deletesData": self.deletes().next().is_some(),
         });
+        if !self.removals.is_empty() {
+            form["removals"] = self.removals.iter().map(Removal::json).collect();
+        }
         if !self.overrides.is_empty() {
             form["overrides"] = self.overrides.iter().map(Overridden::json).collect();
         }

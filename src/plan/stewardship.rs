@@ -14,8 +14,8 @@ use crate::engine;
 use crate::model::database::{Encryption, Tls};
 use crate::model::view::{ConditionStatus, DatabaseView};
 use crate::model::{
-    Database, DbName, Enforce, Notice, OverrideState, Owners, Protection, Share, Source, Stage,
-    Taken, Timestamp, Told, WantedState, mail,
+    Database, DbName, Enforce, KeepRetired, Notice, OverrideState, Owners, Protection, Share,
+    Source, Stage, Taken, Timestamp, Told, WantedState, mail,
 };
 
 /// Days before the end of a life at which it is told, the first ones first.
@@ -34,6 +34,8 @@ pub struct House {
     pub owners: Owners,
     /// When something is done about a life that is over; `None`: it is told, and nothing else.
     pub enforce: Option<Enforce>,
+    /// How long what is retired is kept.
+    pub keep: KeepRetired,
 }
 
 /// A database, and what is known of it.
@@ -310,3 +312,5 @@ fn stage(ends: Timestamp, now: Timestamp) -> Option<Stage> {
 mod enforce;
 #[cfg(test)]
 mod tests;
+
+pub use enforce::ends;

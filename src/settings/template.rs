@@ -137,7 +137,7 @@ time_zone: UTC
 # `Notify` (the default): owner and admins are told. `Enforce`: after `readOnlyAfter` its users may only
 # read, where the engine can hold them to that; after `hibernateAfter` a final backup is taken and proven,
 # and it is stopped, its data kept. Both count from the end, or from when that was announced, if that was
-# later. `db4sci start NAME` wakes it.
+# later. `db4sci start NAME` wakes it, for two weeks or as long as `--for` says.
 # stewardship: {life: Enforce, readOnlyAfter: 14d, hibernateAfter: 60d}
 
 # How long the data of a retired database is kept, from the day it was retired. Its backups are kept for

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use uuid::Uuid;
 
-use crate::model::{Problem, Uid};
+use crate::model::{Database, Problem, Uid};
 
 use super::admit::admit_every;
 use super::merge::{FolderSeen, merge};
@@ -17,8 +17,8 @@ use super::yaml;
 pub struct Checked {
     /// Files that were looked at.
     pub files: usize,
-    /// Specs that would be admitted.
-    pub good: usize,
+    /// The specs that would be admitted, each with where it comes from.
+    pub good: Vec<Database>,
     /// What is wrong.
     pub problems: Vec<Problem>,
 }
@@ -43,7 +43,7 @@ pub fn check(paths: &[PathBuf], rules: &Rules) -> Checked {
         let nobody = || Uid(Uuid::nil());
         for verdict in admit_every(&merged, &BTreeMap::new(), &mut rules, nobody) {
             match verdict.result {
-                Ok(_) => checked.good += 1,
+                Ok(database) => checked.good.push(database),
                 Err(problems) => checked.problems.extend(problems),
             }
         }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use uuid::Uuid;
 
 use crate::model::database::Source;
-use crate::model::{DbName, Problem, Uid};
+use crate::model::{DbName, Problem, Timestamp, Uid};
 
 use super::admit::{Request, admit};
 use super::parse::Parsed;
@@ -39,6 +39,8 @@ pub struct FileSeen {
     pub path: PathBuf,
     /// SHA-256 of its bytes, in hex; empty where they could not be read.
     pub hash: String,
+    /// When it was last written, by its file system's word; `None` where that is not known.
+    pub changed: Option<Timestamp>,
     /// The spec, or everything that is wrong with the file.
     pub spec: Result<Parsed, Vec<Problem>>,
 }

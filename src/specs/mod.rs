@@ -19,6 +19,7 @@ pub mod raw;
 mod rename;
 pub mod rows;
 pub mod rules;
+pub mod settle;
 pub mod watch;
 pub mod yaml;
 
@@ -35,3 +36,4 @@ pub use raw::RawSpec;
 pub use rename::{renamed, to_rows};
 pub use rows::{RowEdit, RowRequest};
 pub use rules::{ConfigFiles, HostSize, Rules, VolumeRule};
+pub use settle::settle;

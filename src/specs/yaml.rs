@@ -12,7 +12,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::model::{EngineKind, Problem};
+use crate::model::{EngineKind, Problem, Timestamp};
 
 use super::catalog::Catalog;
 use super::document;
@@ -216,8 +216,25 @@ fn file_seen(path: &Path, full: &Path, entry: Result<Entry, String>) -> FileSeen
     FileSeen {
         path: path.to_owned(),
         hash,
+        // After it was read: what was written meanwhile counts, too.
+        changed: modified(full),
         spec,
     }
+}
+
+/// When a file, or the one that a link leads to, was last written.
+fn modified(path: &Path) -> Option<Timestamp> {
+    let meta = std::fs::metadata(path).ok()?;
+    meta.modified().ok().map(Timestamp::from)
+}
+
+/// Since when git is writing to the repository that a folder lies in, if it is: as long as its lock lies
+/// there. A work tree whose `.git` is a file is not followed.
+pub fn git_since(dir: &Path) -> Option<Timestamp> {
+    let dir = dir.canonicalize().ok()?;
+    let git = dir.ancestors().map(|dir| dir.join(".git"));
+    let git = git.into_iter().find(|git| git.is_dir())?;
+    modified(&git.join("index.lock"))
 }
 
 fn is_yaml(name: &str) -> bool {

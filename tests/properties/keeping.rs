@@ -3,6 +3,7 @@
 
 pub mod books;
 mod harm;
+mod still;
 
 use chrono::TimeDelta;
 
@@ -18,6 +19,7 @@ use db4sci::store::manifest::Layout;
 
 use self::books::Books;
 use self::harm::{spoil, spoil_last_ones};
+use self::still::still;
 use crate::bench::Shelf;
 use crate::hands::{Damage, HANDS_ON_ONE, another};
 use crate::host::{Host, block_on};
@@ -329,6 +331,7 @@ async fn history(run: Run) -> Done {
     }
     until(&mut host, arrived).await?;
     host.tell("all is where its wish leads to");
+    still(&mut host).await?;
     spoil_last_ones(&mut host).await?;
     host.world.clock().jump(KEEP);
     // What may go is gone soon; what may not was tried.
@@ -337,6 +340,7 @@ async fn history(run: Run) -> Done {
         ended(host, n).and_then(|()| arrived(host, n))
     })
     .await?;
+    still(&mut host).await?;
     host.reread().await
 }
 

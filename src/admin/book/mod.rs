@@ -164,6 +164,7 @@ impl Book {
                 if backup.state == BackupState::Running {
                     row.backup_begun = entry.seq;
                     row.began.insert(backup.id.clone(), entry.seq);
+                    row.begin_backup();
                 }
                 row.backups.insert(backup.id.clone(), (**backup).clone());
                 forget_failures(&mut row.backups);

@@ -325,6 +325,14 @@ impl Row {
         }
     }
 
+    /// Takes notice of a backup that begins. One that is begun while its server is down although it had
+    /// data is what it is down for: the others are taken of a server that answers.
+    pub(super) fn begin_backup(&mut self) {
+        if self.phase == Phase::Degraded && self.initialised && self.away.is_none() {
+            self.away = Some((Away::Rest, self.since));
+        }
+    }
+
     /// Takes notice of the last step of a lane: what it went by is used up.
     pub(super) fn end_lane(&mut self, action: &str) {
         if action == START {

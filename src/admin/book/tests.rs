@@ -658,6 +658,28 @@ fn hands_off_the_host_are_off_every_database_and_those_to_come() {
     assert!(book(changes).check(&of_one).is_err());
 }
 
+/// A backup of `genomics` begins.
+fn dump_begins() -> NewEntry {
+    let at = crate::admin::testing::instant(1);
+    let backup = crate::model::Backup {
+        id: "genomics-20261122T021500Z-1@local".parse().unwrap(),
+        uid: uid(),
+        kind: crate::model::BackupKind::Scheduled,
+        state: crate::model::BackupState::Running,
+        started: at,
+        finished: None,
+        verified: None,
+        bytes: 0,
+        sha256: None,
+        url: String::new(),
+        error: None,
+        keep_until: None,
+        note: String::new(),
+    };
+    let backup = Box::new(backup);
+    new("genomics", Change::Backup { backup })
+}
+
 #[test]
 fn how_long_it_was_away_is_measured_from_the_first_step_to_its_answer() {
     use crate::model::{Away, Took};
@@ -691,6 +713,10 @@ fn how_long_it_was_away_is_measured_from_the_first_step_to_its_answer() {
     }
     let repair = vec![seen(Phase::Degraded), begin("genomics", None, None)];
     assert_eq!(took([repair, vec![seen(Phase::Ready)]].concat()), [create]);
+    // A backup that is begun while it is down is what it is down for; one of a server that answers is not.
+    let dumped = |phase| vec![seen(phase), dump_begins(), seen(Phase::Ready)];
+    assert_eq!(took(dumped(Phase::Degraded)), [create, of(Away::Rest, 2)]);
+    assert_eq!(took(dumped(Phase::Ready)), [create]);
     // The newest few of each kind are kept.
     let many = (0..9).flat_map(|_| [restart(), seen(Phase::Ready)]);
     assert_eq!(took(many.collect()).len(), 6);

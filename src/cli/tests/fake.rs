@@ -107,6 +107,10 @@ impl Host for FakeHost {
                 .filter(|path| path.to_string_lossy().contains("bad"))
                 .map(problem)
                 .collect(),
+            warnings: (paths.iter())
+                .filter(|path| path.to_string_lossy().contains("rare"))
+                .map(problem)
+                .collect(),
         })
     }
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::works::Asked;
 use super::{Desk, Refused};
 use crate::admin::Row;
-use crate::execute::backup::Archive;
 use crate::model::view::{WorkAsk, WorkView};
-use crate::model::{Backup, BackupId, BackupKind, BackupState, DbName, WantedState, Who};
+use crate::model::{Backup, BackupId, BackupKind, BackupState, DbName, Who};
+use crate::plan::hands;
 
 impl Desk {
     /// Takes on what a person asks for: at once, or after what goes before it. What is done already is
@@ -177,32 +177,8 @@ impl Desk {
 
 /// Why nothing is done that is asked for, while hands are off the host, or off a server that it would stop.
 fn hands_off(row: &Row, ask: &WorkAsk) -> Option<String> {
-    let dumps = match ask {
-        WorkAsk::Backup { .. } => true,
-        WorkAsk::Clone { live, .. } => *live,
-        WorkAsk::Verify { .. }
-        | WorkAsk::Restore { .. }
-        | WorkAsk::Rename { .. }
-        | WorkAsk::Eject { .. } => false,
-    };
-    let dump = || hands_off_dump(row, BackupKind::Manual);
-    let refused = if dumps { dump() } else { None };
-    refused.or_else(|| row.host_refused())
-}
-
-/// Why a dump is not begun, while hands are off the host, or off a server that it would stop.
-pub(super) fn hands_off_dump(row: &Row, kind: BackupKind) -> Option<String> {
-    let db = &row.database;
-    let held = || {
-        let name = &db.name;
-        format!(
-            "hands are off `{name}`, and its server is stopped while it is read; first: db4sci resume {name}, or \
-             another `state` in its spec"
-        )
-    };
-    let maintained = row.wanted() == WantedState::Maintenance;
-    row.host_refused()
-        .or_else(|| (maintained && Archive::at_rest(db, kind)).then(held))
+    let refused = || hands::refused(&row.database, row.wanted(), ask);
+    row.host_refused().or_else(refused)
 }
 
 #[cfg(test)]
@@ -222,21 +198,17 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_hands_are_off_is_not_stopped_for_a_backup() {
+    fn a_person_s_hands_off_one_database_are_asked_for_too() {
+        let mut db = database("genomics", 32011);
+        db.engine = EngineKind::Neo4j;
+        let over = new("genomics", Change::Overridden { by: word() });
+        let book = book(vec![admitted(db), over]);
+        let row = book.row(&name("genomics")).unwrap();
         let backup = WorkAsk::Backup {
             note: String::new(),
         };
-        for (engine, refused) in [(EngineKind::Postgres, false), (EngineKind::Neo4j, true)] {
-            let mut db = database("genomics", 32011);
-            db.engine = engine;
-            let over = new("genomics", Change::Overridden { by: word() });
-            let book = book(vec![admitted(db), over]);
-            let row = book.row(&name("genomics")).unwrap();
-            let why = hands_off(row, &backup);
-            assert_eq!(why.is_some(), refused, "{engine:?}: {why:?}");
-            assert!(why.is_none_or(|why| why.contains("db4sci resume genomics")));
-            assert_eq!(hands_off(row, &WorkAsk::Verify { id: None }), None);
-        }
+        assert!(hands_off(row, &backup).is_some());
+        assert_eq!(hands_off(row, &WorkAsk::Verify { id: None }), None);
     }
 
     #[test]

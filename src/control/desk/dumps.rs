@@ -2,12 +2,12 @@
 
 use tokio::sync::oneshot;
 
-use super::asked::hands_off_dump;
 use super::{Came, Desk};
 use crate::admin::Row;
 use crate::execute::backup::{Archive, Order};
 use crate::model::view::Phase;
 use crate::model::{Backup, BackupKind, Database, Slot};
+use crate::plan::{backups, hands};
 
 impl Desk {
     /// A backup that stands for now.
@@ -30,15 +30,36 @@ impl Desk {
         self.dump(&row.database, &order).await
     }
 
-    pub(super) async fn dump(&self, db: &Database, order: &Order) -> Result<String, String> {
+    /// A backup that is due by itself: its window may have closed while it waited for its turn.
+    pub(super) async fn dump_in_window(
+        &self,
+        db: &Database,
+        order: &Order,
+    ) -> Result<String, String> {
         let _turn = self.dumps.acquire().await.map_err(|e| e.to_string())?;
+        match backups::waits(db, order.kind, self.clock.now()) {
+            None => self.dump_now(db, order).await,
+            Some(until) => Ok(format!(
+                "its window closed before its turn came; it waits until {}",
+                until.format("%F %H:%M UTC")
+            )),
+        }
+    }
+
+    async fn dump(&self, db: &Database, order: &Order) -> Result<String, String> {
+        let _turn = self.dumps.acquire().await.map_err(|e| e.to_string())?;
+        self.dump_now(db, order).await
+    }
+
+    /// A backup, by whoever has the turn for it.
+    async fn dump_now(&self, db: &Database, order: &Order) -> Result<String, String> {
         // A person may have taken hands off it while it stood in line.
         let book = self.ledger.book();
-        if let Some(why) = book
-            .row(&db.name)
-            .and_then(|row| hands_off_dump(row, order.kind))
-        {
-            return Err(why);
+        if let Some(row) = book.row(&db.name) {
+            let refused = || hands::refused_dump(&row.database, row.wanted(), order.kind);
+            if let Some(why) = row.host_refused().or_else(refused) {
+                return Err(why);
+            }
         }
         let (taken, down) = if Archive::at_rest(db, order.kind) {
             self.take_at_rest(db, order).await?

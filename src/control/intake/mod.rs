@@ -11,14 +11,16 @@ mod rows;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Mutex;
 
-use crate::admin::{Ledger, LedgerError, NewEntry};
+use crate::admin::{Ledger, LedgerError, NewEntry, Row};
 use crate::model::database::Source;
 use crate::model::{
     BackupId, Change, Clock, DbName, Outcome, Override, OverrideState, Problem, Timestamp, Uid, Who,
 };
+use crate::plan::stewardship;
 use crate::specs::{self, FolderSeen, Merged, Parsed, Request, Rules, merge, yaml};
 
 use super::wants::FileStanding;
@@ -27,6 +29,9 @@ use super::{Board, Queue, Reconciler};
 use commit::Origin;
 pub use judge::Admitted;
 use judge::{entry, judge};
+
+/// How often files that are being written are read for somebody who waits.
+const ASKED: usize = 3;
 
 /// Reads the rules of this host anew: catalog, settings, configuration files.
 pub type RulesNow = dyn Fn() -> Result<Rules, Vec<Problem>> + Send + Sync;
@@ -132,12 +137,26 @@ impl Intake {
         self.write(&name, entries).await.map_err(|e| e.to_string())
     }
 
-    /// Reads `desired-state/` and admits what changed there.
+    /// Reads `desired-state/` for somebody who asks, and admits what changed there: what was saved just now
+    /// is waited for until it is quiet, for a while.
     pub async fn files(&self) {
+        for _ in 0..ASKED {
+            let Some(again) = self.settled_files().await else {
+                return;
+            };
+            tokio::time::sleep(again).await;
+        }
+    }
+
+    /// Reads `desired-state/` and admits what changed there, but for what is still being written. Gives
+    /// when to read it again for that.
+    pub async fn settled_files(&self) -> Option<Duration> {
         let _one = self.one.lock().await;
         let folder = self.folder.clone();
-        let seen = tokio::task::spawn_blocking(move || yaml::read_folder(&folder)).await;
-        let seen = seen.unwrap_or_else(|e| FolderSeen::Unknown(e.to_string()));
+        let read = move || (yaml::git_since(&folder), yaml::read_folder(&folder));
+        let (git, seen) = (tokio::task::spawn_blocking(read).await)
+            .unwrap_or_else(|e| (None, FolderSeen::Unknown(e.to_string())));
+        let (seen, again) = specs::settle(seen, git, self.clock.now());
         let book = self.ledger.book();
         let sources: BTreeMap<DbName, Source> = book
             .rows()
@@ -163,6 +182,7 @@ impl Intake {
             self.stand(&merged);
         }
         self.board.problems(problems);
+        again.map(|again| again.to_std().unwrap_or_default())
     }
 
     /// Tells the reconciler about vanished and renamed files.
@@ -293,7 +313,7 @@ impl Intake {
         parsed.places.locate(Problem::new("metadata.name", message))
     }
 
-    /// Puts a person's word over a spec.
+    /// Puts a person's word over a spec. Gives when it ends.
     ///
     /// # Errors
     /// When the ledger refuses it, or cannot be written.
@@ -304,9 +324,21 @@ impl Intake {
         state: OverrideState,
         until: Option<Timestamp>,
         reason: String,
-    ) -> Result<(), LedgerError> {
+    ) -> Result<Option<Timestamp>, LedgerError> {
+        let until = self.ends(name, state, until);
         let word = self.word(who, name, state, until, reason);
-        self.write(name, vec![word]).await
+        self.write(name, vec![word]).await.map(|()| until)
+    }
+
+    /// When a word ends that is said now.
+    fn ends(
+        &self,
+        name: &DbName,
+        state: OverrideState,
+        until: Option<Timestamp>,
+    ) -> Option<Timestamp> {
+        let held_back = self.ledger.book().row(name).is_some_and(Row::held_back);
+        stewardship::ends(state, until, held_back, self.clock.now())
     }
 
     fn word(

@@ -105,6 +105,7 @@ mod tests {
         let file = FileSeen {
             path: "back.yaml".into(),
             hash: String::new(),
+            changed: None,
             spec: parse(text, Path::new("back.yaml")),
         };
         let seen = FolderSeen::Read {

@@ -113,7 +113,8 @@ impl Intake {
             return refusal(&book, who, name, vec![why]);
         }
         let reason = edit.note.clone().unwrap_or_default();
-        vec![self.word(who.clone(), name, state, edit.until, reason)]
+        let until = self.ends(name, state, edit.until);
+        vec![self.word(who.clone(), name, state, until, reason)]
     }
 }
 

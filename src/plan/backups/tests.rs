@@ -1,3 +1,4 @@
+mod coming;
 mod turns;
 
 use super::*;
@@ -7,7 +8,7 @@ use crate::plan::tests::database;
 /// No final backup of an earlier retirement.
 static NONE: BTreeSet<BackupId> = BTreeSet::new();
 
-fn at(text: &str) -> Timestamp {
+pub(super) fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
@@ -22,7 +23,7 @@ fn db() -> Database {
 }
 
 /// One that serves, and that nobody wants to retire.
-fn known<'a>(
+pub(super) fn known<'a>(
     db: &'a Database,
     backups: &'a BTreeMap<BackupId, Backup>,
     stores: &'a [String],
@@ -47,7 +48,7 @@ fn known<'a>(
     }
 }
 
-fn backup(db: &Database, slot: &str, attempt: u32, state: BackupState) -> Backup {
+pub(super) fn backup(db: &Database, slot: &str, attempt: u32, state: BackupState) -> Backup {
     let started = at(slot);
     Backup {
         id: BackupId {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::cost;
+use super::{coming, cost};
 use crate::model::view::{DatabaseView, Phase};
 use crate::model::{Action, Cost, Expected, Held, Lane, Problem, Reason, Timestamp};
 use crate::plan::approval;
@@ -34,6 +34,8 @@ pub struct Row {
     pub hash: Option<String>,
     /// Connections that would be cut, where known.
     pub connections: Option<u32>,
+    /// What data it removes, and when, if it removes any.
+    pub deletes: Option<String>,
     /// The steps' kinds.
     pub steps: Vec<&'static str>,
 }
@@ -81,7 +83,9 @@ pub fn of(view: &DatabaseView) -> Vec<Row> {
         .as_ref()
         .map(|lane| of_lane(view, lane, When::Now, None));
     let held = view.held.iter().filter_map(|held| of_held(view, held));
-    now.into_iter().chain(held).collect()
+    let mut rows = now.into_iter().chain(held).collect();
+    coming::add(view, &mut rows);
+    rows
 }
 
 /// The row of a problem that no database's view tells of.
@@ -102,6 +106,7 @@ pub fn of_problem(problem: &Problem) -> Row {
         risk: None,
         hash: None,
         connections: None,
+        deletes: None,
         steps: Vec::new(),
     }
 }
@@ -137,6 +142,7 @@ fn of_lane(view: &DatabaseView, lane: &Lane, when: When, held: Option<&Held>) ->
             .and_then(approval::approvable)
             .map(|lane| approval::hash(view.uid, lane)),
         connections: view.connections,
+        deletes: None,
         steps: lane.actions.iter().map(Action::kind).collect(),
     }
 }
@@ -216,6 +222,7 @@ fn of_held(view: &DatabaseView, held: &Held) -> Option<Row> {
         risk: None,
         hash: None,
         connections: None,
+        deletes: None,
         steps: Vec::new(),
     })
 }
@@ -271,6 +278,7 @@ impl Row {
             })),
             "connections": self.connections,
             "dataAtRisk": self.risk,
+            "deletes": self.deletes,
             "steps": self.steps,
             "hash": self.hash,
         })

@@ -69,6 +69,7 @@ pub(crate) fn ready(text: &str, engine: &str, version: &str, port: u16) -> Datab
         evidence: None,
         held: Vec::new(),
         lane: None,
+        coming: Vec::new(),
         seen: vec![
             "container: running, healthy".to_owned(),
             "data: marker initialised, sentinel there".to_owned(),

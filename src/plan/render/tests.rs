@@ -2,7 +2,8 @@ use super::sample::{at, first_start, held, hold, lane, now, ready, word};
 use super::{Preview, When};
 use crate::model::view::{DatabaseView, Phase};
 use crate::model::{
-    Action, Cost, Expected, Lane, OverrideState, Place, Problem, Reason, Timestamp,
+    Action, BackupId, Coming, Cost, Expected, Lane, OverrideState, Place, Problem, Reason,
+    Timestamp,
 };
 use crate::plan::approval;
 
@@ -272,4 +273,105 @@ fn the_form_for_programs_is_versioned() {
     assert_eq!(json["counts"]["approvable"], 1);
     assert_eq!(json["changes"][3]["steps"][0], "pull");
     assert_eq!(Preview::of(&example(), &[]).count(When::Waits), 1);
+}
+
+/// A database, and what is coming of it.
+fn with(text: &str, port: u16, coming: Coming) -> DatabaseView {
+    let mut view = ready(text, "Neo4j", "5.26", port);
+    view.coming = vec![coming];
+    view
+}
+
+#[test]
+fn dumps_at_rest_and_retirements_say_what_they_take_away_and_when() {
+    let mut waits = with(
+        "a",
+        32011,
+        Coming::Rest {
+            until: Some(at(22, 0)),
+        },
+    );
+    waits.expected.rest = Some(Expected {
+        seconds: 25,
+        times: 3,
+        own: true,
+    });
+    let now_due = with("b", 32012, Coming::Rest { until: None });
+    let retire = Coming::Retire {
+        data_hours: 14 * 24,
+        backup_hours: Some(90 * 24),
+    };
+    let retires = with("c", 32013, retire);
+    assert_eq!(
+        text(&[waits.clone(), now_due, retires.clone()]).split_once('\n').unwrap().1,
+        "\
+~ a  22:00  dump: its server is stopped for it  about 25 s, 12 connections now; at once: db4sci backup now a
+~ b  now    dump: its server is stopped for it  how long was not measured yet, 12 connections now
+- c  now    retire: a final backup is taken and proven, then it is stopped  down until started, 12 connections now; its data is removed 14 days later, its backups 90 days after that
+2 act now, 1 waits, 0 unchanged. Data of c is deleted.
+"
+    );
+    let json = Preview::of(&[waits], &[]).json();
+    assert_eq!(json["deletesData"], false);
+    assert_eq!(json["changes"][0]["seconds"], 25);
+    let json = Preview::of(&[retires.clone()], &[]).json();
+    assert_eq!(json["deletesData"], true);
+    let deletes = json["changes"][0]["deletes"].as_str().unwrap();
+    assert!(
+        deletes.starts_with("its data is removed 14 days later"),
+        "{deletes}"
+    );
+
+    // One that waits for a person has one row, which says it, too.
+    let mut held = retires;
+    let stop = lane("c", Cost::Stop, &["retire"], vec![]);
+    held.held = vec![hold(Reason::NeedsApproval, "waits", None, Some(stop))];
+    let preview = Preview::of(&[held], &[]);
+    assert_eq!(preview.rows.len(), 1);
+    assert!(preview.rows[0].deletes.is_some() && preview.rows[0].hash.is_some());
+}
+
+#[test]
+fn a_removal_of_another_day_is_told_and_is_nothing_to_do_and_one_of_today_deletes() {
+    let backup: BackupId = "genomics-20261122T021500Z-1@local".parse().unwrap();
+    let removal = |now, stays: Option<&str>| Coming::Remove {
+        at: Some(at(22, 0) + chrono::TimeDelta::days(3)),
+        now,
+        backup: Some(backup.clone()),
+        stays: stays.map(str::to_owned),
+    };
+    let later = Preview::of(&[with("genomics", 32011, removal(false, None))], &[]);
+    let shown = later.text(now(), &|t: Timestamp| t.naive_utc());
+    assert_eq!(
+        shown,
+        format!(
+            "\
+= genomics  retired; its data is removed at 2026-11-25 22:00 UTC; {backup} has all of it; db4sci undelete genomics
+nothing to do, 1 unchanged. Nothing is deleted now.
+"
+        )
+    );
+    assert_eq!(later.exit_code(), 0);
+    let json = later.json();
+    assert_eq!(json["deletesData"], false);
+    assert_eq!(json["removals"][0]["at"], "2026-11-25T22:00:00Z");
+    let stays = Preview::of(
+        &[with("genomics", 32011, removal(false, Some("why not")))],
+        &[],
+    );
+    assert!(
+        stays
+            .text(now(), &|t: Timestamp| t.naive_utc())
+            .contains("why not")
+    );
+
+    let today = Preview::of(&[with("genomics", 32011, removal(true, None))], &[]);
+    let shown = today.text(now(), &|t: Timestamp| t.naive_utc());
+    let line = format!(
+        "- genomics  now  remove its container and its data  its data is removed; {backup} has all of it\n"
+    );
+    assert!(shown.contains(&line), "{shown}");
+    assert!(shown.ends_with("Data of genomics is deleted.\n"), "{shown}");
+    assert_eq!(today.json()["deletesData"], true);
+    assert_eq!(today.exit_code(), 3);
 }

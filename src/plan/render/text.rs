@@ -49,6 +49,7 @@ pub fn text(preview: &Preview, now: Timestamp, local: Local<'_>) -> String {
         lines.push(line.trim_end().to_owned());
     }
     lines.extend(overrides(preview));
+    lines.extend(removals(preview));
     lines.push(closing(preview));
     lines.extend(leave(preview));
     lines.push(String::new());
@@ -63,12 +64,22 @@ fn overrides(preview: &Preview) -> impl Iterator<Item = String> {
     all.map(move |o| format!("= {:width$}  {}", o.about(), o.sentence()))
 }
 
-/// What it costs, what is at risk, and what lets it go.
+/// Whose data is removed on another day, a line each.
+fn removals(preview: &Preview) -> impl Iterator<Item = String> {
+    let all = preview.removals.iter();
+    let width = all.clone().map(|r| r.name.chars().count());
+    let width = width.filter(|w| *w <= WIDEST).max().unwrap_or(0);
+    all.map(move |r| format!("= {:width$}  {}", r.name, r.sentence()))
+}
+
+/// What it costs, what is at risk, what is removed, and what lets it go.
 fn cost(row: &Row) -> String {
     let risk = row.risk.as_ref().map(|risk| format!("; {risk}"));
     let hash = row.hash.as_ref().map(|hash| format!("; approve {hash}"));
-    let more: String = risk.into_iter().chain(hash).collect();
-    format!("{}{more}", row.cost_text)
+    let deletes = row.deletes.as_ref().map(|what| format!("; {what}"));
+    let more: String = risk.into_iter().chain(deletes).chain(hash).collect();
+    let all = format!("{}{more}", row.cost_text);
+    all.trim_start_matches("; ").to_owned()
 }
 
 /// How a person lets go what waits.
@@ -107,7 +118,7 @@ fn when(row: &Row, now: Timestamp, local: Local<'_>) -> String {
     }
 }
 
-/// The last line. That nothing is deleted is no promise of this text: no step deletes data.
+/// The last line. No step of a lane deletes data; a retirement ends in that, and its removal is that.
 fn closing(preview: &Preview) -> String {
     let verb = |n: usize, one: &str, many: &str| match n {
         0 => None,
@@ -128,6 +139,11 @@ fn closing(preview: &Preview) -> String {
     }
     counts.push(format!("{} unchanged", preview.unchanged));
     let mut line = counts.join(", ");
-    line.push_str(". Nothing is deleted.");
+    let of: Vec<&str> = preview.deletes().collect();
+    match (of.as_slice(), preview.removals.is_empty()) {
+        ([], true) => line.push_str(". Nothing is deleted."),
+        ([], false) => line.push_str(". Nothing is deleted now."),
+        (of, _) => line.push_str(&format!(". Data of {} is deleted.", of.join(", "))),
+    }
     line
 }

@@ -6,9 +6,29 @@
 //! is done that was not announced for as long as the settings say. A person's `start` goes before all of
 //! it, for as long as it lasts.
 
+use chrono::TimeDelta;
+
 use super::{Ward, stage};
 use crate::engine;
 use crate::model::{Enforce, Enforced, Measure, OverrideState, Timestamp, WantedState};
+
+/// How long a `start` without an end lasts on a database whose life is over. Without a bound one forgotten
+/// word would end all that the settings want about it, for good.
+const WOKEN: TimeDelta = TimeDelta::days(14);
+
+/// When a word over the spec ends: as the person says; one that wakes what is held back, because its life
+/// is over (`held_back`), has an end in any case, and may be said again.
+pub fn ends(
+    state: OverrideState,
+    until: Option<Timestamp>,
+    held_back: bool,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    match state {
+        OverrideState::Running if held_back => until.or(Some(now + WOKEN)),
+        OverrideState::Running | OverrideState::Stopped | OverrideState::Maintenance => until,
+    }
+}
 
 impl Ward<'_> {
     /// What is to be in force about its life now; `None`: nothing, and nothing is on its way.

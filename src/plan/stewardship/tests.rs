@@ -24,6 +24,7 @@ fn with(facts: &[(&str, &str)]) -> Database {
 /// A house in which everything is as protected health information needs it.
 fn house() -> House {
     House {
+        keep: crate::model::KeepRetired::default(),
         stores: vec!["local".to_owned()],
         encrypted: ["Standard".to_owned()].into(),
         owners: Owners::default(),

@@ -71,7 +71,7 @@ fn a_run_that_was_ready_for_a_while_has_not_failed() {
 }
 
 #[test]
-fn a_row_of_failures_ends_with_a_steady_run_or_a_quiet_hour() {
+fn failures_count_for_half_an_hour_or_until_a_steady_run() {
     let mut attempts = Attempts::default();
     fails(&mut attempts, noon());
     let steady = attempts.clone();
@@ -82,8 +82,82 @@ fn a_row_of_failures_ends_with_a_steady_run_or_a_quiet_hour() {
     attempts.observe(Some(&c), &up(since), since + seconds(300));
     assert!(attempts.failed_runs.is_empty());
     let mut quiet = steady;
-    quiet.observe(None, &Probe::NotAsked, noon() + seconds(3601));
+    quiet.observe(None, &Probe::NotAsked, noon() + seconds(1800));
+    assert_eq!(quiet.failed_runs.len(), 1);
+    quiet.observe(None, &Probe::NotAsked, noon() + seconds(1801));
     assert!(quiet.failed_runs.is_empty());
+}
+
+#[test]
+fn five_failures_within_half_an_hour_are_too_many_and_five_over_longer_are_not() {
+    for (between, too_many) in [(60, true), (440, true), (460, false), (1200, false)] {
+        let mut attempts = Attempts::default();
+        for n in 0..5 {
+            fails(&mut attempts, noon() + seconds(between * n));
+        }
+        let now = noon() + seconds(between * 4 + 30);
+        attempts.observe(None, &Probe::NotAsked, now);
+        assert_eq!(attempts.exhausted(now), too_many, "{between}");
+        // It slides: nothing but time is needed for it to end.
+        let later = now + seconds(1800);
+        attempts.observe(None, &Probe::NotAsked, later);
+        assert!(!attempts.exhausted(later), "{between}");
+    }
+}
+
+/// A step of a repair failed at an instant.
+fn step_failed(step: &str, reason: Reason, class: Class, at: Timestamp) -> FailedAttempt {
+    FailedAttempt {
+        count: 1,
+        at,
+        step: step.to_owned(),
+        class,
+        reason,
+        message: format!("{step}: no"),
+        generation: 3,
+    }
+}
+
+#[test]
+fn failed_steps_of_a_repair_count_with_runs_and_what_only_waits_does_not() {
+    for (step, reason, class, counts) in [
+        ("start", Reason::Backoff, Class::Transient, true),
+        ("create", Reason::Backoff, Class::Transient, true),
+        // An image that cannot be had, an engine that is away, a full disk, a port: each is waited for.
+        ("pull", Reason::ImagePullFailed, Class::Transient, false),
+        ("pull", Reason::Backoff, Class::Transient, false),
+        ("start", Reason::DockerUnavailable, Class::Transient, false),
+        ("create", Reason::DiskFull, Class::Transient, false),
+        ("start", Reason::PortInUse, Class::Transient, false),
+        ("account", Reason::Backoff, Class::Transient, false),
+        // Only another spec helps, which ends it.
+        ("create", Reason::Backoff, Class::Permanent, false),
+    ] {
+        let mut attempts = Attempts::default();
+        fails(&mut attempts, noon());
+        for n in 1..=4 {
+            let at = noon() + seconds(60 * n);
+            attempts.fail_repair(&step_failed(step, reason, class, at));
+        }
+        let now = noon() + seconds(300);
+        assert_eq!(attempts.exhausted(now), counts, "{step} {reason:?}");
+    }
+}
+
+#[test]
+fn what_has_no_container_and_gets_none_is_given_up_too() {
+    let mut case = Case::gone();
+    assert!(case.steps().contains(&"create"));
+    for n in 1..=5 {
+        let at = case.now - seconds(60 * n);
+        let failure = step_failed("create", Reason::Backoff, Class::Transient, at);
+        case.seen.attempts.fail_repair(&failure);
+    }
+    assert_eq!(case.steps(), ["quarantine"]);
+    // What never ran goes on being made.
+    let mut fresh = Case::fresh();
+    fresh.seen.attempts = case.seen.attempts.clone();
+    assert!(fresh.steps().contains(&"create"));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::model::view::Phase;
+use crate::plan::blast::Leave;
 
 fn stopped() -> Case {
     let mut case = Case::ready();
@@ -165,6 +166,37 @@ fn a_retirement_without_a_backup_changes_nothing_and_begins_nothing() {
     let mut never = Case::fresh();
     never.db.state = WantedState::Retired;
     never.is_left_alone_for(Reason::RetireNeedsBackup);
+}
+
+#[test]
+fn a_retirement_is_held_for_a_server_that_may_serve_somebody_asked_or_not() {
+    let mut case = Case::ready();
+    case.db.state = WantedState::Retired;
+    case.leave = Leave::Full {
+        begun: 5,
+        radius: 5,
+        databases: 20,
+    };
+    // A daemon that has just started has asked none yet.
+    case.seen.probe = Probe::NotAsked;
+    let reasons = case.reasons();
+    assert!(reasons.contains(&Reason::Starting), "{reasons:?}");
+    // One that refuses db4sci's login, or missed one answer, serves others.
+    let refuses = Probe::Silent {
+        since: noon() - seconds(900),
+        failures: 9,
+        why: "login refused".to_owned(),
+        cause: Silence::Refused,
+        answered_before: true,
+    };
+    for probe in [refuses, silent(noon() - seconds(9), true)] {
+        case.seen.probe = probe;
+        let reasons = case.reasons();
+        assert!(reasons.contains(&Reason::NeedsApproval), "{reasons:?}");
+    }
+    case.down(Status::Exited, 0);
+    let reasons = case.reasons();
+    assert!(!reasons.contains(&Reason::NeedsApproval), "{reasons:?}");
 }
 
 #[test]

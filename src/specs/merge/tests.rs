@@ -6,6 +6,7 @@ fn folder(files: &[(&str, &str)]) -> FolderSeen {
     let files = files.iter().map(|(path, text)| FileSeen {
         path: path.into(),
         hash: String::new(),
+        changed: None,
         spec: super::super::parse(text, Path::new(path)),
     });
     FolderSeen::Read {

@@ -307,3 +307,21 @@ fn a_socket_is_never_opened() {
         "{told}"
     );
 }
+
+#[test]
+fn git_s_lock_is_found_from_a_folder_inside_the_repository_and_the_age_of_a_file_is_known() {
+    let dir = tempfile::tempdir().unwrap();
+    let specs = dir.path().join("site/desired-state");
+    fs::create_dir_all(&specs).unwrap();
+    fs::create_dir(dir.path().join(".git")).unwrap();
+    assert_eq!(git_since(&specs), None);
+    let lock = dir.path().join(".git/index.lock");
+    fs::write(&lock, "").unwrap();
+    let written = Timestamp::from(fs::metadata(&lock).unwrap().modified().unwrap());
+    assert_eq!(git_since(&specs), Some(written));
+    fs::write(specs.join("a.yaml"), named("a", "")).unwrap();
+    let old = "2026-01-02T03:04:05Z".parse::<Timestamp>().unwrap();
+    let file = fs::File::options().append(true).open(specs.join("a.yaml"));
+    file.unwrap().set_modified(old.into()).unwrap();
+    assert_eq!(read(&specs).0[0].changed, Some(old));
+}

@@ -147,6 +147,35 @@ fn a_person_wakes_it_for_a_while_and_a_stop_or_maintenance_changes_nothing() {
 }
 
 #[test]
+fn a_start_without_an_end_has_one_once_the_life_is_over_and_what_is_wanted_goes_on_after_it() {
+    use super::ends;
+    use OverrideState::{Maintenance, Running, Stopped};
+    let now = at("2027-05-03");
+    let (said, bound) = (Some(at("2027-09-01")), Some(at("2027-05-17")));
+    for (state, until, held_back, expected) in [
+        (Running, None, true, bound),
+        // An end that a person names is that person's to choose.
+        (Running, said, true, said),
+        (Running, None, false, None),
+        (Stopped, None, true, None),
+        (Maintenance, None, true, None),
+    ] {
+        assert_eq!(
+            ends(state, until, held_back, now),
+            expected,
+            "{state:?} {held_back}"
+        );
+    }
+    let mut life = Life::new();
+    life.measure("2027-01-30");
+    assert_eq!(life.measure("2027-05-01"), Some(Measure::Hibernation));
+    life.over = Some(Running);
+    assert_eq!(life.measure("2027-05-03"), Some(Measure::Announced));
+    life.over = None;
+    assert_eq!(life.measure("2027-05-17"), Some(Measure::Hibernation));
+}
+
+#[test]
 fn what_is_stopped_by_its_spec_or_retired_is_left_alone() {
     for state in [
         WantedState::Stopped,
