@@ -10,7 +10,9 @@ use crate::admin::{Book, NewEntry};
 use crate::cli::Found;
 use crate::execute::backup::hex;
 use crate::model::database::Source;
-use crate::model::{BackupId, Change, Database, DbName, Outcome, Owners, Slot, Uid};
+use crate::model::{
+    BackupId, Change, Clock, Database, DbName, Outcome, Owners, Slot, SystemClock, Uid,
+};
 use crate::plan::recovery;
 use crate::specs::{self, Request, Rules};
 use crate::store::{Stores, read_small};
@@ -171,7 +173,7 @@ async fn one(
     entries.extend(has_data_after_all(&db, Some(made_by)));
     let there = held.backups.into_iter().map(|kept| kept.backup);
     let there = there.map(|b| (b.id.clone(), b)).collect();
-    let from = recovery::source(&db, &there, true, &BTreeMap::new());
+    let from = recovery::source(&db, &there, true, &BTreeMap::new(), SystemClock.now());
     let found = Found {
         engine: format!("{} {}", db.engine, db.image.series),
         backup: from.map(|b| b.id.to_string()),

@@ -12,7 +12,7 @@ use crate::admin::{Book, JournalError, Keyring, NewEntry, Row, read_offline};
 use crate::cli::{Found, RecoverArgs, Recovered};
 use crate::execute::failpoint::failpoint;
 use crate::model::{
-    Backup, BackupState, Change, Database, DbName, ImageId, Outcome, Slot, SystemClock, Uid,
+    Backup, BackupState, Change, Clock, Database, DbName, ImageId, Outcome, Slot, SystemClock, Uid,
     WantedState,
 };
 use crate::plan::recovery;
@@ -293,7 +293,7 @@ fn of_database(
         let backup = known.unwrap_or(found).clone();
         there.insert(backup.id.clone(), backup);
     }
-    let newest = recovery::source(db, &there, true, &BTreeMap::new());
+    let newest = recovery::source(db, &there, true, &BTreeMap::new(), SystemClock.now());
     let wanted = only.is_empty() || only.contains(&db.name);
     let gone = db.state == WantedState::Retired || retired_since || row.end.is_some();
     let has_data = row.initialised || newest.is_some();

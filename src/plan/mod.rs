@@ -19,6 +19,7 @@ pub mod freeze;
 mod gate;
 pub mod history;
 mod lifecycle;
+pub mod newest;
 pub mod phase;
 pub mod recovery;
 pub mod render;

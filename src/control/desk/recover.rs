@@ -17,7 +17,8 @@ impl Desk {
         let down: Vec<Reason> = view.held.iter().map(|held| held.reason).collect();
         let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         let backups = &row.backups;
-        let recovery = recovery::recovery(db, view.phase, &down, backups, row.recover, &failed)?;
+        let recovery =
+            recovery::recovery(db, view.phase, &down, backups, row.recover, &failed, now)?;
         drop(failed);
         let told = recovery == Recovery::LetIn && {
             let let_ins = self.let_in.lock().unwrap_or_else(PoisonError::into_inner);
