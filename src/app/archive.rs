@@ -70,10 +70,11 @@ pub(super) fn archive(settings: &Settings, parts: Parts) -> Result<Archive, Stri
         }
     }
     measured(&ledger, &metrics);
+    let stores = own_stores(settings, &ledger)?;
     Ok(Archive {
         vault,
         layout: Layout::new(settings.mode.as_str(), &site.instance),
-        stores: stores(settings)?,
+        stores,
         runtime,
         jobs,
         tools: Arc::new(JobTools),
@@ -118,15 +119,36 @@ pub(super) fn stores(settings: &Settings) -> Result<Stores, String> {
     settings.stores.iter().map(open).collect()
 }
 
+/// The same, for the daemon, whose ledger knows which of them hold something: their folders are marked.
+fn own_stores(settings: &Settings, ledger: &Ledger) -> Result<Stores, String> {
+    let book = ledger.book();
+    let used = |store: &str| {
+        let mut all = book.rows().flat_map(|(_, row)| row.backups.values());
+        all.any(|backup| backup.state.good() && backup.id.store == store)
+    };
+    let marked = |rule: &StoreRule| {
+        let folder = |path: &Path| LocalStore::marked(path, used(&rule.name));
+        Ok((rule.name.clone(), open(rule, folder)?))
+    };
+    settings.stores.iter().map(marked).collect()
+}
+
 /// One store.
 pub(super) fn store(rule: &StoreRule) -> Result<Arc<dyn BackupStore>, String> {
+    open(rule, |path| LocalStore::new(path))
+}
+
+fn open(
+    rule: &StoreRule,
+    folder: impl FnOnce(&Path) -> LocalStore,
+) -> Result<Arc<dyn BackupStore>, String> {
     match &rule.place {
         StorePlace::Folder { path, own } => {
             if *own && let Err(error) = home::make_folder(path, 0o700) {
                 // No reason to leave databases without a daemon: each use of the store says what is wrong.
                 tracing::error!(store = rule.name, error, "the store has no folder");
             }
-            Ok(Arc::new(LocalStore::new(path)))
+            Ok(Arc::new(folder(path)))
         }
         StorePlace::Bucket {
             bucket,

@@ -12,7 +12,8 @@ use crate::engine::backup::engine_of;
 use crate::execute::backup::hex;
 use crate::model::database::Source;
 use crate::model::{
-    BackupId, Change, Database, DbName, EngineKind, Outcome, Owners, Slot, Timestamp, Uid,
+    BackupId, Change, Clock, Database, DbName, EngineKind, Outcome, Owners, Slot, SystemClock,
+    Timestamp, Uid,
 };
 use crate::plan::comeback::{Lost, Priority};
 use crate::plan::recovery;
@@ -196,7 +197,7 @@ fn admitted(db: &Database, message: String) -> NewEntry {
 fn shown(db: &Database, held: &Held, wish: &Wish<'_>, what: String) -> Found {
     let there = held.backups.iter().map(|kept| kept.backup.clone());
     let there = there.map(|b| (b.id.clone(), b)).collect();
-    let from = recovery::source(db, &there, true, &BTreeMap::new());
+    let from = recovery::source(db, &there, true, &BTreeMap::new(), SystemClock.now());
     Found {
         priority: Priority::of(db),
         engine: format!("{} {}", db.engine, db.image.series),

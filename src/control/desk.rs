@@ -337,7 +337,7 @@ impl Desk {
                     version: self.version(&row),
                 };
                 // When it is due again is the plan's to say.
-                return self.dump_in_window(&row.database, &order).await;
+                return self.dump_in_window(&row.database, order).await;
             }
             Work::Verify(id) => {
                 let backup = self.chosen(&row, Some(&id))?;

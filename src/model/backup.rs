@@ -330,7 +330,7 @@ pub struct Backup {
     pub bytes: u64,
     /// SHA-256 of the manifest, which holds those of all files.
     pub sha256: Option<String>,
-    /// Where it is, for people.
+    /// Where it is, for people; empty of one that was never begun, since its store did not answer.
     pub url: String,
     /// Why it failed or is damaged.
     pub error: Option<String>,

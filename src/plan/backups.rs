@@ -11,6 +11,7 @@ use chrono::TimeDelta;
 pub use self::coming::coming;
 pub use self::rest::{contradiction, rests, waiting, waits};
 use self::retire::{final_backups, hibernate, last_words, remove, retire};
+use super::newest::newest;
 use super::retention::{Fate, fates};
 use super::schedule;
 use crate::model::view::ConditionStatus;
@@ -272,14 +273,16 @@ fn verify(known: &Known<'_>, now: Timestamp) -> Option<Work> {
     }
     known.stores.iter().find_map(|store| {
         // Files are compared before a retirement, and at no time after.
-        let mut stored = own
+        let stored = own
             .iter()
             .filter(|b| b.id.store == *store && b.state.good() && b.kind != BackupKind::Files);
-        let newest = stored.next()?;
+        let newest = newest(stored.copied(), now)?;
+        // What a clock that was ahead says is not waited for until then.
         let last = own
             .iter()
             .filter(|b| b.id.store == *store)
             .filter_map(|b| b.verified)
+            .filter(|at| *at <= now)
             .max();
         let waits = last.is_some_and(|at| now < at + every);
         let fresh = newest.state == BackupState::Stored && newest.error.is_none();

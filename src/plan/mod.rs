@@ -21,6 +21,7 @@ mod gate;
 pub mod hands;
 pub mod history;
 mod lifecycle;
+pub mod newest;
 pub mod phase;
 pub mod recovery;
 pub mod render;

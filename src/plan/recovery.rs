@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 
+use super::newest::age;
 use crate::model::database::OnLost;
 use crate::model::view::Phase;
 use crate::model::{Backup, BackupId, BackupKind, BackupState, Database, Reason, Timestamp};
@@ -27,7 +28,7 @@ pub enum Recovery {
     LetIn,
 }
 
-/// What to do by itself, given why the database is down, and whether a person brings a whole host
+/// What to do by itself now, given why the database is down, and whether a person brings a whole host
 /// back. A restore discards what was written since
 /// its backup, so without `onLost: Restore` a person decides; `mydb_admin` loses nothing by it.
 /// A server that runs is left alone whatever became of its files: what it has in memory and open may be
@@ -39,6 +40,7 @@ pub fn recovery(
     backups: &BTreeMap<BackupId, Backup>,
     asked: bool,
     failed: &BTreeMap<BackupId, u32>,
+    now: Timestamp,
 ) -> Option<Recovery> {
     let admin = db.name.is_mydb_admin();
     if admin && phase == Phase::Degraded && down.contains(&Reason::LoginRefused) {
@@ -51,7 +53,7 @@ pub fn recovery(
     if !alone || phase != Phase::Held || !(lost || beyond_use) {
         return None;
     }
-    match source(db, backups, asked, failed) {
+    match source(db, backups, asked, failed, now) {
         Some(backup) => Some(Recovery::Restore(backup.id.clone())),
         None => admin.then_some(Recovery::StartOver),
     }
@@ -87,12 +89,14 @@ impl LetIns {
 /// The backup that a database comes back from: the newest verified one, and without one the newest that
 /// is stored: a restore proves it before anything is replaced. A person who brings a host back wants the
 /// least loss: the newest of both. What failed so often, for a store that does not answer or a server that
-/// does not start on it, comes after what failed less often.
+/// does not start on it, comes after what failed less often; and one of a clock that was ahead, whose age
+/// nobody knows, after all that failed as often.
 pub fn source<'a>(
     db: &Database,
     backups: &'a BTreeMap<BackupId, Backup>,
     asked: bool,
     failed: &BTreeMap<BackupId, u32>,
+    now: Timestamp,
 ) -> Option<&'a Backup> {
     let own = backups
         .values()
@@ -101,7 +105,8 @@ pub fn source<'a>(
     own.max_by_key(|b| {
         let proven = !asked && b.state == BackupState::Verified;
         let failed = failed.get(&b.id).copied().unwrap_or_default();
-        (Reverse(failed), proven, b.id.slot, b.id.attempt)
+        let (past, slot, attempt) = age(b, now);
+        (Reverse(failed), past, proven, slot, attempt)
     })
 }
 
@@ -110,6 +115,11 @@ mod tests {
     use super::*;
     use crate::model::{Slot, Timestamp};
     use crate::plan::tests::database;
+
+    /// After all backups of these tests.
+    fn now() -> Timestamp {
+        "2026-03-20T12:00:00Z".parse().unwrap()
+    }
 
     fn backup(db: &Database, day: u32, state: BackupState) -> Backup {
         let started: Timestamp = format!("2026-03-{day:02}T02:00:00Z").parse().unwrap();
@@ -155,7 +165,7 @@ mod tests {
                 .map(|(state, day)| backup(db, day, *state))
                 .map(|b| (b.id.clone(), b))
                 .collect();
-            match recovery(db, Phase::Held, &[down], &backups, false, &none)? {
+            match recovery(db, Phase::Held, &[down], &backups, false, &none, now())? {
                 Recovery::Restore(id) => Some(id.slot.to_string()[6..8].to_owned()),
                 Recovery::StartOver => Some("over".to_owned()),
                 Recovery::LetIn => Some("in".to_owned()),
@@ -196,20 +206,29 @@ mod tests {
         other.uid = crate::model::Uid(uuid::Uuid::from_u128(7));
         let backups = [(other.id.clone(), other)].into();
         assert_eq!(
-            recovery(&restore, Phase::Held, &[lost], &backups, false, &none),
+            recovery(
+                &restore,
+                Phase::Held,
+                &[lost],
+                &backups,
+                false,
+                &none,
+                now()
+            ),
             None
         );
         // Whoever brings a whole host back has decided.
         let own = backup(&hold, 1, Verified);
         let backups = [(own.id.clone(), own.clone())].into();
-        let asked = |phase, down| recovery(&hold, phase, &[down], &backups, true, &none).is_some();
+        let asked =
+            |phase, down| recovery(&hold, phase, &[down], &backups, true, &none, now()).is_some();
         let held = Phase::Held;
         assert!(asked(held, lost) && !asked(held, crashes) && !asked(held, Reason::Stopped));
         // From the newest, which nobody had the time to prove.
         let newest = backup(&hold, 2, Stored);
         let both: BTreeMap<_, _> = [own, newest.clone()].map(|b| (b.id.clone(), b)).into();
-        assert_eq!(source(&hold, &both, true, &none), Some(&newest));
-        assert_ne!(source(&hold, &both, false, &none), Some(&newest));
+        assert_eq!(source(&hold, &both, true, &none, now()), Some(&newest));
+        assert_ne!(source(&hold, &both, false, &none, now()), Some(&newest));
         // What failed is tried again after all that failed less often: the same in another store first.
         let mut elsewhere = newest.clone();
         elsewhere.id.store = "offsite".to_owned();
@@ -217,13 +236,36 @@ mod tests {
         both.insert(elsewhere.id.clone(), elsewhere.clone());
         let mut failed = BTreeMap::new();
         for expected in ["offsite", "local", "local", "offsite"] {
-            let next = source(&hold, &both, true, &failed).unwrap().id.clone();
+            let next = source(&hold, &both, true, &failed, now())
+                .unwrap()
+                .id
+                .clone();
             assert_eq!(next.store, expected, "{failed:?}");
             *failed.entry(next).or_default() += 1;
         }
         // Its path vanished under a server that runs.
         assert!(!asked(Phase::Ready, lost) && !asked(Phase::Degraded, lost));
     }
+
+    #[test]
+    fn a_backup_of_a_clock_that_was_ahead_is_restored_only_when_there_is_no_other() {
+        let (db, none) = (database(), BTreeMap::new());
+        let ahead = backup(&db, 25, BackupState::Verified);
+        let past = backup(&db, 1, BackupState::Stored);
+        let both: BTreeMap<_, _> = [&ahead, &past]
+            .map(|b| (b.id.clone(), b.clone()))
+            .into_iter()
+            .collect();
+        for asked in [false, true] {
+            assert_eq!(source(&db, &both, asked, &none, now()), Some(&past));
+            let alone = [(ahead.id.clone(), ahead.clone())].into();
+            assert_eq!(source(&db, &alone, asked, &none, now()), Some(&ahead));
+            // That day has come.
+            let later = ahead.started + HOUR;
+            assert_eq!(source(&db, &both, asked, &none, later), Some(&ahead));
+        }
+    }
+
     #[test]
     fn only_mydb_admin_is_let_in_again_and_not_for_ever() {
         let (none, failed) = (BTreeMap::new(), BTreeMap::new());
@@ -233,7 +275,7 @@ mod tests {
                 on_lost: OnLost::Restore,
                 ..database()
             };
-            recovery(&db, phase, &[down], &none, true, &failed)
+            recovery(&db, phase, &[down], &none, true, &failed, now())
         };
         let refused = Reason::LoginRefused;
         let admin = |phase, down| asked("mydb_admin", phase, down);

@@ -78,7 +78,8 @@ dataVolumes:
     encrypted: false
 
 # Where backups go: a folder, the store `local`. Best on another disk than the data. The default is a
-# folder below state_dir. With `stores` below, it is no store.
+# folder below state_dir. With `stores` below, it is no store. The daemon marks the folder with a file,
+# .db4sci-store: without it a folder that was used before is taken for a mount point whose disk is away.
 # backupVolume: /srv/db4sci/backup
 
 # Or several stores, which specs name; without a word of theirs a backup goes to all. The credentials

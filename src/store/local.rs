@@ -3,6 +3,8 @@
 //! An object is written beside its place under a hidden name, synced, and then linked into place,
 //! which fails where something is: nothing is overwritten, and half an object has no name.
 
+mod mark;
+
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -16,6 +18,9 @@ use futures_util::StreamExt;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
+pub use self::mark::MARK;
+
+use self::mark::Mark;
 use super::{BackupStore, Bytestream, Object, StoreError, Upload, check_key};
 use crate::model::Timestamp;
 
@@ -28,14 +33,26 @@ const PIECE: usize = 256 << 10;
 #[derive(Debug, Clone)]
 pub struct LocalStore {
     root: Arc<Path>,
+    mark: Option<Arc<Mark>>,
 }
 
 impl LocalStore {
     /// The store in a folder. The folder must exist once something is written: one that is not
-    /// mounted must not be taken for an empty one, so it is never made here.
+    /// mounted must not be taken for an empty one, so it is never made here. No mark is asked for, nor
+    /// set: for those who know nothing of earlier uses.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         LocalStore {
             root: root.into().into(),
+            mark: None,
+        }
+    }
+
+    /// The same, with a mark ([`MARK`]) that is set at the first use. `used`: something is known to lie in
+    /// it; an empty folder without a mark is not the store then, and every call says `Unreachable`.
+    pub fn marked(root: impl Into<PathBuf>, used: bool) -> Self {
+        LocalStore {
+            mark: Some(Arc::new(Mark::new(used))),
+            ..LocalStore::new(root)
         }
     }
 
@@ -65,6 +82,23 @@ impl LocalStore {
         }
     }
 
+    /// Work in the folder, if that is the store.
+    async fn inside<T: Send + 'static>(
+        &self,
+        what: &str,
+        work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let mark = self.mark.clone();
+        self.blocking(what, move |root| {
+            match &mark {
+                Some(mark) => mark.look(root).map(drop)?,
+                None => fs::metadata(root).map(drop)?,
+            }
+            work(root)
+        })
+        .await
+    }
+
     async fn blocking<T: Send + 'static>(
         &self,
         what: &str,
@@ -91,8 +125,11 @@ impl BackupStore for LocalStore {
         let what = format!("begin {key}");
         let (partial, file) = self
             .blocking(&what, {
-                let path = path.clone();
-                move |root| begin(root, &path)
+                let (path, mark) = (path.clone(), self.mark.clone());
+                move |root| {
+                    mark.map_or(Ok(()), |mark| mark.set(root))?;
+                    begin(root, &path)
+                }
             })
             .await?;
         Ok(Box::new(Pending {
@@ -109,7 +146,7 @@ impl BackupStore for LocalStore {
         check_key(&self.place(), key)?;
         let path = self.root.join(key);
         let what = format!("read {key}");
-        let opened = self.blocking(&what, move |_| match File::open(&path) {
+        let opened = self.inside(&what, move |_| match File::open(&path) {
             Ok(file) => Ok(Some(file)),
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
             Err(e) => Err(e),
@@ -141,10 +178,9 @@ impl BackupStore for LocalStore {
 
     async fn list(&self, prefix: &str) -> Result<Vec<Object>, StoreError> {
         let prefix = prefix.to_owned();
-        self.blocking("list", move |root| {
+        self.inside("list", move |root| {
             // The folder that all keys with this prefix lie in.
             let (folder, _) = prefix.rsplit_once('/').unwrap_or(("", ""));
-            fs::metadata(root)?;
             let mut found = Vec::new();
             walk(root, &root.join(folder), &mut |key, path| {
                 if key.starts_with(&prefix) && !hidden(path) {
@@ -166,7 +202,7 @@ impl BackupStore for LocalStore {
     async fn delete(&self, key: &str) -> Result<(), StoreError> {
         check_key(&self.place(), key)?;
         let path = self.root.join(key);
-        self.blocking(&format!("remove {key}"), move |root| {
+        self.inside(&format!("remove {key}"), move |root| {
             match fs::remove_file(&path) {
                 Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
                 _ => {}
@@ -186,12 +222,12 @@ impl BackupStore for LocalStore {
 
     async fn sweep(&self, prefix: &str, before: Timestamp) -> Result<u32, StoreError> {
         let prefix = prefix.to_owned();
-        self.blocking("sweep", move |root| {
+        self.inside("sweep", move |root| {
             let mut swept = 0;
             let (folder, _) = prefix.rsplit_once('/').unwrap_or(("", ""));
             walk(root, &root.join(folder), &mut |_, path| {
                 let begun: DateTime<Utc> = fs::metadata(path)?.modified()?.into();
-                if hidden(path) && begun < before {
+                if is_partial(path) && begun < before {
                     fs::remove_file(path)?;
                     swept += 1;
                 }
@@ -206,6 +242,12 @@ impl BackupStore for LocalStore {
 fn hidden(path: &Path) -> bool {
     path.file_name()
         .is_some_and(|name| name.to_string_lossy().starts_with('.'))
+}
+
+/// Whether it is what an upload writes to.
+fn is_partial(path: &Path) -> bool {
+    path.file_name()
+        .is_some_and(|name| name.to_string_lossy().starts_with(PARTIAL))
 }
 
 /// Makes the folders below the root, and the file under its hidden name.

@@ -290,7 +290,12 @@ impl Layout {
 
     /// What all keys of one attempt begin with.
     pub fn attempt(&self, name: &DbName, uid: Uid, slot: Slot, attempt: u32) -> String {
-        format!("{}{name}/{uid}/{slot}/{attempt}/", self.root)
+        format!("{}{attempt}/", self.slot(name, uid, slot))
+    }
+
+    /// What all keys of the attempts at a slot begin with.
+    pub fn slot(&self, name: &DbName, uid: Uid, slot: Slot) -> String {
+        format!("{}{name}/{uid}/{slot}/", self.root)
     }
 }
 

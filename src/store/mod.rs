@@ -39,7 +39,7 @@ pub trait BackupStore: Send + Sync + 'static {
     /// Begins an object. Nobody sees it before it is finished.
     async fn put(&self, key: &str) -> Result<Box<dyn Upload>, StoreError>;
 
-    /// An object's bytes.
+    /// An object's bytes. `Missing` comes from a store that is surely there.
     async fn get(&self, key: &str) -> Result<Bytestream, StoreError>;
 
     /// The objects whose keys begin with a prefix, by key.

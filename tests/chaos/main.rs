@@ -26,10 +26,11 @@ mod report;
 mod writers;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use db4sci::model::view::Phase;
+use db4sci::store::local::MARK;
 use dice::Dice;
 use files::walk;
 use harms::Harm;
@@ -313,7 +314,8 @@ impl Field {
             let works = ["state/jobs", "volume/.db4sci/.work"];
             let mut files = works.map(|folder| walk(&host.path(folder))).concat();
             let uploads = walk(&host.path("state/backups"));
-            files.extend(uploads.into_iter().filter(|file| is_hidden(file)));
+            let left = |file: &PathBuf| is_hidden(file) && !file.ends_with(MARK);
+            files.extend(uploads.into_iter().filter(left));
             (jobs.is_empty() && all == wanted && files.is_empty())
                 .then_some(())
                 .ok_or(format!(

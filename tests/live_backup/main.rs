@@ -41,6 +41,7 @@ mod lives;
 mod logins;
 mod mongodb;
 mod neo4j;
+mod not_mounted;
 mod noticed;
 mod older;
 mod one;

@@ -56,6 +56,33 @@ pub struct Parts {
     pub site: Site,
 }
 
+impl Parts {
+    /// What backups are made with.
+    pub fn archive(&self, shelf: &Shelf) -> Archive {
+        let world = &self.world;
+        let shared = |store: &Store| Arc::new(store.clone()) as Arc<dyn BackupStore>;
+        let stores = shelf.stores.iter();
+        Archive {
+            runtime: Arc::new(world.clone()),
+            jobs: Arc::new(NoJobs),
+            tools: Arc::new(RowTools(world.clone())),
+            dirs: Arc::new(world.clone()),
+            vault: self.vault.clone(),
+            ledger: self.ledger.clone(),
+            site: self.site.clone(),
+            clock: Arc::new(world.clock()),
+            metrics: self.metrics.clone(),
+            stores: stores.map(|(name, s)| (name.clone(), shared(s))).collect(),
+            layout: shelf.layout.clone(),
+            identities: vec![IDENTITY.clone()],
+            recipients: vec![IDENTITY.recipient()],
+            meters: Meters::default(),
+            spec_text: Box::new(|db| db.name.to_string()),
+            unsaid: Unsaid::default(),
+        }
+    }
+}
+
 /// One life of the desk.
 pub struct Bench {
     desk: Arc<Desk>,
@@ -67,46 +94,25 @@ pub struct Bench {
 
 impl Bench {
     pub fn new(shelf: &Shelf, parts: Parts) -> Self {
+        let archive = parts.archive(shelf);
         let Parts {
             world,
             ledger,
             board,
             reconciler,
-            vault,
-            metrics,
-            site,
+            ..
         } = parts;
         let clock: Arc<dyn Clock> = Arc::new(world.clock());
         let queue = Arc::new(Queue::default());
         let intake = Arc::new(Intake::new(
-            ledger.clone(),
+            ledger,
             reconciler,
             board.clone(),
             queue.clone(),
-            clock.clone(),
+            clock,
             "/desired-state".into(),
             Box::new(|| Ok(rules())),
         ));
-        let shared = |store: &Store| Arc::new(store.clone()) as Arc<dyn BackupStore>;
-        let stores = shelf.stores.iter();
-        let archive = Archive {
-            runtime: Arc::new(world.clone()),
-            jobs: Arc::new(NoJobs),
-            tools: Arc::new(RowTools(world.clone())),
-            dirs: Arc::new(world.clone()),
-            vault,
-            ledger,
-            site,
-            clock,
-            metrics,
-            stores: stores.map(|(name, s)| (name.clone(), shared(s))).collect(),
-            layout: shelf.layout.clone(),
-            identities: vec![IDENTITY.clone()],
-            recipients: vec![IDENTITY.recipient()],
-            meters: Meters::default(),
-            spec_text: Box::new(|db| db.name.to_string()),
-            unsaid: Unsaid::default(),
-        };
         let stop = CancellationToken::new();
         let desk = Desk::new(
             Arc::new(archive),

@@ -153,7 +153,12 @@ impl Daemon {
 
     /// Opens its desk for backups.
     pub fn open_desk(&mut self, shelf: &Shelf, site: &Site) {
-        let parts = Parts {
+        self.bench = Some(Bench::new(shelf, self.parts(site)));
+    }
+
+    /// What a desk needs of it.
+    pub fn parts(&self, site: &Site) -> Parts {
+        Parts {
             world: self.world.clone(),
             ledger: self.ledger.clone(),
             board: self.board.clone(),
@@ -161,8 +166,7 @@ impl Daemon {
             vault: self.vault.clone(),
             metrics: METRICS.clone(),
             site: site.clone(),
-        };
-        self.bench = Some(Bench::new(shelf, parts));
+        }
     }
 
     /// Whether the desk has nothing under way.

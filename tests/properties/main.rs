@@ -25,4 +25,5 @@ mod seeds;
 mod shelf;
 mod specs;
 mod stillness;
+mod stores;
 mod waits;

@@ -28,6 +28,15 @@ MariaDB:
   images:
     - [MariaDB 11.8, "mariadb:11.8"]
     - [MariaDB 11.8.2, "mariadb:11.8.2"]
+Neo4j:
+  dbengine: Neo4j
+  pub_ports: [7474, 7687]
+  volumes:
+    - [DBVOL, data, /data]
+    - [DBVOL, logs, /logs]
+  command: neo4j
+  images:
+    - [Neo4j 5, "neo4j:5.26"]
 "#;
 
 /// The rules of the simulated host.

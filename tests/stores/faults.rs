@@ -51,10 +51,16 @@ async fn a_wrong_key_and_a_missing_bucket_are_told_with_the_servers_code() {
 
     let mut elsewhere = right;
     elsewhere.bucket = "db4sci-test-gone".to_owned();
-    let error = write(&S3Store::new(&elsewhere), "a/b", &pattern(9)).await;
-    let error = error.unwrap_err();
-    assert!(matches!(error, StoreError::Refused { .. }), "{error}");
-    tells(&error, &["NoSuchBucket", "make the bucket"]);
+    let gone = S3Store::new(&elsewhere);
+    for error in [
+        write(&gone, "a/b", &pattern(9)).await.unwrap_err(),
+        gone.list("").await.unwrap_err(),
+        // Nobody takes what lies in it for damaged.
+        read(&gone, "a/b").await.unwrap_err(),
+    ] {
+        assert!(matches!(error, StoreError::Refused { .. }), "{error}");
+        tells(&error, &["NoSuchBucket", "make the bucket"]);
+    }
 }
 
 #[tokio::test]

@@ -6,7 +6,8 @@ use crate::admin::{Book, NewEntry, Row};
 use crate::cli::Found;
 use crate::model::view::Phase;
 use crate::model::{
-    Backup, BackupState, Change, Database, DbName, ImageId, Outcome, Timestamp, Uid, WantedState,
+    Backup, BackupState, Change, Clock, Database, DbName, ImageId, Outcome, SystemClock, Timestamp,
+    Uid, WantedState,
 };
 use crate::plan::comeback::{Lost, Priority};
 use crate::plan::recovery;
@@ -101,7 +102,7 @@ pub(super) fn of_database(
         let backup = known.unwrap_or(found).clone();
         there.insert(backup.id.clone(), backup);
     }
-    let newest = recovery::source(db, &there, true, &BTreeMap::new());
+    let newest = recovery::source(db, &there, true, &BTreeMap::new(), SystemClock.now());
     let wanted = only.is_empty() || only.contains(&db.name);
     let gone = db.state == WantedState::Retired || retired_since || row.end.is_some();
     // A backup whose manifest cannot be read is one of data, too: never does it begin empty.

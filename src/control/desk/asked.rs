@@ -8,6 +8,7 @@ use crate::admin::Row;
 use crate::model::view::{WorkAsk, WorkView};
 use crate::model::{Backup, BackupId, BackupKind, BackupState, DbName, Who};
 use crate::plan::hands;
+use crate::plan::newest::newest;
 
 impl Desk {
     /// Takes on what a person asks for: at once, or after what goes before it. What is done already is
@@ -164,12 +165,10 @@ impl Desk {
             }
             None => {
                 let good = row.backups.values();
-                good.filter(|b| b.uid == row.database.uid && b.state.good())
-                    .max_by_key(|b| (b.id.slot, b.id.attempt))
-                    .cloned()
-                    .ok_or_else(|| {
-                        format!("{name} has no backup yet; take one: db4sci backup now {name}")
-                    })
+                let good = good.filter(|b| b.uid == row.database.uid && b.state.good());
+                newest(good, self.clock.now()).cloned().ok_or_else(|| {
+                    format!("{name} has no backup yet; take one: db4sci backup now {name}")
+                })
             }
         }
     }

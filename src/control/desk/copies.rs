@@ -17,6 +17,7 @@ use crate::model::{
     WantedState, Who,
 };
 use crate::plan::copies::{self, CutOff};
+use crate::plan::newest::newest;
 use crate::specs;
 
 impl Desk {
@@ -66,12 +67,12 @@ impl Desk {
             return self.copy(who, row, &backup, copy, None).await;
         }
         let name = &row.database.name;
-        self.now(row, BackupKind::Manual, format!("for the clone {copy}"))
-            .await?;
+        let note = format!("for the clone {copy}");
+        let (taken, lacking) = self.before(row, BackupKind::Manual, note).await?;
         let book = self.ledger.book();
         let now = book.row(name).ok_or_else(|| format!("{name} is gone"))?;
-        let newest = self.chosen(now, None)?;
-        self.copy(who, now, &newest, copy, None).await
+        let made = self.copy(who, now, &taken, copy, None).await?;
+        Ok(format!("{made}{lacking}"))
     }
 
     /// The backup that is named, or the newest that is verified.
@@ -81,8 +82,9 @@ impl Desk {
         }
         let name = &row.database.name;
         let own = row.backups.values();
-        own.filter(|b| b.uid == row.database.uid && b.state == BackupState::Verified)
-            .max_by_key(|b| (b.id.slot, b.id.attempt))
+        let verified =
+            own.filter(|b| b.uid == row.database.uid && b.state == BackupState::Verified);
+        newest(verified, self.clock.now())
             .cloned()
             .ok_or_else(|| {
                 format!(

@@ -203,7 +203,9 @@ impl Desk {
                 .extend(good.map(|b| (b.id.clone(), name.clone())));
             let backups = row.backups.values();
             known.past.extend(backups.map(|b| (b.uid, name.clone())));
-            known.backups.extend(row.backups.keys().cloned());
+            // What lies there under the id of one that was never begun is another one.
+            let begun = row.backups.values().filter(|b| !b.url.is_empty());
+            known.backups.extend(begun.map(|b| b.id.clone()));
         }
         known
     }

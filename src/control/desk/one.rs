@@ -1,7 +1,7 @@
 //! A restore of one database inside a server that goes on serving its others.
 
 use super::Desk;
-use super::restore::told;
+use super::restore::{none_before, told};
 use crate::admin::Row;
 use crate::execute::backup::{Archive, Uncarried, image_of};
 use crate::model::view::Phase;
@@ -44,14 +44,8 @@ impl Desk {
         let built = self.in_turn(backup, opened).await;
         let built = built.map_err(|why| format!("{why}; nothing was changed"))?;
         let note = format!("before {database} of {} was restored", backup.id);
-        self.now(row, BackupKind::BeforeRestore, note)
-            .await
-            .map_err(|why| {
-                format!("no backup could be taken before it, so nothing was changed: {why}")
-            })?;
-        let book = self.ledger.book();
-        let now = book.row(name).ok_or_else(|| format!("{name} is gone"))?;
-        let before = self.chosen(now, None)?;
+        let before = self.before(row, BackupKind::BeforeRestore, note).await;
+        let (before, lacking) = before.map_err(none_before)?;
         let message = format!(
             "{database} of {} is put into its place; if that is cut off, what was there is in {before}: \
              db4sci restore {name} --from {before} --only '{database}' --yes",
@@ -69,11 +63,11 @@ impl Desk {
             Ok(renamed) => Ok(match renamed {
                 true => format!(
                     "{database} of {} is in place; what was there is kept as the database `{aside}`, \
-                     which takes no connections and is in no backup: drop it when nobody needs it",
+                     which takes no connections and is in no backup: drop it when nobody needs it{lacking}",
                     backup.id
                 ),
                 false => format!(
-                    "{database} of {} is in place; what was there is in {}",
+                    "{database} of {} is in place; what was there is in {}{lacking}",
                     backup.id, before.id
                 ),
             }),

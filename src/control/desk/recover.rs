@@ -20,7 +20,7 @@ impl Desk {
         let down: Vec<Reason> = view.held.iter().map(|held| held.reason).collect();
         let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         let backups = &row.backups;
-        let decided = recovery::recovery(db, view.phase, &down, backups, row.recover, &failed);
+        let decided = recovery::recovery(db, view.phase, &down, backups, row.recover, &failed, now);
         if db.name.is_mydb_admin() {
             let head = self.ledger.book().head().seq;
             let shown = decided.as_ref();

@@ -14,6 +14,11 @@ pub(super) fn told(error: BackupError) -> String {
     error.to_string()
 }
 
+/// What is said when there is no copy of what a restore would take away.
+pub(super) fn none_before(why: String) -> String {
+    format!("no backup could be taken before it, so nothing was changed: {why}")
+}
+
 impl Desk {
     /// Ends what an earlier daemon left: jobs, folders, and a restore that was under way.
     ///
@@ -65,14 +70,12 @@ impl Desk {
             let view = self.board.view(name);
             view.is_some_and(|view| view.phase == Phase::Ready)
         };
+        let mut lacking = String::new();
         if ready(name) {
             // What the restore takes away.
             let note = format!("before {} was restored", backup.id);
-            self.now(row, BackupKind::BeforeRestore, note)
-                .await
-                .map_err(|why| {
-                    format!("no backup could be taken before it, so nothing was changed: {why}")
-                })?;
+            let before = self.before(row, BackupKind::BeforeRestore, note).await;
+            (_, lacking) = before.map_err(none_before)?;
         }
         let image = image_of(db).map_err(told)?;
         if row.secrets.is_empty() {
@@ -140,7 +143,7 @@ impl Desk {
         };
         if let Some(served) = served {
             return Ok(format!(
-                "{} was restored{served}; what was there before is kept in {}",
+                "{} was restored{served}; what was there before is kept in {}{lacking}",
                 backup.id,
                 aside.display()
             ));
@@ -204,7 +207,10 @@ impl Desk {
         make: impl Future<Output = Result<Built, BackupError>>,
     ) -> Result<Built, String> {
         let turn = self.dumps.acquire().await.map_err(|e| e.to_string())?;
-        let made = make.await;
+        let made = match make.await {
+            Ok(built) => Ok(built),
+            Err(error) => Err(self.archive.weighed(backup, error).await),
+        };
         drop(turn);
         // Its data is there: while its server starts, the next one's is made.
         if self.turns.end(backup.uid) {

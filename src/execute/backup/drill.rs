@@ -3,7 +3,8 @@
 use super::Archive;
 use super::error::BackupError;
 use super::recipes;
-use crate::model::{Backup, BackupKind, BackupState, Database};
+use crate::model::{Backup, BackupId, BackupKind, BackupState, Database};
+use crate::store::StoreError;
 
 impl Archive {
     /// Restores a backup into a throwaway server without network, and compares what is counted with
@@ -13,7 +14,10 @@ impl Archive {
     /// When the test itself could not be made: that says nothing about the backup.
     pub async fn verify(&self, db: &Database, backup: &Backup) -> Result<Backup, BackupError> {
         let begun = self.clock.now();
-        let tested = self.tools.test(self, db, backup).await;
+        let tested = match self.tools.test(self, db, backup).await {
+            Ok(how) => Ok(how),
+            Err(error) => Err(self.weighed(backup, error).await),
+        };
         let now = self.clock.now();
         let mut backup = backup.clone();
         let message = match tested {
@@ -69,6 +73,31 @@ impl Archive {
             "{files} files are, byte by byte, those of {}",
             db.name
         ))
+    }
+
+    /// What an attempt to read a backup ended with, as far as it speaks of the backup. That an object is not
+    /// there is believed of a store that shows a backup of which the ledger knows that it lies there: one
+    /// that shows none may be another one, or away, and all of its backups would be damaged in a row.
+    pub async fn weighed(&self, backup: &Backup, error: BackupError) -> BackupError {
+        let BackupError::Store(StoreError::Missing { place, key }) = &error else {
+            return error;
+        };
+        let book = self.ledger.book();
+        let known = |id: &BackupId| {
+            let mut rows = book.rows().map(|(_, row)| row);
+            rows.any(|row| row.backups.get(id).is_some_and(|b| b.state.good()))
+        };
+        match self.stored(&backup.id.store).await {
+            Ok(shown) if shown.keys().any(known) => error,
+            Ok(_) => BackupError::Store(StoreError::Unreachable {
+                place: place.clone(),
+                what: format!("read {key}"),
+                why: "it is not there, and no other backup that is known to lie there is: not the store that \
+                      it was?"
+                    .to_owned(),
+            }),
+            Err(other) => other,
+        }
     }
 
     /// Writes that a backup was found damaged; gives it as it is known from now on.

@@ -21,6 +21,7 @@ mod names;
 mod objects;
 mod one;
 mod part;
+mod ready;
 mod restore;
 mod retired;
 mod room;
@@ -40,6 +41,7 @@ pub use error::BackupError;
 pub use ledger::fetch_ledger;
 pub use meter::Meters;
 pub use one::Uncarried;
+pub use ready::Ready;
 pub use restore::{Built, Passwords};
 pub use ship::{Shipper, fetch_segment};
 pub(crate) use stream::hex;
@@ -353,12 +355,13 @@ impl Archive {
     /// As the store does, or the ledger.
     pub async fn remove(&self, backup: &Backup, why: &str) -> Result<(), BackupError> {
         let id = &backup.id;
-        let store = self.store(&id.store)?;
-        let prefix = self
-            .layout
-            .attempt(&id.name, backup.uid, id.slot, id.attempt);
-        objects::remove(store.as_ref(), &prefix).await?;
-        store.sweep(&prefix, self.clock.now()).await?;
+        // One that lies nowhere was never begun.
+        if !backup.url.is_empty() {
+            let store = self.store(&id.store)?;
+            let prefix = self.prefix(backup);
+            objects::remove(store.as_ref(), &prefix).await?;
+            store.sweep(&prefix, self.clock.now()).await?;
+        }
         let entry = NewEntry::of(
             &self.owner(backup),
             Outcome::Done,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::error::BackupError;
+use super::ready::Ready;
 use super::tools::{Dump, Dumped};
 use super::{Archive, bundle, stream, tool};
 use crate::engine::backup as recipes;
@@ -85,18 +86,20 @@ pub(super) fn stored(backup: &mut Backup, manifest: &Manifest, sha256: String) -
 }
 
 impl Archive {
-    /// Takes a backup into all stores of the order; gives what became of each. Whatever happens is
-    /// in the ledger afterwards. `dumped` is called once the server or its data is needed no more;
-    /// what is stored is still to be read back then.
+    /// Takes a backup into all stores that are ready; gives what became of each, those that are not
+    /// included. Whatever happens is in the ledger afterwards. `dumped` is called once the server or its
+    /// data is needed no more; what is stored is still to be read back then.
     ///
     /// # Errors
     /// Only when the ledger does not take the beginning: then nothing was done.
     pub async fn take(
         &self,
         db: &Database,
-        order: &Order,
+        ready: Ready,
         dumped: impl FnOnce() + Send,
     ) -> Result<Vec<Backup>, BackupError> {
+        let Ready { order, refused } = ready;
+        let order = &order;
         let started = self.clock.now();
         let mut backups = Vec::new();
         for store in &order.stores {
@@ -109,7 +112,11 @@ impl Archive {
             backups.push(backup);
         }
         failpoint("backup.begun");
-        let done = self.dump(db, order, started, dumped).await;
+        let done = if backups.is_empty() {
+            Ok((BTreeMap::new(), BTreeMap::new()))
+        } else {
+            self.dump(db, order, started, dumped).await
+        };
         let (manifests, mut failed, all) = match done {
             Ok((manifests, failed)) => (manifests, failed, None),
             Err(error) => (BTreeMap::new(), BTreeMap::new(), Some(error)),
@@ -137,16 +144,27 @@ impl Archive {
                         (Some(error), _) | (None, Some(error)) => (error.to_string(), error.word()),
                         (None, None) => ("it did not come to its end".to_owned(), "unknown"),
                     };
-                    backup.state = BackupState::Failed;
-                    backup.error = Some(why.clone());
-                    self.metrics.backup_failed(&backup.id.name, &store, word);
+                    let message = self.failed(backup, why, word);
+                    // Of this attempt nothing lay there before: what does is its own.
                     self.remove_objects(backup).await;
-                    format!("{} failed: {why}", backup.id)
+                    message
                 }
             };
             if let Err(error) = self.note(backup, message).await {
                 unsaid = Err(error);
             }
+        }
+        for (store, error) in refused {
+            // It lies nowhere: what may lie there under its id is of another attempt, and is not touched,
+            // now or when its row goes.
+            let mut backup = self.begun(db, order, &store, started);
+            backup.url = String::new();
+            backup.finished = Some(finished);
+            let message = self.failed(&mut backup, error.to_string(), error.word());
+            if let Err(error) = self.note(&backup, message).await {
+                unsaid = Err(error);
+            }
+            backups.push(backup);
         }
         unsaid.map(|()| backups)
     }
@@ -162,6 +180,16 @@ impl Archive {
                 .note(&backup, format!("{} failed: {error}", backup.id))
                 .await;
         }
+    }
+
+    /// Says of a backup that it came to nothing; in words.
+    fn failed(&self, backup: &mut Backup, why: String, word: &'static str) -> String {
+        let message = format!("{} failed: {why}", backup.id);
+        self.metrics
+            .backup_failed(&backup.id.name, &backup.id.store, word);
+        backup.state = BackupState::Failed;
+        backup.error = Some(why);
+        message
     }
 
     fn begun(&self, db: &Database, order: &Order, store: &str, started: Timestamp) -> Backup {

@@ -125,3 +125,33 @@ fn what_a_person_keeps_until_then_goes_then() {
     assert_ne!(fate(until - TimeDelta::seconds(1)), Fate::Goes);
     assert_eq!(fate(until), Fate::Goes);
 }
+
+#[test]
+fn a_backup_and_a_test_of_a_clock_that_was_ahead_hide_none_of_today() {
+    let db = db();
+    let mut today = backup(&db, "2026-03-09T02:00:00Z", 1, BackupState::Stored);
+    let ahead = Backup {
+        verified: Some(at("2027-03-05T03:00:00Z")),
+        ..backup(&db, "2027-03-05T02:00:00Z", 1, BackupState::Verified)
+    };
+    let now = "2026-03-09T03:00:00Z";
+    assert_eq!(
+        asked(&db, &[ahead.clone(), today.clone()], now),
+        Some(Work::Verify(today.id.clone()))
+    );
+    today.state = BackupState::Verified;
+    today.verified = Some(at("2026-03-09T02:30:00Z"));
+    let unproven = Backup {
+        state: BackupState::Stored,
+        verified: None,
+        ..ahead
+    };
+    assert_eq!(asked(&db, &[unproven.clone(), today], now), None);
+    // It may be the only one.
+    let damaged = backup(&db, "2026-03-09T02:00:00Z", 6, BackupState::Damaged);
+    let id = unproven.id.clone();
+    assert_eq!(
+        asked(&db, &[unproven, damaged], now),
+        Some(Work::Verify(id))
+    );
+}
