@@ -8,7 +8,7 @@ use crate::http::peer::Caller;
 use crate::http::refusal::{Refusal, RefusalKind};
 use crate::model::account::{AccountState, AccountView, Rights, account_secret};
 use crate::model::{Change, Database, DbName, WantedState};
-use crate::specs::raw::AccessRole;
+use crate::specs::access::Need;
 
 use super::backend::{Daemon, because};
 use super::secrets::sealed;
@@ -19,8 +19,7 @@ impl Daemon {
         caller: &Caller,
         name: &DbName,
     ) -> Result<Vec<AccountView>, Refusal> {
-        let row = self.row(name)?;
-        self.may_use(caller, &row.database).await?;
+        let row = self.row_for(caller, name, Need::User).await?;
         let own = AccountView {
             user: row.database.account.user.clone(),
             role: format!("{:?}", row.database.account.role),
@@ -57,9 +56,8 @@ impl Daemon {
         rights: Rights,
         reason: String,
     ) -> Result<Rotated, Refusal> {
-        let row = self.row(name)?;
+        let row = self.row_for(caller, name, Need::Owner).await?;
         let db = &row.database;
-        self.one_of(caller, db, &[AccessRole::Owner]).await?;
         let conflict = |why: String| {
             let message = format!("{why}; nothing was changed");
             Err(Refusal::new(RefusalKind::Conflict, message))
@@ -113,9 +111,8 @@ impl Daemon {
         user: &str,
         reason: String,
     ) -> Result<String, Refusal> {
-        let row = self.row(name)?;
+        let row = self.row_for(caller, name, Need::Owner).await?;
         let db = &row.database;
-        self.one_of(caller, db, &[AccessRole::Owner]).await?;
         let message = format!("account {user} is not wanted any more{}", because(&reason));
         let change = Change::AccountUnwanted {
             uid: db.uid,

@@ -6,16 +6,18 @@ use crate::admin::Row;
 use crate::control::intake::Admitted;
 use crate::http::backend::{Applied, AppliedOutcome};
 use crate::http::document::Document;
+use crate::http::peer::Caller;
 use crate::http::refusal::Refusal;
-use crate::model::{Database, Problem, Who};
+use crate::model::{Database, DbName, Problem};
 use crate::specs;
+use crate::specs::access::Need;
 
 use super::backend::{Daemon, unavailable};
 
 impl Daemon {
     pub(super) async fn apply_one(
         &self,
-        who: &Who,
+        caller: &Caller,
         document: &Document,
         dry_run: bool,
     ) -> Result<Applied, Refusal> {
@@ -30,11 +32,26 @@ impl Daemon {
             Ok(parsed) => parsed,
             Err(problems) => return Ok(refused(problems)),
         };
-        let admitted = self
-            .intake
-            .api(who.clone(), &parsed, dry_run)
-            .await
-            .map_err(unavailable)?;
+        let book = self.ledger.book();
+        let name: Option<DbName> = parsed.raw.metadata.name.parse().ok();
+        let row = name.as_ref().and_then(|name| book.row(name));
+        let earlier = row.map(|row| row.database.clone());
+        let may = match &earlier {
+            Some(db) => dry_run || self.is(caller, db, Need::Owner).await,
+            None => true,
+        };
+        let over = earlier.as_ref().map(|db| db.uid);
+        // Of somebody who may not change it, a spec is only compared with the one in force.
+        let who = caller.who.clone();
+        let admitted = self.intake.api(who, &parsed, dry_run || !may, over).await;
+        let admitted = match (admitted.map_err(unavailable)?, &earlier) {
+            (Admitted::Configured(_), Some(db)) if !may => {
+                let message = Need::Owner.refusal(&caller.user, db);
+                let problem = Problem::new("metadata.name", message).of(&db.name);
+                return Ok(refused(vec![parsed.places.locate(problem)]));
+            }
+            (admitted, _) => admitted,
+        };
         let (outcome, database) = match admitted {
             Admitted::Refused(problems) => return Ok(refused(problems)),
             Admitted::Created(db) => (AppliedOutcome::Created, db),

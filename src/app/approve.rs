@@ -3,9 +3,11 @@
 use futures_util::future::join_all;
 
 use crate::admin::NewEntry;
+use crate::http::peer::Caller;
 use crate::http::refusal::{Refusal, RefusalKind};
-use crate::model::{Change, DbName, Outcome, Override, OverrideState, Timestamp, Who};
+use crate::model::{Change, DbName, Outcome, Override, OverrideState, Timestamp};
 use crate::plan::approval::{self, Waiting};
+use crate::specs::access::Need;
 
 use super::backend::{Daemon, LOOK, because, unavailable};
 
@@ -13,7 +15,7 @@ impl Daemon {
     /// Lets steps begin that a hash names. They are looked at anew first: what was shown may be old.
     pub(super) async fn let_begin(
         &self,
-        who: Who,
+        caller: &Caller,
         hash: &str,
         name: Option<&DbName>,
         reason: String,
@@ -29,10 +31,13 @@ impl Daemon {
         let _ = tokio::time::timeout(LOOK, join_all(looks)).await;
         let shown = self.board.watch().borrow().clone();
         let named = approval::named(&shown.databases, hash, name).map_err(conflict)?;
+        for one in &named {
+            self.row_for(caller, &one.view.name, Need::Owner).await?;
+        }
         let entries: Vec<NewEntry> = named
             .iter()
             .map(|one| NewEntry {
-                who: who.clone(),
+                who: caller.who.clone(),
                 name: Some(one.view.name.clone()),
                 outcome: Outcome::Done,
                 message: format!("approved: {}{}", one.line(), because(&reason)),
@@ -56,11 +61,13 @@ impl Daemon {
     /// Takes hands off the whole host, or puts them on it again.
     pub(super) async fn hands(
         &self,
-        who: Who,
+        caller: &Caller,
         off: bool,
         until: Option<Timestamp>,
         reason: String,
     ) -> Result<String, Refusal> {
+        self.admin_only(caller).await?;
+        let who = caller.who.clone();
         let (message, change) = if off {
             let end = until.map_or_else(
                 || "until `db4sci maintenance off --all`".to_owned(),

@@ -24,6 +24,7 @@ use crate::model::{
 use crate::record::Metrics;
 use crate::runtime::{DataDirs, Runtime, Servers};
 use crate::specs;
+use crate::specs::access::Need;
 
 use super::apply::after;
 
@@ -139,13 +140,13 @@ impl Backend for Daemon {
 
     async fn apply(
         &self,
-        who: Who,
+        caller: &Caller,
         documents: &[Document],
         dry_run: bool,
     ) -> Result<Vec<Applied>, Refusal> {
         let mut all = Vec::with_capacity(documents.len());
         for document in documents {
-            let applied = self.apply_one(&who, document, dry_run).await;
+            let applied = self.apply_one(caller, document, dry_run).await;
             let taken = if dry_run { 0 } else { all.len() };
             all.push(applied.map_err(|refusal| after(taken, documents.len(), refusal))?);
         }
@@ -154,104 +155,111 @@ impl Backend for Daemon {
 
     async fn set_override(
         &self,
-        who: Who,
+        caller: &Caller,
         name: &DbName,
         state: OverrideState,
         until: Option<Timestamp>,
         reason: String,
     ) -> Result<String, Refusal> {
-        let row = self.row(name)?;
-        let db = &row.database;
-        if name.is_mydb_admin() && state == OverrideState::Stopped {
-            let message = "mydb_admin is DB4Sci's own memory and is not stopped; for work on it: \
-                           db4sci maintenance on mydb_admin";
-            return Err(Refusal::new(RefusalKind::Conflict, message));
-        }
-        let already = match (state, db.state) {
-            // Of a life that is over the spec does not say so any more.
-            (OverrideState::Running, WantedState::Running) => until.is_none() && !row.held_back(),
-            (OverrideState::Stopped, WantedState::Stopped)
-            | (OverrideState::Maintenance, WantedState::Maintenance) => until.is_none(),
-            (OverrideState::Running | OverrideState::Stopped | OverrideState::Maintenance, _) => {
-                false
-            }
-        };
-        if already {
-            // The spec says so by itself; an override in the way is ended.
-            let message = format!("{name}: {state:?}, as its spec says{}", because(&reason));
-            return self.wish(who, name, message, Change::Resumed).await;
-        }
-        let over = self.intake.over(who, name, state, until, reason.clone());
-        let until = over.await.map_err(unavailable)?;
-        let end = until.map_or_else(
-            || format!("until `db4sci resume {name}`"),
-            |at| format!("until {}", at.format("%F %T UTC")),
-        );
-        Ok(format!(
-            "{name}: {state:?} {end}, over its spec{}",
-            because(&reason)
-        ))
+        self.override_spec(caller, name, state, until, reason).await
     }
 
-    async fn resume(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal> {
+    async fn resume(
+        &self,
+        caller: &Caller,
+        name: &DbName,
+        reason: String,
+    ) -> Result<String, Refusal> {
         let message = format!("{name}: its spec is in force again{}", because(&reason));
-        self.wish(who, name, message, Change::Resumed).await
+        self.wish_of(caller, name, Need::Owner, message, Change::Resumed)
+            .await
     }
 
-    async fn delete(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal> {
-        self.want(who, name, WantedState::Retired, reason).await
+    async fn delete(
+        &self,
+        caller: &Caller,
+        name: &DbName,
+        reason: String,
+    ) -> Result<String, Refusal> {
+        self.want(caller, name, WantedState::Retired, reason).await
     }
 
-    async fn forget(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal> {
-        self.let_go(who, name, reason).await
+    async fn forget(
+        &self,
+        caller: &Caller,
+        name: &DbName,
+        reason: String,
+    ) -> Result<String, Refusal> {
+        self.let_go(caller, name, reason).await
     }
 
-    async fn undelete(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal> {
-        self.want(who, name, WantedState::Running, reason).await
+    async fn undelete(
+        &self,
+        caller: &Caller,
+        name: &DbName,
+        reason: String,
+    ) -> Result<String, Refusal> {
+        self.want(caller, name, WantedState::Running, reason).await
     }
 
-    async fn restart(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal> {
+    async fn restart(
+        &self,
+        caller: &Caller,
+        name: &DbName,
+        reason: String,
+    ) -> Result<String, Refusal> {
         let message = format!("{name}: restart asked for{}", because(&reason));
-        self.wish(who, name, message, Change::RestartAsked).await
+        self.wish_of(caller, name, Need::User, message, Change::RestartAsked)
+            .await
     }
 
-    async fn retry(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal> {
+    async fn retry(
+        &self,
+        caller: &Caller,
+        name: &DbName,
+        reason: String,
+    ) -> Result<String, Refusal> {
         let message = format!("{name}: failed attempts are forgotten{}", because(&reason));
-        self.wish(who, name, message, Change::RetryAsked).await
+        self.wish_of(caller, name, Need::Member, message, Change::RetryAsked)
+            .await
     }
 
-    async fn release(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal> {
-        let what = match self.ledger.book().row(name).map(|r| &r.quarantined) {
-            Some(Some(_)) => "released from quarantine",
-            Some(None) | None => "may run on the data that is there now",
-        };
-        let message = format!("{name}: {what}{}", because(&reason));
-        let change = Change::Released { reason };
-        self.wish(who, name, message, change).await
+    async fn release(
+        &self,
+        caller: &Caller,
+        name: &DbName,
+        reason: String,
+    ) -> Result<String, Refusal> {
+        self.let_run(caller, name, reason).await
     }
 
-    async fn to_rows(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal> {
-        self.leave_file(who, name, reason).await
+    async fn to_rows(
+        &self,
+        caller: &Caller,
+        name: &DbName,
+        reason: String,
+    ) -> Result<String, Refusal> {
+        self.leave_file(caller, name, reason).await
     }
 
     async fn approve(
         &self,
-        who: Who,
+        caller: &Caller,
         hash: &str,
         name: Option<&DbName>,
         reason: String,
     ) -> Result<String, Refusal> {
-        self.let_begin(who, hash, name, reason).await
+        self.let_begin(caller, hash, name, reason).await
     }
 
     async fn host_maintenance(
         &self,
-        who: Who,
+        caller: &Caller,
         off: bool,
         until: Option<Timestamp>,
         reason: String,
     ) -> Result<String, Refusal> {
-        self.hands(who, off, until, reason).await
+        self.hands(caller, off, until, reason).await
     }
 
     async fn rename_cost(&self, name: &DbName, to: &DbName) -> Result<String, Refusal> {
@@ -260,8 +268,9 @@ impl Backend for Daemon {
         cost.map_err(|why| Refusal::new(RefusalKind::Conflict, why))
     }
 
-    async fn thaw(&self, who: Who, store: &str, reason: String) -> Result<String, Refusal> {
-        let thawed = self.desk.thaw(who, store, &reason).await;
+    async fn thaw(&self, caller: &Caller, store: &str, reason: String) -> Result<String, Refusal> {
+        self.admin_only(caller).await?;
+        let thawed = self.desk.thaw(caller.who.clone(), store, &reason).await;
         thawed.map_err(|why| Refusal::new(RefusalKind::Conflict, why))
     }
 
@@ -349,8 +358,8 @@ impl Backend for Daemon {
         self.kill_session(caller, name, id, reason).await
     }
 
-    async fn logs(&self, name: &DbName, lines: u32) -> Result<String, Refusal> {
-        self.last_lines(name, lines).await
+    async fn logs(&self, caller: &Caller, name: &DbName, lines: u32) -> Result<String, Refusal> {
+        self.last_lines(caller, name, lines).await
     }
 
     async fn events(
@@ -388,18 +397,23 @@ impl Backend for Daemon {
         Ok(work)
     }
 
-    async fn take_on(&self, who: Who, name: &DbName, ask: WorkAsk) -> Result<WorkView, Refusal> {
-        self.begin_work(who, name, ask).await
+    async fn take_on(
+        &self,
+        caller: &Caller,
+        name: &DbName,
+        ask: WorkAsk,
+    ) -> Result<WorkView, Refusal> {
+        self.begin_work(caller, name, ask).await
     }
 
     async fn keep_backup(
         &self,
-        who: Who,
+        caller: &Caller,
         id: &BackupId,
         until: Option<Timestamp>,
         note: Option<String>,
     ) -> Result<String, Refusal> {
-        self.keep(who, id, until, note).await
+        self.keep(caller, id, until, note).await
     }
 
     fn metrics(&self) -> String {
@@ -407,6 +421,11 @@ impl Backend for Daemon {
         let book = self.ledger.book();
         self.metrics.journal_entries(book.head().seq);
         self.metrics.log_harms(book.log_harms().len() as u64);
+        for (name, row) in book.rows().filter(|(_, row)| row.end.is_none()) {
+            for store in self.desk.stores_of(&row.database) {
+                self.metrics.backup_wanted(name, &store);
+            }
+        }
         self.metrics.observe(&self.board.watch().borrow());
         self.metrics.render()
     }

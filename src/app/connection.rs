@@ -6,6 +6,7 @@ use crate::http::peer::Caller;
 use crate::http::refusal::{Refusal, RefusalKind};
 use crate::model::database::Tls;
 use crate::model::{ContainerId, Database, DbName};
+use crate::specs::access::Need;
 
 use super::backend::Daemon;
 
@@ -20,9 +21,14 @@ impl Daemon {
         }
     }
 
-    /// The last lines that a server wrote.
-    pub(super) async fn last_lines(&self, name: &DbName, lines: u32) -> Result<String, Refusal> {
-        self.database(name)?;
+    /// The last lines that a server wrote. Statements and values stand in them.
+    pub(super) async fn last_lines(
+        &self,
+        caller: &Caller,
+        name: &DbName,
+        lines: u32,
+    ) -> Result<String, Refusal> {
+        self.row_for(caller, name, Need::User).await?;
         let container = self
             .board
             .view(name)
@@ -47,7 +53,7 @@ impl Daemon {
         user: Option<&str>,
     ) -> Result<Connection, Refusal> {
         let db = self.database(name)?;
-        self.may_use(caller, &db).await?;
+        self.allow(caller, &db, Need::User).await?;
         let recipe = engine::recipe(db.engine);
         let user = user.filter(|user| *user != db.account.user);
         let password = self.user_password(&db, user).await?;

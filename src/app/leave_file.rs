@@ -1,10 +1,12 @@
 //! `release --to-rows`: the spec of a database whose file is gone for good, in the ledger from now on.
 
 use crate::admin::{NewEntry, Row};
+use crate::http::peer::Caller;
 use crate::http::refusal::{Refusal, RefusalKind};
 use crate::model::database::Source;
-use crate::model::{Change, DbName, Outcome, Who};
+use crate::model::{Change, DbName, Outcome};
 use crate::specs;
+use crate::specs::access::Need;
 
 use super::backend::{Daemon, because, unavailable};
 
@@ -12,7 +14,7 @@ impl Daemon {
     /// Releases a spec from its file.
     pub(super) async fn leave_file(
         &self,
-        who: Who,
+        caller: &Caller,
         name: &DbName,
         reason: String,
     ) -> Result<String, Refusal> {
@@ -22,13 +24,14 @@ impl Daemon {
                 format!("{message}; nothing was changed"),
             )
         };
+        let seen = self.row_for(caller, name, Need::Owner).await?;
         if reason.trim().is_empty() {
             return Err(conflict(format!(
                 "a release from its file needs a reason, for the log: db4sci release {name} --to-rows \
                  --reason TEXT"
             )));
         }
-        let path = file_of(&self.row(name)?).map_err(conflict)?;
+        let path = file_of(&seen).map_err(conflict)?;
         let gone = self.intake.file_is_gone(name, &path).await;
         gone.map_err(|why| conflict(format!("`{name}`: {why}")))?;
         // As it is after that look at the files.
@@ -42,7 +45,7 @@ impl Daemon {
         );
         let database = Box::new(specs::to_rows(&row.database));
         let entry = NewEntry {
-            who,
+            who: caller.who.clone(),
             name: Some(name.clone()),
             outcome: Outcome::Done,
             message: message.clone(),

@@ -30,10 +30,12 @@ mod rebuild;
 mod recover;
 mod rejoin;
 mod retire;
+mod rights;
 mod secrets;
 mod sessions;
 mod tombstones;
 mod witness;
+mod words;
 mod works;
 
 pub use program::Program;

@@ -5,10 +5,12 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::control::{Admitted, if_gone};
+use crate::http::peer::Caller;
 use crate::http::refusal::{Refusal, RefusalKind};
 use crate::model::database::Source;
-use crate::model::{Change, DbName, End, WantedState, Who};
+use crate::model::{Change, DbName, End, WantedState};
 use crate::specs;
+use crate::specs::access::Need;
 
 use super::backend::{Daemon, because, unavailable};
 
@@ -16,13 +18,13 @@ impl Daemon {
     /// Wants a database retired, or running again.
     pub(super) async fn want(
         &self,
-        who: Who,
+        caller: &Caller,
         name: &DbName,
         state: WantedState,
         reason: String,
     ) -> Result<String, Refusal> {
         let conflict = |message: String| Refusal::new(RefusalKind::Conflict, message);
-        let row = self.row(name)?;
+        let row = self.row_for(caller, name, Need::Owner).await?;
         let db = &row.database;
         if name.is_mydb_admin() {
             let message = "mydb_admin is DB4Sci's own memory and is not deleted";
@@ -53,6 +55,7 @@ impl Daemon {
                 if_gone(name.as_str())
             )));
         }
+        let who = caller.who.clone();
         let mut spec = specs::export(db);
         spec["spec"]["state"] = json!(state);
         let told = |problems: Vec<crate::model::Problem>| {
@@ -61,7 +64,10 @@ impl Daemon {
         };
         let origin = Path::new("the spec in force");
         let parsed = specs::parse(&spec.to_string(), origin).map_err(told)?;
-        let admitted = self.intake.api(who.clone(), &parsed, false).await;
+        let admitted = self
+            .intake
+            .api(who.clone(), &parsed, false, Some(db.uid))
+            .await;
         if let Admitted::Refused(problems) = admitted.map_err(unavailable)? {
             return Err(told(problems));
         }
@@ -79,12 +85,12 @@ impl Daemon {
     /// Lets another database have the name of one whose data was removed.
     pub(super) async fn let_go(
         &self,
-        who: Who,
+        caller: &Caller,
         name: &DbName,
         reason: String,
     ) -> Result<String, Refusal> {
         let conflict = |message: String| Err(Refusal::new(RefusalKind::Conflict, message));
-        let row = self.row(name)?;
+        let row = self.row_for(caller, name, Need::Owner).await?;
         let db = &row.database;
         let stays = match row.end {
             Some(End::Ejected(_)) => format!(
@@ -112,6 +118,6 @@ impl Daemon {
             because(&reason)
         );
         let change = Change::Forgotten { uid: db.uid };
-        self.wish(who, name, message, change).await
+        self.wish(caller.who.clone(), name, message, change).await
     }
 }

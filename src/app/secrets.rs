@@ -11,7 +11,7 @@ use crate::http::peer::Caller;
 use crate::http::refusal::{Refusal, RefusalKind};
 use crate::model::account::{AccountState, account_secret};
 use crate::model::{Change, Database, DbName, Outcome, Secret, SecretKind};
-use crate::specs::raw::AccessRole;
+use crate::specs::access::Need;
 
 use super::backend::{Daemon, unavailable};
 
@@ -19,41 +19,14 @@ use super::backend::{Daemon, unavailable};
 const WAIT: Duration = Duration::from_secs(30);
 
 impl Daemon {
-    /// Refuses whoever may not have this database's password.
-    pub(super) async fn may_use(&self, caller: &Caller, db: &Database) -> Result<(), Refusal> {
-        self.one_of(caller, db, &[AccessRole::User, AccessRole::Owner])
-            .await
-    }
-
-    pub(super) async fn one_of(
-        &self,
-        caller: &Caller,
-        db: &Database,
-        roles: &[AccessRole],
-    ) -> Result<(), Refusal> {
-        let mut names = vec![db.owner.clone()];
-        names.extend(self.admins.iter().cloned());
-        names.extend(specs_access(db, roles));
-        if caller.root || caller.is_one_of(&names).await {
-            return Ok(());
-        }
-        let message = format!(
-            "{} is neither the owner of {} ({}) nor an admin; nothing was shown or changed; ask \
-             the owner, or add them to `access` in the spec",
-            caller.user, db.name, db.owner
-        );
-        Err(Refusal::new(RefusalKind::Forbidden, message))
-    }
-
     pub(super) async fn show_password(
         &self,
         caller: &Caller,
         name: &DbName,
         user: Option<&str>,
     ) -> Result<Password, Refusal> {
-        let row = self.row(name)?;
+        let row = self.row_for(caller, name, Need::Owner).await?;
         let db = &row.database;
-        self.one_of(caller, db, &[AccessRole::Owner]).await?;
         let conflict = |message: String| Err(Refusal::new(RefusalKind::Conflict, message));
         let user = user.filter(|user| *user != db.account.user);
         if !row.initialised {
@@ -126,9 +99,8 @@ impl Daemon {
         which: Rotate,
         reason: String,
     ) -> Result<Rotated, Refusal> {
-        let row = self.row(name)?;
+        let row = self.row_for(caller, name, Need::Owner).await?;
         let db = &row.database;
-        self.one_of(caller, db, &[AccessRole::Owner]).await?;
         let conflict = |message: String| Err(Refusal::new(RefusalKind::Conflict, message));
         if !row.initialised {
             return conflict(format!(
@@ -254,15 +226,6 @@ impl Daemon {
         matches!(tokio::time::timeout(WAIT, done).await, Ok(Ok(_)))
     }
 
-    /// Refuses whoever is no admin of this host.
-    pub(super) async fn admin_only(&self, caller: &Caller) -> Result<(), Refusal> {
-        if caller.root || caller.is_one_of(&self.admins).await {
-            return Ok(());
-        }
-        let message = format!("{} is no admin; nothing was changed", caller.user);
-        Err(Refusal::new(RefusalKind::Forbidden, message))
-    }
-
     pub(super) async fn new_key(&self, caller: &Caller) -> Result<String, Refusal> {
         self.admin_only(caller).await?;
         let (key, entries) = self.vault.renew(&caller.who, |_, _| None).map_err(sealed)?;
@@ -295,14 +258,4 @@ impl Daemon {
 
 pub(super) fn sealed(error: VaultError) -> Refusal {
     Refusal::new(RefusalKind::Unavailable, error.to_string())
-}
-
-/// Who has one of these roles by the spec.
-fn specs_access(db: &Database, roles: &[AccessRole]) -> Vec<String> {
-    let given = db.given.get("access").cloned().unwrap_or_default();
-    let all: Vec<crate::specs::raw::Access> = serde_json::from_value(given).unwrap_or_default();
-    all.into_iter()
-        .filter(|access| roles.contains(&access.role))
-        .map(|access| access.who)
-        .collect()
 }

@@ -8,6 +8,7 @@ use crate::model::server::Target;
 use crate::model::session::Session;
 use crate::model::{Change, Database, DbName, Outcome};
 use crate::runtime::ServerError;
+use crate::specs::access::Need;
 
 use super::backend::{Daemon, unwritten};
 
@@ -18,7 +19,7 @@ impl Daemon {
         name: &DbName,
     ) -> Result<Vec<Session>, Refusal> {
         let db = self.database(name)?;
-        self.may_use(caller, &db).await?;
+        self.allow(caller, &db, Need::User).await?;
         self.connected(&db, &self.own_login(&db)?).await
     }
 
@@ -30,7 +31,7 @@ impl Daemon {
         reason: String,
     ) -> Result<String, Refusal> {
         let db = self.database(name)?;
-        self.may_use(caller, &db).await?;
+        self.allow(caller, &db, Need::User).await?;
         let target = self.own_login(&db)?;
         let refused = |kind, why: String| {
             Refusal::new(

@@ -1,19 +1,23 @@
 //! What a person asks of backups, as the API takes it on.
 
+use crate::http::peer::Caller;
 use crate::http::refusal::{Refusal, RefusalKind};
 use crate::model::view::{WorkAsk, WorkView};
-use crate::model::{BackupId, Change, DbName, Timestamp, Who};
+use crate::model::{BackupId, Change, DbName, Timestamp};
+use crate::specs::access::Need;
 
 use super::backend::{Daemon, because, unwritten};
+use super::rights::is_own;
 
 impl Daemon {
     pub(super) async fn begin_work(
         &self,
-        who: Who,
+        caller: &Caller,
         name: &DbName,
         ask: WorkAsk,
     ) -> Result<WorkView, Refusal> {
-        let row = self.row(name)?;
+        let row = self.row_for_work(caller, name, &ask).await?;
+        let who = caller.who.clone();
         let what = match &ask {
             WorkAsk::Backup { .. } => "a backup".to_owned(),
             WorkAsk::Verify { .. } => "a restore test".to_owned(),
@@ -44,7 +48,7 @@ impl Daemon {
 
     pub(super) async fn keep(
         &self,
-        who: Who,
+        caller: &Caller,
         id: &BackupId,
         until: Option<Timestamp>,
         note: Option<String>,
@@ -58,6 +62,11 @@ impl Daemon {
             );
             return Err(Refusal::new(RefusalKind::Conflict, message));
         };
+        let need = match is_own(row, id) {
+            true => Need::Owner,
+            false => Need::Admin,
+        };
+        self.allow(caller, &row.database, need).await?;
         let mut backup = backup.clone();
         backup.keep_until = until;
         if let Some(note) = note {
@@ -70,6 +79,7 @@ impl Daemon {
         let change = Change::Backup {
             backup: Box::new(backup),
         };
-        self.wish(who, &row.database.name, message, change).await
+        self.wish(caller.who.clone(), &row.database.name, message, change)
+            .await
     }
 }

@@ -203,7 +203,7 @@ impl Desk {
     }
 
     /// The stores that a database is backed up to.
-    fn stores_of(&self, db: &Database) -> Vec<String> {
+    pub fn stores_of(&self, db: &Database) -> Vec<String> {
         if db.backup.stores.is_empty() {
             self.stores.clone()
         } else {

@@ -14,7 +14,7 @@ use crate::model::account::{AccountView, Rights};
 use crate::model::audit::AuditView;
 use crate::model::session::Session;
 use crate::model::view::{BackupView, DatabaseView, Snapshot, WorkAsk, WorkView};
-use crate::model::{BackupId, DbName, Entry, OverrideState, Problem, Secret, Timestamp, Who};
+use crate::model::{BackupId, DbName, Entry, OverrideState, Problem, Secret, Timestamp};
 
 /// The daemon, as the API sees it.
 ///
@@ -43,7 +43,7 @@ pub trait Backend: Send + Sync + 'static {
     /// problems are counted from the document's own first line.
     async fn apply(
         &self,
-        who: Who,
+        caller: &Caller,
         documents: &[Document],
         dry_run: bool,
     ) -> Result<Vec<Applied>, Refusal>;
@@ -51,7 +51,7 @@ pub trait Backend: Send + Sync + 'static {
     /// Puts a person's word over the spec's state, until an instant or until `resume`.
     async fn set_override(
         &self,
-        who: Who,
+        caller: &Caller,
         name: &DbName,
         state: OverrideState,
         until: Option<Timestamp>,
@@ -59,33 +59,73 @@ pub trait Backend: Send + Sync + 'static {
     ) -> Result<String, Refusal>;
 
     /// Ends an override: the spec's own state is in force again.
-    async fn resume(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal>;
+    async fn resume(
+        &self,
+        caller: &Caller,
+        name: &DbName,
+        reason: String,
+    ) -> Result<String, Refusal>;
 
     /// Wants it retired: a final verified backup, and then it is stopped. Its data is kept.
-    async fn delete(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal>;
+    async fn delete(
+        &self,
+        caller: &Caller,
+        name: &DbName,
+        reason: String,
+    ) -> Result<String, Refusal>;
 
     /// Lets another database have the name of one whose data was removed.
-    async fn forget(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal>;
+    async fn forget(
+        &self,
+        caller: &Caller,
+        name: &DbName,
+        reason: String,
+    ) -> Result<String, Refusal>;
 
     /// Wants what was deleted running again.
-    async fn undelete(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal>;
+    async fn undelete(
+        &self,
+        caller: &Caller,
+        name: &DbName,
+        reason: String,
+    ) -> Result<String, Refusal>;
 
     /// Restarts the server once.
-    async fn restart(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal>;
+    async fn restart(
+        &self,
+        caller: &Caller,
+        name: &DbName,
+        reason: String,
+    ) -> Result<String, Refusal>;
 
     /// Forgets failed attempts, and tries again; a quarantine stays.
-    async fn retry(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal>;
+    async fn retry(
+        &self,
+        caller: &Caller,
+        name: &DbName,
+        reason: String,
+    ) -> Result<String, Refusal>;
 
     /// Ends a quarantine; there must be one, and a reason.
-    async fn release(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal>;
+    async fn release(
+        &self,
+        caller: &Caller,
+        name: &DbName,
+        reason: String,
+    ) -> Result<String, Refusal>;
 
     /// Releases the spec of a database from its file, which must be gone, for good; there must be a reason.
-    async fn to_rows(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal>;
+    async fn to_rows(
+        &self,
+        caller: &Caller,
+        name: &DbName,
+        reason: String,
+    ) -> Result<String, Refusal>;
 
     /// Lets steps begin that wait: those that the hash names, once. The message names each.
     async fn approve(
         &self,
-        who: Who,
+        caller: &Caller,
         hash: &str,
         name: Option<&DbName>,
         reason: String,
@@ -95,7 +135,7 @@ pub trait Backend: Send + Sync + 'static {
     /// same call with `off` false.
     async fn host_maintenance(
         &self,
-        who: Who,
+        caller: &Caller,
         off: bool,
         until: Option<Timestamp>,
         reason: String,
@@ -105,7 +145,7 @@ pub trait Backend: Send + Sync + 'static {
     async fn rename_cost(&self, name: &DbName, to: &DbName) -> Result<String, Refusal>;
 
     /// Gives up a store that is gone: what it may hold keeps nothing from being removed any more.
-    async fn thaw(&self, who: Who, store: &str, reason: String) -> Result<String, Refusal>;
+    async fn thaw(&self, caller: &Caller, store: &str, reason: String) -> Result<String, Refusal>;
 
     /// How to reach a database with its engine's own client: over the published port, or
     /// (`from_job`) from a job container in the network namespace of the database's own; with its own
@@ -182,7 +222,7 @@ pub trait Backend: Send + Sync + 'static {
     ) -> Result<String, Refusal>;
 
     /// The last lines that the server wrote.
-    async fn logs(&self, name: &DbName, lines: u32) -> Result<String, Refusal>;
+    async fn logs(&self, caller: &Caller, name: &DbName, lines: u32) -> Result<String, Refusal>;
 
     /// The newest `limit` entries of the ledger above `after_seq` (of one database), oldest first.
     async fn events(
@@ -202,12 +242,17 @@ pub trait Backend: Send + Sync + 'static {
     async fn work(&self, name: &DbName, id: u64) -> Result<Option<WorkView>, Refusal>;
 
     /// Takes on work on a database; it goes on after this returned.
-    async fn take_on(&self, who: Who, name: &DbName, ask: WorkAsk) -> Result<WorkView, Refusal>;
+    async fn take_on(
+        &self,
+        caller: &Caller,
+        name: &DbName,
+        ask: WorkAsk,
+    ) -> Result<WorkView, Refusal>;
 
     /// Keeps a backup until an instant, whatever the retention says; `None` ends that.
     async fn keep_backup(
         &self,
-        who: Who,
+        caller: &Caller,
         id: &BackupId,
         until: Option<Timestamp>,
         note: Option<String>,

@@ -122,7 +122,7 @@ impl Backend for Fake {
 
     async fn apply(
         &self,
-        who: Who,
+        Caller { who, .. }: &Caller,
         documents: &[Document],
         dry_run: bool,
     ) -> Result<Vec<Applied>, Refusal> {
@@ -175,7 +175,7 @@ impl Backend for Fake {
 
     async fn set_override(
         &self,
-        who: Who,
+        Caller { who, .. }: &Caller,
         name: &DbName,
         state: OverrideState,
         until: Option<Timestamp>,
@@ -186,27 +186,52 @@ impl Backend for Fake {
         self.said(format!("{who} {name} {state:?} until {until}: {reason}"))
     }
 
-    async fn delete(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal> {
+    async fn delete(
+        &self,
+        Caller { who, .. }: &Caller,
+        name: &DbName,
+        reason: String,
+    ) -> Result<String, Refusal> {
         self.known(name)?;
         self.said(format!("{who} delete {name}: {reason}"))
     }
 
-    async fn forget(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal> {
+    async fn forget(
+        &self,
+        Caller { who, .. }: &Caller,
+        name: &DbName,
+        reason: String,
+    ) -> Result<String, Refusal> {
         self.known(name)?;
         self.said(format!("{who} forget {name}: {reason}"))
     }
 
-    async fn undelete(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal> {
+    async fn undelete(
+        &self,
+        Caller { who, .. }: &Caller,
+        name: &DbName,
+        reason: String,
+    ) -> Result<String, Refusal> {
         self.known(name)?;
         self.said(format!("{who} undelete {name}: {reason}"))
     }
 
-    async fn resume(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal> {
+    async fn resume(
+        &self,
+        Caller { who, .. }: &Caller,
+        name: &DbName,
+        reason: String,
+    ) -> Result<String, Refusal> {
         self.known(name)?;
         self.said(format!("{who} resume {name}: {reason}"))
     }
 
-    async fn restart(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal> {
+    async fn restart(
+        &self,
+        Caller { who, .. }: &Caller,
+        name: &DbName,
+        reason: String,
+    ) -> Result<String, Refusal> {
         if name.is_mydb_admin() {
             return Err(Refusal::new(
                 RefusalKind::Conflict,
@@ -217,24 +242,39 @@ impl Backend for Fake {
         self.said(format!("{who} restart {name}: {reason}"))
     }
 
-    async fn retry(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal> {
+    async fn retry(
+        &self,
+        Caller { who, .. }: &Caller,
+        name: &DbName,
+        reason: String,
+    ) -> Result<String, Refusal> {
         self.known(name)?;
         self.said(format!("{who} retry {name}: {reason}"))
     }
 
-    async fn release(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal> {
+    async fn release(
+        &self,
+        Caller { who, .. }: &Caller,
+        name: &DbName,
+        reason: String,
+    ) -> Result<String, Refusal> {
         self.known(name)?;
         self.said(format!("{who} release {name}: {reason}"))
     }
 
-    async fn to_rows(&self, who: Who, name: &DbName, reason: String) -> Result<String, Refusal> {
+    async fn to_rows(
+        &self,
+        Caller { who, .. }: &Caller,
+        name: &DbName,
+        reason: String,
+    ) -> Result<String, Refusal> {
         self.known(name)?;
         self.said(format!("{who} to-rows {name}: {reason}"))
     }
 
     async fn approve(
         &self,
-        who: Who,
+        Caller { who, .. }: &Caller,
         hash: &str,
         name: Option<&DbName>,
         reason: String,
@@ -251,7 +291,7 @@ impl Backend for Fake {
 
     async fn host_maintenance(
         &self,
-        who: Who,
+        Caller { who, .. }: &Caller,
         off: bool,
         until: Option<Timestamp>,
         reason: String,
@@ -264,7 +304,12 @@ impl Backend for Fake {
         Ok(format!("~ {name}  -> {to}: about 9 s, 3 connections now"))
     }
 
-    async fn thaw(&self, who: Who, store: &str, reason: String) -> Result<String, Refusal> {
+    async fn thaw(
+        &self,
+        Caller { who, .. }: &Caller,
+        store: &str,
+        reason: String,
+    ) -> Result<String, Refusal> {
         if store != "offsite" {
             let message = format!("there is no store `{store}` in the settings");
             return Err(Refusal::new(RefusalKind::Conflict, message));
@@ -415,7 +460,7 @@ impl Backend for Fake {
         self.said(format!("{} end {id} of {name}: {reason}", caller.who))
     }
 
-    async fn logs(&self, name: &DbName, lines: u32) -> Result<String, Refusal> {
+    async fn logs(&self, _: &Caller, name: &DbName, lines: u32) -> Result<String, Refusal> {
         self.known(name)?;
         Ok(format!("the last {lines} lines of {name}\n"))
     }
@@ -470,7 +515,12 @@ impl Backend for Fake {
         }))
     }
 
-    async fn take_on(&self, who: Who, name: &DbName, ask: WorkAsk) -> Result<WorkView, Refusal> {
+    async fn take_on(
+        &self,
+        Caller { who, .. }: &Caller,
+        name: &DbName,
+        ask: WorkAsk,
+    ) -> Result<WorkView, Refusal> {
         self.known(name)?;
         let id = self.asked.lock().unwrap().len() as u64;
         Ok(WorkView {
@@ -487,7 +537,7 @@ impl Backend for Fake {
 
     async fn keep_backup(
         &self,
-        who: Who,
+        Caller { who, .. }: &Caller,
         id: &BackupId,
         until: Option<Timestamp>,
         note: Option<String>,

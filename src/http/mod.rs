@@ -1,9 +1,10 @@
 //! The API: what the daemon shows, and the changes it accepts.
 //!
 //! Two doors. The unix socket has the whole API under `/api/v1`, for root, the daemon's own user
-//! and members of one group; the kernel says who is there. TCP has health and metrics and nothing
-//! that names a person or changes anything. Handlers never talk to a container engine: they read
-//! the daemon's snapshot, and hand changes to a [`Backend`], which writes them to the ledger.
+//! and members of one group; the kernel says who is there. TCP has health and metrics and
+//! changes nothing; metrics name each database with its owner and contact, to whoever reaches that
+//! port. Handlers never talk to a container engine: they read the daemon's snapshot, and hand changes
+//! to a [`Backend`], which writes them to the ledger.
 
 pub mod accounts;
 pub mod api;

@@ -116,7 +116,7 @@ impl Admission {
     }
 }
 
-/// The door: lets in whom it admits, and gives each request its [`Who`].
+/// The door: lets in whom it admits, and gives each request its [`Caller`].
 #[derive(Debug, Clone)]
 pub struct Door {
     admission: Arc<Admission>,
@@ -158,12 +158,11 @@ pub async fn guard(
                 user: user.clone(),
             };
             request.extensions_mut().insert(Caller {
-                who: who.clone(),
+                who,
                 user,
                 root: uid == 0 || uid == door.admission.daemon,
                 groups: peer.groups,
             });
-            request.extensions_mut().insert(who);
             next.run(request).await
         }
         Some(uid) => {

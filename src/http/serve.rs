@@ -20,7 +20,11 @@ use super::{accounts, api, public};
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Connections that TCP keeps open at once: Prometheus, nginx and a few people.
-const TCP_PLACES: usize = 64;
+pub(super) const TCP_PLACES: usize = 64;
+
+/// How long one of them may ask nothing, or go on asking, until its place is another's. No usual
+/// interval of Prometheus: a connection would end just when it is asked again.
+const TCP_PATIENCE: Duration = Duration::from_secs(20);
 
 /// Where to listen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,7 +116,7 @@ impl Bound {
         let tcp_stop = stop.clone();
         let tcp = async move {
             if let Some(tcp) = tcp {
-                axum::serve(Capped::new(tcp, TCP_PLACES), public)
+                axum::serve(Capped::new(tcp, TCP_PLACES, TCP_PATIENCE), public)
                     .with_graceful_shutdown(tcp_stop.cancelled_owned())
                     .await
             } else {

@@ -279,3 +279,21 @@ async fn somebody_else_on_this_host_is_refused_by_name() {
     }
     assert!(fake.asked().is_empty());
 }
+
+#[tokio::test]
+async fn connections_that_ask_nothing_do_not_silence_health() {
+    let fake = Fake::new(two());
+    let served = serve(&fake).await;
+    let mut silent = Vec::new();
+    for _ in 0..super::serve::TCP_PLACES {
+        silent.push(TcpStream::connect(served.address).await.unwrap());
+    }
+    // From here on time passes as soon as everybody waits.
+    tokio::time::pause();
+    let asked = on_tcp(&served, "/healthz");
+    let answer = tokio::time::timeout(std::time::Duration::from_secs(60), asked).await;
+    assert_eq!(
+        answer.expect("no answer within a minute").status(),
+        StatusCode::OK
+    );
+}

@@ -8,6 +8,7 @@
 //!
 //! This folder refuses to know what runs, and what time it is.
 
+pub mod access;
 pub mod admit;
 pub mod catalog;
 pub mod check;

@@ -65,6 +65,14 @@ impl Copying<'_> {
     }
 }
 
+/// Where a spec of the API comes from.
+enum Sent<'a> {
+    /// Somebody who may change this database, or make one where there is none.
+    By(Option<Uid>),
+    /// The copy of a database.
+    Copy(Copying<'a>),
+}
+
 /// The way in.
 pub struct Intake {
     ledger: Ledger,
@@ -200,7 +208,9 @@ impl Intake {
         }
     }
 
-    /// Admits a spec from the API; with `dry_run` nothing is written.
+    /// Admits a spec from the API; with `dry_run` nothing is written. `over` is the database of its name
+    /// that the sender was found to have a right to change, `None` where there was none: another one
+    /// is not changed.
     ///
     /// # Errors
     /// When the ledger cannot be written.
@@ -209,8 +219,9 @@ impl Intake {
         who: Who,
         parsed: &Parsed,
         dry_run: bool,
+        over: Option<Uid>,
     ) -> Result<Admitted, LedgerError> {
-        self.admit_api(who, parsed, dry_run, None).await
+        self.admit_api(who, parsed, dry_run, Sent::By(over)).await
     }
 
     /// Admits the spec of a copy, at its beginning and at its end; in one piece with what is said of the
@@ -227,7 +238,8 @@ impl Intake {
             Copying::Begins(_, who) => who.clone(),
             Copying::Ends(_) => Who::Daemon,
         };
-        self.admit_api(who, parsed, false, Some(copying)).await
+        self.admit_api(who, parsed, false, Sent::Copy(copying))
+            .await
     }
 
     async fn admit_api(
@@ -235,7 +247,7 @@ impl Intake {
         who: Who,
         parsed: &Parsed,
         dry_run: bool,
-        copying: Option<Copying<'_>>,
+        sent: Sent<'_>,
     ) -> Result<Admitted, LedgerError> {
         let _one = self.one.lock().await;
         let rules = match self.rules() {
@@ -248,6 +260,11 @@ impl Intake {
             .as_ref()
             .and_then(|n| book.row(n))
             .map(|row| &*row.database);
+        let copying = match sent {
+            Sent::Copy(copying) => Some(copying),
+            Sent::By(over) if over == earlier.map(|db| db.uid) => None,
+            Sent::By(_) => return Ok(Admitted::Refused(vec![another(parsed)])),
+        };
         let source = match earlier.map(|db| &db.source) {
             Some(Source::File(path)) if !dry_run => {
                 return Ok(Admitted::Refused(vec![self.described_by(path, parsed)]));
@@ -401,6 +418,16 @@ impl Intake {
         }
         Ok(())
     }
+}
+
+/// The name became another database's while somebody's right to it was looked up.
+fn another(parsed: &Parsed) -> Problem {
+    let name = &parsed.raw.metadata.name;
+    let message = format!(
+        "`{name}` was made, renamed or removed just now; look at it (db4sci describe {name}), nothing was \
+         changed"
+    );
+    parsed.places.locate(Problem::new("metadata.name", message))
 }
 
 /// What is told of a database whose file may be gone.

@@ -100,3 +100,62 @@ impl BackupError {
         move |error| BackupError::Io { what, error }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::metrics::FAILURES;
+
+    #[test]
+    fn every_word_of_a_failure_is_shown_as_0_before_the_first_one() {
+        let text = || "x".to_owned();
+        let words = [
+            BackupError::NotNow(text()).word(),
+            BackupError::Tool {
+                what: text(),
+                why: text(),
+            }
+            .word(),
+            BackupError::Cut {
+                what: text(),
+                why: text(),
+            }
+            .word(),
+            BackupError::Damaged(text()).word(),
+            BackupError::Runtime(RuntimeError::Conflict(text())).word(),
+            BackupError::Ledger(LedgerError::Refused(text())).word(),
+            StoreError::Missing {
+                place: text(),
+                key: text(),
+            }
+            .word(),
+            StoreError::Full {
+                place: text(),
+                what: text(),
+            }
+            .word(),
+            StoreError::Refused {
+                place: text(),
+                what: text(),
+                code: text(),
+                why: text(),
+            }
+            .word(),
+            StoreError::Unreachable {
+                place: text(),
+                what: text(),
+                why: text(),
+            }
+            .word(),
+            // Of a dump that did not come to its end, and of a restore test that found harm.
+            "unknown",
+            "drill",
+        ];
+        for word in words {
+            assert!(FAILURES.contains(&word), "{word}");
+        }
+        for word in FAILURES {
+            assert!(words.contains(&word), "{word} is nobody's");
+        }
+    }
+}

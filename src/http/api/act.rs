@@ -5,8 +5,9 @@ use axum::extract::{Extension, Path, State};
 use serde::{Deserialize, Serialize};
 
 use super::{Api, Name, in_time};
+use crate::http::peer::Caller;
 use crate::http::refusal::Refusal;
-use crate::model::{DbName, OverrideState, Timestamp, Who};
+use crate::model::{DbName, OverrideState, Timestamp};
 
 /// A person's word over the spec.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,7 +77,7 @@ fn accepted(message: String) -> Answer {
 /// `POST /databases/{name}/override`
 pub async fn set_override(
     State(api): State<Api>,
-    Extension(who): Extension<Who>,
+    Extension(caller): Extension<Caller>,
     Name(name): Name,
     Json(request): Json<OverrideRequest>,
 ) -> Answer {
@@ -87,7 +88,7 @@ pub async fn set_override(
     } = request;
     accepted(
         api.backend
-            .set_override(who, &name, state, in_time(until)?, reason)
+            .set_override(&caller, &name, state, in_time(until)?, reason)
             .await?,
     )
 }
@@ -95,51 +96,51 @@ pub async fn set_override(
 /// `POST /databases/{name}/resume`
 pub async fn resume(
     State(api): State<Api>,
-    Extension(who): Extension<Who>,
+    Extension(caller): Extension<Caller>,
     Name(name): Name,
     Json(request): Json<ActRequest>,
 ) -> Answer {
-    accepted(api.backend.resume(who, &name, request.reason).await?)
+    accepted(api.backend.resume(&caller, &name, request.reason).await?)
 }
 
 /// `POST /databases/{name}/delete`
 pub async fn delete(
     State(api): State<Api>,
-    Extension(who): Extension<Who>,
+    Extension(caller): Extension<Caller>,
     Name(name): Name,
     Json(request): Json<ActRequest>,
 ) -> Answer {
-    accepted(api.backend.delete(who, &name, request.reason).await?)
+    accepted(api.backend.delete(&caller, &name, request.reason).await?)
 }
 
 /// `POST /databases/{name}/forget`
 pub async fn forget(
     State(api): State<Api>,
-    Extension(who): Extension<Who>,
+    Extension(caller): Extension<Caller>,
     Name(name): Name,
     Json(request): Json<ActRequest>,
 ) -> Answer {
-    accepted(api.backend.forget(who, &name, request.reason).await?)
+    accepted(api.backend.forget(&caller, &name, request.reason).await?)
 }
 
 /// `POST /databases/{name}/undelete`
 pub async fn undelete(
     State(api): State<Api>,
-    Extension(who): Extension<Who>,
+    Extension(caller): Extension<Caller>,
     Name(name): Name,
     Json(request): Json<ActRequest>,
 ) -> Answer {
-    accepted(api.backend.undelete(who, &name, request.reason).await?)
+    accepted(api.backend.undelete(&caller, &name, request.reason).await?)
 }
 
 /// `POST /databases/{name}/restart`
 pub async fn restart(
     State(api): State<Api>,
-    Extension(who): Extension<Who>,
+    Extension(caller): Extension<Caller>,
     Name(name): Name,
     Json(request): Json<ActRequest>,
 ) -> Answer {
-    accepted(api.backend.restart(who, &name, request.reason).await?)
+    accepted(api.backend.restart(&caller, &name, request.reason).await?)
 }
 
 /// `GET /databases/{name}/rename/{to}`: what it would cost. It is begun as a work.
@@ -157,62 +158,68 @@ pub async fn rename_cost(
 /// `POST /stores/{store}/thaw`
 pub async fn thaw(
     State(api): State<Api>,
-    Extension(who): Extension<Who>,
+    Extension(caller): Extension<Caller>,
     Path(store): Path<String>,
     Json(request): Json<ActRequest>,
 ) -> Answer {
-    accepted(api.backend.thaw(who, &store, request.reason).await?)
+    accepted(api.backend.thaw(&caller, &store, request.reason).await?)
 }
 
 /// `POST /databases/{name}/retry`
 pub async fn retry(
     State(api): State<Api>,
-    Extension(who): Extension<Who>,
+    Extension(caller): Extension<Caller>,
     Name(name): Name,
     Json(request): Json<ActRequest>,
 ) -> Answer {
-    accepted(api.backend.retry(who, &name, request.reason).await?)
+    accepted(api.backend.retry(&caller, &name, request.reason).await?)
 }
 
 /// `POST /databases/{name}/release`
 pub async fn release(
     State(api): State<Api>,
-    Extension(who): Extension<Who>,
+    Extension(caller): Extension<Caller>,
     Name(name): Name,
     Json(request): Json<ActRequest>,
 ) -> Answer {
-    accepted(api.backend.release(who, &name, request.reason).await?)
+    accepted(api.backend.release(&caller, &name, request.reason).await?)
 }
 
 /// `POST /databases/{name}/to-rows`
 pub async fn to_rows(
     State(api): State<Api>,
-    Extension(who): Extension<Who>,
+    Extension(caller): Extension<Caller>,
     Name(name): Name,
     Json(request): Json<ActRequest>,
 ) -> Answer {
-    accepted(api.backend.to_rows(who, &name, request.reason).await?)
+    accepted(api.backend.to_rows(&caller, &name, request.reason).await?)
 }
 
 /// `POST /approve`
 pub async fn approve(
     State(api): State<Api>,
-    Extension(who): Extension<Who>,
+    Extension(caller): Extension<Caller>,
     Json(request): Json<ApproveRequest>,
 ) -> Answer {
     let ApproveRequest { hash, name, reason } = request;
-    let done = api.backend.approve(who, &hash, name.as_ref(), reason).await;
+    let done = api
+        .backend
+        .approve(&caller, &hash, name.as_ref(), reason)
+        .await;
     accepted(done?)
 }
 
 /// `POST /maintenance`: of the whole host.
 pub async fn host_maintenance(
     State(api): State<Api>,
-    Extension(who): Extension<Who>,
+    Extension(caller): Extension<Caller>,
     Json(request): Json<HostMaintenanceRequest>,
 ) -> Answer {
     let HostMaintenanceRequest { on, until, reason } = request;
     let until = in_time(until)?;
-    let done = api.backend.host_maintenance(who, on, until, reason).await;
+    let done = api
+        .backend
+        .host_maintenance(&caller, on, until, reason)
+        .await;
     accepted(done?)
 }

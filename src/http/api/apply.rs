@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 use super::Api;
 use crate::http::backend::AppliedOutcome;
 use crate::http::document::{self, Document};
+use crate::http::peer::Caller;
 use crate::http::problem::ProblemDetails;
 use crate::http::refusal::{Refusal, RefusalKind};
-use crate::model::Who;
 
 /// The most documents that one request holds.
 const MOST_DOCUMENTS: usize = 1000;
@@ -39,13 +39,16 @@ pub struct ApplyRequest {
 /// `POST /apply`: 200 when no document was refused; otherwise 422, with what became of each.
 pub async fn apply(
     State(api): State<Api>,
-    Extension(who): Extension<Who>,
+    Extension(caller): Extension<Caller>,
     Query(query): Query<ApplyQuery>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Refusal> {
     let documents = documents(&headers, &body)?;
-    let mut results = api.backend.apply(who, &documents, query.dry_run).await?;
+    let mut results = api
+        .backend
+        .apply(&caller, &documents, query.dry_run)
+        .await?;
     document::place(&documents, &mut results);
     let refused = results
         .iter()

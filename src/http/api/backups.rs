@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::act::Accepted;
 use super::{Api, Name, in_time};
+use crate::http::peer::Caller;
 use crate::http::refusal::{Refusal, RefusalKind};
 use crate::model::view::{BackupView, WorkAsk, WorkView};
-use crate::model::{BackupId, DbName, Timestamp, Who};
+use crate::model::{BackupId, DbName, Timestamp};
 
 /// Keeps a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -41,17 +42,17 @@ pub async fn work(
 /// `POST /databases/{name}/work`
 pub async fn take_on(
     State(api): State<Api>,
-    Extension(who): Extension<Who>,
+    Extension(caller): Extension<Caller>,
     Name(name): Name,
     Json(ask): Json<WorkAsk>,
 ) -> Result<Json<WorkView>, Refusal> {
-    api.backend.take_on(who, &name, ask).await.map(Json)
+    api.backend.take_on(&caller, &name, ask).await.map(Json)
 }
 
 /// `POST /backups/{id}/keep`
 pub async fn keep(
     State(api): State<Api>,
-    Extension(who): Extension<Who>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     Json(request): Json<KeepRequest>,
 ) -> Result<Json<Accepted>, Refusal> {
@@ -60,6 +61,6 @@ pub async fn keep(
         .map_err(|why: String| Refusal::new(RefusalKind::Invalid, why))?;
     let KeepRequest { until, note } = request;
     let until = in_time(until)?;
-    let message = api.backend.keep_backup(who, &id, until, note).await?;
+    let message = api.backend.keep_backup(&caller, &id, until, note).await?;
     Ok(Json(Accepted { message }))
 }

@@ -105,10 +105,12 @@ pub struct Logs {
 /// `GET /databases/{name}/logs`
 pub async fn logs(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Name(name): Name,
     Query(query): Query<LogsQuery>,
 ) -> Result<Json<Logs>, Refusal> {
-    let text = api.backend.logs(&name, query.lines.min(MOST_LINES)).await?;
+    let lines = query.lines.min(MOST_LINES);
+    let text = api.backend.logs(&caller, &name, lines).await?;
     Ok(Json(Logs { text }))
 }
 

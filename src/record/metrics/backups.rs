@@ -6,6 +6,22 @@ use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry};
 use super::families::register;
 use crate::model::Timestamp;
 
+/// Why backups and restore tests fail, as the metric's label says it.
+pub const FAILURES: [&str; 12] = [
+    "damaged",
+    "drill",
+    "engine",
+    "host",
+    "ledger",
+    "not_now",
+    "object_missing",
+    "store_full",
+    "store_refused",
+    "store_unreachable",
+    "tool",
+    "unknown",
+];
+
 /// The families.
 #[derive(Debug)]
 pub(super) struct BackupMetrics {
@@ -56,6 +72,14 @@ impl BackupMetrics {
                 "When a backup was last restored to prove it, since 1970.",
             )?,
         })
+    }
+
+    /// Shows 0 from the beginning, so that the first failure is an increase.
+    pub(super) fn may_fail(&self, labels: &[&str; 2]) {
+        let [name, store] = labels;
+        for reason in FAILURES {
+            self.failures.with_label_values(&[name, store, reason]);
+        }
     }
 
     pub(super) fn taken(&self, labels: &[&str; 2], took: TimeDelta, bytes: u64, at: Timestamp) {

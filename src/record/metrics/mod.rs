@@ -24,6 +24,7 @@ use self::families::{Family, register};
 use crate::model::view::Snapshot;
 use crate::model::{DbName, Timestamp};
 
+pub use self::backups::FAILURES;
 pub use self::step::{Step, StepOutcome};
 
 /// Seconds that a look at one database takes: from a cached answer to a slow engine's deadline.
@@ -251,6 +252,11 @@ impl Metrics {
     /// A database's server came up anew.
     pub fn restarted(&self, name: &DbName) {
         self.restarts.with_label_values(&[name.as_str()]).inc();
+    }
+
+    /// A database is backed up to a store, or may be.
+    pub fn backup_wanted(&self, name: &DbName, store: &str) {
+        self.backups.may_fail(&[name.as_str(), store]);
     }
 
     /// A backup was stored.

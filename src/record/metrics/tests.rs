@@ -130,3 +130,26 @@ fn every_family_has_help_and_a_name_as_prometheus_wants_it() {
     }
     assert!(seen > 15, "{text}");
 }
+
+#[test]
+fn the_first_failure_of_a_backup_is_an_increase() {
+    let metrics = Metrics::new("test").unwrap();
+    let name = "a".parse().unwrap();
+    let says = |count: u64, reason: &str| {
+        let line = format!(
+            "db4sci_backup_failures_total{{name=\"a\",reason=\"{reason}\",store=\"local\"}} {count}"
+        );
+        assert!(
+            has(&metrics.render(), &line),
+            "{line}\n{}",
+            metrics.render()
+        );
+    };
+    metrics.backup_wanted(&name, "local");
+    says(0, "tool");
+    says(0, "store_full");
+    metrics.backup_failed(&name, "local", "tool");
+    metrics.backup_wanted(&name, "local");
+    says(1, "tool");
+    says(0, "store_full");
+}
