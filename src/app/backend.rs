@@ -19,7 +19,7 @@ use crate::model::session::Session;
 use crate::model::view::{BackupView, Snapshot, WorkAsk, WorkView};
 use crate::model::{
     BackupId, Change, Class, Clock, Database, DbName, Entry, OverrideState, Site, Timestamp,
-    WantedState, Who,
+    WantedState,
 };
 use crate::record::Metrics;
 use crate::runtime::{DataDirs, Runtime, Servers};
@@ -70,21 +70,6 @@ impl Daemon {
     pub(super) fn certificate(&self) -> Result<String, Refusal> {
         let certificate = self.authority.certificate();
         certificate.map_err(|error| Refusal::new(RefusalKind::Unavailable, error.to_string()))
-    }
-
-    pub(super) async fn wish(
-        &self,
-        who: Who,
-        name: &DbName,
-        message: String,
-        change: Change,
-    ) -> Result<String, Refusal> {
-        self.database(name)?;
-        self.intake
-            .wish(who, name, message.clone(), change)
-            .await
-            .map_err(unavailable)?;
-        Ok(message)
     }
 }
 
@@ -417,16 +402,6 @@ impl Backend for Daemon {
     }
 
     fn metrics(&self) -> String {
-        self.metrics.queue_depth(self.queue.depth());
-        let book = self.ledger.book();
-        self.metrics.journal_entries(book.head().seq);
-        self.metrics.log_harms(book.log_harms().len() as u64);
-        for (name, row) in book.rows().filter(|(_, row)| row.end.is_none()) {
-            for store in self.desk.stores_of(&row.database) {
-                self.metrics.backup_wanted(name, &store);
-            }
-        }
-        self.metrics.observe(&self.board.watch().borrow());
-        self.metrics.render()
+        self.measured()
     }
 }

@@ -23,6 +23,7 @@ mod init;
 mod keys;
 mod leave_file;
 mod lock;
+mod measured;
 mod offline;
 mod parts;
 mod program;

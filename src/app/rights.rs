@@ -10,7 +10,7 @@ use crate::specs::access::Need;
 use super::backend::Daemon;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 impl Daemon {
     /// Refuses whoever is not what something needs of a database.

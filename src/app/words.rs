@@ -2,7 +2,7 @@
 
 use crate::http::peer::Caller;
 use crate::http::refusal::{Refusal, RefusalKind};
-use crate::model::{Change, DbName, OverrideState, Timestamp, WantedState};
+use crate::model::{Change, DbName, OverrideState, Timestamp, WantedState, Who};
 use crate::specs::access::Need;
 
 use super::backend::{Daemon, because, unavailable};
@@ -80,5 +80,21 @@ impl Daemon {
     ) -> Result<String, Refusal> {
         self.row_for(caller, name, need).await?;
         self.wish(caller.who.clone(), name, message, change).await
+    }
+
+    /// Writes a wish about a database that is there.
+    pub(super) async fn wish(
+        &self,
+        who: Who,
+        name: &DbName,
+        message: String,
+        change: Change,
+    ) -> Result<String, Refusal> {
+        self.database(name)?;
+        self.intake
+            .wish(who, name, message.clone(), change)
+            .await
+            .map_err(unavailable)?;
+        Ok(message)
     }
 }

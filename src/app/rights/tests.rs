@@ -48,7 +48,7 @@ fn document(text: &str) -> Vec<Document> {
 }
 
 /// A daemon whose admin is `chief`, with the database `genomics` of `lab`.
-async fn daemon(folder: &Path) -> Arc<Daemon> {
+pub(in crate::app) async fn daemon(folder: &Path) -> Arc<Daemon> {
     let state = folder.join("state").display().to_string();
     let env = [("DB4SCI_STATE_DIR".to_owned(), state)].into();
     let mut settings = Settings::load(folder, Mode::Test, &env).unwrap();

@@ -11,7 +11,7 @@ use db4sci::model::account::{AccountView, Rights};
 use db4sci::model::audit::AuditView;
 use db4sci::model::session::Session;
 use db4sci::model::view::{BackupView, Snapshot, WorkAsk, WorkView};
-use db4sci::model::{BackupId, DbName, Entry, OverrideState, Secret, Source, Timestamp, Uid, Who};
+use db4sci::model::{BackupId, DbName, Entry, OverrideState, Secret, Source, Timestamp, Uid};
 use db4sci::specs::{self, Request, Rules};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -87,13 +87,13 @@ impl Backend for Agreeing {
         Ok(())
     }
 
-    async fn apply(&self, _: Who, all: &[Document], _: bool) -> Result<Vec<Applied>, Refusal> {
+    async fn apply(&self, _: &Caller, all: &[Document], _: bool) -> Result<Vec<Applied>, Refusal> {
         Ok(all.iter().map(|document| self.admit(document)).collect())
     }
 
     async fn set_override(
         &self,
-        _: Who,
+        _: &Caller,
         _: &DbName,
         state: OverrideState,
         until: Option<Timestamp>,
@@ -102,41 +102,41 @@ impl Backend for Agreeing {
         said(format!("{state:?} until {}: {reason}", reckoned(until)))
     }
 
-    async fn resume(&self, _: Who, _: &DbName, reason: String) -> Result<String, Refusal> {
+    async fn resume(&self, _: &Caller, _: &DbName, reason: String) -> Result<String, Refusal> {
         said(reason)
     }
 
-    async fn delete(&self, _: Who, _: &DbName, reason: String) -> Result<String, Refusal> {
+    async fn delete(&self, _: &Caller, _: &DbName, reason: String) -> Result<String, Refusal> {
         said(reason)
     }
 
-    async fn forget(&self, _: Who, _: &DbName, reason: String) -> Result<String, Refusal> {
+    async fn forget(&self, _: &Caller, _: &DbName, reason: String) -> Result<String, Refusal> {
         said(reason)
     }
 
-    async fn undelete(&self, _: Who, _: &DbName, reason: String) -> Result<String, Refusal> {
+    async fn undelete(&self, _: &Caller, _: &DbName, reason: String) -> Result<String, Refusal> {
         said(reason)
     }
 
-    async fn restart(&self, _: Who, _: &DbName, reason: String) -> Result<String, Refusal> {
+    async fn restart(&self, _: &Caller, _: &DbName, reason: String) -> Result<String, Refusal> {
         said(reason)
     }
 
-    async fn retry(&self, _: Who, _: &DbName, reason: String) -> Result<String, Refusal> {
+    async fn retry(&self, _: &Caller, _: &DbName, reason: String) -> Result<String, Refusal> {
         said(reason)
     }
 
-    async fn release(&self, _: Who, _: &DbName, reason: String) -> Result<String, Refusal> {
+    async fn release(&self, _: &Caller, _: &DbName, reason: String) -> Result<String, Refusal> {
         said(reason)
     }
 
-    async fn to_rows(&self, _: Who, _: &DbName, reason: String) -> Result<String, Refusal> {
+    async fn to_rows(&self, _: &Caller, _: &DbName, reason: String) -> Result<String, Refusal> {
         said(reason)
     }
 
     async fn approve(
         &self,
-        _: Who,
+        _: &Caller,
         hash: &str,
         _: Option<&DbName>,
         _: String,
@@ -146,7 +146,7 @@ impl Backend for Agreeing {
 
     async fn host_maintenance(
         &self,
-        _: Who,
+        _: &Caller,
         _: bool,
         until: Option<Timestamp>,
         _: String,
@@ -158,7 +158,7 @@ impl Backend for Agreeing {
         said(to)
     }
 
-    async fn thaw(&self, _: Who, store: &str, _: String) -> Result<String, Refusal> {
+    async fn thaw(&self, _: &Caller, store: &str, _: String) -> Result<String, Refusal> {
         said(store)
     }
 
@@ -247,7 +247,7 @@ impl Backend for Agreeing {
         said(id)
     }
 
-    async fn logs(&self, _: &DbName, lines: u32) -> Result<String, Refusal> {
+    async fn logs(&self, _: &Caller, _: &DbName, lines: u32) -> Result<String, Refusal> {
         said(lines)
     }
 
@@ -267,13 +267,13 @@ impl Backend for Agreeing {
         Ok(None)
     }
 
-    async fn take_on(&self, _: Who, name: &DbName, _: WorkAsk) -> Result<WorkView, Refusal> {
+    async fn take_on(&self, _: &Caller, name: &DbName, _: WorkAsk) -> Result<WorkView, Refusal> {
         Err(Refusal::no_database(name))
     }
 
     async fn keep_backup(
         &self,
-        _: Who,
+        _: &Caller,
         id: &BackupId,
         until: Option<Timestamp>,
         note: Option<String>,
