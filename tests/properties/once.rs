@@ -80,7 +80,9 @@ impl History {
     }
 
     fn due(&self) -> Option<Work> {
+        let untested = std::collections::BTreeSet::new();
         let known = Known {
+            untested: &untested,
             hibernation: db4sci::model::Hibernation::None,
             db: &self.db,
             since: self.since,

@@ -296,6 +296,7 @@ impl Follower {
         };
         let mut look_at = Instant::now() + BEAT;
         loop {
+            self.look_before(shelf.as_mut(), &seen).await?;
             let applied = self.catch_up(shelf.as_mut(), seen.applied).await?;
             if applied != seen.applied {
                 seen.applied = applied;

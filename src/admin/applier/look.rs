@@ -31,7 +31,33 @@ pub(super) struct Seen {
     pub(super) indexes: Instant,
 }
 
+impl Seen {
+    /// Whether the checksums are what they were after the last entry.
+    async fn same_sums(&self, shelf: &mut dyn Shelf) -> Result<(), Ended> {
+        if !self.sums.is_empty() && shelf.sums().await? != self.sums {
+            let what = "the checksums that are kept beside the rows".to_owned();
+            return Err(TablesHarm::Altered(what).into());
+        }
+        Ok(())
+    }
+}
+
 impl Follower {
+    /// Looks at the checksums before another entry is brought in: what was forged since the one before
+    /// would pass for its doing.
+    pub(super) async fn look_before(
+        &self,
+        shelf: &mut dyn Shelf,
+        seen: &Seen,
+    ) -> Result<(), Ended> {
+        let news = self.ledger.book().head().seq > seen.applied.seq;
+        // An older copy is found out by what comes in.
+        if news && shelf.applied().await? == seen.applied {
+            seen.same_sums(shelf).await?;
+        }
+        Ok(())
+    }
+
     /// Looks whether the tables are still what they were.
     pub(super) async fn look(
         &mut self,
@@ -45,9 +71,8 @@ impl Follower {
             (seen.applied, seen.written) = (found, None);
             // As they are after what is missing was brought in.
             seen.sums = String::new();
-        } else if !seen.sums.is_empty() && shelf.sums().await? != seen.sums {
-            let what = "the checksums that are kept beside the rows".to_owned();
-            return Err(TablesHarm::Altered(what).into());
+        } else {
+            seen.same_sums(shelf).await?;
         }
         self.settle(shelf, seen).await?;
         let findings = shelf.newest(&self.ledger).await?;

@@ -4,6 +4,7 @@ mod told;
 use tokio::time::{Duration, Instant};
 
 use super::fake::{Damage, Fake, Indexes};
+use super::follow::HOUR;
 use super::*;
 use crate::admin::journal::MemoryStorage;
 use crate::admin::testing::{StoppedClock, admitted, database, new};
@@ -207,10 +208,17 @@ async fn rows_that_were_altered_with_their_checksums_are_noticed() {
         assert_eq!(fake.get(|s| s.aside) as usize, n + 1);
         assert_eq!(acted(&ledger, MENDED).await.len(), n + 1);
     }
+    // Nor does it pass for the doing of an entry that comes before the next look.
+    tokio::time::sleep(HOUR).await;
+    fake.set(|s| s.forged_sums = true);
+    ledger.append(new("genomics", Change::Noted)).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    until(&applier, following).await;
+    assert_eq!(fake.get(|s| s.aside), 3);
     // What the daemon writes itself is no harm, and neither is a repair an older copy.
     ledger.append(new("genomics", Change::Noted)).await.unwrap();
     tokio::time::sleep(Duration::from_secs(60)).await;
-    assert_eq!(fake.get(|s| s.aside), 2);
+    assert_eq!(fake.get(|s| s.aside), 3);
     assert_eq!(acted(&ledger, ROLLED_BACK).await, [""; 0]);
 }
 

@@ -576,7 +576,7 @@ fn how_long_a_backup_is_kept_is_a_person_s_to_say_also_while_it_is_worked_on() {
 fn hands_off_the_host_let_no_data_go_that_was_under_way() {
     let uid = uid();
     let mut retired = database("genomics", 32011);
-    retired.state = WantedState::Retired;
+    (retired.state, retired.generation) = (WantedState::Retired, 2);
     let before = vec![
         admitted(database("genomics", 32011)),
         new("genomics", Change::Initialised { uid }),

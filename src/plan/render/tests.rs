@@ -314,7 +314,7 @@ fn dumps_at_rest_and_retirements_say_what_they_take_away_and_when() {
     let json = Preview::of(&[waits], &[]).json();
     assert_eq!(json["deletesData"], false);
     assert_eq!(json["changes"][0]["seconds"], 25);
-    let json = Preview::of(&[retires.clone()], &[]).json();
+    let json = Preview::of(std::slice::from_ref(&retires), &[]).json();
     assert_eq!(json["deletesData"], true);
     let deletes = json["changes"][0]["deletes"].as_str().unwrap();
     assert!(
