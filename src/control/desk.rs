@@ -4,6 +4,7 @@
 
 mod again;
 mod asked;
+mod came;
 mod copies;
 mod due;
 mod dumps;
@@ -32,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::again::Again;
+use self::came::Came;
 use self::known::Freeze;
 use self::turns::Turns;
 use self::works::Works;
@@ -41,7 +43,7 @@ use crate::execute::backup::{Archive, Order};
 use crate::model::view::{BackupView, DatabaseView, Phase, Snapshot, WorkView};
 use crate::model::{
     Backup, BackupId, BackupState, Change, Clock, Cost, Database, DbName, KeepRetired, Outcome,
-    Reason, Timestamp, WantedState,
+    Reason, Timestamp,
 };
 use crate::plan::approval;
 use crate::plan::backups::{self, Known, Work};
@@ -53,10 +55,6 @@ use crate::plan::retention::Fate;
 const BEAT: Duration = Duration::from_secs(5);
 /// How long work under way may go on after the daemon was told to stop.
 const GRACE: Duration = Duration::from_secs(5);
-/// How long a restored database may take until it answers, crash recovery included.
-const UNTIL_READY: Duration = Duration::from_secs(900);
-/// Between two looks at whether it does.
-const PAUSE: Duration = Duration::from_millis(500);
 /// Until a restore test that could not be made is tried again.
 const TEST_AGAIN: TimeDelta = TimeDelta::minutes(30);
 /// Until a store, or what is left of a retired database, is tried again.
@@ -385,56 +383,6 @@ impl Desk {
         let written = self.ledger.append(entry).await;
         written.map(|_| ()).map_err(|e| e.to_string())
     }
-
-    /// Writes the end of a work; see [`Archive::say_end`].
-    async fn end(
-        &self,
-        name: &DbName,
-        outcome: Outcome,
-        message: String,
-        change: Change,
-    ) -> Result<(), String> {
-        let entry = NewEntry::of(name, outcome, message, change);
-        let said = self.archive.say_end(entry).await;
-        said.map_err(|e| e.to_string())
-    }
-
-    /// Whether a database's server is to run, as of now: a person may have said otherwise since a work
-    /// began.
-    fn wants_running(&self, name: &DbName) -> bool {
-        let book = self.ledger.book();
-        let wanted = book.row(name).map(|row| row.wanted());
-        wanted == Some(WantedState::Running)
-    }
-
-    /// Waits until a database is ready, or is to be so no more.
-    async fn until_ready(&self, name: &DbName) -> Came {
-        let ready = async {
-            loop {
-                let view = self.board.view(name);
-                if view.is_some_and(|v| v.phase == Phase::Ready) {
-                    return Came::Ready;
-                }
-                if !self.wants_running(name) {
-                    return Came::NotWanted;
-                }
-                tokio::time::sleep(PAUSE).await;
-            }
-        };
-        let came = tokio::time::timeout(UNTIL_READY, ready).await;
-        came.unwrap_or(Came::Silent)
-    }
-}
-
-/// What became of a server that was to come up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Came {
-    /// It answers.
-    Ready,
-    /// It is not to run any more.
-    NotWanted,
-    /// It did not answer in time.
-    Silent,
 }
 
 /// Waits until a database is held, or refuses db4sci, that was not among these, which are brought up to

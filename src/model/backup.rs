@@ -253,11 +253,6 @@ impl BackupKind {
         matches!(self, BackupKind::Final | BackupKind::Files)
     }
 
-    /// Whether something is taken away once it is there: then it has to hold all of it.
-    pub fn precedes_loss(self) -> bool {
-        self.is_last() || self == BackupKind::BeforeRestore
-    }
-
     /// The word.
     pub fn as_str(self) -> &'static str {
         match self {

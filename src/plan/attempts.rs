@@ -10,7 +10,7 @@ use crate::model::{
 
 use super::running::HANG;
 
-/// How many failed repairs within [`WINDOW`] end in quarantine: runs that failed, and steps that were to
+/// How many failed repairs within half an hour end in quarantine: runs that failed, and steps that were to
 /// bring it back.
 pub const TOO_MANY: usize = 5;
 /// For how long a failed repair counts.

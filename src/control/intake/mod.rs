@@ -7,6 +7,7 @@ mod files;
 mod judge;
 mod released;
 mod rows;
+mod words;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,12 +16,9 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 
-use crate::admin::{Ledger, LedgerError, NewEntry, Row};
+use crate::admin::{Ledger, LedgerError, NewEntry};
 use crate::model::database::Source;
-use crate::model::{
-    BackupId, Change, Clock, DbName, Outcome, Override, OverrideState, Problem, Timestamp, Uid, Who,
-};
-use crate::plan::stewardship;
+use crate::model::{BackupId, Change, Clock, DbName, Outcome, Problem, Uid, Who};
 use crate::specs::{self, FolderSeen, Merged, Parsed, Request, Rules, merge, yaml};
 
 use super::wants::FileStanding;
@@ -328,68 +326,6 @@ impl Intake {
             if_gone(name)
         );
         parsed.places.locate(Problem::new("metadata.name", message))
-    }
-
-    /// Puts a person's word over a spec. Gives when it ends.
-    ///
-    /// # Errors
-    /// When the ledger refuses it, or cannot be written.
-    pub async fn over(
-        &self,
-        who: Who,
-        name: &DbName,
-        state: OverrideState,
-        until: Option<Timestamp>,
-        reason: String,
-    ) -> Result<Option<Timestamp>, LedgerError> {
-        let until = self.ends(name, state, until);
-        let word = self.word(who, name, state, until, reason);
-        self.write(name, vec![word]).await.map(|()| until)
-    }
-
-    /// When a word ends that is said now.
-    fn ends(
-        &self,
-        name: &DbName,
-        state: OverrideState,
-        until: Option<Timestamp>,
-    ) -> Option<Timestamp> {
-        let held_back = self.ledger.book().row(name).is_some_and(Row::held_back);
-        stewardship::ends(state, until, held_back, self.clock.now())
-    }
-
-    fn word(
-        &self,
-        who: Who,
-        name: &DbName,
-        state: OverrideState,
-        until: Option<Timestamp>,
-        reason: String,
-    ) -> NewEntry {
-        let end = until.map_or("until resumed".to_owned(), |at| {
-            format!("until {}", at.format("%F %T UTC"))
-        });
-        let why = if reason.is_empty() {
-            "no reason given"
-        } else {
-            &reason
-        };
-        let message = format!("{state:?} {end}: {why}");
-        let since = self.clock.now();
-        let by = Override {
-            state,
-            until,
-            reason,
-            who: who.clone(),
-            since,
-        };
-        entry(
-            &who,
-            name,
-            Outcome::Done,
-            message,
-            Change::Overridden { by },
-        )
     }
 
     /// Writes any other wish of a person.

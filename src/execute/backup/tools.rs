@@ -103,7 +103,9 @@ impl Tools for JobTools {
             Some(_) => archive.databases(&server).await?,
             None => (Vec::new(), Vec::new()),
         };
-        if !left_out.is_empty() && dump.kind.precedes_loss() {
+        // Something is taken away once it is there: it has to hold all of it.
+        let precedes_loss = dump.kind.is_last() || dump.kind == BackupKind::BeforeRestore;
+        if !left_out.is_empty() && precedes_loss {
             return Err(BackupError::NotNow(closed(db, &left_out)));
         }
         let mut contents = Contents {

@@ -244,29 +244,6 @@ impl DataDirs for World {
 }
 
 impl State {
-    /// What lies there, known for sure.
-    pub(super) fn known(&self, db: &Database) -> Answer<Option<DataSeen>> {
-        match self.look_at(db) {
-            Seen::Absent => Ok(None),
-            Seen::Present(seen) => Ok(Some(seen)),
-            Seen::Unknown(why) => Err(self.io(db, &why)),
-        }
-    }
-
-    pub(super) fn writable(&self, db: &Database) -> Answer<()> {
-        if self.disk.full {
-            return Err(DirError::DiskFull(db.data_dir().display().to_string()));
-        }
-        Ok(())
-    }
-
-    fn io(&self, db: &Database, message: &str) -> DirError {
-        DirError::Io {
-            path: db.data_dir().display().to_string(),
-            message: message.to_owned(),
-        }
-    }
-
     fn prepare(&mut self, db: &Database) -> Answer<()> {
         self.accounts.insert(db.uid, db.account.user.clone());
         let seen = self.known(db)?.unwrap_or(DataSeen {

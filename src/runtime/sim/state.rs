@@ -8,8 +8,8 @@ use super::container::Container;
 use super::disk::{Disk, SimImage};
 use super::fault::FaultState;
 use super::rng::Rng;
-use crate::model::{ContainerId, Timestamp, Uid};
-use crate::runtime::{RuntimeError, RuntimeEvent};
+use crate::model::{ContainerId, DataSeen, Database, Seen, Timestamp, Uid};
+use crate::runtime::{DirError, RuntimeError, RuntimeEvent};
 
 /// The world behind the lock.
 pub(super) struct State {
@@ -47,6 +47,29 @@ pub(super) struct State {
 }
 
 impl State {
+    /// What lies there, known for sure.
+    pub(super) fn known(&self, db: &Database) -> Result<Option<DataSeen>, DirError> {
+        match self.look_at(db) {
+            Seen::Absent => Ok(None),
+            Seen::Present(seen) => Ok(Some(seen)),
+            Seen::Unknown(why) => Err(self.io(db, &why)),
+        }
+    }
+
+    pub(super) fn writable(&self, db: &Database) -> Result<(), DirError> {
+        if self.disk.full {
+            return Err(DirError::DiskFull(db.data_dir().display().to_string()));
+        }
+        Ok(())
+    }
+
+    pub(super) fn io(&self, db: &Database, message: &str) -> DirError {
+        DirError::Io {
+            path: db.data_dir().display().to_string(),
+            message: message.to_owned(),
+        }
+    }
+
     /// The first instant of every world.
     pub(super) fn beginning() -> Timestamp {
         // 2026-01-05, a Monday, 12:00 UTC.
