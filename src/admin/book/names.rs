@@ -128,12 +128,12 @@ impl Book {
     pub(super) fn check_kept(&self, new: &NewEntry, backup: &Backup) -> Result<(), String> {
         let said = |backup: &Backup| (backup.keep_until, backup.note.clone());
         match self.holder_of(&backup.id) {
-            Some((_, known)) if new.who == Who::Daemon && said(known) != said(backup) => {
-                Err(format!(
-                    "how long {} is kept was said otherwise meanwhile",
-                    backup.id
-                ))
-            }
+            // Only one that came to be is kept.
+            Some((_, known)) if !known.state.good() || new.who != Who::Daemon => Ok(()),
+            Some((_, known)) if said(known) != said(backup) => Err(format!(
+                "how long {} is kept was said otherwise meanwhile",
+                backup.id
+            )),
             Some(_) | None => Ok(()),
         }
     }

@@ -570,6 +570,12 @@ fn how_long_a_backup_is_kept_is_a_person_s_to_say_also_while_it_is_worked_on() {
     book.check(&backup(kept, BackupState::Verified)).unwrap();
     book.check(&person(backup(None, BackupState::Stored)))
         .unwrap();
+    // One that was not known to have come to be has nobody's word, whatever it was begun with.
+    let begun = crate::admin::testing::book(vec![
+        admitted(database("genomics", 32011)),
+        backup(kept, BackupState::Running),
+    ]);
+    begun.check(&backup(None, BackupState::Stored)).unwrap();
 }
 
 #[test]
