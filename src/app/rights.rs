@@ -1,10 +1,11 @@
 //! Whether a caller may do what they ask for. What that needs, `specs::access` says.
 
 use crate::admin::Row;
+use crate::engine::backup::backups;
 use crate::http::peer::Caller;
 use crate::http::refusal::{Refusal, RefusalKind};
 use crate::model::view::WorkAsk;
-use crate::model::{BackupId, Database, DbName};
+use crate::model::{BackupId, BackupKind, Database, DbName};
 use crate::specs::access::Need;
 
 use super::backend::Daemon;
@@ -64,7 +65,9 @@ impl Daemon {
             | WorkAsk::Rename { .. }
             | WorkAsk::Eject { .. } => None,
         };
-        let need = Need::of_work(ask, named.is_none_or(|id| is_own(&row, id)));
+        let rests = backups(row.database.engine, BackupKind::Manual).at_rest();
+        let own = named.is_none_or(|id| is_own(&row, id));
+        let need = Need::of_work(ask, own, rests);
         self.allow(caller, &row.database, need).await?;
         Ok(row)
     }

@@ -17,7 +17,9 @@ impl Daemon {
         until: Option<Timestamp>,
         reason: String,
     ) -> Result<String, Refusal> {
-        let need = Need::of_override(state);
+        let book = self.ledger.book();
+        let over = book.row(name).and_then(|row| row.over.as_ref());
+        let need = Need::of_override(state, over.map(|over| over.state));
         let row = self.row_for(caller, name, need).await?;
         let db = &row.database;
         let who = caller.who.clone();

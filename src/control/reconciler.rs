@@ -324,6 +324,7 @@ impl Reconciler {
         let before = self.board.view(&db.name);
         let mut shown = view(&wanted, &seen, &verdict, &self.site, before.as_deref(), now);
         shown.expected = expected(&book, db);
+        shown.coming = coming(row, &self.house, shown.phase, self.board.is_frozen(), now);
         shown
     }
 

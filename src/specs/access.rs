@@ -24,18 +24,23 @@ pub enum Need {
 }
 
 impl Need {
-    /// What a person's word over the spec needs: users may start it.
-    pub fn of_override(state: OverrideState) -> Self {
-        match state {
-            OverrideState::Running => Need::User,
-            OverrideState::Stopped | OverrideState::Maintenance => Need::Owner,
+    /// What a person's word over the spec needs: users may start it, but for what an owner or an admin
+    /// holds down.
+    pub fn of_override(state: OverrideState, in_force: Option<OverrideState>) -> Self {
+        use OverrideState::{Maintenance, Running, Stopped};
+        match (state, in_force) {
+            (Running, None | Some(Running)) => Need::User,
+            (Running, Some(Stopped | Maintenance)) | (Stopped | Maintenance, _) => Need::Owner,
         }
     }
 
     /// What a work needs. `own` says whether the data that it names is that of this database, and not
-    /// of another one that had its name before: whose that was, its row does not say any more.
-    pub fn of_work(ask: &WorkAsk, own: bool) -> Self {
+    /// of another one that had its name before: whose that was, its row does not say any more. `rests` says
+    /// whether its server is stopped for a backup.
+    pub fn of_work(ask: &WorkAsk, own: bool, rests: bool) -> Self {
         match ask {
+            // It takes the server away from those who work with it, like a restart.
+            WorkAsk::Backup { .. } if rests => Need::User,
             WorkAsk::Backup { .. } | WorkAsk::Verify { .. } => Need::Member,
             WorkAsk::Restore { .. } | WorkAsk::Clone { .. } if !own => Need::Admin,
             // A copy: data of it, and nothing of itself is touched.
@@ -144,6 +149,29 @@ mod tests {
     }
 
     #[test]
+    fn who_only_looks_takes_no_server_away_and_users_none_that_is_held_down() {
+        use OverrideState::{Maintenance, Running, Stopped};
+        let backup = WorkAsk::Backup {
+            note: String::new(),
+        };
+        assert_eq!(Need::of_work(&backup, true, true), Need::User);
+        for (state, in_force, need) in [
+            (Running, None, Need::User),
+            (Running, Some(Running), Need::User),
+            (Running, Some(Stopped), Need::Owner),
+            (Running, Some(Maintenance), Need::Owner),
+            (Stopped, None, Need::Owner),
+            (Maintenance, Some(Stopped), Need::Owner),
+        ] {
+            assert_eq!(
+                Need::of_override(state, in_force),
+                need,
+                "{state:?} {in_force:?}"
+            );
+        }
+    }
+
+    #[test]
     fn db4sci_s_own_memory_is_nobody_s_but_the_admins() {
         let mut db = genomics();
         (db.name, db.owner) = ("mydb_admin".parse().unwrap(), "db4sci".to_owned());
@@ -190,16 +218,9 @@ mod tests {
         ];
         // (a work, what it needs, what it needs with data of an earlier database of that name)
         for (ask, own, earlier) in table {
-            assert_eq!(Need::of_work(&ask, true), own, "{ask:?}");
-            assert_eq!(Need::of_work(&ask, false), earlier, "{ask:?}");
+            assert_eq!(Need::of_work(&ask, true, false), own, "{ask:?}");
+            assert_eq!(Need::of_work(&ask, false, false), earlier, "{ask:?}");
         }
-    }
-
-    #[test]
-    fn users_start_a_database_and_owners_stop_it() {
-        assert_eq!(Need::of_override(OverrideState::Running), Need::User);
-        assert_eq!(Need::of_override(OverrideState::Stopped), Need::Owner);
-        assert_eq!(Need::of_override(OverrideState::Maintenance), Need::Owner);
     }
 
     #[test]

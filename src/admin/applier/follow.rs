@@ -196,6 +196,8 @@ impl Follower {
         if damaged && (patched || often) {
             return self.give_up(harm).await;
         }
+        // What the harmed ones have of it may be all that is left of an entry.
+        self.journal_is_whole().await?;
         let schema = match self.reach.set_aside().await {
             Err(TablesError::Harm(harm @ TablesHarm::Damaged(_))) => {
                 return self.give_up(&harm).await;
@@ -220,6 +222,18 @@ impl Follower {
             }
         }
         Ok(true)
+    }
+
+    /// Whether the journal has every entry that tables are to be made from.
+    async fn journal_is_whole(&self) -> Result<(), LedgerError> {
+        let head = self.ledger.book().head().seq;
+        let mut read = 0;
+        while read < head {
+            let records = self.ledger.on_disk(read, BATCH).await?;
+            let Some(last) = records.last() else { break };
+            read = last.entry.seq;
+        }
+        Ok(())
     }
 
     /// More than the tables is damaged: the server is given up, and comes back from its newest backup.

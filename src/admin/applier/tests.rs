@@ -370,6 +370,28 @@ async fn harmed_tables_stay_where_they_are_while_the_journal_cannot_tell_of_them
 }
 
 #[tokio::test(start_paused = true)]
+async fn harmed_tables_stay_where_they_are_while_the_journal_cannot_be_read() {
+    use crate::admin::journal::JournalStorage;
+    let storage = MemoryStorage::new();
+    let ledger = ledger(&storage, 600).await;
+    let fake = Fake::default();
+    let applier = Applier::spawn(ledger.clone(), fake.clone(), Held::in_memory());
+    until(&applier, following).await;
+    let whole = storage.bytes();
+    let mut flipped = whole.clone();
+    flipped[5_000] ^= 1;
+    storage.clone().write_at(0, &flipped).unwrap();
+    fake.set(|s| (s.altered, s.changes) = (true, 1));
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    // They may hold the only copy of what the journal has lost.
+    assert!(matches!(applier.status().doing, Doing::Waiting { .. }));
+    assert_eq!(fake.get(|s| s.aside), 0);
+    storage.clone().write_at(0, &whole).unwrap();
+    until(&applier, following).await;
+    assert_eq!(fake.get(|s| s.aside), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn tables_that_are_harmed_again_and_again_are_left_to_a_person() {
     let ledger = ledger(&MemoryStorage::new(), 3).await;
     let fake = Fake::default();

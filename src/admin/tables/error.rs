@@ -197,8 +197,8 @@ impl TablesError {
             // No right to what is the daemon's own.
             "42501" => TablesHarm::Denied(said(&error)).into(),
             "23505" => TablesHarm::Foreign(said(&error)).into(),
-            // A page or an index that makes no sense; a file that is not there.
-            "XX001" | "XX002" | "58P01" => TablesHarm::Damaged(said(&error)).into(),
+            // A page or an index that makes no sense; a file that is not there, or that the disk does not give.
+            "XX001" | "XX002" | "58P01" | "58030" => TablesHarm::Damaged(said(&error)).into(),
             _ => TablesError::server(what, error),
         }
     }

@@ -1,5 +1,9 @@
 //! From an admission's result to the entries that write it down. Pure.
 
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
 use crate::admin::{Book, NewEntry, Row};
 use crate::model::database::Source;
 use crate::model::{Change, Database, DbName, Outcome, Problem, Timestamp, Who};
@@ -90,15 +94,15 @@ pub(super) fn judge(
     let message = format!(
         "spec changed, generation {}{}",
         database.generation,
-        hands(earlier, &database)
+        changes(earlier, &database)
     );
     let entries = vec![admission(who, name, message, &database)];
     (entries, Admitted::Configured(Box::new(database)))
 }
 
-/// Into whose hands it came, and where its spec is from now on: whoever reads the log later looks for that
-/// first.
-fn hands(old: &Database, new: &Database) -> String {
+/// What changed: into whose hands it came, and where its spec is from now on, since whoever reads the log later
+/// looks for that first; then the fields of the spec.
+fn changes(old: &Database, new: &Database) -> String {
     let told = |what: &str, old: &str, new: &str| {
         (old != new).then(|| format!("{what} `{old}` -> `{new}`"))
     };
@@ -107,11 +111,59 @@ fn hands(old: &Database, new: &Database) -> String {
         told("contact", &old.contact, &new.contact),
         told("source", &old.source.to_string(), &new.source.to_string()),
     ];
-    let changes: Vec<String> = changes.into_iter().flatten().collect();
+    let mut changes: Vec<String> = changes.into_iter().flatten().collect();
+    let mut fields = Vec::new();
+    differ("", &old.given, &new.given, &mut fields);
+    // Said above, with what they were.
+    fields.retain(|field| !["owner", "contact"].contains(&field.split(' ').next().unwrap_or("")));
+    changes.extend(fields);
     if changes.is_empty() {
         String::new()
     } else {
         format!(": {}", changes.join(", "))
+    }
+}
+
+/// What a spec says otherwise, field by field.
+fn differ(at: &str, old: &Value, new: &Value, changes: &mut Vec<String>) {
+    match (old, new) {
+        _ if old == new => {}
+        (Value::Object(old), Value::Object(new)) => {
+            let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+            for key in keys {
+                let field = if at.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{at}.{key}")
+                };
+                let of = |all: &serde_json::Map<String, Value>| all.get(key).cloned();
+                let (old, new) = (of(old).unwrap_or_default(), of(new).unwrap_or_default());
+                differ(&field, &old, &new, changes);
+            }
+        }
+        (old, new) => changes.push(format!("{at} {} -> {}", said(old), said(new))),
+    }
+}
+
+/// A value of a spec in a line of the log.
+fn said(value: &Value) -> String {
+    const MOST: usize = 60;
+    let text = match value {
+        Value::Null => "(none)".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let line: String = text
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .take(MOST)
+        .collect();
+    if line.len() < text.len() {
+        format!("{line}…")
+    } else {
+        line
     }
 }
 
@@ -180,6 +232,8 @@ pub(super) fn is_passed(generation: u64, row: &Row) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::admin::testing::{admitted, book, database, instant, name};
 
@@ -246,5 +300,26 @@ mod tests {
             let passed = [3, 4, 9].map(|generation| is_passed(generation, row));
             assert_eq!(passed, [true, false, false]);
         }
+    }
+
+    #[test]
+    fn the_log_says_which_fields_of_a_spec_changed() {
+        let old =
+            json!({"image": "PostgreSQL 17", "resources": {"memory": "2Gi"}, "config": "a\nb"});
+        let new = json!({
+            "image": "PostgreSQL 17", "resources": {"memory": "4Gi", "cpus": 2}, "config": "a\nc",
+            "access": [{"who": "bob", "role": "User"}],
+        });
+        let mut changes = Vec::new();
+        differ("", &old, &new, &mut changes);
+        assert_eq!(
+            changes,
+            [
+                r#"access (none) -> [{"role":"User","who":"bob"}]"#,
+                "config a… -> a…",
+                "resources.cpus (none) -> 2",
+                "resources.memory 2Gi -> 4Gi",
+            ]
+        );
     }
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{coming, cost};
 use crate::model::view::{DatabaseView, Phase};
-use crate::model::{Action, Cost, Expected, Held, Lane, Problem, Reason, Timestamp};
+use crate::model::{Action, Coming, Cost, Expected, Held, Lane, Problem, Reason, Timestamp};
 use crate::plan::approval;
 
 /// One row.
@@ -166,17 +166,23 @@ fn what(view: &DatabaseView, lane: &Lane, which: Which) -> String {
     }
 }
 
+/// Whether a row of what comes says that it is to be retired.
+fn says_retirement(view: &DatabaseView) -> bool {
+    let mut coming = view.coming.iter();
+    coming.any(|coming| matches!(coming, Coming::Retire { .. }))
+}
+
 fn of_held(view: &DatabaseView, held: &Held) -> Option<Row> {
     if let Some(lane) = &held.would {
         return Some(of_lane(view, lane, When::Waits, Some(held)));
     }
     let when = match held.reason {
-        Reason::InvalidSpec
-        | Reason::Incompatible
-        | Reason::Renamed
-        | Reason::NeedsSpecChange
-        | Reason::RetireNeedsBackup => When::Refused,
-        Reason::DataLost
+        Reason::InvalidSpec | Reason::Incompatible | Reason::Renamed | Reason::NeedsSpecChange => {
+            When::Refused
+        }
+        Reason::RetireNeedsBackup if says_retirement(view) => return None,
+        Reason::RetireNeedsBackup
+        | Reason::DataLost
         | Reason::DataForeign
         | Reason::DataUnmounted
         | Reason::DataBusy

@@ -193,8 +193,8 @@ fn by_state(code: &str) -> Meaning {
         "57P03" | "57P01" | "57P02" | "57P04" | "53300" => Meaning::NotReady,
         // The last: insufficient_privilege. What the privileged login may not do, it was deprived of.
         "28P01" | "28000" | "42501" => Meaning::LoginRefused,
-        // data_corrupted, index_corrupted; undefined_file
-        "XX001" | "XX002" | "58P01" => Meaning::Damaged,
+        // data_corrupted, index_corrupted; undefined_file, io_error
+        "XX001" | "XX002" | "58P01" | "58030" => Meaning::Damaged,
         "42601" => Meaning::Syntax,
         _ => Meaning::Statement,
     }
