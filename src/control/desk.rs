@@ -32,7 +32,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::again::Again;
+use self::again::{About, Again};
 use self::came::Came;
 use self::known::Freeze;
 use self::turns::Turns;
@@ -79,7 +79,7 @@ pub struct Desk {
     keep: KeepRetired,
     works: Works,
     freeze: Freeze,
-    again: Mutex<BTreeMap<(DbName, Option<BackupId>), Again>>,
+    again: Mutex<BTreeMap<(DbName, About), Again>>,
     /// How often data could not be brought back from a backup, since it last was.
     failed: Mutex<BTreeMap<BackupId, u32>>,
     /// When it let itself in again.
@@ -258,7 +258,7 @@ impl Desk {
 
     fn ask(&self, row: &Row, now: Timestamp) -> Option<Work> {
         let work = self.known(row, |known| backups::due(known, now))?;
-        let waits = self.waits(&row.database.name, now);
+        let waits = self.waits(&row.database.name, About::Work, now);
         (!waits || matches!(work, Work::Take { .. })).then_some(work)
     }
 
@@ -340,7 +340,7 @@ impl Desk {
             Work::Verify(id) => {
                 let backup = self.chosen(&row, Some(&id))?;
                 let done = self.test(&row, &backup).await;
-                return self.put_off(&row, Some(&id), TEST_AGAIN, done).await;
+                return self.put_off(&row, About::Test(id), TEST_AGAIN, done).await;
             }
             Work::Prune(ids) => (TEST_AGAIN, self.prune(&row, ids).await),
             Work::Retire(backup) => (STORE_AGAIN, self.retire(&row, backup).await),
@@ -349,7 +349,7 @@ impl Desk {
             Work::TakeTombstone => (STORE_AGAIN, self.take_tombstone(&row).await),
             Work::Remove(last) => (STORE_AGAIN, self.remove(&row, &last).await),
         };
-        self.put_off(&row, None, wait, done).await
+        self.put_off(&row, About::Work, wait, done).await
     }
 
     fn version(&self, row: &Row) -> String {

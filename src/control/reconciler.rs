@@ -297,7 +297,8 @@ impl Reconciler {
             LaneEnd::Abandoned(why) => tracing::info!(%name, why, "gave way"),
             LaneEnd::Failed(failure) => {
                 tracing::warn!(%name, message = failure.message, "failed");
-                if down {
+                // What the engine refuses is no reason to bring mydb_admin back from its backup.
+                if down && !name.is_mydb_admin() {
                     memory.attempts.fail_repair(failure);
                 }
                 memory.attempts.fail(failure.clone());

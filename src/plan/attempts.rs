@@ -35,6 +35,8 @@ const REPAIRS: [&str; 8] = [
 /// dockerd restarts a crashing container five times within its first seconds; quarantine waits
 /// until the runs spread over at least this, so that a short trouble of the host can pass.
 const SPREAD: TimeDelta = TimeDelta::seconds(20);
+/// The same where steps failed: what an engine refuses may be its own trouble, and soon be over.
+const STEPS_SPREAD: TimeDelta = TimeDelta::minutes(10);
 /// A run counts as a success once the server answered for this long.
 const STABLE: TimeDelta = TimeDelta::seconds(10);
 /// A row of failed runs ends once the server answered for this long: one that hangs again and again
@@ -179,7 +181,11 @@ impl Attempts {
     pub fn exhausted(&self, now: Timestamp) -> bool {
         let all = || self.failed_runs.iter().chain(&self.failed_steps);
         let first = all().min();
-        all().count() >= TOO_MANY && first.is_some_and(|first| (now - *first).abs() >= SPREAD)
+        let spread = match self.failed_steps.is_empty() {
+            true => SPREAD,
+            false => STEPS_SPREAD,
+        };
+        all().count() >= TOO_MANY && first.is_some_and(|first| (now - *first).abs() >= spread)
     }
 
     /// Takes notice of a step that failed while its server was down although it has data: a failed repair,

@@ -41,8 +41,15 @@ pub struct FileSeen {
     pub hash: String,
     /// When it was last written, by its file system's word; `None` where that is not known.
     pub changed: Option<Timestamp>,
-    /// The spec, or everything that is wrong with the file.
+    /// The spec, or everything that is wrong with the file; nothing of either while it is being written.
     pub spec: Result<Parsed, Vec<Problem>>,
+}
+
+impl FileSeen {
+    /// Whether it is being written.
+    fn is_settling(&self) -> bool {
+        self.spec.as_ref().is_err_and(Vec::is_empty)
+    }
 }
 
 /// A spec to admit.
@@ -161,7 +168,18 @@ pub fn merge(seen: &FolderSeen, folder: &Path, accepted: &BTreeMap<DbName, Sourc
             }
         }
     }
+    let settling: Vec<&Path> = files
+        .iter()
+        .filter(|file| file.is_settling())
+        .map(|file| file.path.as_path())
+        .collect();
     for (name, files) in &claims {
+        let source = accepted.get(name);
+        let own = |path: &&Path| source.is_some_and(|s| *s == Source::File(path.to_path_buf()));
+        if settling.iter().any(own) {
+            // It will name its database again: until then another file of that name is no claim.
+            continue;
+        }
         let [(path, parsed)] = files.as_slice() else {
             merged.problems.push(duplicate(name, files));
             continue;

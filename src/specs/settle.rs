@@ -105,6 +105,22 @@ mod tests {
     }
 
     #[test]
+    fn while_a_file_is_written_no_other_takes_its_database() {
+        let copy = |ago| {
+            let FolderSeen::Read { mut files, unread } =
+                folder(&[("a.yaml", ago), ("old/a.yaml", 9000)])
+            else {
+                panic!();
+            };
+            files.sort_by(|a, b| a.path.cmp(&b.path));
+            settle(FolderSeen::Read { files, unread }, None, now()).0
+        };
+        // Two of a name: neither is taken, also while one is written.
+        assert_eq!(taken(&copy(9000), &["a"]), (Vec::new(), 1, 0));
+        assert_eq!(taken(&copy(5), &["a"]), (Vec::new(), 0, 0));
+    }
+
+    #[test]
     fn what_is_being_written_is_neither_refused_nor_gone_and_holds_up_no_other() {
         let (seen, _) = settle(folder(&[("a.yaml", 5), ("b.yaml", 9000)]), None, now());
         assert_eq!(taken(&seen, &["a", "b"]), (vec!["b".to_owned()], 0, 0));

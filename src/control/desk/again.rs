@@ -9,6 +9,17 @@ use super::Desk;
 use crate::admin::Row;
 use crate::model::{BackupId, Change, DbName, Outcome, Timestamp};
 
+/// What it was that failed: each waits for itself.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum About {
+    /// What is due of it.
+    Work,
+    /// Its data, or its login, brought back.
+    Recovery,
+    /// The restore test of a backup.
+    Test(BackupId),
+}
+
 /// What failed, and when it is tried again.
 pub(super) struct Again {
     failed: Timestamp,
@@ -25,17 +36,16 @@ impl Again {
 
 impl Desk {
     /// Whether what failed is not to be tried again yet.
-    pub(super) fn waits(&self, name: &DbName, now: Timestamp) -> bool {
+    pub(super) fn waits(&self, name: &DbName, about: About, now: Timestamp) -> bool {
         let again = self.again.lock().unwrap_or_else(PoisonError::into_inner);
-        again
-            .get(&(name.clone(), None))
-            .is_some_and(|again| again.waits(now))
+        let failed = again.get(&(name.clone(), about));
+        failed.is_some_and(|failed| failed.waits(now))
     }
 
-    /// Whether the last attempt at something failed.
+    /// Whether the last attempt to bring it back failed.
     pub(super) fn failed_before(&self, name: &DbName) -> bool {
         let again = self.again.lock().unwrap_or_else(PoisonError::into_inner);
-        again.contains_key(&(name.clone(), None))
+        again.contains_key(&(name.clone(), About::Recovery))
     }
 
     /// Backups whose restore test could not be made, and is not to be tried again yet: what else is due
@@ -43,20 +53,24 @@ impl Desk {
     pub(super) fn untested(&self, now: Timestamp) -> BTreeSet<BackupId> {
         let again = self.again.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting = again.iter().filter(|(_, again)| again.waits(now));
-        waiting.filter_map(|((_, id), _)| id.clone()).collect()
+        let tests = waiting.filter_map(|((_, about), _)| match about {
+            About::Test(id) => Some(id.clone()),
+            About::Work | About::Recovery => None,
+        });
+        tests.collect()
     }
 
     /// Lets what failed wait before it is tried again; the log has it once for as long as it fails in
-    /// the same way. With `test` nothing but that backup's restore test waits.
+    /// the same way.
     pub(super) async fn put_off<T>(
         &self,
         row: &Row,
-        test: Option<&BackupId>,
+        about: About,
         wait: TimeDelta,
         done: Result<T, String>,
     ) -> Result<T, String> {
         let name = &row.database.name;
-        let about = (name.clone(), test.cloned());
+        let about = (name.clone(), about);
         let mut told = true;
         {
             let mut again = self.again.lock().unwrap_or_else(PoisonError::into_inner);

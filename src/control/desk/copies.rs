@@ -284,7 +284,6 @@ fn spec_of_copy(db: &Database, copy: &DbName, image: Option<&str>) -> Value {
     spec["metadata"]["name"] = json!(copy);
     if let Some(fields) = spec["spec"].as_object_mut() {
         fields.remove("port");
-        fields.remove("access");
         if let Some(image) = image {
             fields.insert("image".to_owned(), json!(image));
         }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::PoisonError;
 
 use super::Desk;
+use super::again::About;
 use crate::admin::Row;
 use crate::execute::evidence::{self, Source};
 use crate::execute::failpoint::failpoint;
@@ -36,7 +37,7 @@ impl Desk {
             let let_ins = self.let_in.lock().unwrap_or_else(PoisonError::into_inner);
             !let_ins.due(now)
         };
-        (!told && !self.waits(&db.name, now)).then_some(recovery)
+        (!told && !self.waits(&db.name, About::Recovery, now)).then_some(recovery)
     }
 
     /// Brings a database back, and remembers what it could not be brought back from.

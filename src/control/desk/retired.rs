@@ -1,5 +1,7 @@
 //! The way out: retired after the last dump, known to the stores, and removed long after that.
 
+use std::collections::BTreeMap;
+
 use super::Desk;
 use crate::admin::Row;
 use crate::execute::failpoint::failpoint;
@@ -55,7 +57,7 @@ impl Desk {
     /// Removes backups that nothing keeps any more. What one store does not let go keeps none of another's.
     pub(super) async fn prune(&self, row: &Row, ids: Vec<BackupId>) -> Result<String, String> {
         let mut removed = 0;
-        let mut failed = None;
+        let mut failed: BTreeMap<String, String> = BTreeMap::new();
         for id in ids {
             if self.frozen() {
                 return Err(format!("{removed} backups were removed; {FROZEN}"));
@@ -75,18 +77,23 @@ impl Desk {
             let Some(backup) = row.backups.get(&id) else {
                 continue;
             };
+            if failed.contains_key(&id.store) {
+                continue;
+            }
             let why = "nothing keeps it any more";
             match self.archive.remove(backup, why).await {
                 Ok(()) => removed += 1,
-                Err(error) => drop(failed.get_or_insert(error.to_string())),
+                Err(error) => drop(failed.insert(id.store, error.to_string())),
             }
         }
-        match failed {
-            None => Ok(format!("{removed} backups were removed")),
-            Some(why) => Err(format!(
-                "{removed} backups were removed, and others not: {why}"
-            )),
+        if failed.is_empty() {
+            return Ok(format!("{removed} backups were removed"));
         }
+        let whys: Vec<String> = failed.into_values().collect();
+        let whys = whys.join("; ");
+        Err(format!(
+            "{removed} backups were removed, and others not: {whys}"
+        ))
     }
 
     /// Lets the stores know that a database is retired.

@@ -54,7 +54,7 @@ impl Archive {
         let mut ends = Ok(());
         for entry in entries {
             match &ends {
-                Ok(()) => ends = self.say_end(entry).await,
+                Ok(()) => ends = self.say_end(self.as_kept(&entry)).await,
                 Err(_) => self.unsaid.keep(entry),
             }
         }

@@ -96,8 +96,11 @@ fn last_backup(
     if known.stores.is_empty() || !known.stores.iter().all(has) {
         return LastBackup::Waits;
     }
-    let of = |state| own.iter().find(|b| last(b) && b.state == state);
-    match (of(BackupState::Verified), of(BackupState::Stored)) {
+    let of = |state| own.iter().filter(move |b| b.state == state);
+    let verified = of(BackupState::Verified).find(|b| last(b));
+    // One whose test could not be made of late waits; another store's may do.
+    let untested = |b: &&&Backup| last(b) && !known.untested.contains(&b.id);
+    match (verified, of(BackupState::Stored).find(untested)) {
         (Some(verified), _) => LastBackup::Proven(verified.id.clone()),
         (None, Some(stored)) => LastBackup::Lacks(Work::Verify(stored.id.clone())),
         (None, None) => LastBackup::Waits,

@@ -189,6 +189,24 @@ fn a_test_that_cannot_be_made_keeps_no_other_work_waiting() {
     assert_eq!(due_but(&[]), Some(Work::Verify(local.id.clone())));
     assert_eq!(due_but(&[local]), Some(Work::Verify(offsite.id.clone())));
     assert_eq!(due_but(&[local, offsite]), None);
+    // Nor is a final one tested at each beat.
+    let last = all.values().map(|b| Backup {
+        kind: BackupKind::Final,
+        ..b.clone()
+    });
+    let last: BTreeMap<_, _> = last.map(|b| (b.id.clone(), b)).collect();
+    let retires = |untested: &[&Backup]| {
+        let untested = untested.iter().map(|b| b.id.clone()).collect();
+        let known = Known {
+            untested: &untested,
+            retirement: Retirement::Asked(at("2026-03-02T02:00:00Z")),
+            ..known(&db, &last, &stores)
+        };
+        due(&known, now)
+    };
+    assert_eq!(retires(&[]), Some(Work::Verify(local.id.clone())));
+    assert_eq!(retires(&[local]), Some(Work::Verify(offsite.id.clone())));
+    assert_eq!(retires(&[local, offsite]), None);
 }
 
 #[test]
