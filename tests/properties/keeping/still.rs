@@ -15,6 +15,9 @@ const WATCHED: TimeDelta = TimeDelta::minutes(6);
 /// Looks at whether it has come to rest, at most.
 const LOOKS: usize = 30;
 
+/// Why a certificate is made anew when the clock was set back behind its beginning.
+const NOT_YET: &str = "its certificate is not valid yet";
+
 type Done = Result<(), String>;
 
 /// Whether an entry is of what time alone makes due, or says once more what is known. What is tried in vain
@@ -27,6 +30,7 @@ fn of_time(entry: &Entry) -> bool {
             | Change::BackupRemoved { .. }
             | Change::Inspected { .. }
             | Change::Observed { .. }
+            | Change::Noted
     )
 }
 
@@ -79,7 +83,11 @@ pub async fn still(host: &mut Host) -> Done {
             "the clock is set back" => host.world.clock().jump(TimeDelta::hours(-5)),
             _ => {}
         }
-        let done = watch(host, WATCHED).await?;
+        let mut done = watch(host, WATCHED).await?;
+        // A certificate of later than now is refused by every client: that one is made anew, once.
+        if done.iter().any(|done| done.contains(NOT_YET)) {
+            done = watch(host, WATCHED).await?;
+        }
         away(host, false);
         if let Some(done) = done.first() {
             return Err(format!("nothing changed ({what}), and then: {done}"));
