@@ -146,7 +146,7 @@ time_zone: UTC
 # retired:
 #   data: 14d
 
-# Databases that are worked on at the same time, and dumps among them.
+# Databases that are worked on at the same time (as many more may get images), and dumps.
 # limits:
 #   lanes: 4
 #   dumps: 2

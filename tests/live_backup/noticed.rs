@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use db4sci::model::{Change, Clock, Entry, Reason, SystemClock, Timestamp};
 
-use crate::host::{Host, LONG, Postgres, eventually, throughout};
+use crate::host::{Host, LONG, Postgres, Run, eventually, throughout};
 use crate::logins::{NOTICED, acted};
 use crate::nothing_is_left;
-use crate::recovery::{ADMIN, log_up_to, newest, settled};
+use crate::recovery::{ADMIN, log_up_to, newest, settled, stopped_and_resumed};
 
 /// The first entry about `mydb_admin` of this kind since an instant; fails unless it came soon enough.
 #[track_caller]
@@ -45,6 +45,18 @@ fn ask(host: &Host, sql: &str) -> String {
     let name = host.name(ADMIN);
     let psql = ["exec", &name, "psql", "-U", "postgres", "-Atc", sql, ADMIN];
     host.docker(&psql)
+}
+
+/// Waits until a server runs that is not the one of before.
+#[track_caller]
+fn runs_anew(host: &Host, name: &str, before: &Run) {
+    eventually(LONG, "another server runs", || {
+        let now = host.inspect(&host.name(name)).map(|c| c.run());
+        match now {
+            Some(now) if now != *before => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    });
 }
 
 #[test]
@@ -81,13 +93,7 @@ fn the_files_of_a_running_mydb_admin_are_moved_emptied_and_exchanged_and_it_come
         harm();
         let told = noticed(&host, what, begun, seen_for(Reason::DataLost));
         assert!(told.message.contains("held data"), "{told:?}");
-        eventually(LONG, "another server runs", || {
-            let now = host.inspect(&host.name(ADMIN)).map(|c| c.run());
-            match now {
-                Some(now) if now != before => Ok(()),
-                other => Err(format!("{other:?}")),
-            }
-        });
+        runs_anew(&host, ADMIN, &before);
         host.ready(&[ADMIN]);
         assert_eq!(log_up_to(&host, last), log, "{what}");
     }
@@ -95,12 +101,7 @@ fn the_files_of_a_running_mydb_admin_are_moved_emptied_and_exchanged_and_it_come
     // A copy in its place: the server goes on writing into files that no path leads to any more.
     let older = host.path("volume/older");
     copy(&data, &older);
-    host.ok(&["stop", "genomics", "--for", "1h", "--reason", "INC-812"]);
-    host.ok(&["wait", "genomics", "--for", "stopped"]);
-    host.ok(&["resume", "genomics"]);
-    host.ready(&["genomics"]);
-    let restarted = host.run_of("genomics");
-    assert_ne!(run, restarted);
+    let restarted = stopped_and_resumed(&host, &run);
     let last = newest(&host);
     let log = log_up_to(&host, last);
     let before = host.run_of(ADMIN);
@@ -110,13 +111,7 @@ fn the_files_of_a_running_mydb_admin_are_moved_emptied_and_exchanged_and_it_come
     noticed(&host, "another folder lies there", begun, |entry| {
         matches!(entry.change, Change::RestartAsked)
     });
-    eventually(LONG, "it runs on what is there", || {
-        let now = host.inspect(&host.name(ADMIN)).map(|c| c.run());
-        match now {
-            Some(now) if now != before => Ok(()),
-            other => Err(format!("{other:?}")),
-        }
-    });
+    runs_anew(&host, ADMIN, &before);
     host.ready(&[ADMIN]);
     assert_eq!(log_up_to(&host, last), log);
     assert_eq!(host.run_of("genomics"), restarted);
@@ -192,12 +187,7 @@ fn another_server_on_the_port_of_mydb_admin_is_named_and_gets_no_word_until_the_
     });
     assert!(host.page("/readyz").is_ok_and(|(code, _)| code != 200));
     // What waits for the tables is tried all the while.
-    host.ok(&["stop", "genomics", "--for", "1h", "--reason", "INC-812"]);
-    host.ok(&["wait", "genomics", "--for", "stopped"]);
-    host.ok(&["resume", "genomics"]);
-    host.ready(&["genomics"]);
-    let restarted = host.run_of("genomics");
-    assert_ne!(run, restarted);
+    let restarted = stopped_and_resumed(&host, &run);
     throughout(Duration::from_secs(10), "nothing is written there", || {
         let made = "select (select count(*) from pg_database) || ' ' || (select count(*) from pg_roles \
                     where rolname like 'db4sci%')";
@@ -270,12 +260,7 @@ fn tables_of_a_newer_program_are_told_while_it_runs_and_end_its_start_and_databa
     assert!(rows.parse::<u64>().unwrap() < told.seq);
     // Its databases are looked after as ever.
     host.docker(&["kill", &host.name("genomics")]);
-    eventually(LONG, "it runs again", || {
-        let now = host.inspect(&host.name("genomics")).map(|c| c.run());
-        (now.as_ref() != Some(&run))
-            .then_some(())
-            .ok_or(format!("{now:?}"))
-    });
+    runs_anew(&host, "genomics", &run);
     host.ready(&["genomics"]);
     let run = host.run_of("genomics");
     assert_eq!(ask(&host, "select max(id) from log"), rows);

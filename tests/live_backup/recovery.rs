@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use db4sci::model::view::Phase;
 use db4sci::model::{BackupState, Reason};
 
-use crate::host::{Host, LONG, MariaDB, Postgres, SOON, eventually};
+use crate::host::{Host, LONG, MariaDB, Postgres, Run, SOON, eventually};
 use crate::{backups, nothing_is_left, place, take, verify};
 
 pub(crate) const ADMIN: &str = "mydb_admin";
@@ -54,6 +54,18 @@ pub(crate) fn settled(host: &Host) -> u64 {
     })
 }
 
+/// A person stops `genomics`, and lets it go on: entries of the log, and another run of it.
+#[track_caller]
+pub fn stopped_and_resumed(host: &Host, before: &Run) -> Run {
+    host.ok(&["stop", "genomics", "--for", "1h", "--reason", "INC-812"]);
+    host.ok(&["wait", "genomics", "--for", "stopped"]);
+    host.ok(&["resume", "genomics"]);
+    host.ready(&["genomics"]);
+    let now = host.run_of("genomics");
+    assert_ne!(*before, now);
+    now
+}
+
 #[test]
 fn mydb_admin_comes_back_whatever_is_left_of_it() {
     let mut host = Host::new();
@@ -77,12 +89,7 @@ fn mydb_admin_comes_back_whatever_is_left_of_it() {
     // From a backup, and the ledger from there on.
     let backup = take(&host, ADMIN);
     verify(&host, &backup).unwrap();
-    host.ok(&["stop", "genomics", "--for", "1h", "--reason", "INC-812"]);
-    host.ok(&["wait", "genomics", "--for", "stopped"]);
-    host.ok(&["resume", "genomics"]);
-    host.ready(&["genomics"]);
-    let stopped = host.run_of("genomics");
-    assert_ne!(run, stopped);
+    let stopped = stopped_and_resumed(&host, &run);
     let last = newest(&host);
     let log = log_up_to(&host, last);
     host.destroy(ADMIN);

@@ -29,10 +29,22 @@ pub fn fill_up(at: &Path) {
         if seen.f_bavail == 0 {
             return Ok(());
         }
-        // What is written meanwhile makes it fail, or leaves some.
-        let used = (seen.f_blocks - seen.f_bfree) * seen.f_frsize;
-        mount(at, &format!("remount,size={}k", used >> 10));
+        // What is given free meanwhile is taken, too.
+        leave(at, 0);
         Err(format!("{} KiB", (seen.f_bavail * seen.f_frsize) >> 10))
+    });
+}
+
+/// Leaves so many KiB of room there, once: what is given free after that stays free.
+#[track_caller]
+pub fn leave(at: &Path, kibibytes: u64) {
+    eventually(LONG, "little room is left", || {
+        let seen = rustix::fs::statvfs(at).unwrap();
+        let used = (seen.f_blocks - seen.f_bfree) * seen.f_frsize;
+        // What is written meanwhile may make it fail.
+        let size = (used >> 10) + kibibytes;
+        let done = mount(at, &format!("remount,size={size}k"));
+        done.then_some(()).ok_or(format!("{size} KiB"))
     });
 }
 

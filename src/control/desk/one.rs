@@ -3,13 +3,10 @@
 use super::Desk;
 use super::restore::{none_before, told};
 use crate::admin::Row;
+use crate::engine::backup as recipes;
 use crate::execute::backup::{Archive, Uncarried, image_of};
 use crate::model::view::Phase;
 use crate::model::{Backup, BackupKind, Change, Outcome};
-
-/// Bytes of a database's name that are kept in the name of what was put aside; with the rest it must
-/// fit PostgreSQL's 63.
-const KEPT: usize = 36;
 
 impl Desk {
     /// Puts one database of a backup into the place of what the running server has under that name.
@@ -57,7 +54,7 @@ impl Desk {
         // Nobody makes the account's database anew while it is on its way.
         let resting = self.board.rest(name);
         self.queue.look(name).await;
-        let aside = self.aside_name(database);
+        let aside = recipes::aside_name(database, self.clock.now());
         let carried = self.archive.carry(&built, db, database, &aside).await;
         let done = match carried {
             Ok(renamed) => Ok(match renamed {
@@ -114,14 +111,5 @@ impl Desk {
                 before = before.id
             ),
         }
-    }
-
-    fn aside_name(&self, database: &str) -> String {
-        let mut end = database.len().min(KEPT);
-        while !database.is_char_boundary(end) {
-            end -= 1;
-        }
-        let now = self.clock.now().format("%Y%m%dT%H%M%SZ");
-        format!("{} before {now}", &database[..end])
     }
 }

@@ -12,6 +12,7 @@
 //! with [`LAST`] alone: without it the answer was cut off.
 
 mod files;
+mod inventory;
 mod mariadb;
 mod mariadb_watch;
 mod mongodb;
@@ -26,6 +27,7 @@ mod watches;
 use std::collections::BTreeMap;
 
 pub use files::compare;
+pub use inventory::{CLOSED, aside_name, databases, holds_all};
 use serde_json::{Value, json};
 pub use told::engine_of;
 
@@ -47,9 +49,6 @@ pub const HOLD: &str = "/db4sci/job/hold";
 pub const IN: &str = "/db4sci/job/in";
 /// Stands in a dump's arguments for the snapshot that its companion named, before any database's name.
 pub const SNAPSHOT_NAME: &str = "{snapshot}";
-
-/// Says of a database that it takes no connections.
-pub const CLOSED: &str = "closed";
 
 /// How an engine is backed up, or its files, where no server can be asked.
 pub fn backups(engine: EngineKind, kind: BackupKind) -> &'static dyn Backups {
@@ -259,26 +258,6 @@ pub fn counts(output: &[u8]) -> Result<BTreeMap<String, u64>, String> {
     Ok(counts)
 }
 
-/// What an inventory says: the databases to dump, and those that cannot be dumped.
-///
-/// # Errors
-/// What about it is no answer.
-pub fn databases(lines: Vec<Value>) -> Result<(Vec<String>, Vec<String>), String> {
-    let (mut open, mut closed) = (Vec::new(), Vec::new());
-    for line in lines {
-        let words: Vec<String> =
-            serde_json::from_value(line.clone()).map_err(|e| format!("`{line}`: {e}"))?;
-        match <[String; 1]>::try_from(words) {
-            Ok([name]) => open.push(name),
-            Err(words) => match words.as_slice() {
-                [name, word] if word == CLOSED => closed.push(name.clone()),
-                _ => return Err(format!("`{line}` is no name of a database")),
-            },
-        }
-    }
-    Ok((open, closed))
-}
-
 /// An answer's lines, the last one taken off.
 ///
 /// # Errors
@@ -332,20 +311,6 @@ fn shell(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_inventory_names_what_is_dumped_and_what_cannot_be() {
-        let lines = |text: &str| databases(lines(text.as_bytes()).unwrap());
-        let answer = "[\"archive\", \"closed\"]\n[\"genomics\"]\n[\"end\"]\n";
-        let (open, closed) = lines(answer).unwrap();
-        assert_eq!(
-            (open, closed),
-            (vec!["genomics".to_owned()], vec!["archive".to_owned()])
-        );
-        for wrong in ["[]", "[1]", "[\"a\", \"b\"]", "{}"] {
-            assert!(lines(&format!("{wrong}\n[\"end\"]\n")).is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn newer_servers_of_two_engines_take_what_older_ones_wrote() {

@@ -103,11 +103,7 @@ impl Tools for JobTools {
             Some(_) => archive.databases(&server).await?,
             None => (Vec::new(), Vec::new()),
         };
-        // Something is taken away once it is there: it has to hold all of it.
-        let precedes_loss = dump.kind.is_last() || dump.kind == BackupKind::BeforeRestore;
-        if !left_out.is_empty() && precedes_loss {
-            return Err(BackupError::NotNow(closed(db, &left_out)));
-        }
+        recipes::holds_all(dump.kind, &db.name, &left_out).map_err(BackupError::NotNow)?;
         let mut contents = Contents {
             how: recipe.how_counted().to_owned(),
             counts: BTreeMap::new(),
@@ -210,15 +206,4 @@ impl Tools for JobTools {
         }
         Ok(())
     }
-}
-
-/// Why a backup that must hold all of a server is not taken.
-fn closed(db: &Database, left_out: &[String]) -> String {
-    let names: Vec<String> = left_out.iter().map(|name| format!("`{name}`")).collect();
-    format!(
-        "{} would not be in the backup of {}: it takes no connections, so it cannot be dumped; let it \
-         (alter database … with allow_connections true), or drop it",
-        names.join(", "),
-        db.name
-    )
 }
