@@ -28,7 +28,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, SetOnce, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -84,6 +84,8 @@ pub struct Desk {
     failed: Mutex<BTreeMap<BackupId, u32>>,
     /// When it let itself in again.
     let_in: Mutex<LetIns>,
+    /// What an earlier daemon left is ended.
+    taken_over: SetOnce<()>,
     /// A work ended well.
     done: Notify,
     tracker: TaskTracker,
@@ -121,6 +123,7 @@ impl Desk {
             again: Mutex::default(),
             failed: Mutex::default(),
             let_in: Mutex::default(),
+            taken_over: SetOnce::new(),
             done: Notify::new(),
             tracker: TaskTracker::new(),
             stop,

@@ -132,6 +132,11 @@ impl Bench {
         }
     }
 
+    /// What persons ask.
+    pub fn desk(&self) -> &Arc<Desk> {
+        &self.desk
+    }
+
     /// Whether nothing is under way.
     pub fn idle(&self) -> bool {
         self.works.is_empty() && self.took_over

@@ -2,12 +2,16 @@
 
 use chrono::TimeDelta;
 
+use db4sci::admin::NewEntry;
 use db4sci::execute::backup::{Archive, Order};
-use db4sci::model::{Backup, BackupKind, BackupState, Database, KeepRetired, Slot};
+use db4sci::model::view::WorkAsk;
+use db4sci::model::{
+    Backup, BackupKind, BackupState, Change, Database, KeepRetired, Outcome, Slot, Who,
+};
 use db4sci::runtime::Runtime;
 use db4sci::store::manifest::{Layout, MANIFEST};
 
-use crate::bench::Shelf;
+use crate::bench::{Bench as Desks, Shelf};
 use crate::host::{Host, block_on};
 use crate::rng::Rng;
 use crate::seeds::Run;
@@ -89,7 +93,7 @@ fn states(taken: &[Backup]) -> Vec<(&str, u32, BackupState)> {
     taken.iter().map(one).collect()
 }
 
-use BackupState::{Damaged, Failed, Stored};
+use BackupState::{Damaged, Failed, Running, Stored};
 
 #[test]
 fn a_log_that_was_set_back_costs_no_backup_that_it_has_forgotten() {
@@ -191,6 +195,52 @@ fn no_server_is_stopped_for_a_backup_that_no_store_takes() {
         let seen = bench.host.world.inspect("graph").await;
         let seen = seen.map_err(|e| e.to_string())?.ok_or("it is gone")?;
         assert_eq!(seen.finished_at, None, "{seen:?}");
+        Ok::<_, String>(())
+    })
+    .unwrap();
+}
+
+/// A person may ask as soon as the socket answers. What an earlier daemon left may take minutes to end: the
+/// engine may not answer.
+#[test]
+fn what_is_asked_of_a_new_daemon_is_not_ended_with_what_the_one_before_left() {
+    block_on(async {
+        let bench = Bench::new(Wish::new("genomics", "Postgres")).await?;
+        let mut left = bench.take().await?.remove(0);
+        (left.id.attempt, left.state, left.finished) = (2, Running, None);
+        let name = &bench.db.name;
+        let change = Change::Backup {
+            backup: Box::new(left.clone()),
+        };
+        let entry = NewEntry::of(name, Outcome::Done, "begun".to_owned(), change);
+        let ledger = &bench.archive.ledger;
+        ledger.append(entry).await.map_err(|e| e.to_string())?;
+
+        let next = Desks::new(&bench.shelf, bench.host.daemon.parts(&bench.host.site));
+        let desk = next.desk();
+        let ask = WorkAsk::Backup {
+            note: "INC-812".to_owned(),
+        };
+        let row = ledger.book().row(name).cloned().ok_or("it has no row")?;
+        let work = desk.take_on(Who::Daemon, &row, ask)?.id;
+        let running = || desk.work(name, work).is_some_and(|work| work.running);
+        let asked = || {
+            let row = ledger.book().row(name).cloned();
+            let all = row.into_iter().flat_map(|row| row.backups.into_values());
+            all.filter(|b| b.note == "INC-812")
+                .map(|b| b.state)
+                .collect::<Vec<_>>()
+        };
+        for _ in 0..1_000 {
+            tokio::task::yield_now().await;
+        }
+        assert!(running() && asked().is_empty(), "{:?}", asked());
+        desk.take_over().await?;
+        assert_eq!(bench.state(&left), Some(Failed));
+        while running() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(asked(), [Stored, Stored]);
         Ok::<_, String>(())
     })
     .unwrap();

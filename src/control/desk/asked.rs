@@ -91,6 +91,8 @@ impl Desk {
         };
         let (this, id) = (self.clone(), work.id);
         let carried = self.carried(&name.clone(), id, async move {
+            // What this begins would be ended as something that an earlier daemon left.
+            this.taken_over.wait().await;
             let _turn = line.lock_owned().await;
             this.works.begun(&name, id);
             // As it is now, not as it was when it was asked for.

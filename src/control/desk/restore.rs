@@ -20,7 +20,8 @@ pub(super) fn none_before(why: String) -> String {
 }
 
 impl Desk {
-    /// Ends what an earlier daemon left: jobs, folders, and a restore that was under way.
+    /// Ends what an earlier daemon left: jobs, folders, and a restore that was under way. What a person
+    /// asks for waits for it.
     ///
     /// # Errors
     /// When engine or ledger cannot be reached; it may be repeated.
@@ -54,6 +55,8 @@ impl Desk {
             self.note(name, Outcome::Failed, message, change).await?;
             self.queue.add(name);
         }
+        // It may be told more than once.
+        let _ = self.taken_over.set(());
         Ok(())
     }
 
