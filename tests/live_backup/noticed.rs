@@ -13,15 +13,17 @@ use crate::logins::{NOTICED, acted};
 use crate::nothing_is_left;
 use crate::recovery::{ADMIN, log_up_to, newest, settled, stopped_and_resumed};
 
-/// The first entry about `mydb_admin` of this kind since an instant; fails unless it came soon enough.
+/// The first entry about `mydb_admin` of this kind since an instant; fails unless it came soon enough after the
+/// harm, which is done now.
 #[track_caller]
-fn noticed(host: &Host, what: &str, begun: Timestamp, is: impl Fn(&Entry) -> bool) -> Entry {
+fn noticed(host: &Host, what: &str, since: Timestamp, is: impl Fn(&Entry) -> bool) -> Entry {
+    let harmed = SystemClock.now();
     let found = eventually(LONG, what, || {
         let all = host.events(ADMIN);
-        let found = all.into_iter().find(|entry| entry.at >= begun && is(entry));
+        let found = all.into_iter().find(|entry| entry.at >= since && is(entry));
         found.ok_or_else(|| host.told_events(ADMIN))
     });
-    let after = found.at - begun;
+    let after = found.at - harmed;
     println!("{what}: noticed after {} ms", after.num_milliseconds());
     assert!(after < NOTICED, "{what}: {found:?}");
     found
