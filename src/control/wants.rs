@@ -8,14 +8,15 @@ use crate::admin::book::Row;
 use crate::execute::Executor;
 use crate::model::view::{Condition, DatabaseView, Evidence, NewestBackups, Phase};
 use crate::model::{
-    Attempts, BackupId, BackupState, Coming, ContainerSeen, Database, DbName, End, Expectations,
-    Hibernation, SeenDatabase, Site, Timestamp,
+    Attempts, BackupId, BackupState, Coming, ContainerSeen, DataSeen, Database, DbName, End,
+    Expectations, Hibernation, Seen, SeenDatabase, Site, Timestamp,
 };
 use crate::observe::Observer;
 use crate::plan::backups::Known;
 use crate::plan::blast::{Leave, Pass};
 use crate::plan::stewardship::House;
-use crate::plan::{self, Hands, Wanted, history};
+use crate::plan::{self, Hands, Wanted, Whose, history};
+use crate::runtime::DataDirs;
 
 use super::view::view;
 
@@ -30,7 +31,7 @@ pub enum FileStanding {
 
 /// How a database looks to somebody who only looks.
 pub fn view_of(row: &Row, seen: &SeenDatabase, site: &Site, now: Timestamp) -> DatabaseView {
-    let wanted = wanted(row, None, false);
+    let wanted = wanted(row, None, false, None);
     let verdict = plan::plan(&wanted, seen, site, now);
     view(&wanted, seen, &verdict, site, None, now)
 }
@@ -146,6 +147,7 @@ pub(super) fn wanted<'a>(
     row: &'a Row,
     standing: Option<&'a FileStanding>,
     rests: bool,
+    whose: Option<&'a Whose>,
 ) -> Wanted<'a> {
     let own = row.backups.values();
     let good = own.filter(|b| b.uid == row.database.uid && b.state.good());
@@ -180,7 +182,30 @@ pub(super) fn wanted<'a>(
             Some(FileStanding::RenamedTo(new, _)) => Some(new.as_str()),
             Some(FileStanding::Orphan) | None => None,
         },
+        whose,
     }
+}
+
+/// Whose data lies in a database's place, if it is that of another one in the ledger.
+pub(super) async fn whose(
+    dirs: &dyn DataDirs,
+    book: &Book,
+    db: &Database,
+    lies: &Seen<DataSeen>,
+) -> Option<Whose> {
+    let inner = lies.present()?.inner_uid?;
+    let mut others = book.rows().filter(|(name, _)| **name != db.name);
+    let (name, owner) = others.find(|(_, row)| row.database.uid == inner && row.end.is_none())?;
+    // What cannot be looked at may be missing.
+    let has = match dirs.look(&owner.database, None).await {
+        Seen::Present(data) => data.sentinel && data.inner_uid == Some(inner),
+        Seen::Absent | Seen::Unknown(_) => false,
+    };
+    Some(Whose {
+        name: name.clone(),
+        place: owner.database.data_dir(),
+        misses: !has,
+    })
 }
 
 /// The container of a database, the running one first.
@@ -209,4 +234,55 @@ pub(super) fn pass(book: &Book, now: Timestamp) -> Pass {
         (name, row.disrupted_at, waits)
     });
     Pass::of(rows, now)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+    use crate::admin::testing::{admitted, book};
+    use crate::model::guard::INNER_UID;
+    use crate::runtime::fixture::database;
+    use crate::runtime::host::HostDirs;
+
+    /// A database whose first start is over.
+    async fn made(dirs: &HostDirs, name: &str, volume: &Path) -> Database {
+        let db = database(name, volume);
+        dirs.prepare(&db).await.unwrap();
+        let (data, _) = db.data_mounts().next().unwrap();
+        fs::write(data.join(&db.layout.sentinel), "17").unwrap();
+        dirs.mark_initialised(&db).await.unwrap();
+        db
+    }
+
+    #[tokio::test]
+    async fn data_in_the_wrong_place_is_known_and_whether_its_owner_misses_it() {
+        let temp = tempfile::tempdir().unwrap();
+        let (volume, state) = (temp.path().join("volume"), temp.path().join("state"));
+        fs::create_dir(&volume).unwrap();
+        fs::create_dir(&state).unwrap();
+        let dirs = HostDirs::new(&state);
+        let admin = made(&dirs, "mydb_admin", &volume).await;
+        let genomics = made(&dirs, "genomics", &volume).await;
+        let book = book(vec![admitted(genomics.clone())]);
+        let whose = async || whose(&dirs, &book, &admin, &dirs.look(&admin, None).await).await;
+        assert_eq!(whose().await, None);
+
+        // A copy of it.
+        let (own, _) = admin.data_mounts().next().unwrap();
+        let uid = format!("{}\n", genomics.uid);
+        fs::write(own.join(INNER_UID), &uid).unwrap();
+        let found = whose().await.unwrap();
+        assert_eq!((found.name.as_str(), found.misses), ("genomics", false));
+        assert_eq!(found.place, genomics.data_dir());
+        // All that there is of it.
+        fs::remove_dir_all(genomics.data_dir()).unwrap();
+        assert!(whose().await.unwrap().misses);
+        // Nobody's that is known.
+        let uid = uid.replace(['1', '2', '3', '4'], "0");
+        fs::write(own.join(INNER_UID), uid).unwrap();
+        assert_eq!(whose().await, None);
+    }
 }
