@@ -22,7 +22,8 @@ use crate::record::Metrics;
 
 use super::view::view;
 use super::wants::{
-    FileStanding, coming, expected, fresh, kept, newest, pass, running_of, seen, wanted, whose,
+    FileStanding, coming, expected, fresh, journal_harmed, kept, newest, pass, running_of, seen,
+    wanted, whose,
 };
 use super::{Board, stewards};
 
@@ -208,6 +209,9 @@ impl Reconciler {
         shown
             .conditions
             .push(fresh(&row, &self.house, before.as_deref(), now));
+        if name.is_mydb_admin() {
+            journal_harmed(&mut shown, self.board.harm_of_journal(), before.as_deref());
+        }
         let frozen = self.board.is_frozen();
         shown.coming = coming(&row, &self.house, shown.phase, frozen, now);
         let book = self.ledger.book();

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use crate::admin::Book;
 use crate::admin::book::Row;
 use crate::execute::Executor;
-use crate::model::view::{Condition, DatabaseView, Evidence, NewestBackups, Phase};
+use crate::model::view::{
+    Condition, ConditionStatus, DatabaseView, Evidence, NewestBackups, Phase,
+};
 use crate::model::{
     Attempts, BackupId, BackupState, Coming, ContainerSeen, DataSeen, Database, DbName, End,
     Expectations, Hibernation, Seen, SeenDatabase, Site, Timestamp,
@@ -56,6 +58,9 @@ pub(super) async fn kept(row: &Row, executor: &Executor) -> Option<Evidence> {
     let kept = executor.dirs.evidence(&executor.site, &row.database);
     kept.await.ok().flatten()
 }
+
+/// The condition that says whether the data is whole.
+const DATA_SAFE: &str = "DataSafe";
 
 /// No restore test is put off, as far as a look knows.
 static NONE: BTreeSet<BackupId> = BTreeSet::new();
@@ -126,6 +131,24 @@ pub(super) fn fresh(
             Some(earlier) if earlier.status == status => earlier.last_transition_time,
             Some(_) | None => now,
         },
+    }
+}
+
+/// Says of `mydb_admin` what is wrong with the journal, of which all of it is made.
+pub(super) fn journal_harmed(
+    shown: &mut DatabaseView,
+    harm: Option<String>,
+    before: Option<&DatabaseView>,
+) {
+    let safe = |c: &&mut Condition| c.kind == DATA_SAFE;
+    let (Some(harm), Some(condition)) = (harm, shown.conditions.iter_mut().find(safe)) else {
+        return;
+    };
+    let earlier = before.and_then(|view| view.conditions.iter().find(|c| c.kind == DATA_SAFE));
+    condition.status = ConditionStatus::False;
+    (condition.reason, condition.message) = ("JournalHarmed".to_owned(), harm);
+    if let Some(earlier) = earlier.filter(|c| c.status == ConditionStatus::False) {
+        condition.last_transition_time = earlier.last_transition_time;
     }
 }
 
