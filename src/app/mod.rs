@@ -20,6 +20,7 @@ mod history;
 mod home;
 mod images;
 mod init;
+mod journal;
 mod keys;
 mod leave_file;
 mod lock;

@@ -26,7 +26,7 @@ use super::admin::{Admin, Logins};
 use super::authority::Opened;
 use super::backend::Daemon;
 use super::daemon::rules;
-use super::{follow, heartbeat};
+use super::{follow, heartbeat, journal};
 
 /// What outlives the daemon: the ledger, what is sealed in it, and the authority.
 pub(super) struct Kept {
@@ -44,6 +44,7 @@ pub(super) struct Parts {
     pub(super) changed: Option<mpsc::UnboundedReceiver<crate::model::DbName>>,
     pub(super) head: watch::Sender<u64>,
     pub(super) admin: Option<Admin>,
+    pub(super) journal: Option<journal::Watch>,
     pub(super) desk: Arc<Desk>,
     pub(super) backend: Arc<Daemon>,
     pub(super) stop: CancellationToken,
@@ -148,16 +149,26 @@ impl Parts {
             stop.clone(),
         ));
         let (head, heads) = watch::channel(ledger.book().head().seq);
+        let logins = Logins {
+            ledger: ledger.clone(),
+            vault: vault.clone(),
+            site: site.clone(),
+            board: board.clone(),
+        };
+        let journal = journal::Watch {
+            ledger: ledger.clone(),
+            board: board.clone(),
+            queue: queue.clone(),
+            lines: Box::new(logins.clone()),
+            folder: settings.state_dir.join("journal"),
+            clock: clock.clone(),
+            stop: stop.clone(),
+        };
         let admin = Admin {
             ledger: ledger.clone(),
             board: board.clone(),
             intake: intake.clone(),
-            logins: Logins {
-                ledger: ledger.clone(),
-                vault: vault.clone(),
-                site: site.clone(),
-                board: board.clone(),
-            },
+            logins,
             clock: clock.clone(),
             stop: stop.clone(),
         };
@@ -199,6 +210,7 @@ impl Parts {
             changed: Some(changed),
             head,
             admin: Some(admin),
+            journal: Some(journal),
             desk,
             backend,
             stop,
@@ -218,6 +230,9 @@ impl Parts {
         });
         if let Some(changed) = self.changed.take() {
             tasks.spawn(self.triggers.clone().run_probes(changed));
+        }
+        if let Some(journal) = self.journal.take() {
+            tasks.spawn(journal.run());
         }
         if let Some(admin) = self.admin.take() {
             let stop = self.stop.clone();

@@ -164,6 +164,16 @@ impl Board {
         self.change(|rest| (rest.tables_behind, rest.tables_harm) = (behind, harm));
     }
 
+    /// Shows what is wrong with the journal, while it is; `None`: nothing.
+    pub fn journal_harm(&self, harm: Option<String>) {
+        self.change(|rest| rest.journal_harm = harm);
+    }
+
+    /// What is wrong with the journal.
+    pub fn harm_of_journal(&self) -> Option<String> {
+        self.state().rest.journal_harm.clone()
+    }
+
     /// Shows how often the log was found altered, and nobody has acknowledged it.
     pub fn log_harms(&self, times: u64) {
         self.change(|rest| rest.log_harms = times);

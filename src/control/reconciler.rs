@@ -22,7 +22,8 @@ use crate::record::Metrics;
 
 use super::view::view;
 use super::wants::{
-    FileStanding, coming, expected, fresh, kept, newest, pass, running_of, seen, wanted,
+    FileStanding, coming, expected, fresh, journal_harmed, kept, newest, pass, running_of, seen,
+    wanted, whose,
 };
 use super::{Board, stewards};
 
@@ -191,7 +192,10 @@ impl Reconciler {
         attempts.starve_if(seen.data.present().is_some_and(|d| d.tight.is_some()));
         attempts.observe(running_of(db, &seen), &seen.probe, now);
         let standing = self.file_standing(name);
-        let wanted = wanted(&row, standing.as_ref(), self.board.rests(name));
+        let dirs = self.executor.dirs.as_ref();
+        let whose = whose(dirs, &self.ledger.book(), db, &seen.data).await;
+        let rests = self.board.rests(name);
+        let wanted = wanted(&row, standing.as_ref(), rests, whose.as_ref());
         memory.attempts.stop_if(wanted.hands.is_some());
         seen.attempts = memory.attempts.clone();
         let verdict = self.decide(&wanted, &seen, now);
@@ -205,6 +209,9 @@ impl Reconciler {
         shown
             .conditions
             .push(fresh(&row, &self.house, before.as_deref(), now));
+        if name.is_mydb_admin() {
+            journal_harmed(&mut shown, self.board.harm_of_journal(), before.as_deref());
+        }
         let frozen = self.board.is_frozen();
         shown.coming = coming(&row, &self.house, shown.phase, frozen, now);
         let book = self.ledger.book();
@@ -315,8 +322,9 @@ impl Reconciler {
             .await;
         seen.attempts = self.recall(row).attempts;
         let now = self.clock.now();
-        let wanted = wanted(row, None, self.board.rests(&db.name));
         let book = self.ledger.book();
+        let whose = whose(self.executor.dirs.as_ref(), &book, db, &seen.data).await;
+        let wanted = wanted(row, None, self.board.rests(&db.name), whose.as_ref());
         let wanted = Wanted {
             leave: self.pass().leave(&db.name, book.alive(), now),
             ..wanted

@@ -37,6 +37,8 @@ pub mod window;
 
 pub use data::says_initialised;
 
+use std::path::PathBuf;
+
 use crate::engine::{self, Recipe};
 use crate::model::account::FurtherAccounts;
 use crate::model::{
@@ -85,6 +87,19 @@ pub struct Wanted<'a> {
     pub orphan: bool,
     /// Its new name, if its file now names another one.
     pub renamed_to: Option<&'a str>,
+    /// Whose data lies in its place, where that is another database's that is known.
+    pub whose: Option<&'a Whose>,
+}
+
+/// Another database, whose data lies in the place of the one that is asked about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Whose {
+    /// Its name.
+    pub name: DbName,
+    /// Its own place.
+    pub place: PathBuf,
+    /// Whether that is without its data, as far as can be seen: then this is all there is of it.
+    pub misses: bool,
 }
 
 /// What has its hands on container and data: nothing else may touch them meanwhile.

@@ -47,6 +47,7 @@ pub(super) struct Case {
     pub hibernates: Option<BackupId>,
     pub orphan: bool,
     pub renamed_to: Option<String>,
+    pub whose: Option<Whose>,
     pub approved: Option<String>,
     pub leave: blast::Leave,
     pub saved: Option<Timestamp>,
@@ -245,6 +246,7 @@ impl Case {
             hibernates: None,
             orphan: false,
             renamed_to: None,
+            whose: None,
             approved: None,
             leave: blast::Leave::Free,
             saved: Some(noon() - seconds(3600)),
@@ -372,6 +374,7 @@ impl Case {
             rotating: false,
             orphan: self.orphan,
             renamed_to: self.renamed_to.as_deref(),
+            whose: self.whose.as_ref(),
         }
     }
 

@@ -49,6 +49,7 @@ mod recovery;
 mod retire;
 mod round_trip;
 mod stewardship;
+mod touched;
 mod under_load;
 mod whole_server;
 

@@ -345,6 +345,7 @@ impl Situation {
             rotating: false,
             orphan: false,
             renamed_to: None,
+            whose: None,
             hands: None,
             retired: false,
             hibernates: None,

@@ -267,6 +267,7 @@ impl Known {
             rotating: false,
             orphan: self.orphan,
             renamed_to: None,
+            whose: None,
             hands: None,
             retired: false,
             hibernates: None,

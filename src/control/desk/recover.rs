@@ -103,6 +103,7 @@ impl Desk {
                     .take_down(db)
                     .await
                     .map_err(|e| e.to_string())?;
+                self.spare(db).await.map_err(|e| e.to_string())?;
                 let kept = self.archive.dirs.give_up(db, self.clock.now()).await;
                 let kept = kept.map_err(|e| e.to_string())?;
                 failpoint("start_over.given_up");

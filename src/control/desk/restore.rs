@@ -5,10 +5,11 @@ use std::path::Path;
 
 use super::{Came, Desk};
 use crate::admin::Row;
+use crate::control::wants::whose;
 use crate::execute::backup::{BackupError, Built, image_of};
 use crate::execute::failpoint::failpoint;
 use crate::model::view::Phase;
-use crate::model::{Backup, BackupKind, Change, DbName, Outcome};
+use crate::model::{Backup, BackupKind, Change, Database, DbName, Outcome};
 
 pub(super) fn told(error: BackupError) -> String {
     error.to_string()
@@ -111,6 +112,7 @@ impl Desk {
         let moved = async {
             self.archive.take_down(db).await?;
             failpoint("restore.down");
+            self.spare(db).await?;
             self.archive.put_in_place(&built, db, aside.clone()).await
         };
         let moved = moved.await;
@@ -187,6 +189,23 @@ impl Desk {
         self.end(name, Outcome::Failed, why.clone(), over()).await?;
         self.queue.look(name).await;
         Err(why)
+    }
+
+    /// Refuses to move away what lies in the place of `mydb_admin` where that is all that there is of another
+    /// database: somebody exchanges the two, or did while the data was made.
+    pub(super) async fn spare(&self, db: &Database) -> Result<(), BackupError> {
+        let dirs = self.archive.dirs.as_ref();
+        let lies = dirs.look(db, None).await;
+        let whose = whose(dirs, &self.ledger.book(), db, &lies).await;
+        match whose.filter(|whose| whose.misses && db.name.is_mydb_admin()) {
+            None => Ok(()),
+            Some(whose) => Err(BackupError::NotNow(format!(
+                "{} holds the data of {} now, which misses it in {}",
+                db.data_dir().display(),
+                whose.name,
+                whose.place.display()
+            ))),
+        }
     }
 
     /// Notes in evidence where the data lies that it is about. It is for people only: nothing waits for it.
