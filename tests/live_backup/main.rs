@@ -48,6 +48,7 @@ mod one;
 mod recovery;
 mod retire;
 mod round_trip;
+mod set_back;
 mod stewardship;
 mod under_load;
 mod whole_server;

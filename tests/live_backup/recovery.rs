@@ -404,7 +404,7 @@ pub(crate) fn shipped(host: &Host) {
 }
 
 /// The pieces of the journal in the store, the last one last, each with its last entry.
-fn pieces(host: &Host) -> Vec<(u64, PathBuf)> {
+pub(crate) fn pieces(host: &Host) -> Vec<(u64, PathBuf)> {
     let instance = fs::read_dir(host.path("state/backups/test")).unwrap();
     let folders = instance.flatten().map(|e| e.path().join("@journal"));
     let files = folders.filter_map(|folder| fs::read_dir(folder).ok());

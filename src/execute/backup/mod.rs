@@ -43,7 +43,7 @@ pub use meter::Meters;
 pub use one::Uncarried;
 pub use ready::Ready;
 pub use restore::{Built, Passwords};
-pub use ship::{Shipper, fetch_segment};
+pub use ship::{NEWEST_COPIES, Shipper, fetch_segment, shipped_in};
 pub(crate) use stream::hex;
 pub use take::{Order, Taking};
 pub use throwaway::image_of;
