@@ -90,7 +90,11 @@ pub(super) async fn recover(lost: Lost<'_>) -> Result<Recovered, String> {
         "this host's memory was made of {FROM}: what the log said, and what people had ordered, is lost"
     );
     maker
-        .note(&DbName::mydb_admin(), words, Change::Noted)
+        .note(
+            &DbName::mydb_admin(),
+            words,
+            Change::HistoryChosen { store: None },
+        )
         .await?;
     for found in &alive {
         if let Err(why) = maker.take_up(found, stores, &all.places).await {

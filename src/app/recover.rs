@@ -152,7 +152,8 @@ async fn bring(
             recovered.entries,
             recovered.as_of.format("%F %T UTC")
         ),
-        Change::Noted,
+        // What could not be joined stays behind for good.
+        Change::HistoryChosen { store: None },
     )];
     let mut theirs = Vec::new();
     for (name, row) in book.rows() {

@@ -196,6 +196,12 @@ pub enum Change {
         /// What came of it.
         reason: String,
     },
+    /// A person goes on with this history: what stores hold of another one by now stays where it is, and
+    /// nothing waits for it.
+    HistoryChosen {
+        /// The store; `None`: all of them.
+        store: Option<String>,
+    },
     /// It is left alone from now on.
     Quarantined {
         /// Why.

@@ -74,7 +74,7 @@ pub use retired::{End, KeepRetired, Tombstone};
 pub use sealed::{KeptSecret, KeptSecrets, KeyId, Sealed, SecretText};
 pub use secret::Secret;
 pub use seen::Seen;
-pub use segment::{Link, Segment, Shipped};
+pub use segment::{Copied, Link, Segment, Shipped};
 pub use site::Site;
 pub use stewardship::{Enforce, Enforced, Hibernation, Measure, Notice, Protection, Stage, Told};
 pub use time::{Clock, SystemClock, Timestamp};

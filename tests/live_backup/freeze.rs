@@ -21,7 +21,7 @@ fn copy(from: &Path, to: &Path) {
 
 /// Waits until `status` says why everything is frozen.
 #[track_caller]
-fn frozen(host: &Host, why: &str) {
+pub(crate) fn frozen(host: &Host, why: &str) {
     // A look that found something unknown is repeated every half minute.
     eventually(SOON * 2, why, || {
         let said = host.db4sci(&["status"]).all();

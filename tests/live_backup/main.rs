@@ -48,6 +48,7 @@ mod one;
 mod recovery;
 mod retire;
 mod round_trip;
+mod set_back;
 mod stewardship;
 mod touched;
 mod under_load;

@@ -355,6 +355,8 @@ fn a_lost_host_comes_back_from_its_store_and_its_keys() {
     for name in ["late", "unknown"] {
         assert_eq!(host.rows(name), [1], "{name} did not begin empty");
     }
+    // Passwords that nobody knows are made without a word, and at once.
+    assert!(!host.log().contains("backup work failed"), "{}", host.log());
     assert_eq!(log_up_to(&host, last), log);
     host.told("unsaved", Reason::DataLost, LONG);
     // Its file names it all the while, and yet it waits until a person has seen to it.
@@ -404,7 +406,7 @@ pub(crate) fn shipped(host: &Host) {
 }
 
 /// The pieces of the journal in the store, the last one last, each with its last entry.
-fn pieces(host: &Host) -> Vec<(u64, PathBuf)> {
+pub(crate) fn pieces(host: &Host) -> Vec<(u64, PathBuf)> {
     let instance = fs::read_dir(host.path("state/backups/test")).unwrap();
     let folders = instance.flatten().map(|e| e.path().join("@journal"));
     let files = folders.filter_map(|folder| fs::read_dir(folder).ok());

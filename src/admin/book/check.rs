@@ -270,7 +270,9 @@ impl Book {
                 "an acknowledgement needs a reason, for the log: db4sci audit acknowledge --reason TEXT"
                     .to_owned(),
             ),
-            Change::AuditAcknowledged { .. } | Change::LogHarmed { .. } => Ok(()),
+            Change::AuditAcknowledged { .. }
+            | Change::LogHarmed { .. }
+            | Change::HistoryChosen { .. } => Ok(()),
             Change::Quarantined { .. } | Change::Observed { .. } => self.check_row(new).map(|_| ()),
             // A refused spec, a failed attempt or a note may concern what was never admitted.
             Change::SpecRefused { .. }

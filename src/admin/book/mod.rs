@@ -6,6 +6,7 @@
 
 mod accounts;
 mod check;
+mod chosen;
 mod eject;
 mod entry;
 mod harm;
@@ -42,6 +43,8 @@ pub struct Book {
     log_harms: Arc<Vec<LogHarm>>,
     /// The last entry that tells of harm; 0: none does.
     harm: u64,
+    /// When a person last decided about other histories in a store, or (`None`) in all of them.
+    chosen: Arc<BTreeMap<Option<String>, Timestamp>>,
     head: Head,
 }
 
@@ -55,6 +58,7 @@ impl Book {
             host: None,
             log_harms: Arc::default(),
             harm: 0,
+            chosen: Arc::default(),
             head: Head::GENESIS,
         }
     }
@@ -260,6 +264,7 @@ impl Book {
                 findings: findings.clone(),
             }),
             Change::AuditAcknowledged { reason: _ } => self.log_harms = Arc::default(),
+            Change::HistoryChosen { store } => self.choose(store.as_ref(), at),
             Change::Intended {
                 approval, disrupts, ..
             } => {

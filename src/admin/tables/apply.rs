@@ -165,6 +165,7 @@ fn touches(records: &[Record]) -> BTreeMap<DbName, Touch> {
             | Change::HandsOn
             | Change::LogHarmed { .. }
             | Change::AuditAcknowledged { .. }
+            | Change::HistoryChosen { .. }
             | Change::Quarantined { .. }
             | Change::Observed { .. }
             | Change::Intended { .. }

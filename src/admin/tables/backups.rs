@@ -34,6 +34,7 @@ pub(super) async fn write(conn: &mut PgConnection, entry: &Entry) -> Result<(), 
         | Change::HandsOn
         | Change::LogHarmed { .. }
         | Change::AuditAcknowledged { .. }
+        | Change::HistoryChosen { .. }
         | Change::Quarantined { .. }
         | Change::Observed { .. }
         | Change::Inspected { .. }

@@ -83,8 +83,8 @@ impl Desk {
         }
         let image = image_of(db).map_err(told)?;
         if row.secrets.is_empty() {
-            // A host that came back knows of it only from its backup.
-            self.archive.make_secrets(db, None).await.map_err(told)?;
+            // A host that came back knows of it only from its backup, and it has no place yet.
+            self.archive.seal_secrets(db, None).await.map_err(told)?;
         }
         let built = self.archive.build(db, &image, backup);
         let built = self.in_turn(backup, built).await;

@@ -43,7 +43,7 @@ pub use meter::Meters;
 pub use one::Uncarried;
 pub use ready::Ready;
 pub use restore::{Built, Passwords};
-pub use ship::{Shipper, fetch_segment};
+pub use ship::{NEWEST_COPIES, Shipper, fetch_segment, shipped_in};
 pub(crate) use stream::hex;
 pub use take::{Order, Taking};
 pub use throwaway::image_of;
@@ -311,18 +311,18 @@ impl Archive {
         }
     }
 
-    /// Makes the secrets of a database that is to get its data from a backup, seals them, and writes
-    /// their files. With `like` they are those of another: files alone know no others.
+    /// Makes the secrets of a database that is to get its data from a backup, and seals them. Their files
+    /// are written with the others, once it has a place. With `like` they are those of another: files alone
+    /// know no others.
     ///
     /// # Errors
-    /// As vault, ledger and folders do.
-    pub async fn make_secrets(
+    /// As vault and ledger do.
+    pub async fn seal_secrets(
         &self,
         db: &Database,
         like: Option<&Database>,
     ) -> Result<(), BackupError> {
-        let recipe = crate::engine::recipe(db.engine);
-        let wanted = recipe.files(db);
+        let wanted = crate::engine::recipe(db.engine).files(db);
         let mut secrets = std::collections::BTreeMap::new();
         for file in &wanted.secrets {
             let text = match like {
@@ -342,6 +342,20 @@ impl Archive {
             },
         );
         self.ledger.append(entry).await?;
+        Ok(())
+    }
+
+    /// The same for a database whose place is there, with their files.
+    ///
+    /// # Errors
+    /// As vault, ledger and folders do.
+    pub async fn make_secrets(
+        &self,
+        db: &Database,
+        like: Option<&Database>,
+    ) -> Result<(), BackupError> {
+        self.seal_secrets(db, like).await?;
+        let wanted = crate::engine::recipe(db.engine).files(db);
         let secrets = self.vault.files(db)?;
         self.dirs.write_secrets(&self.site, db, &secrets).await?;
         self.dirs.write_files(&self.site, db, &wanted).await?;

@@ -31,6 +31,8 @@ impl Change {
             Change::HandsOn => "hands_on",
             Change::LogHarmed { .. } => "log_harmed",
             Change::AuditAcknowledged { .. } => "audit_acknowledged",
+            Change::HistoryChosen { store: Some(_) } => "thawed",
+            Change::HistoryChosen { store: None } => "recovered",
             Change::Quarantined { .. } => "quarantined",
             Change::Observed { .. } => "observed",
             Change::Inspected { .. } => "inspected",
