@@ -186,6 +186,7 @@ pub(super) fn wanted<'a>(
         quarantined: row.quarantined.as_ref().map(|(_, why)| why.as_str()),
         refused: row.refused.as_deref(),
         restart_asked: row.restart_asked,
+        retry_asked: row.retry_asked,
         hands: match (&row.restoring, row.becomes()) {
             _ if row.ejecting.is_some() => Some(Hands::Eject),
             (Some((from, _)), _) => Some(Hands::Restore(from)),

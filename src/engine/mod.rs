@@ -15,6 +15,7 @@ mod parameters;
 mod postgres;
 pub mod sessions;
 mod shape;
+pub mod trial;
 pub mod truststore;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::container::{LABEL_GENERATION, LABEL_INSTANCE, LABEL_NAME, LABEL_UID};
+use crate::model::trial::Trial;
 use crate::model::{
     ContainerSpec, Database, FilesWanted, ImageSeen, Mount, PortBinding, RestartPolicy, SecretFile,
     SecretKind, Site,
@@ -131,6 +132,7 @@ pub(super) fn files<const N: usize>(db: &Database, config: [(&str, String); N]) 
         settings: super::settings(db),
         config_text: db.config.as_ref().map(|c| c.text.clone()),
         config_tried: None,
+        trial: Trial::default(),
         certificate: None,
         owner: db.layout.uid,
     }

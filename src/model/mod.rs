@@ -39,6 +39,7 @@ pub mod site;
 pub mod span;
 pub mod stewardship;
 pub mod time;
+pub mod trial;
 pub mod view;
 pub mod who;
 pub mod work;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::certificate::CertificateSeen;
 use super::disk::Room;
+use super::trial::Trial;
 use super::{Class, ContainerSeen, DataIdentity, ImageId, ImageSeen, Reason, Seen, Timestamp, Uid};
 
 /// Everything the planner knows about one database besides its spec.
@@ -116,6 +117,8 @@ pub struct FilesSeen {
     /// Another text that was being brought in, and was not to its end: of that one, too, the server
     /// may have something.
     pub config_tried: Option<String>,
+    /// Whether the server has answered with them, and what it did not start with.
+    pub trial: Trial,
     /// The certificate that lies among its files.
     pub certificate: Option<CertificateSeen>,
     /// The mark of the one that the server has read.

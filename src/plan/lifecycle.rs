@@ -23,8 +23,10 @@ impl Ask<'_> {
     /// What to do now, if anything: what the situation asks for, unless a step of it has just
     /// failed.
     pub(super) fn answer(&mut self) -> Option<Lane> {
-        let lane = self.decide()?;
-        (!self.backing_off(&lane)).then_some(lane)
+        let lane = self.decide();
+        let lane = lane.filter(|lane| !self.backing_off(lane));
+        self.tell_refused();
+        lane
     }
 
     fn decide(&mut self) -> Option<Lane> {

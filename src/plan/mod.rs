@@ -33,6 +33,7 @@ pub mod schedule;
 pub mod shipping;
 pub mod stages;
 pub mod stewardship;
+mod trial;
 pub mod window;
 
 pub use data::says_initialised;
@@ -71,6 +72,8 @@ pub struct Wanted<'a> {
     pub refused: Option<&'a [String]>,
     /// When a person last asked for a restart.
     pub restart_asked: Option<Timestamp>,
+    /// When a person last asked for another try.
+    pub retry_asked: Option<Timestamp>,
     /// Whether its retirement is complete: its final backup is verified.
     pub retired: bool,
     /// The final backup that it hibernates on, if it does: its life is over.

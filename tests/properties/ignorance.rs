@@ -11,6 +11,7 @@ use db4sci::engine;
 use db4sci::model::container::LABEL_UID;
 use db4sci::model::database::Window;
 use db4sci::model::disk::Room;
+use db4sci::model::trial::{Earlier, Trial};
 use db4sci::model::view::Phase;
 use db4sci::model::{
     Action, Attempts, CertificateSeen, Class, ContainerId, ContainerSeen, Cost, DataIdentity,
@@ -274,6 +275,10 @@ impl Draw {
                 },
                 config: None,
                 config_tried: d.maybe(20, |_| "jit = off".to_owned()),
+                trial: Trial {
+                    open: d.maybe(20, |_| Earlier::default()),
+                    refused: None,
+                },
                 certificate: d.maybe(80, |d| d.certificate(&db)),
                 in_use: d.maybe(80, |_| "3f9c2a1b".to_owned()),
             }),
@@ -315,6 +320,8 @@ fn id_of(action: &Action) -> Option<&ContainerId> {
         | Action::PrepareData
         | Action::SetAsideHalfMade
         | Action::WriteFiles
+        | Action::TakeBack
+        | Action::ProveSettings
         | Action::WriteSecrets
         | Action::Reload(_)
         | Action::Create(_)
@@ -341,6 +348,7 @@ impl Situation {
             quarantined: self.quarantined.as_deref(),
             refused: None,
             restart_asked: self.restart_asked,
+            retry_asked: None,
             accounts: &NO_ACCOUNTS,
             rotating: false,
             orphan: false,

@@ -5,6 +5,7 @@ use db4sci::model::account::NO_ACCOUNTS;
 use serde_json::Value;
 
 use db4sci::engine;
+use db4sci::model::trial::Trial;
 use db4sci::model::view::Phase;
 use db4sci::model::{
     Attempts, CertificateSeen, Class, ContainerId, ContainerSeen, Database, FailedAttempt,
@@ -61,6 +62,7 @@ impl Known {
                     settings: wanted.settings,
                     config: wanted.config_text,
                     config_tried: None,
+                    trial: Trial::default(),
                     certificate: Some(CertificateSeen {
                         mark: "3f9c2a1b".to_owned(),
                         from: now - TimeDelta::days(1),
@@ -263,6 +265,7 @@ impl Known {
             quarantined: self.quarantined.as_deref(),
             refused: None,
             restart_asked: self.restart_asked,
+            retry_asked: None,
             accounts: &NO_ACCOUNTS,
             rotating: false,
             orphan: self.orphan,

@@ -190,6 +190,18 @@ impl Archive {
         }
     }
 
+    /// The database as its server is started: what it did not start with is as it was before.
+    async fn startable<'d>(&self, db: &'d Database) -> Cow<'d, Database> {
+        let wanted = crate::engine::recipe(db.engine).files(db);
+        let seen = self.dirs.files(&self.site, db, &wanted, &[]).await;
+        let book = self.ledger.book();
+        let row = book.row(&db.name).filter(|row| row.database.uid == db.uid);
+        match (seen.present(), row) {
+            (Some(files), Some(row)) => crate::engine::trial::startable(db, files, row.retry_asked),
+            (None, _) | (_, None) => Cow::Borrowed(db),
+        }
+    }
+
     fn server<'a>(
         &self,
         db: &'a Database,

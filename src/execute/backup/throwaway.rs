@@ -180,6 +180,8 @@ impl Archive {
         image: &crate::model::ImageId,
         to_stay: bool,
     ) -> Result<Throwaway, BackupError> {
+        let startable = self.startable(db).await;
+        let db = startable.as_ref();
         let mark = uuid::Uuid::new_v4().simple().to_string();
         let (work, state) = (work_folder(db).join(&mark), self.job_folders().join(&mark));
         let (inner, site) =

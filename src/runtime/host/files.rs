@@ -12,6 +12,7 @@ use super::look::is_folder;
 use super::room;
 use crate::model::disk::Room;
 use crate::model::guard::SCRIPT;
+use crate::model::trial::Trial;
 use crate::model::view::Evidence;
 use crate::model::{Database, FilesSeen, FilesWanted, SecretText, Site, Timestamp};
 use crate::runtime::DirError;
@@ -31,6 +32,8 @@ struct Applied {
     config: Option<String>,
     #[serde(default)]
     config_tried: Option<String>,
+    #[serde(default)]
+    trial: Trial,
     #[serde(default)]
     certificate: Option<String>,
 }
@@ -69,6 +72,7 @@ pub(super) fn look(
         settings: applied.settings,
         config: applied.config,
         config_tried: applied.config_tried,
+        trial: applied.trial,
         // Whoever knows the authority looks at it.
         certificate: None,
         in_use: applied.certificate,
@@ -88,6 +92,7 @@ pub(super) fn write_all(
         settings,
         config_text,
         config_tried,
+        trial,
         certificate,
         owner,
     } = wanted;
@@ -111,13 +116,15 @@ pub(super) fn write_all(
         settings: settings.clone(),
         config: config_text.clone(),
         config_tried: config_tried.clone(),
+        trial: trial.clone(),
         certificate: certificate.clone(),
     };
     let path = config_dir.join(APPLIED);
     let text = serde_json::to_vec_pretty(&applied).map_err(|e| unwritable(&path, &e))?;
     let say = || write(&path, &text, 0o600, root);
-    // A text is said to be tried before any file has it; cut off after that, it is tried again.
-    if config_tried.is_some() {
+    // A text is said to be tried before any file has it; cut off after that, it is tried again. And what the
+    // server last answered with is nowhere else once they have another.
+    if config_tried.is_some() || trial.open.is_some() {
         say()?;
     }
     for (name, text) in config {

@@ -6,6 +6,7 @@ use chrono::DateTime;
 use tempfile::TempDir;
 
 use super::*;
+use crate::model::trial::{Earlier, Refused, Trial};
 use crate::model::{
     DataIdentity, IdentityFile, Marker, MarkerState, SecretFile, SecretKind, SecretText, Uid,
 };
@@ -402,6 +403,10 @@ async fn files_are_written_and_secrets_are_kept() {
         settings: [("a".to_owned(), "1".to_owned())].into(),
         config_text: Some("a = 1\n".to_owned()),
         config_tried: Some("a = 2\n".to_owned()),
+        trial: Trial {
+            open: Some(Earlier::default()),
+            refused: Some(Refused::default()),
+        },
         certificate: Some("3f9c2a1b".to_owned()),
         owner: place.db.layout.uid,
     };
@@ -430,6 +435,7 @@ async fn files_are_written_and_secrets_are_kept() {
             settings: wanted.settings.clone(),
             config: wanted.config_text.clone(),
             config_tried: wanted.config_tried.clone(),
+            trial: wanted.trial.clone(),
             certificate: None,
             in_use: wanted.certificate.clone(),
         }

@@ -152,6 +152,7 @@ impl DataDirs for World {
                     settings: wanted.settings.clone(),
                     config: wanted.config_text.clone(),
                     config_tried: wanted.config_tried.clone(),
+                    trial: wanted.trial.clone(),
                     certificate: None,
                     in_use: wanted.certificate.clone(),
                 },
