@@ -56,16 +56,16 @@ impl Desk {
             return None;
         }
         if let Some((to, source)) = &row.renaming {
-            let waits = self.waits(&row.database.name, About::Work, now);
+            let waits = self.waits(&row.database.name, About::Begun, now);
             return (!waits).then(|| Due::Rename(to.clone(), source.clone()));
         }
         if let Some(to) = &row.ejecting {
-            return (!self.waits(&row.database.name, About::Work, now))
+            return (!self.waits(&row.database.name, About::Begun, now))
                 .then(|| Due::Eject(to.clone()));
         }
         if row.copying.is_some() {
             // It may remove data, and after harm the ledger may know less of it than is the case.
-            let waits = self.frozen() || self.waits(&row.database.name, About::Work, now);
+            let waits = self.frozen() || self.waits(&row.database.name, About::Begun, now);
             return (!waits).then_some(Due::EndCopy);
         }
         if let Some(recovery) = self.lost(row, now) {
@@ -85,16 +85,16 @@ impl Desk {
             }
             Due::Rename(to, source) => {
                 let done = self.finish_rename(&row.database.name, &to, source).await;
-                self.put_off(&row, About::Work, END_AGAIN, done).await
+                self.put_off(&row, About::Begun, END_AGAIN, done).await
             }
             Due::Eject(to) => {
                 let done = self.finish_eject(&row.database.name, &to).await;
-                self.put_off(&row, About::Work, END_AGAIN, done).await
+                self.put_off(&row, About::Begun, END_AGAIN, done).await
             }
             Due::EndCopy => {
                 let why = "the daemon ended while it was made".to_owned();
                 let done = self.end_copy(&row.database, why).await;
-                self.put_off(&row, About::Work, END_AGAIN, done).await
+                self.put_off(&row, About::Begun, END_AGAIN, done).await
             }
             Due::Recovery(recovery) => {
                 let done = self.try_recovery(&row, recovery).await;
