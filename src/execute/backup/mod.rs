@@ -37,6 +37,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_util::task::TaskTracker;
+
 pub use error::BackupError;
 pub use ledger::fetch_ledger;
 pub use meter::Meters;
@@ -113,6 +115,8 @@ pub struct Archive {
     pub spec_text: SpecText,
     /// What the ledger is still to be told.
     pub unsaid: Unsaid,
+    /// Stops of servers that are under way. Once it is closed, none is begun.
+    pub stops: TaskTracker,
 }
 
 /// Where commands are run: at a server, in its own network, or at data at rest.

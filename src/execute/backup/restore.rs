@@ -294,8 +294,13 @@ impl Archive {
     /// Stops a database's containers and keeps them from being started; no error if there is none.
     ///
     /// # Errors
-    /// As the engine does.
+    /// `NotNow` when the daemon is stopping; as the engine does.
     pub async fn take_down(&self, db: &Database) -> Result<(), BackupError> {
+        // Dropped in the middle, the engine would carry it out all the same, after everybody had looked.
+        let _under_way = self.stops.token();
+        if self.stops.is_closed() {
+            return Err(BackupError::NotNow("the daemon is stopping".to_owned()));
+        }
         let deadline = engine::recipe(db.engine).defaults().stop_deadline;
         let how = StopHow {
             deadline,
