@@ -33,7 +33,9 @@ async fn an_accepted_entry_is_on_disk_and_in_the_book() {
 async fn a_refused_entry_is_written_nowhere() {
     let storage = MemoryStorage::new();
     let ledger = open(&storage).await;
-    let error = ledger.append(new("genomics", Change::Resumed)).await;
+    let error = ledger
+        .append(new("genomics", Change::Resumed { since: None }))
+        .await;
     let error = error.unwrap_err();
     assert!(matches!(error, LedgerError::Refused(_)), "{error}");
     assert_eq!(error.class(), Class::Permanent);
