@@ -21,6 +21,7 @@ mod names;
 mod objects;
 mod one;
 mod part;
+mod place;
 mod ready;
 mod restore;
 mod retired;
