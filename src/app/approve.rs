@@ -88,7 +88,7 @@ impl Daemon {
             (message, Change::HandsOff { by })
         } else {
             let message = format!("hands are on this host again{}", because(&reason));
-            (message, Change::HandsOn)
+            (message, Change::HandsOn { since: None })
         };
         let entry = NewEntry {
             who,

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tokio_util::task::TaskTracker;
+
 use crate::admin::{Book, Ledger, Vault, keyfile};
 use crate::execute::backup::{Archive, JobTools, Meters, Unsaid};
 use crate::model::{Backup, Clock, Secret, Site};
@@ -91,6 +93,7 @@ pub(super) fn archive(settings: &Settings, parts: Parts) -> Result<Archive, Stri
             serde_yaml::to_string(&spec).unwrap_or_else(|_| spec.to_string())
         }),
         unsaid: Unsaid::default(),
+        stops: TaskTracker::new(),
     })
 }
 

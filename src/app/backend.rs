@@ -156,8 +156,14 @@ impl Backend for Daemon {
         reason: String,
     ) -> Result<String, Refusal> {
         let message = format!("{name}: its spec is in force again{}", because(&reason));
-        self.wish_of(caller, name, Need::Owner, message, Change::Resumed)
-            .await
+        self.wish_of(
+            caller,
+            name,
+            Need::Owner,
+            message,
+            Change::Resumed { since: None },
+        )
+        .await
     }
 
     async fn delete(

@@ -26,6 +26,7 @@ mod leave_file;
 mod lock;
 mod measured;
 mod offline;
+mod panics;
 mod parts;
 mod program;
 mod rebuild;

@@ -201,6 +201,8 @@ impl Parts {
             clock,
             metrics,
             stop: stop.clone(),
+            put_down: CancellationToken::new(),
+            looked: CancellationToken::new(),
         };
         Ok(Parts {
             settings,
@@ -235,16 +237,12 @@ impl Parts {
             tasks.spawn(journal.run());
         }
         if let Some(admin) = self.admin.take() {
-            let stop = self.stop.clone();
-            tasks.spawn(async move {
-                admin.run().await;
-                stop.cancelled().await;
-            });
+            tasks.spawn(admin.run());
         }
-        let (desk, stop) = (self.desk.clone(), self.stop.clone());
+        let (desk, put_down) = (self.desk.clone(), self.triggers.put_down.clone());
         tasks.spawn(async move {
             desk.run().await;
-            stop.cancelled().await;
+            put_down.cancel();
         });
         tasks.spawn(follow::folder(
             self.intake.clone(),

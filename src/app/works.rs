@@ -6,7 +6,7 @@ use crate::model::view::{WorkAsk, WorkView};
 use crate::model::{BackupId, Change, DbName, Timestamp};
 use crate::specs::access::Need;
 
-use super::backend::{Daemon, because, unwritten};
+use super::backend::{Daemon, because, unavailable};
 use super::rights::is_own;
 
 impl Daemon {
@@ -17,7 +17,6 @@ impl Daemon {
         ask: WorkAsk,
     ) -> Result<WorkView, Refusal> {
         let row = self.row_for_work(caller, name, &ask).await?;
-        let who = caller.who.clone();
         let what = match &ask {
             WorkAsk::Backup { .. } => "a backup".to_owned(),
             WorkAsk::Verify { .. } => "a restore test".to_owned(),
@@ -32,17 +31,22 @@ impl Daemon {
                 (None, None) => format!("the restore of {from} in place"),
             },
         };
-        let begun = self
+        let (begun, written) = self
             .desk
-            .take_on(who.clone(), &row, ask)
+            .take_on(
+                caller.who.clone(),
+                &row,
+                ask,
+                format!("{name}: asked for {what}"),
+            )
             .map_err(|why| Refusal::new(RefusalKind::Conflict, why))?;
-        // Who wanted it; that it is done is written by the work itself.
-        let change = Change::Acted {
-            action: "work_asked".to_owned(),
-        };
-        let message = format!("{name}: asked for {what}");
-        let written = self.intake.wish(who, name, message, change).await;
-        written.map_err(|error| unwritten(&format!("{what} has begun"), &error))?;
+        match written.await {
+            Ok(written) => written.map_err(unavailable)?,
+            Err(_) => {
+                let message = "the daemon is stopping; nothing was done";
+                return Err(Refusal::new(RefusalKind::Unavailable, message));
+            }
+        }
         Ok(begun)
     }
 

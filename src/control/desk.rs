@@ -6,6 +6,7 @@ mod again;
 mod asked;
 mod came;
 mod copies;
+mod cut;
 mod due;
 mod dumps;
 mod eject;
@@ -162,6 +163,7 @@ impl Desk {
                 self.tracker.spawn(work);
             }
         }
+        self.cut().await;
         self.tracker.close();
         // What is cut off is cleared at the next start.
         let _ = tokio::time::timeout(GRACE, self.tracker.wait()).await;
@@ -306,7 +308,7 @@ impl Desk {
             // start.
             let ended = tokio::select! {
                 ended = work => ended,
-                () = this.stop.cancelled() => Err("the daemon is stopping".to_owned()),
+                () = this.cut() => Err("the daemon is stopping".to_owned()),
             };
             let done = ended.is_ok();
             if let Err(why) = &ended {

@@ -8,6 +8,7 @@ pub mod desk;
 pub mod disks;
 mod endings;
 pub mod intake;
+mod last;
 pub mod queue;
 pub mod reconciler;
 mod shipping;

@@ -1,6 +1,7 @@
 //! One look at one database: observe, plan, act, show.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::TimeDelta;
@@ -41,7 +42,7 @@ pub struct Reconciler {
     pub(super) ledger: Ledger,
     pub(super) clock: Arc<dyn Clock>,
     site: Site,
-    board: Arc<Board>,
+    pub(super) board: Arc<Board>,
     metrics: Arc<Metrics>,
     lanes: Semaphore,
     /// Lanes that wait for a registry have turns of their own: a slow one keeps no repair waiting.
@@ -52,6 +53,8 @@ pub struct Reconciler {
     files: Mutex<BTreeMap<DbName, FileStanding>>,
     /// The disruptions of late.
     pass: Mutex<Pass>,
+    /// The daemon was told to stop.
+    pub(super) ending: AtomicBool,
 }
 
 /// What is remembered of one database between two looks; lost at a restart without harm.
@@ -106,6 +109,7 @@ impl Reconciler {
             house,
             memory: Mutex::default(),
             files: Mutex::default(),
+            ending: AtomicBool::new(false),
         }
     }
 
@@ -249,6 +253,9 @@ impl Reconciler {
             let next = [verdict.wake_at, judge, expiry].into_iter().flatten().min();
             return Ok(next.map_or(Again::OnEvent, Again::At));
         };
+        if self.leaves_to_the_next(&lane) {
+            return Ok(Again::OnEvent);
+        }
         let pool = match lane.actions.as_slice() {
             [Action::PullImage(_)] => &self.pulls,
             _ => &self.lanes,
@@ -270,6 +277,7 @@ impl Reconciler {
         {
             self.board
                 .show(phase::acting(&shown, &lane, self.clock.now()));
+            self.board.take_down(name);
         }
         let shown = self.board.view(name);
         let end = self.executor.run(&row, &lane, shown.as_deref()).await;

@@ -153,7 +153,11 @@ pub enum Change {
         by: Override,
     },
     /// The override ended.
-    Resumed,
+    Resumed {
+        /// Since when the word was in force whose time is over; `None`: whatever is in force ends.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        since: Option<Timestamp>,
+    },
     /// A person wants it restarted once.
     RestartAsked,
     /// A person wants failed attempts forgotten. Ends a quarantine, too, in journals of before
@@ -184,7 +188,11 @@ pub enum Change {
         by: Override,
     },
     /// That is over.
-    HandsOn,
+    HandsOn {
+        /// As of [`Change::Resumed`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        since: Option<Timestamp>,
+    },
     /// Rows of `log` in `mydb_admin` were not as they were written. They are kept, and others stand in
     /// their place.
     LogHarmed {

@@ -390,7 +390,7 @@ async fn hands_off(run: Run) -> Result<(), String> {
         return Err(format!("hands are off, and: {}", line.text));
     }
     let ledger = host.daemon.ledger.clone();
-    let on = of_host(Change::HandsOn);
+    let on = of_host(Change::HandsOn { since: None });
     ledger.append(on).await.map_err(|e| e.to_string())?;
     host.pass(TimeDelta::seconds(61)).await?;
     settles(&mut host).await

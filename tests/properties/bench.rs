@@ -11,6 +11,7 @@ use chrono::TimeDelta;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use db4sci::admin::{Ledger, Vault};
 use db4sci::control::{Board, Desk, Intake, Queue, Reconciler};
@@ -79,6 +80,7 @@ impl Parts {
             meters: Meters::default(),
             spec_text: Box::new(|db| db.name.to_string()),
             unsaid: Unsaid::default(),
+            stops: TaskTracker::new(),
         }
     }
 }

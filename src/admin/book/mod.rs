@@ -226,7 +226,7 @@ impl Book {
                 (row.identity, row.quarantined, row.retry_asked) = (None, None, Some(at));
             }
             Change::Overridden { by } => self.change(entry)?.over = Some(by.clone()),
-            Change::Resumed => {
+            Change::Resumed { .. } => {
                 let row = self.change(entry)?;
                 row.over = None;
                 row.resumed_at = Some(at);
@@ -257,7 +257,7 @@ impl Book {
                 row.approved.take_if(|approved| approved.hash == *hash);
             }
             Change::HandsOff { by } => self.hands(Some(by)),
-            Change::HandsOn => self.hands(None),
+            Change::HandsOn { .. } => self.hands(None),
             Change::LogHarmed { findings } => Arc::make_mut(&mut self.log_harms).push(LogHarm {
                 entry: entry.seq,
                 at,

@@ -125,6 +125,8 @@ impl Writer {
                 drop(reply.send(probed.clone()));
             }
         }
+        // Its thread took it along: nothing is ever written again, and whoever waits for the ledger's end hears so.
+        self.gone |= self.journal.is_none();
     }
 
     /// The entries of a unit, and the book after them.

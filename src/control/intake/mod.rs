@@ -67,6 +67,8 @@ impl Copying<'_> {
 enum Sent<'a> {
     /// Somebody who may change this database, or make one where there is none.
     By(Option<Uid>),
+    /// Somebody who wants this database in another state, in these words.
+    State(Uid, String),
     /// The copy of a database.
     Copy(Copying<'a>),
 }
@@ -222,6 +224,22 @@ impl Intake {
         self.admit_api(who, parsed, dry_run, Sent::By(over)).await
     }
 
+    /// Admits the spec of a person who wants a database in another state, in one piece with the end of what
+    /// was said over its spec before: of the two alone, an old word would outlive the newer wish.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written.
+    pub async fn state(
+        &self,
+        who: Who,
+        parsed: &Parsed,
+        of: Uid,
+        message: String,
+    ) -> Result<Admitted, LedgerError> {
+        self.admit_api(who, parsed, false, Sent::State(of, message))
+            .await
+    }
+
     /// Admits the spec of a copy, at its beginning and at its end; in one piece with what is said of the
     /// copy, so that no daemon that dies in between leaves a row of which nobody knows what it is.
     ///
@@ -258,10 +276,12 @@ impl Intake {
             .as_ref()
             .and_then(|n| book.row(n))
             .map(|row| &*row.database);
-        let copying = match sent {
-            Sent::Copy(copying) => Some(copying),
-            Sent::By(over) if over == earlier.map(|db| db.uid) => None,
-            Sent::By(_) => return Ok(Admitted::Refused(vec![another(parsed)])),
+        let there = earlier.map(|db| db.uid);
+        let (copying, said) = match sent {
+            Sent::Copy(copying) => (Some(copying), None),
+            Sent::By(over) if over == there => (None, None),
+            Sent::State(of, message) if Some(of) == there => (None, Some(message)),
+            Sent::By(_) | Sent::State(..) => return Ok(Admitted::Refused(vec![another(parsed)])),
         };
         let source = match earlier.map(|db| &db.source) {
             Some(Source::File(path)) if !dry_run => {
@@ -281,6 +301,10 @@ impl Intake {
             (Some(copying), Admitted::Created(db))
             | (Some(copying), Admitted::Configured(db))
             | (Some(copying), Admitted::Unchanged(db)) => copying.say(&name, db.uid, &mut entries),
+        }
+        if let Some(message) = said {
+            let resumed = Change::Resumed { since: None };
+            entries.push(entry(&who, &name, Outcome::Done, message, resumed));
         }
         // A refused document is answered to its sender; it is nobody's spec.
         let refused = matches!(admitted, Admitted::Refused(_));

@@ -151,7 +151,8 @@ impl Backups for MongoDb {
     }
 
     fn how_counted(&self) -> &'static str {
-        "as the archive went by: each collection for itself, not all at one instant"
+        "as the archive went by: each collection for itself, not all at one instant; a time series by its \
+         buckets, and from MongoDB 8.3 on by its indexes alone"
     }
 
     fn load(&self, _: &Database, part: &str, _: Option<&str>) -> Command {
@@ -214,7 +215,8 @@ impl Backups for MongoDb {
             } else {
                 continue;
             };
-            // The names are quoted as JSON, which the shell reads as its own.
+            // The names are quoted as JSON, which the shell reads as its own. The buckets of a time
+            // series are a collection like any other here, and listed among them.
             let Some((on, collection)) = split(name) else {
                 continue;
             };

@@ -21,6 +21,7 @@ mod names;
 mod objects;
 mod one;
 mod part;
+mod place;
 mod ready;
 mod restore;
 mod retired;
@@ -36,6 +37,8 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+
+use tokio_util::task::TaskTracker;
 
 pub use error::BackupError;
 pub use ledger::fetch_ledger;
@@ -113,6 +116,8 @@ pub struct Archive {
     pub spec_text: SpecText,
     /// What the ledger is still to be told.
     pub unsaid: Unsaid,
+    /// Stops of servers that are under way. Once it is closed, none is begun.
+    pub stops: TaskTracker,
 }
 
 /// Where commands are run: at a server, in its own network, or at data at rest.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::chown;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +9,7 @@ use std::time::Duration;
 use super::error::BackupError;
 use super::meter::Meter;
 use super::objects::Stored;
+use super::place::place;
 use super::throwaway::Throwaway;
 use super::{Archive, JobFolder, LONGEST, QUESTION, Server, ended_well, room, stream, tool};
 use crate::engine;
@@ -17,7 +17,6 @@ use crate::engine::backup as recipes;
 use crate::execute::failpoint::failpoint;
 use crate::model::action::StopHow;
 use crate::model::container::{LABEL_INSTANCE, LABEL_UID};
-use crate::model::guard::INNER_UID;
 use crate::model::{
     Backup, BackupId, ContainerId, Contents, Database, DbName, ImageId, RestartPolicy, Secret,
 };
@@ -38,7 +37,8 @@ pub struct Passwords {
 /// Data that was restored, at rest, and not yet in place. It goes with this value unless it is put
 /// into place.
 pub struct Built {
-    throwaway: Throwaway,
+    /// Shared with what moves it into place, which goes on when whoever waits for it is cut off.
+    throwaway: Arc<Throwaway>,
     /// The passwords of the database itself, if it has those.
     passwords: Option<Passwords>,
     /// What it was made of.
@@ -168,7 +168,7 @@ impl Archive {
         let filled = self.fill(&mut throwaway, db, backup, &manifest, passwords);
         room::while_there_is_room(&db.volume.path, &what, filled).await?;
         Ok(Built {
-            throwaway,
+            throwaway: Arc::new(throwaway),
             passwords: passwords.cloned(),
             manifest,
         })
@@ -294,8 +294,13 @@ impl Archive {
     /// Stops a database's containers and keeps them from being started; no error if there is none.
     ///
     /// # Errors
-    /// As the engine does.
+    /// `NotNow` when the daemon is stopping; as the engine does.
     pub async fn take_down(&self, db: &Database) -> Result<(), BackupError> {
+        // Dropped in the middle, the engine would carry it out all the same, after everybody had looked.
+        let _under_way = self.stops.token();
+        if self.stops.is_closed() {
+            return Err(BackupError::NotNow("the daemon is stopping".to_owned()));
+        }
         let deadline = engine::recipe(db.engine).defaults().stop_deadline;
         let how = StopHow {
             deadline,
@@ -356,30 +361,7 @@ impl Archive {
                 db.name
             )));
         }
-        let (from, db) = (built.throwaway.db.clone(), db.clone());
-        let moved = tokio::task::spawn_blocking(move || {
-            let (first, _) = from
-                .data_mounts()
-                .next()
-                .ok_or_else(|| std::io::Error::other("it has no data folder"))?;
-            let inner = first.join(INNER_UID);
-            fs::write(&inner, format!("{}\n", db.uid))?;
-            chown(&inner, Some(db.layout.uid), Some(db.layout.uid))?;
-            if let Some(parent) = aside.parent() {
-                fs::create_dir_all(parent)?;
-            }
-            if db.data_dir().exists() {
-                fs::rename(db.data_dir(), &aside)?;
-            }
-            failpoint("restore.between");
-            fs::rename(from.data_dir(), db.data_dir()).inspect_err(|_| {
-                // Nothing else is in its place: what was there goes back.
-                let _ = fs::rename(&aside, db.data_dir());
-            })?;
-            failpoint("restore.placed");
-            fs::File::open(&db.volume.path)?.sync_all()
-        });
-        moved
+        place(built.throwaway.clone(), db.clone(), aside)
             .await
             .map_err(|e| tool("move data into place", e.to_string()))?
             .map_err(BackupError::io("move data into place"))
