@@ -138,11 +138,11 @@ impl DataDirs for World {
                 return Err(state.io(db, "no marker folder"));
             }
             for folder in [site.guard_dir(), site.config_dir(&db.name)] {
-                state.disk.plain.insert(folder);
+                state.disk.plain.insert(folder, ());
             }
             for (file, _) in &wanted.config {
                 let file = site.config_dir(&db.name).join(file);
-                state.disk.plain.insert(file);
+                state.disk.plain.insert(file, ());
             }
             state.disk.applied.insert(
                 site.config_dir(&db.name),
@@ -176,8 +176,8 @@ impl DataDirs for World {
         self.act(Part::Disk, "write secrets", |state| {
             state.writable(db)?;
             let folder = site.secrets_dir(&db.name);
-            state.disk.plain.insert(folder.clone());
-            let files = state.disk.secrets.entry(folder).or_default();
+            state.disk.plain.insert(folder.clone(), ());
+            let files = state.disk.secrets.entry(folder);
             files.retain(|name, _| !is_stray(name, secrets));
             for secret in secrets {
                 files.insert(secret.name.clone(), secret.text.clone());
@@ -335,9 +335,9 @@ impl State {
         self.disk.dirs.remove(&db.data_dir());
         self.disk.markers.remove(&db.marker_dir());
         let gone = [site.secrets_dir(&db.name), site.config_dir(&db.name)];
-        let ours = |path: &PathBuf| gone.iter().any(|folder| path.starts_with(folder));
+        let ours = |path: &Path| gone.iter().any(|folder| path.starts_with(folder));
         self.disk.plain.retain(|path| !ours(path));
-        self.disk.applied.retain(|path, _| !ours(path));
+        self.disk.applied.retain(|path| !ours(path));
         self.journal.push(format!("remove data of {}", db.name));
         Ok(())
     }
