@@ -57,7 +57,7 @@ pub use container::{
 };
 pub use database::{Database, Source, WantedState};
 pub use engine_kind::EngineKind;
-pub use files::{FilesWanted, ReleasedFiles, SecretFile, SecretKind};
+pub use files::{FilesNamed, FilesWanted, ReleasedFiles, SecretFile, SecretKind};
 pub use history::{Away, Expectations, Expected, Took};
 pub use identity::{DataIdentity, IdentityFile};
 pub use labels::Labels;

@@ -210,7 +210,7 @@ impl Case {
         let files = FilesSeen {
             complete: true,
             secrets: true,
-            settings: wanted.settings,
+            settings: wanted.settings.into(),
             config: wanted.config_text,
             config_tried: None,
             certificate: Some(CertificateSeen {

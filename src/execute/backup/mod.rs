@@ -182,7 +182,7 @@ impl Archive {
 
     /// The database as its server is now: another `tls` may wait for its window.
     async fn as_in_force<'d>(&self, db: &'d Database) -> Cow<'d, Database> {
-        let wanted = crate::engine::recipe(db.engine).files(db);
+        let wanted = crate::engine::recipe(db.engine).named(db);
         match self.dirs.files(&self.site, db, &wanted, &[]).await {
             Seen::Present(files) => db.as_in_force(&files.settings),
             // Without an answer, the wish is the best guess: the server says no to a wrong one.

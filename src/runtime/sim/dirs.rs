@@ -13,8 +13,8 @@ use crate::model::account::is_stray;
 use crate::model::disk::Room;
 use crate::model::view::Evidence;
 use crate::model::{
-    DataSeen, Database, FilesSeen, FilesWanted, FolderId, IdentityFile, MarkerState, ReleasedFiles,
-    Secret, SecretText, Seen, Site, Timestamp,
+    DataSeen, Database, FilesNamed, FilesSeen, FilesWanted, FolderId, IdentityFile, MarkerState,
+    ReleasedFiles, Secret, SecretText, Seen, Site, Timestamp,
 };
 use crate::runtime::{DataDirs, DirError, NamedFolder};
 
@@ -41,7 +41,7 @@ impl DataDirs for World {
         &self,
         site: &Site,
         db: &Database,
-        wanted: &FilesWanted,
+        wanted: &FilesNamed,
         secrets: &[SecretText],
     ) -> Seen<FilesSeen> {
         let looked: Answer<FilesSeen> = World::look(self, Part::Disk, "files", |state| {
@@ -149,7 +149,7 @@ impl DataDirs for World {
                 FilesSeen {
                     complete: true,
                     secrets: false,
-                    settings: wanted.settings.clone(),
+                    settings: wanted.settings.clone().into(),
                     config: wanted.config_text.clone(),
                     config_tried: wanted.config_tried.clone(),
                     certificate: None,
