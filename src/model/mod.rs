@@ -77,5 +77,5 @@ pub use seen::Seen;
 pub use segment::{Link, Segment, Shipped};
 pub use site::Site;
 pub use stewardship::{Enforce, Enforced, Hibernation, Measure, Notice, Protection, Stage, Told};
-pub use time::{Clock, SystemClock, Timestamp};
+pub use time::{Clock, SystemClock, Timestamp, ToSecond};
 pub use who::Who;
