@@ -27,6 +27,8 @@ struct State {
     resting: BTreeSet<DbName>,
     /// Databases that the daemon took down itself, and that were not seen ready, or down as wanted, since.
     taken_down: BTreeSet<DbName>,
+    /// Whether the snapshot is an older one, since nobody watched when something changed.
+    behind: bool,
 }
 
 /// A database is left alone until this is dropped.
@@ -63,6 +65,7 @@ impl Board {
             rest,
             resting: BTreeSet::new(),
             taken_down: BTreeSet::new(),
+            behind: false,
         });
         Board {
             clock,
@@ -78,7 +81,17 @@ impl Board {
 
     /// The snapshots, newest first.
     pub fn watch(&self) -> watch::Receiver<Arc<Snapshot>> {
+        let mut state = self.state();
+        if state.behind {
+            self.replace(&mut state);
+        }
         self.snapshot.subscribe()
+    }
+
+    /// Whether nobody would see what is published, under the lock: then nothing is, until somebody watches.
+    fn unwatched(&self, state: &mut State) -> bool {
+        state.behind |= self.snapshot.receiver_count() == 0;
+        state.behind
     }
 
     /// The last view of a database.
@@ -166,7 +179,7 @@ impl Board {
         if new {
             self.publish(&mut state);
         } else {
-            self.publish_one(&view);
+            self.publish_one(&mut state, &view);
         }
     }
 
@@ -276,7 +289,10 @@ impl Board {
 
     /// Publishes another view of a database that is shown, under the lock. Those of the others are copied
     /// only if somebody still holds the snapshot before.
-    fn publish_one(&self, view: &DatabaseView) {
+    fn publish_one(&self, state: &mut State, view: &DatabaseView) {
+        if self.unwatched(state) {
+            return;
+        }
         let now = self.clock.now();
         self.snapshot.send_modify(|snapshot| {
             let snapshot = Arc::make_mut(snapshot);
@@ -290,6 +306,13 @@ impl Board {
 
     /// Publishes under the lock, so that snapshots never go backwards.
     fn publish(&self, state: &mut State) {
+        if !self.unwatched(state) {
+            self.replace(state);
+        }
+    }
+
+    fn replace(&self, state: &mut State) {
+        state.behind = false;
         let (admin, users): (Vec<_>, Vec<_>) = state
             .views
             .values()
@@ -370,6 +393,24 @@ mod tests {
         view.phase = Phase::Stopped;
         board.show(view);
         assert!(board.taken_down().is_empty());
+    }
+
+    #[test]
+    fn who_begins_to_watch_sees_what_was_shown_to_nobody() {
+        let board = Board::new(Arc::new(SystemClock), "test", "i");
+        let mut view = sample::ready("genomics", "Postgres", "17", 32010);
+        board.show(view.clone());
+        drop(board.watch());
+        view.message = "slow".to_owned();
+        board.show(view.clone());
+        board.tables(3, None);
+        let first = board.watch();
+        assert_eq!(first.borrow().databases, [view.clone()]);
+        assert_eq!(first.borrow().tables_behind, 3);
+        // From then on there is somebody.
+        view.message = "slower".to_owned();
+        board.show(view.clone());
+        assert_eq!(first.borrow().databases, [view]);
     }
 
     #[test]

@@ -280,7 +280,8 @@ impl Reconciler {
             self.board.take_down(name);
         }
         let shown = self.board.view(name);
-        let end = self.executor.run(&row, &lane, shown.as_deref()).await;
+        // Most looks carry out nothing, and all of them would be as large as the largest step.
+        let end = Box::pin(self.executor.run(&row, &lane, shown.as_deref())).await;
         drop(turn);
         if lane.actions.iter().any(Action::changes_accounts) {
             self.observer.probes().refresh(db.uid).await;

@@ -129,7 +129,7 @@ pub fn taken_back(
     let (words, names) = words(log, &alone.union(&by_file).copied().collect())?;
     let mut refused = refused(db, seen, retried).cloned().unwrap_or_default();
     (refused.at, refused.words) = (now, words);
-    let (mut settings, mut config) = (seen.settings.clone(), seen.config.clone());
+    let (mut settings, mut config) = (BTreeMap::clone(&seen.settings), seen.config.clone());
     for name in names.intersection(&alone).copied() {
         let value = seen.settings.get(name).cloned();
         refused.settings.insert(name.to_owned(), value);

@@ -31,11 +31,12 @@ pub(super) async fn reload(
     let mut files = rendered(db, &settings.all, settings.config_after());
     let after = files.settings.clone();
     // As it is before anything is brought in.
-    let before = exec.dirs.files(&exec.site, db, &files, &[]).await;
+    let named = recipe.named(db);
+    let before = exec.dirs.files(&exec.site, db, &named, &[]).await;
     if let Some(seen) = before.present() {
         files.trial = seen.trial.clone();
     }
-    let before = before.present().map(|seen| seen.settings.clone());
+    let before = before.present().map(|seen| BTreeMap::clone(&seen.settings));
     let mark = match settings.certificate {
         Some(Renewal::Issue) => Some(certificates::issue(exec, db).await?),
         Some(Renewal::Load) => Some(certificates::mark(exec, db).await?),

@@ -122,7 +122,7 @@ pub(super) async fn as_reached(
     if let Some(settings) = settings {
         return Ok(reached.as_in_force(settings).into_owned());
     }
-    let wanted = engine::recipe(db.engine).files(db);
+    let wanted = engine::recipe(db.engine).named(db);
     match exec.dirs.files(&exec.site, db, &wanted, &[]).await {
         Seen::Present(files) => Ok(reached.as_in_force(&files.settings).into_owned()),
         // Without an answer, the wish is the best guess: the server says no to a wrong one.

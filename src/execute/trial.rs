@@ -106,8 +106,8 @@ fn as_seen(
 
 /// What its files say, as far as that is known.
 async fn seen(exec: &Executor, db: &Database) -> Option<FilesSeen> {
-    let wanted = engine::recipe(db.engine).files(db);
-    let seen = exec.dirs.files(&exec.site, db, &wanted, &[]).await;
+    let named = engine::recipe(db.engine).named(db);
+    let seen = exec.dirs.files(&exec.site, db, &named, &[]).await;
     seen.present().cloned()
 }
 

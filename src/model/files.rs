@@ -26,6 +26,15 @@ pub struct FilesWanted {
     pub owner: u32,
 }
 
+/// Which files those are, without what they say: each look asks for them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FilesNamed {
+    /// As `FilesWanted::secrets`.
+    pub secrets: Vec<SecretFile>,
+    /// The names of `FilesWanted::config`.
+    pub config: &'static [&'static str],
+}
+
 /// What is written for whoever runs a database without db4sci.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleasedFiles {

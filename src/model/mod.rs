@@ -58,7 +58,7 @@ pub use container::{
 };
 pub use database::{Database, Source, WantedState};
 pub use engine_kind::EngineKind;
-pub use files::{FilesWanted, ReleasedFiles, SecretFile, SecretKind};
+pub use files::{FilesNamed, FilesWanted, ReleasedFiles, SecretFile, SecretKind};
 pub use history::{Away, Expectations, Expected, Took};
 pub use identity::{DataIdentity, IdentityFile};
 pub use labels::Labels;
@@ -78,5 +78,5 @@ pub use seen::Seen;
 pub use segment::{Copied, Link, Segment, Shipped};
 pub use site::Site;
 pub use stewardship::{Enforce, Enforced, Hibernation, Measure, Notice, Protection, Stage, Told};
-pub use time::{Clock, SystemClock, Timestamp};
+pub use time::{Clock, SystemClock, Timestamp, ToSecond};
 pub use who::Who;

@@ -1,7 +1,9 @@
 //! What was seen around one database.
 
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 use super::certificate::CertificateSeen;
 use super::disk::Room;
@@ -110,8 +112,8 @@ pub struct FilesSeen {
     pub complete: bool,
     /// The secrets that it needs are sealed, and their files say the same.
     pub secrets: bool,
-    /// The settings that the server was last started with.
-    pub settings: BTreeMap<String, String>,
+    /// The settings that the server was last started with; clones share them.
+    pub settings: Arc<BTreeMap<String, String>>,
     /// The configuration file's text that it was last started with, or that it took since.
     pub config: Option<String>,
     /// Another text that was being brought in, and was not to its end: of that one, too, the server

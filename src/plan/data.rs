@@ -1,8 +1,10 @@
 //! The interlock: may a server start on what lies in its data folder?
 
+use std::fmt;
+
 use super::Wanted;
 use crate::engine;
-use crate::model::{DataSeen, MarkerState, Reason, Seen};
+use crate::model::{DataSeen, Database, MarkerState, Reason, Seen};
 
 /// What the data folder allows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,11 +30,19 @@ pub fn says_initialised(data: &DataSeen) -> bool {
     marked == Some(MarkerState::Initialised) || data.inner_uid.is_some()
 }
 
+/// Where its data lies, for messages. Most looks have none, and make no path for it.
+struct Place<'a>(&'a Database);
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.data_dir().display().fmt(f)
+    }
+}
+
 /// Judges what lies there.
 pub(super) fn gate(wanted: &Wanted<'_>, seen: &Seen<DataSeen>) -> Gate {
     let (db, initialised) = (wanted.db, wanted.initialised);
-    let place = db.data_dir();
-    let place = place.display();
+    let place = Place(db);
     let refused = |reason, text: String| Gate::Refused(reason, text);
     let data = match seen {
         Seen::Unknown(why) => return refused(Reason::DataUnmounted, why.clone()),
@@ -146,10 +156,11 @@ fn foreign(wanted: &Wanted<'_>, why: String, advice: Option<&str>) -> Gate {
 fn another(wanted: &Wanted<'_>, data: &DataSeen) -> Option<String> {
     let (db, known) = (wanted.db, wanted.identity?);
     let file = engine::recipe(db.engine).identity()?;
-    let place = db.data_dir();
-    let (place, path) = (place.display(), file.path);
+    if data.identity.as_ref() == Some(known) {
+        return None;
+    }
+    let (place, path) = (Place(db), file.path);
     match &data.identity {
-        Some(found) if found == known => None,
         Some(found) => Some(format!(
             "{place} holds other data than before: {path} says {found}, and its own is {known}"
         )),

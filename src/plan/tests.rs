@@ -214,7 +214,7 @@ impl Case {
         let files = FilesSeen {
             complete: true,
             secrets: true,
-            settings: wanted.settings,
+            settings: wanted.settings.into(),
             config: wanted.config_text,
             config_tried: None,
             trial: Trial::default(),

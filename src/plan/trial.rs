@@ -32,7 +32,7 @@ impl<'a> Ask<'a> {
         let runs = self.seen.attempts.failed_runs.iter();
         let db = self.startable();
         // What its spec says by now may be better, and is tried instead.
-        let as_wanted = engine::settings(&db) == files.settings
+        let as_wanted = engine::settings(&db) == *files.settings
             && db.config.as_ref().map(|config| &config.text) == files.config.as_ref();
         as_wanted && runs.filter(|at| **at >= open.since).count() >= FAILED
     }

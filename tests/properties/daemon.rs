@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
-use std::task::Poll;
+use std::task::{Context, Poll, Wake, Waker};
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
@@ -45,6 +46,8 @@ const RESYNC: TimeDelta = TimeDelta::seconds(60);
 const SHORTEST: TimeDelta = TimeDelta::milliseconds(50);
 /// Looks at one name at one instant that can be no accident.
 const HOT: u32 = 60;
+/// So many polls finish any step that can be finished.
+const PLENTY: usize = 4000;
 
 /// Host ports as the simulated containers hold them.
 struct WorldPorts(World);
@@ -326,6 +329,19 @@ impl Daemon {
         }
     }
 
+    /// One step, as far as it gets where a call may hang; whether it came to its end.
+    pub async fn step_until_hung(&mut self) -> Result<bool, String> {
+        // Works of a desk have threads of their own.
+        let desk = self.bench.is_some();
+        let step = pin!(self.step());
+        let ended = if desk {
+            poll_some(step, PLENTY).await
+        } else {
+            poll_until_hung(step, PLENTY).await
+        };
+        Ok(ended.transpose()?.is_some())
+    }
+
     /// One step that is cut off after so many polls, as by a kill between any two awaits.
     pub async fn step_cut_off(&mut self, polls: usize) -> Result<bool, String> {
         let step = pin!(self.step());
@@ -337,8 +353,44 @@ impl Daemon {
     }
 }
 
+/// Polls that find nothing to do until what nothing has woken is taken for hung.
+const STILL: usize = 3;
+
+/// Notes whether somebody woke it.
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Polls a future so often at most, and no more once nothing is left that could wake it: what hangs would
+/// be asked thousands of times. Not for one that waits for another thread.
+async fn poll_until_hung<F: Future>(mut future: Pin<&mut F>, polls: usize) -> Option<F::Output> {
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(woken.clone());
+    let mut still = 0;
+    for _ in 0..polls {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return Some(output);
+        }
+        // The ledger's writer has its turn, and all that was put off.
+        tokio::task::yield_now().await;
+        still = match woken.0.swap(false, Ordering::Relaxed) {
+            true => 0,
+            false => still + 1,
+        };
+        if still >= STILL {
+            return None;
+        }
+    }
+    None
+}
+
 /// Polls a future so often at most; then it is left where it is.
-pub async fn poll_some<F: Future>(mut future: Pin<&mut F>, polls: usize) -> Option<F::Output> {
+async fn poll_some<F: Future>(mut future: Pin<&mut F>, polls: usize) -> Option<F::Output> {
     for _ in 0..polls {
         let polled = std::future::poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await;
         if let Poll::Ready(output) = polled {

@@ -269,7 +269,7 @@ impl Draw {
                 complete: d.0.percent(80),
                 secrets: d.0.percent(80),
                 settings: if d.0.percent(80) {
-                    db4sci::engine::settings(&db)
+                    db4sci::engine::settings(&db).into()
                 } else {
                     Default::default()
                 },

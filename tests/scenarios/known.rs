@@ -1,5 +1,7 @@
 //! All that is known of the database of a scenario, from step to step.
 
+use std::sync::Arc;
+
 use chrono::TimeDelta;
 use db4sci::model::account::NO_ACCOUNTS;
 use serde_json::Value;
@@ -59,7 +61,7 @@ impl Known {
                 files: Seen::Present(FilesSeen {
                     complete: true,
                     secrets: true,
-                    settings: wanted.settings,
+                    settings: wanted.settings.into(),
                     config: wanted.config_text,
                     config_tried: None,
                     trial: Trial::default(),
@@ -142,10 +144,11 @@ impl Known {
         let wanted = recipe.files(&self.db).settings;
         if let Seen::Present(files) = &mut self.seen.files {
             let taken = |name: &str, value: &str| recipe.reloads(name, Some(value));
-            files.settings.retain(|name, value| !taken(name, value));
+            let settings = Arc::make_mut(&mut files.settings);
+            settings.retain(|name, value| !taken(name, value));
             let wanted = wanted.into_iter();
             let taken = wanted.filter(|(name, value)| taken(name, value));
-            files.settings.extend(taken);
+            settings.extend(taken);
         }
     }
 

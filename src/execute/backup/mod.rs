@@ -187,7 +187,7 @@ impl Archive {
 
     /// The database as its server is now: another `tls` may wait for its window.
     async fn as_in_force<'d>(&self, db: &'d Database) -> Cow<'d, Database> {
-        let wanted = crate::engine::recipe(db.engine).files(db);
+        let wanted = crate::engine::recipe(db.engine).named(db);
         match self.dirs.files(&self.site, db, &wanted, &[]).await {
             Seen::Present(files) => db.as_in_force(&files.settings),
             // Without an answer, the wish is the best guess: the server says no to a wrong one.
@@ -197,7 +197,7 @@ impl Archive {
 
     /// The database as its server is started: what it did not start with is as it was before.
     async fn startable<'d>(&self, db: &'d Database) -> Cow<'d, Database> {
-        let wanted = crate::engine::recipe(db.engine).files(db);
+        let wanted = crate::engine::recipe(db.engine).named(db);
         let seen = self.dirs.files(&self.site, db, &wanted, &[]).await;
         let book = self.ledger.book();
         let row = book.row(&db.name).filter(|row| row.database.uid == db.uid);

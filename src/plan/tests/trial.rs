@@ -1,5 +1,7 @@
 //! Settings that a server does not start with.
 
+use std::sync::Arc;
+
 use super::config::config;
 use super::*;
 use crate::engine::trial;
@@ -21,7 +23,7 @@ fn write(case: &mut Case, seen: &FilesSeen) {
     let wanted = recipe.files(&trial::startable(&case.db, seen, case.retry_asked));
     let since = case.now - seconds(60);
     case.seen.files = Seen::Present(FilesSeen {
-        settings: wanted.settings.clone(),
+        settings: wanted.settings.clone().into(),
         config: wanted.config_text.clone(),
         trial: trial::begun(&case.db, seen, &wanted, case.retry_asked, since),
         ..seen.clone()
@@ -38,7 +40,7 @@ fn take_back(case: &mut Case, log: &str) {
     let before = seen.trial.open.clone().unwrap();
     let back = trial::taken_back(&case.db, &seen, &before, None, log, case.now).unwrap();
     case.seen.files = Seen::Present(FilesSeen {
-        settings: back.settings,
+        settings: back.settings.into(),
         config: back.config,
         trial: back.trial,
         ..seen
@@ -179,9 +181,9 @@ fn settings_that_it_answers_with_are_no_trial_any_more() {
     assert_eq!(case.steps(), ["prove_settings"]);
     // One that was being changed counts as it was before.
     let mut seen = files(&Case::ready());
-    seen.settings
+    Arc::make_mut(&mut seen.settings)
         .insert("work_mem".to_owned(), "(being changed) 7MB".to_owned());
-    seen.settings
+    Arc::make_mut(&mut seen.settings)
         .insert("jit".to_owned(), "(being changed)".to_owned());
     write(&mut case, &seen);
     let open = files(&case).trial.open.unwrap();

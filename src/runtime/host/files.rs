@@ -14,7 +14,7 @@ use crate::model::disk::Room;
 use crate::model::guard::SCRIPT;
 use crate::model::trial::Trial;
 use crate::model::view::Evidence;
-use crate::model::{Database, FilesSeen, FilesWanted, SecretText, Site, Timestamp};
+use crate::model::{Database, FilesNamed, FilesSeen, FilesWanted, SecretText, Site, Timestamp};
 use crate::runtime::DirError;
 
 /// The guard's text.
@@ -42,7 +42,7 @@ struct Applied {
 pub(super) fn look(
     site: &Site,
     db: &Database,
-    wanted: &FilesWanted,
+    wanted: &FilesNamed,
     sealed: &[SecretText],
 ) -> Result<FilesSeen, String> {
     let read = |path: &Path| read_small(path).map_err(|e| format!("{}: {e}", path.display()));
@@ -53,7 +53,7 @@ pub(super) fn look(
     let mut complete = is_folder(&config)?
         && is_folder(&db.marker_dir())?
         && read(&site.guard_dir().join(SCRIPT))?.as_deref() == Some(GUARD);
-    for (name, _) in &wanted.config {
+    for name in wanted.config {
         complete = complete && read(&config.join(name))?.is_some();
     }
     let applied_file = config.join(APPLIED);
@@ -69,7 +69,7 @@ pub(super) fn look(
     Ok(FilesSeen {
         complete,
         secrets: super::secrets::agree(site, db, wanted, sealed)?,
-        settings: applied.settings,
+        settings: applied.settings.into(),
         config: applied.config,
         config_tried: applied.config_tried,
         trial: applied.trial,

@@ -415,8 +415,12 @@ async fn files_are_written_and_secrets_are_kept() {
         text: Secret::new("hunter2hunter2"),
     }];
     let (dirs, site, db) = (&place.dirs, &place.site, &place.db);
+    let named = FilesNamed {
+        secrets: wanted.secrets.clone(),
+        config: &["my.conf"],
+    };
     let look = async |sealed: &[SecretText]| {
-        let seen = dirs.files(site, db, &wanted, sealed).await;
+        let seen = dirs.files(site, db, &named, sealed).await;
         seen.present().cloned().unwrap()
     };
     let before = look(&secrets).await;
@@ -432,7 +436,7 @@ async fn files_are_written_and_secrets_are_kept() {
         FilesSeen {
             complete: true,
             secrets: true,
-            settings: wanted.settings.clone(),
+            settings: wanted.settings.clone().into(),
             config: wanted.config_text.clone(),
             config_tried: wanted.config_tried.clone(),
             trial: wanted.trial.clone(),
