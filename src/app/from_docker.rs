@@ -93,7 +93,11 @@ pub(super) async fn recover(lost: Lost<'_>) -> Result<Recovered, String> {
         .note(
             &DbName::mydb_admin(),
             words,
-            Change::HistoryChosen { store: None },
+            Change::HistoryChosen {
+                store: None,
+                as_of: None,
+                lived: None,
+            },
         )
         .await?;
     for found in &alive {
