@@ -186,6 +186,7 @@ async fn bring(
         only: &args.only,
         lived,
         at,
+        keys: &archive::identities(state_dir)?,
     };
     let rebuilt = rebuild::rebuild(&book, stores, &all.places, unknown, rules, &wish).await;
     entries.extend(rebuilt.entries);
