@@ -24,7 +24,7 @@ use super::history::History;
 use super::rebuild::{self, Wish};
 use super::recover::put_in_place;
 use super::tombstones::{retired_again, tombstones, unknown_to};
-use super::{daemon, home, rejoin, witness};
+use super::{archive, daemon, home, rejoin, witness};
 
 mod labelled;
 mod maker;
@@ -93,7 +93,11 @@ pub(super) async fn recover(lost: Lost<'_>) -> Result<Recovered, String> {
         .note(
             &DbName::mydb_admin(),
             words,
-            Change::HistoryChosen { store: None },
+            Change::HistoryChosen {
+                store: None,
+                as_of: None,
+                lived: None,
+            },
         )
         .await?;
     for found in &alive {
@@ -121,6 +125,7 @@ pub(super) async fn recover(lost: Lost<'_>) -> Result<Recovered, String> {
         only: &args.only,
         lived: None,
         at: now,
+        keys: &archive::identities(&settings.state_dir)?,
     };
     let rebuilt = rebuild::rebuild(&book, stores, &all.places, unknown, rules, &wish).await;
     for entry in rebuilt.entries {

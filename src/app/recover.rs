@@ -142,6 +142,16 @@ async fn bring(
     recovered.problems.extend(unread);
     let retired: BTreeSet<Uid> = tombstones.keys().copied().collect();
     unknown_to(&book, |_| recovered.as_of, &mut tombstones);
+    let mut theirs = Vec::new();
+    for (name, row) in book.rows() {
+        theirs.push((name, row, held(stores, &all.places, row.database.uid).await));
+    }
+    // Whatever a store holds was finished by a host that lived, and wrote that down.
+    let finished = theirs.iter().flat_map(|(_, _, held)| held.finished());
+    let asked = Asked {
+        only: &args.only,
+        lived: finished.fold(recovered.as_of, Timestamp::max),
+    };
     let mut entries = vec![NewEntry::of(
         &DbName::mydb_admin(),
         Outcome::Done,
@@ -153,18 +163,12 @@ async fn bring(
             recovered.as_of.format("%F %T UTC")
         ),
         // What could not be joined stays behind for good.
-        Change::HistoryChosen { store: None },
+        Change::HistoryChosen {
+            store: None,
+            as_of: Some(recovered.as_of),
+            lived: Some(asked.lived),
+        },
     )];
-    let mut theirs = Vec::new();
-    for (name, row) in book.rows() {
-        theirs.push((name, row, held(stores, &all.places, row.database.uid).await));
-    }
-    // Whatever a store holds was finished by a host that lived, and wrote that down.
-    let finished = theirs.iter().flat_map(|(_, _, held)| held.finished());
-    let asked = Asked {
-        only: &args.only,
-        lived: finished.fold(recovered.as_of, Timestamp::max),
-    };
     for (name, row, held) in theirs {
         let stays = tombstones.contains_key(&row.database.uid);
         let (mut found, returns) = of_database(&book, row, held, &asked, stays);
@@ -182,6 +186,7 @@ async fn bring(
         only: &args.only,
         lived,
         at,
+        keys: &archive::identities(state_dir)?,
     };
     let rebuilt = rebuild::rebuild(&book, stores, &all.places, unknown, rules, &wish).await;
     entries.extend(rebuilt.entries);

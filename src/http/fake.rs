@@ -87,6 +87,13 @@ impl Fake {
         self.head.send_replace(seq);
     }
 
+    /// Writes an entry of the ledger that changes something.
+    pub(crate) fn change_recorded(&self, at: Timestamp, name: &str, change: Change) {
+        self.record(at, Some(name), Outcome::Done, "");
+        let mut entries = self.entries.lock().unwrap();
+        entries.last_mut().unwrap().change = change;
+    }
+
     /// What was asked so far.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()

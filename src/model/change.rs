@@ -207,8 +207,14 @@ pub enum Change {
     /// A person goes on with this history: what stores hold of another one by now stays where it is, and
     /// nothing waits for it.
     HistoryChosen {
-        /// The store; `None`: all of them.
+        /// The store; `None`: all of them, since the host came back from them.
         store: Option<String>,
+        /// Of a host that came back: up to when its memory knows, where that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        as_of: Option<Timestamp>,
+        /// Of a host that came back: the last moment at which it is known to have lived.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lived: Option<Timestamp>,
     },
     /// It is left alone from now on.
     Quarantined {

@@ -27,6 +27,7 @@ pub mod recovery;
 pub mod render;
 mod replace;
 pub mod retention;
+pub mod returned;
 mod room;
 mod running;
 pub mod schedule;

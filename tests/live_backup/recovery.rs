@@ -355,6 +355,15 @@ fn a_lost_host_comes_back_from_its_store_and_its_keys() {
     for name in ["late", "unknown"] {
         assert_eq!(host.rows(name), [1], "{name} did not begin empty");
     }
+    let status = host.ok(&["recover", "--status", "-o", "json"]);
+    let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+    let of = |name: &str, field: &str| status["databases"][name][field].clone();
+    for name in ["genomics", "shop", "late", "unknown", ADMIN] {
+        assert_eq!(of(name, "how"), "back", "{name}: {status:#}");
+    }
+    assert_eq!(of("shop", "from"), newer.id.to_string());
+    assert_eq!(of("shop", "lost")["how"], "atMost", "{status:#}");
+    assert_eq!(of("unsaved", "how"), serde_json::Value::Null);
     // Passwords that nobody knows are made without a word, and at once.
     assert!(!host.log().contains("backup work failed"), "{}", host.log());
     assert_eq!(log_up_to(&host, last), log);

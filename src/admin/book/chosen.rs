@@ -31,8 +31,12 @@ mod tests {
             (2, None, 20),
             (3, Some("offsite"), 30),
         ] {
-            let store = store.map(str::to_owned);
-            let mut entry = entry(seq, new("mydb_admin", Change::HistoryChosen { store }));
+            let change = Change::HistoryChosen {
+                store: store.map(str::to_owned),
+                as_of: None,
+                lived: None,
+            };
+            let mut entry = entry(seq, new("mydb_admin", change));
             entry.at = instant(at);
             book.apply(&entry).unwrap();
         }

@@ -264,7 +264,7 @@ impl Book {
                 findings: findings.clone(),
             }),
             Change::AuditAcknowledged { reason: _ } => self.log_harms = Arc::default(),
-            Change::HistoryChosen { store } => self.choose(store.as_ref(), at),
+            Change::HistoryChosen { store, .. } => self.choose(store.as_ref(), at),
             Change::Intended {
                 approval, disrupts, ..
             } => {

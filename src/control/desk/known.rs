@@ -262,6 +262,8 @@ impl Desk {
         let change = match self.freeze.change(|state| state.strange.contains(store)) {
             true => Change::HistoryChosen {
                 store: Some(store.to_owned()),
+                as_of: None,
+                lived: None,
             },
             false => Change::Acted {
                 action: "thawed".to_owned(),

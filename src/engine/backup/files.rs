@@ -7,7 +7,7 @@ use super::{Backups, Command, IN, OUT, Part, Passwords, Watch, shell};
 use crate::model::{Contents, Database, Secret};
 
 /// The one part.
-const ALL: &str = "files.tar";
+pub(super) const ALL: &str = "files.tar";
 /// An archive is made of blocks of this size.
 const BLOCK: usize = 512;
 /// What is counted: files, their bytes, folders, everything else.

@@ -29,7 +29,7 @@ use std::collections::BTreeMap;
 pub use files::compare;
 pub use inventory::{CLOSED, aside_name, databases, holds_all};
 use serde_json::{Value, json};
-pub use told::engine_of;
+pub use told::{engine_of, engine_of_files, is_of_files};
 
 use crate::model::{BackupKind, ContainerSpec, Contents, Database, EngineKind, Secret};
 

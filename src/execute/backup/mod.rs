@@ -5,6 +5,7 @@
 //! from its store and its sums agree, and something is in it; only then its manifest is written.
 //! A restore test restores into a throwaway container without network, and compares what is counted.
 
+mod beginning;
 mod bundle;
 mod clear;
 mod companion;
@@ -40,6 +41,7 @@ use std::time::Duration;
 
 use tokio_util::task::TaskTracker;
 
+pub use beginning::first_block;
 pub use error::BackupError;
 pub use ledger::fetch_ledger;
 pub use meter::Meters;

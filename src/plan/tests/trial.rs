@@ -183,8 +183,7 @@ fn settings_that_it_answers_with_are_no_trial_any_more() {
     let mut seen = files(&Case::ready());
     Arc::make_mut(&mut seen.settings)
         .insert("work_mem".to_owned(), "(being changed) 7MB".to_owned());
-    Arc::make_mut(&mut seen.settings)
-        .insert("jit".to_owned(), "(being changed)".to_owned());
+    Arc::make_mut(&mut seen.settings).insert("jit".to_owned(), "(being changed)".to_owned());
     write(&mut case, &seen);
     let open = files(&case).trial.open.unwrap();
     assert_eq!(
