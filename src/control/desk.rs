@@ -9,6 +9,7 @@ mod copies;
 mod due;
 mod dumps;
 mod eject;
+mod keep;
 mod known;
 mod let_in;
 mod one;
@@ -86,6 +87,7 @@ pub struct Desk {
     let_in: Mutex<LetIns>,
     /// What an earlier daemon left is ended.
     taken_over: SetOnce<()>,
+    claims: keep::Claims,
     /// A work ended well.
     done: Notify,
     tracker: TaskTracker,
@@ -124,6 +126,7 @@ impl Desk {
             failed: Mutex::default(),
             let_in: Mutex::default(),
             taken_over: SetOnce::new(),
+            claims: keep::Claims::default(),
             done: Notify::new(),
             tracker: TaskTracker::new(),
             stop,
