@@ -20,6 +20,7 @@ mod kills;
 mod laws;
 mod lives;
 mod once;
+mod rebuilt;
 mod rng;
 mod seeds;
 mod shelf;

@@ -131,7 +131,7 @@ impl Desk {
                 match (copy, only) {
                     (Some(copy), _) => self.copy(who, row, &backup, copy, image.as_deref()).await,
                     (None, Some(only)) => self.restore_one(row, &backup, &only).await,
-                    (None, None) => self.restore(row, &backup, None).await,
+                    (None, None) => self.restore(row, &backup).await,
                 }
             }
         }
