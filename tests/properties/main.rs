@@ -8,6 +8,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 mod approvals;
 mod begun;
 mod bench;
+mod cut_off;
 mod daemon;
 mod grudge;
 mod hands;

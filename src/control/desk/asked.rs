@@ -86,15 +86,16 @@ impl Desk {
             }
         };
         let (work, line) = match self.works.stand(&name, what, join, self.clock.now())? {
-            Asked::Same(work) => return Ok(work),
+            Asked::Same(work) => return Ok(self.shown(work)),
             Asked::InLine(work, line) => (work, line),
         };
         let (this, id) = (self.clone(), work.id);
         let carried = self.carried(&name.clone(), id, async move {
-            // What this begins would be ended as something that an earlier daemon left.
+            // Jobs of this one would be ended as such that an earlier daemon left.
             this.taken_over.wait().await;
             let _turn = line.lock_owned().await;
             this.works.begun(&name, id);
+            this.end_left(&name).await?;
             // As it is now, not as it was when it was asked for.
             let book = this.ledger.book();
             let row = book.row(&name);
@@ -105,7 +106,7 @@ impl Desk {
             }
         });
         self.tracker.spawn(carried);
-        Ok(work)
+        Ok(self.shown(work))
     }
 
     async fn do_asked(&self, who: Who, row: &Row, ask: WorkAsk) -> Result<String, String> {

@@ -20,46 +20,6 @@ pub(super) fn none_before(why: String) -> String {
 }
 
 impl Desk {
-    /// Ends what an earlier daemon left: jobs, folders, and a restore that was under way. What a person
-    /// asks for waits for it.
-    ///
-    /// # Errors
-    /// When engine or ledger cannot be reached; it may be repeated.
-    pub async fn take_over(&self) -> Result<(), String> {
-        self.archive.clear().await.map_err(told)?;
-        let book = self.ledger.book();
-        for (name, row) in book.rows() {
-            let Some((from, aside)) = &row.restoring else {
-                continue;
-            };
-            // Either it had not begun to move anything, or it was between its two moves, or it was
-            // done with both. Only in between there is no data in place.
-            let db = &row.database;
-            let message = if !db.data_dir().exists() && aside.exists() {
-                self.archive.take_down(db).await.map_err(told)?;
-                self.archive
-                    .put_back(db, aside.clone())
-                    .await
-                    .map_err(told)?;
-                format!("the restore of {from} was cut off; the data from before is in place")
-            } else if aside.exists() {
-                format!(
-                    "the restore of {from} was cut off after its data was put into place; the data \
-                     from before is in {}",
-                    aside.display()
-                )
-            } else {
-                format!("the restore of {from} was cut off before it changed anything")
-            };
-            let change = Change::RestoreEnded { uid: db.uid };
-            self.note(name, Outcome::Failed, message, change).await?;
-            self.queue.add(name);
-        }
-        // It may be told more than once.
-        let _ = self.taken_over.set(());
-        Ok(())
-    }
-
     /// Restores in place, as a person asks.
     pub(super) async fn restore(&self, row: &Row, backup: &Backup) -> Result<String, String> {
         let name = &row.database.name;
@@ -195,7 +155,7 @@ impl Desk {
         };
         back.await.map_err(|e| {
             format!(
-                "{e}; {name} is left alone, its data from before is in {}",
+                "{e}; {name} stays down until that is ended, and its data from before is in {}",
                 aside.display()
             )
         })?;
