@@ -6,7 +6,7 @@ use crate::model::view::{WorkAsk, WorkView};
 use crate::model::{BackupId, Change, DbName, Timestamp};
 use crate::specs::access::Need;
 
-use super::backend::{Daemon, because, unavailable};
+use super::backend::{Daemon, because, unavailable, unwritten};
 use super::rights::is_own;
 
 impl Daemon {
@@ -59,7 +59,7 @@ impl Daemon {
     ) -> Result<String, Refusal> {
         let book = self.ledger.book();
         let found = book.holder_of(id).filter(|(_, b)| b.state.good());
-        let Some((row, backup)) = found else {
+        let Some((row, _)) = found else {
             let message = format!(
                 "there is no backup {id}; see: db4sci backup list {}",
                 id.name
@@ -71,19 +71,8 @@ impl Daemon {
             false => Need::Admin,
         };
         self.allow(caller, &row.database, need).await?;
-        let mut backup = backup.clone();
-        backup.keep_until = until;
-        if let Some(note) = note {
-            backup.note = note;
-        }
-        let message = match until {
-            Some(until) => format!("{id} is kept until {}", until.format("%F %T UTC")),
-            None => format!("{id} is kept as the retention says"),
-        };
-        let change = Change::Backup {
-            backup: Box::new(backup),
-        };
-        self.wish(caller.who.clone(), &row.database.name, message, change)
-            .await
+        let uid = row.database.uid;
+        let kept = self.desk.keep(caller.who.clone(), uid, id, until, note);
+        kept.await.map_err(unavailable)
     }
 }

@@ -89,6 +89,7 @@ fn known<'a>(row: &'a Row, house: &'a House, answers: bool, now: Timestamp) -> K
         tombstone: row.tombstone,
         keep: house.keep,
         unsaved: 0,
+        cut_off: false,
     }
 }
 

@@ -17,7 +17,7 @@ use futures_util::{FutureExt, StreamExt};
 
 use db4sci::admin::{Authority, Keyring, Ledger, MemoryStorage, Past, Vault};
 use db4sci::control::reconciler::Again;
-use db4sci::control::{Board, Reconciler};
+use db4sci::control::{Board, Desk, Reconciler};
 use db4sci::execute::Executor;
 use db4sci::model::container::LABEL_UID;
 use db4sci::model::{Clock, DbName, Site, Timestamp, Uid};
@@ -27,8 +27,9 @@ use db4sci::record::Metrics;
 use db4sci::runtime::sim::World;
 use db4sci::runtime::{DataDirs, Runtime, RuntimeError, RuntimeEvent, Servers};
 
-use crate::bench::{Bench, Parts, Shelf};
+use crate::bench::{Bench, NoJobs, Parts, Shelf};
 use crate::grudge::Grudge;
+use crate::shelf::RowTools;
 
 /// Made once: it outlives the daemon. All worlds begin at the same instant.
 static AUTHORITY: LazyLock<Arc<Authority>> = LazyLock::new(|| {
@@ -156,7 +157,17 @@ impl Daemon {
 
     /// Opens its desk for backups.
     pub fn open_desk(&mut self, shelf: &Shelf, site: &Site) {
-        self.bench = Some(Bench::new(shelf, self.parts(site)));
+        self.open(Bench::new(shelf, self.parts(site)));
+    }
+
+    /// Opens a desk that was made of other parts.
+    pub fn open(&mut self, desk: Bench) {
+        self.bench = Some(desk);
+    }
+
+    /// What persons ask its desk.
+    pub fn desk(&self) -> Arc<Desk> {
+        self.bench.as_ref().unwrap().desk().clone()
     }
 
     /// What a desk needs of it.
@@ -169,6 +180,9 @@ impl Daemon {
             vault: self.vault.clone(),
             metrics: METRICS.clone(),
             site: site.clone(),
+            dirs: Arc::new(self.world.clone()),
+            tools: Arc::new(RowTools(self.world.clone())),
+            jobs: Arc::new(NoJobs),
         }
     }
 

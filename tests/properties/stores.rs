@@ -19,15 +19,15 @@ use crate::shelf::{Store, Troubles};
 use crate::specs::Wish;
 
 /// A database that is ready, and an archive beside the daemon's own.
-struct Bench {
-    host: Host,
-    shelf: Shelf,
-    archive: Archive,
-    db: Database,
+pub struct Bench {
+    pub host: Host,
+    pub shelf: Shelf,
+    pub archive: Archive,
+    pub db: Database,
 }
 
 impl Bench {
-    async fn new(wish: Wish) -> Result<Self, String> {
+    pub async fn new(wish: Wish) -> Result<Self, String> {
         let mut host = Host::new(Run::of(7)).await?;
         let stores = ["local", "offsite"].map(|name| (name.to_owned(), Store::new()));
         let shelf = Shelf {
@@ -50,11 +50,11 @@ impl Bench {
         })
     }
 
-    fn store(&self, name: &str) -> &Store {
+    pub fn store(&self, name: &str) -> &Store {
         &self.shelf.stores[name]
     }
 
-    fn away(&self, name: &str, away: bool) {
+    pub fn away(&self, name: &str, away: bool) {
         let troubles = Troubles {
             away,
             ..Troubles::default()
@@ -63,7 +63,7 @@ impl Bench {
     }
 
     /// A first attempt at the slot of now, as far as the ledger of whoever orders it knows.
-    async fn take(&self) -> Result<Vec<Backup>, String> {
+    pub async fn take(&self) -> Result<Vec<Backup>, String> {
         let order = Order {
             slot: Slot::at(self.archive.clock.now()),
             attempt: 1,
@@ -78,7 +78,7 @@ impl Bench {
     }
 
     /// What the ledger knows of a backup.
-    fn state(&self, backup: &Backup) -> Option<BackupState> {
+    pub fn state(&self, backup: &Backup) -> Option<BackupState> {
         let book = self.archive.ledger.book();
         let row = book.row(&self.db.name)?;
         row.backups.get(&backup.id).map(|b| b.state)
@@ -244,10 +244,10 @@ fn what_is_asked_of_a_new_daemon_is_not_ended_with_what_the_one_before_left() {
         let told = last.iter().any(|record| record.entry.message == asked);
         assert!(told, "{last:?}");
         desk.take_over().await?;
-        assert_eq!(bench.state(&left), Some(Failed));
         while running() {
             tokio::task::yield_now().await;
         }
+        assert_eq!(bench.state(&left), Some(Failed));
         assert_eq!(taken(), [Stored, Stored]);
         Ok::<_, String>(())
     })

@@ -576,6 +576,16 @@ fn how_long_a_backup_is_kept_is_a_person_s_to_say_also_while_it_is_worked_on() {
     book.check(&backup(kept, BackupState::Verified)).unwrap();
     book.check(&person(backup(None, BackupState::Stored)))
         .unwrap();
+    // What a person says of it brings back nothing that it was before.
+    let mut damaged = book.clone();
+    let entry = entry(4, backup(kept, BackupState::Damaged));
+    damaged.apply(&entry).unwrap();
+    let again = person(backup(None, BackupState::Stored));
+    let refused = damaged.check(&again).unwrap_err();
+    assert!(refused.contains("worked on meanwhile"), "{refused}");
+    let none = crate::admin::testing::book(vec![admitted(database("genomics", 32011))]);
+    let refused = none.check(&again).unwrap_err();
+    assert!(refused.contains("no backup"), "{refused}");
     // One that was not known to have come to be has nobody's word, whatever it was begun with.
     let begun = crate::admin::testing::book(vec![
         admitted(database("genomics", 32011)),

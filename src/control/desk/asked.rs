@@ -97,17 +97,18 @@ impl Desk {
         let (work, line) = match self.works.stand(&name, what, join, self.clock.now())? {
             Asked::Same(work) => {
                 self.tracker.spawn(asked);
-                return Ok((work, written));
+                return Ok((self.shown(work), written));
             }
             Asked::InLine(work, line) => (work, line),
         };
         let (this, id) = (self.clone(), work.id);
         let carried = self.carried(&name.clone(), id, async move {
             asked.await?;
-            // What this begins would be ended as something that an earlier daemon left.
+            // Jobs of this one would be ended as such that an earlier daemon left.
             this.taken_over.wait().await;
             let _turn = line.lock_owned().await;
             this.works.begun(&name, id);
+            this.end_left(&name).await?;
             // As it is now, not as it was when it was asked for.
             let book = this.ledger.book();
             let row = book.row(&name);
@@ -118,7 +119,7 @@ impl Desk {
             }
         });
         self.tracker.spawn(carried);
-        Ok((work, written))
+        Ok((self.shown(work), written))
     }
 
     /// Writes who asked for a work; that it is done is written by the work itself.
@@ -168,7 +169,7 @@ impl Desk {
                 match (copy, only) {
                     (Some(copy), _) => self.copy(who, row, &backup, copy, image.as_deref()).await,
                     (None, Some(only)) => self.restore_one(row, &backup, &only).await,
-                    (None, None) => self.restore(row, &backup, None).await,
+                    (None, None) => self.restore(row, &backup).await,
                 }
             }
         }

@@ -31,7 +31,7 @@ pub(super) fn place(
         if let Some(parent) = aside.parent() {
             fs::create_dir_all(parent)?;
         }
-        if db.data_dir().exists() {
+        if db.data_dir().try_exists()? {
             fs::rename(db.data_dir(), &aside)?;
         }
         failpoint("restore.between");

@@ -375,10 +375,10 @@ impl Archive {
     pub async fn put_back(&self, db: &Database, aside: PathBuf) -> Result<bool, BackupError> {
         let db = db.clone();
         let moved = tokio::task::spawn_blocking(move || {
-            if !aside.exists() {
+            if !aside.try_exists()? {
                 return Ok(false);
             }
-            if db.data_dir().exists() {
+            if db.data_dir().try_exists()? {
                 fs::rename(db.data_dir(), aside.with_extension("restored"))?;
             }
             fs::rename(&aside, db.data_dir())?;

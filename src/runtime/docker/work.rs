@@ -281,15 +281,24 @@ impl Jobs for Docker {
     }
 
     async fn clear(&self, instance: &str, before: Timestamp) -> Result<u32, RuntimeError> {
-        let mut cleared = 0;
+        let (mut cleared, mut goes_on) = (0, Ok(()));
         for job in self.jobs(LABEL_WORK_INSTANCE, instance).await? {
             let created = job.created.and_then(|at| DateTime::from_timestamp(at, 0));
             if let Some(id) = job.id.filter(|_| created.is_none_or(|at| at <= before)) {
-                self.discard(&ContainerId(id)).await?;
-                cleared += 1;
+                let id = ContainerId(id);
+                let Err(error) = self.discard(&id).await else {
+                    cleared += 1;
+                    continue;
+                };
+                match self.ended(&id).await {
+                    // It does nothing any more, and the next start removes it.
+                    Ok(Some(_)) => tracing::warn!(%id, %error, "a job that is over stays"),
+                    Err(RuntimeError::NotFound(_)) => cleared += 1,
+                    Ok(None) | Err(_) => goes_on = Err(error),
+                }
             }
         }
-        Ok(cleared)
+        goes_on.map(|()| cleared)
     }
 }
 
