@@ -66,7 +66,7 @@ impl Daemon {
         let parsed = specs::parse(&spec.to_string(), origin).map_err(told)?;
         let admitted = self
             .intake
-            .api(who.clone(), &parsed, false, Some(db.uid))
+            .api(who.clone(), &parsed, &reason, None, Some(db.uid))
             .await;
         if let Admitted::Refused(problems) = admitted.map_err(unavailable)? {
             return Err(told(problems));
