@@ -71,7 +71,9 @@ impl Daemon {
              its data is kept for a while"
         };
         let message = format!("{name} {what}{}", because(&reason));
-        let admitted = self.intake.state(who, &parsed, db.uid, message.clone());
+        let admitted = self
+            .intake
+            .state(who, &parsed, &reason, db.uid, message.clone());
         match admitted.await.map_err(unavailable)? {
             Admitted::Refused(problems) => Err(told(problems)),
             Admitted::Created(_) | Admitted::Configured(_) | Admitted::Unchanged(_) => Ok(message),

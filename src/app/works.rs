@@ -22,14 +22,25 @@ impl Daemon {
             WorkAsk::Verify { .. } => "a restore test".to_owned(),
             WorkAsk::Rename { to, reason } => format!("its rename to {to}{}", because(reason)),
             WorkAsk::Eject { reason, .. } => format!("its release from db4sci{}", because(reason)),
-            WorkAsk::Clone { copy, .. } => format!("a clone of it, {copy}"),
+            WorkAsk::Clone { copy, reason, .. } => {
+                format!("a clone of it, {copy}{}", because(reason))
+            }
             WorkAsk::Restore {
-                from, copy, only, ..
-            } => match (copy, only) {
-                (Some(copy), _) => format!("the restore of {from} as {copy}"),
-                (None, Some(only)) => format!("the restore of `{only}` alone from {from}"),
-                (None, None) => format!("the restore of {from} in place"),
-            },
+                from,
+                copy,
+                only,
+                image: _,
+                reason,
+            } => {
+                let why = because(reason);
+                match (copy, only) {
+                    (Some(copy), _) => format!("the restore of {from} as {copy}{why}"),
+                    (None, Some(only)) => {
+                        format!("the restore of `{only}` alone from {from}{why}")
+                    }
+                    (None, None) => format!("the restore of {from} in place{why}"),
+                }
+            }
         };
         let (begun, written) = self
             .desk

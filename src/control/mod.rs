@@ -23,6 +23,6 @@ pub use desk::Desk;
 pub use disks::{Disks, Measure};
 pub use intake::{Admitted, Intake, if_gone};
 pub use queue::Queue;
-pub use reconciler::Reconciler;
 pub use reconciler::view_of;
+pub use reconciler::{Reconciler, Rehearsal};
 pub use triggers::Triggers;

@@ -30,6 +30,10 @@ use super::{Board, stewards};
 
 pub use super::wants::view_of;
 
+mod rehearsal;
+
+pub use rehearsal::Rehearsal;
+
 /// Runs that are ready for this long count as a success; then it is looked at once more.
 const JUDGE_AFTER: TimeDelta = TimeDelta::seconds(11);
 /// When to look again after a lane that gave way to what it found.
@@ -320,30 +324,6 @@ impl Reconciler {
                 memory.attempts.fail(failure.clone());
             }
         }
-    }
-
-    /// What the planner would say of a database as it would be; nothing is done.
-    pub async fn preview(&self, row: &Row) -> DatabaseView {
-        let db = &row.database;
-        let mut seen = self
-            .observer
-            .look(db, Attempts::default(), self.ledger.writable())
-            .await;
-        seen.attempts = self.recall(row).attempts;
-        let now = self.clock.now();
-        let book = self.ledger.book();
-        let whose = whose(self.executor.dirs.as_ref(), &book, db, &seen.data).await;
-        let wanted = wanted(row, None, self.board.rests(&db.name), whose.as_ref());
-        let wanted = Wanted {
-            leave: self.pass().leave(&db.name, book.alive(), now),
-            ..wanted
-        };
-        let verdict = plan::plan(&wanted, &seen, &self.site, now);
-        let before = self.board.view(&db.name);
-        let mut shown = view(&wanted, &seen, &verdict, &self.site, before.as_deref(), now);
-        shown.expected = expected(&book, db);
-        shown.coming = coming(row, &self.house, shown.phase, self.board.is_frozen(), now);
-        shown
     }
 
     /// What the planner says, and its place among the disruptions of late, in one piece: looks go on

@@ -49,6 +49,7 @@ impl Desk {
                 copy,
                 only,
                 image,
+                reason: _,
             } => {
                 if let (None, Some(why)) = (&copy, row.gone()) {
                     return Err(why);
@@ -75,7 +76,12 @@ impl Desk {
                 };
                 (format!("restore of {}{place}", backup.id), true)
             }
-            WorkAsk::Clone { copy, from, live } => {
+            WorkAsk::Clone {
+                copy,
+                from,
+                live,
+                reason: _,
+            } => {
                 self.free(Some(copy))?;
                 (self.clone_of(row, copy, from.as_ref(), *live)?, true)
             }
@@ -149,9 +155,12 @@ impl Desk {
     async fn do_asked(&self, who: Who, row: &Row, ask: WorkAsk) -> Result<String, String> {
         match ask {
             WorkAsk::Rename { to, reason: _ } => self.rename(who, row, &to).await,
-            WorkAsk::Clone { copy, from, live } => {
-                self.make_clone(who, row, copy, from.as_ref(), live).await
-            }
+            WorkAsk::Clone {
+                copy,
+                from,
+                live,
+                reason: _,
+            } => self.make_clone(who, row, copy, from.as_ref(), live).await,
             WorkAsk::Eject { to, reason } => self.eject(who, row, to, &reason).await,
             WorkAsk::Backup { note } => self.now(row, BackupKind::Manual, note).await,
             WorkAsk::Verify { id } => {
@@ -163,6 +172,7 @@ impl Desk {
                 copy,
                 only,
                 image,
+                reason: _,
             } => {
                 let backup = self.chosen(row, Some(&from))?;
                 self.free(copy.as_ref())?;

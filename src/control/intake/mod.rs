@@ -16,13 +16,13 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 
-use crate::admin::{Ledger, LedgerError, NewEntry};
+use crate::admin::{Book, Ledger, LedgerError, NewEntry};
 use crate::model::database::Source;
 use crate::model::{BackupId, Change, Clock, DbName, Outcome, Problem, Uid, Who};
 use crate::specs::{self, FolderSeen, Merged, Parsed, Request, Rules, merge, yaml};
 
 use super::wants::FileStanding;
-use super::{Board, Queue, Reconciler};
+use super::{Board, Queue, Reconciler, Rehearsal};
 
 use commit::Origin;
 pub use judge::Admitted;
@@ -109,10 +109,10 @@ impl Intake {
         }
     }
 
-    /// The rules of this moment, with the ports of all databases taken.
-    fn rules(&self) -> Result<Rules, Vec<Problem>> {
+    /// The rules of this moment, with the ports of all databases of a book taken.
+    fn rules(&self, book: &Book) -> Result<Rules, Vec<Problem>> {
         let mut rules = (self.rules)()?;
-        for (name, row) in self.ledger.book().rows() {
+        for (name, row) in book.rows() {
             rules.take(&row.database);
             if row.share().is_none() {
                 rules.shares.remove(name);
@@ -139,7 +139,7 @@ impl Intake {
                 .collect::<Vec<_>>()
                 .join("\n")
         };
-        let rules = self.rules().map_err(lines)?;
+        let rules = self.rules(&book).map_err(lines)?;
         let database = specs::mydb_admin(&rules, None, fresh()).map_err(lines)?;
         let (entries, _) = judge(&book, &Who::Daemon, &name, Ok(database));
         self.write(&name, entries).await.map_err(|e| e.to_string())
@@ -177,7 +177,7 @@ impl Intake {
         let mut merged = merge(&seen, &self.folder, &sources);
         merged.hold_moved(&given);
         let mut problems = merged.problems.clone();
-        match self.rules() {
+        match self.rules(&book) {
             Ok(mut rules) => {
                 let mut origin = Origin::of(&self.folder, &seen);
                 let found = self.admit_files(&book, &merged, &mut rules, &mut origin);
@@ -208,7 +208,8 @@ impl Intake {
         }
     }
 
-    /// Admits a spec from the API; with `dry_run` nothing is written. `over` is the database of its name
+    /// Admits a spec from the API; with a rehearsal it is judged after what was rehearsed before, and nothing is
+    /// written. `reason` is why it was sent. `over` is the database of its name
     /// that the sender was found to have a right to change, `None` where there was none: another one
     /// is not changed.
     ///
@@ -218,10 +219,12 @@ impl Intake {
         &self,
         who: Who,
         parsed: &Parsed,
-        dry_run: bool,
+        reason: &str,
+        rehearsal: Option<&mut Rehearsal>,
         over: Option<Uid>,
     ) -> Result<Admitted, LedgerError> {
-        self.admit_api(who, parsed, dry_run, Sent::By(over)).await
+        self.admit_api(who, parsed, reason, rehearsal, Sent::By(over))
+            .await
     }
 
     /// Admits the spec of a person who wants a database in another state, in one piece with the end of what
@@ -233,10 +236,11 @@ impl Intake {
         &self,
         who: Who,
         parsed: &Parsed,
+        reason: &str,
         of: Uid,
         message: String,
     ) -> Result<Admitted, LedgerError> {
-        self.admit_api(who, parsed, false, Sent::State(of, message))
+        self.admit_api(who, parsed, reason, None, Sent::State(of, message))
             .await
     }
 
@@ -254,7 +258,7 @@ impl Intake {
             Copying::Begins(_, who) => who.clone(),
             Copying::Ends(_) => Who::Daemon,
         };
-        self.admit_api(who, parsed, false, Sent::Copy(copying))
+        self.admit_api(who, parsed, "", None, Sent::Copy(copying))
             .await
     }
 
@@ -262,15 +266,17 @@ impl Intake {
         &self,
         who: Who,
         parsed: &Parsed,
-        dry_run: bool,
+        reason: &str,
+        rehearsal: Option<&mut Rehearsal>,
         sent: Sent<'_>,
     ) -> Result<Admitted, LedgerError> {
         let _one = self.one.lock().await;
-        let rules = match self.rules() {
+        let (written, dry_run) = (self.ledger.book(), rehearsal.is_some());
+        let book = rehearsal.as_deref().map_or(&*written, Rehearsal::book);
+        let rules = match self.rules(book) {
             Ok(rules) => rules,
             Err(problems) => return Ok(Admitted::Refused(problems)),
         };
-        let book = self.ledger.book();
         let name: Option<DbName> = parsed.raw.metadata.name.parse().ok();
         let earlier = name
             .as_ref()
@@ -295,7 +301,12 @@ impl Intake {
             // Admission says what is wrong with the name, together with all else.
             return Ok(Admitted::Refused(result.err().unwrap_or_default()));
         };
-        let (mut entries, admitted) = judge(&book, &who, &name, result);
+        let (mut entries, admitted) = judge(book, &who, &name, result);
+        if !reason.is_empty() {
+            for entry in &mut entries {
+                entry.message = format!("{}: {reason}", entry.message);
+            }
+        }
         match (copying, &admitted) {
             (None, _) | (_, Admitted::Refused(_)) => {}
             (Some(copying), Admitted::Created(db))
@@ -308,8 +319,10 @@ impl Intake {
         }
         // A refused document is answered to its sender; it is nobody's spec.
         let refused = matches!(admitted, Admitted::Refused(_));
-        if !dry_run && !refused {
-            self.write(&name, entries).await?;
+        match rehearsal {
+            _ if refused => {}
+            Some(rehearsal) => rehearsal.say(&entries, self.clock.now()),
+            None => self.write(&name, entries).await?,
         }
         Ok(admitted)
     }
