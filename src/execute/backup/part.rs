@@ -43,8 +43,11 @@ impl Archive {
         let (reader, keeper) = pipe.reader().map_err(io("open a pipe"))?;
         let (mut senders, mut on_their_way) = (Vec::new(), BTreeMap::<String, OnItsWay>::new());
         for (name, store) in &taking.live {
-            let (send, object) =
-                objects::begin(store.clone(), format!("{}{file_name}", taking.prefix));
+            let (send, object) = objects::begin(
+                store.clone(),
+                format!("{}{file_name}", taking.prefix),
+                taking.about,
+            );
             senders.push(send);
             on_their_way.insert(name.clone(), object);
         }

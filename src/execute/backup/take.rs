@@ -39,6 +39,8 @@ pub struct Taking {
     failed: BTreeMap<String, BackupError>,
     /// Where the backup lies in each of them.
     pub prefix: String,
+    /// About how many bytes one of its objects may have; 0: that is not known.
+    pub about: u64,
 }
 
 impl Taking {
@@ -258,6 +260,7 @@ impl Archive {
             prefix: self
                 .layout
                 .attempt(&db.name, db.uid, order.slot, order.attempt),
+            about: 0,
         };
         for name in &order.stores {
             match self.store(name) {

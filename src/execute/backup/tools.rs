@@ -11,6 +11,7 @@ use super::take::Taking;
 use super::{Archive, LONGEST, image_of, recipes, throwaway, tool};
 use crate::execute::failpoint::failpoint;
 use crate::model::{Backup, BackupKind, ContainerSeen, Contents, Database};
+use crate::runtime::host::room;
 use crate::store::manifest::{File, LedgerCopy, Manifest};
 
 /// A dump that is to be made.
@@ -115,7 +116,13 @@ impl Tools for JobTools {
             let now = archive.clock.now();
             archive.meters.begin(&db.name, stage, total, now)
         };
-        let meter = stage("dumping", archive.last_bytes(db));
+        let last = archive.last_bytes(db);
+        // One part may be all of it. Of a first backup only what is dumped is known: nothing of it is larger, compressed.
+        taking.about = match last {
+            Some(bytes) => bytes,
+            None => size_of(db).await,
+        };
+        let meter = stage("dumping", last);
         for part in &parts {
             taking.any()?;
             let (file, counts) = archive
@@ -205,5 +212,15 @@ impl Tools for JobTools {
             }
         }
         Ok(())
+    }
+}
+
+/// Bytes of a database's data on its disk; 0 where that cannot be told.
+async fn size_of(db: &Database) -> u64 {
+    let folder = db.data_dir();
+    let used = tokio::task::spawn_blocking(move || room::used(&folder));
+    match used.await {
+        Ok(Ok(bytes)) => bytes,
+        Ok(Err(_)) | Err(_) => 0,
     }
 }
