@@ -23,6 +23,7 @@ mod postgres_counts;
 mod postgres_login;
 mod told;
 mod watches;
+mod words;
 
 use std::collections::BTreeMap;
 
@@ -30,6 +31,7 @@ pub use files::compare;
 pub use inventory::{CLOSED, aside_name, databases, holds_all};
 use serde_json::{Value, json};
 pub use told::engine_of;
+pub use words::{of_host, without_statements};
 
 use crate::model::{BackupKind, ContainerSpec, Contents, Database, EngineKind, Secret};
 
@@ -278,29 +280,6 @@ pub fn lines(output: &[u8]) -> Result<Vec<Value>, String> {
         Some(last) if last == json!([LAST]) => Ok(lines),
         Some(_) | None => Err("the answer was cut off".to_owned()),
     }
-}
-
-/// Whether a tool's last words are about this host or a server that went away, and not about what
-/// it was given: no room, no memory, a connection that broke.
-pub fn of_host(words: &str) -> bool {
-    let words = words.to_lowercase();
-    [
-        "no space left on device",
-        "errcode: 28",
-        "disk full",
-        "disk quota exceeded",
-        "cannot allocate memory",
-        "out of memory",
-        "connection refused",
-        "can't connect to",
-        "closed the connection",
-        "lost connection",
-        "server has gone away",
-        "connection reset",
-        "broken pipe",
-    ]
-    .iter()
-    .any(|sign| words.contains(sign))
 }
 
 /// A text in single quotes, as a POSIX shell reads it; for `restore.sh` alone.
