@@ -14,6 +14,7 @@
 mod files;
 mod inventory;
 mod mariadb;
+mod mariadb_counts;
 mod mariadb_watch;
 mod mongodb;
 mod mongodb_watch;
@@ -28,7 +29,7 @@ mod words;
 use std::collections::BTreeMap;
 
 pub use files::compare;
-pub use inventory::{CLOSED, aside_name, databases, holds_all};
+pub use inventory::{CLOSED, Inventory, LeftOut, aside_name, holds_all};
 use serde_json::{Value, json};
 pub use told::engine_of;
 pub use words::{of_host, without_statements};
@@ -106,6 +107,15 @@ pub trait Watch: Send {
     fn end(self: Box<Self>, words: &str) -> Result<BTreeMap<String, u64>, String>;
 }
 
+/// Between which servers one database is carried.
+#[derive(Debug, Clone, Copy)]
+pub struct Way<'a> {
+    /// The restored one, and what it has.
+    pub from: (&'a Database, &'a Inventory),
+    /// The running one.
+    pub to: &'a Database,
+}
+
 /// How one database of a restored server is carried over into a server that has others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct One {
@@ -154,13 +164,13 @@ pub trait Backups: Send + Sync {
     /// The password file for the privileged login at 127.0.0.1.
     fn passfile(&self, db: &Database, password: &Secret) -> Secret;
 
-    /// Asks a server which databases there are: an array with a name a line, and with [`CLOSED`] behind
-    /// it where it cannot be dumped. It answers once the server is up.
+    /// Asks a server what it has, for [`Inventory::read`]: an array with a database's name a line, and with
+    /// [`CLOSED`] behind it where it cannot be dumped. It answers once the server is up.
     fn inventory(&self, db: &Database) -> Command;
 
     /// The parts of a backup, in the order in which they are loaded. `hold_seconds` is the longest
     /// that a dump may take: nothing is held beyond it, whoever dies.
-    fn parts(&self, db: &Database, databases: &[String], hold_seconds: u64) -> Vec<Part>;
+    fn parts(&self, db: &Database, inventory: &Inventory, hold_seconds: u64) -> Vec<Part>;
 
     /// Follows a part's dump.
     fn watch(&self, part: &str) -> Box<dyn Watch>;
@@ -170,6 +180,14 @@ pub trait Backups: Send + Sync {
 
     /// Loads a part from [`IN`] into an empty server.
     fn load(&self, db: &Database, part: &str, database: Option<&str>) -> Command;
+
+    /// What a load said that ended well, though not all that is in the part went well.
+    ///
+    /// # Errors
+    /// What of it must not be.
+    fn loaded(&self, _part: &str, _words: &str) -> Result<(), String> {
+        Ok(())
+    }
 
     /// Text that follows a part's own on [`IN`]: sets the passwords that are to be in force.
     fn epilogue(&self, db: &Database, part: &str, passwords: Passwords<'_>) -> Option<Secret>;
@@ -185,9 +203,9 @@ pub trait Backups: Send + Sync {
         counts(answer)
     }
 
-    /// How one database is carried from a restored server (`from`) into the running one (`to`), where
-    /// what is there is kept as `aside` if it can be. `None`: it has only one.
-    fn one(&self, _from: &Database, _to: &Database, _database: &str, _aside: &str) -> Option<One> {
+    /// How one database is carried from a restored server into the running one, where what is there is kept
+    /// as `aside` if it can be. `None`: it has only one.
+    fn one(&self, _way: &Way<'_>, _database: &str, _aside: &str) -> Option<One> {
         None
     }
 
@@ -209,6 +227,12 @@ pub trait Backups: Send + Sync {
         from == to
     }
 
+    /// Why these contents of a server of one version would not be what they were in one of a series that
+    /// loads them otherwise. `None`: they would.
+    fn changed_by(&self, _: &Contents, _version: &str, _series: &str) -> Option<String> {
+        None
+    }
+
     /// Sets again, on data at rest, what the privileged login needs: its role, its password, and the file
     /// that says who may come in. The text stands in [`PASSFILE`]. `None`: nobody knows how.
     fn let_in(&self, _: &Database, _admin: &Secret) -> Option<(Command, Secret)> {
@@ -222,8 +246,6 @@ pub trait Backups: Send + Sync {
     fn restore_script(&self, db: &Database, files: &[(String, String, Option<String>)]) -> String;
 }
 
-/// Lines of `restore.sh` that start an empty server and wait for it: with `variable` its image takes
-/// the password, and `ready` is a command in the container that succeeds once it is up.
 /// Whether a series, as `17` or `10.11`, is not older than another one; no word is a series.
 pub fn not_older(from: &str, to: &str) -> bool {
     let numbers = |series: &str| -> Option<Vec<u32>> {
@@ -232,6 +254,19 @@ pub fn not_older(from: &str, to: &str) -> bool {
     matches!((numbers(from), numbers(to)), (Some(from), Some(to)) if from <= to)
 }
 
+/// Writes a text that is known already.
+fn write_out(text: String) -> Command {
+    let name = "part";
+    Command {
+        program: "cp".to_owned(),
+        args: vec![format!("{JOB_TARGET}/{name}"), OUT.to_owned()],
+        scripts: vec![(name.to_owned(), text)],
+        ..Command::default()
+    }
+}
+
+/// Lines of `restore.sh` that start an empty server and wait for it: with `variable` its image takes
+/// the password, and `ready` is a command in the container that succeeds once it is up.
 fn fresh_server(arguments: &str, variable: &str, ready: &str) -> String {
     FRESH_SERVER
         .replace("{arguments}", arguments)

@@ -2,7 +2,7 @@
 
 use super::error::BackupError;
 use super::tool;
-use crate::engine::backup as recipes;
+use crate::engine::backup::{self as recipes, Backups};
 use crate::runtime::jobs::JobEnd;
 
 /// Whether a job ended well; its last words otherwise.
@@ -25,6 +25,22 @@ pub(super) fn ended_well(end: &JobEnd, what: &str) -> Result<(), BackupError> {
         return Err(BackupError::Cut { what, why });
     }
     Err(tool(what, why))
+}
+
+/// Whether what a load said that ended well leaves nothing to be desired.
+pub(super) fn loaded_well(
+    recipe: &dyn Backups,
+    part: &str,
+    said: &str,
+    what: &str,
+) -> Result<(), BackupError> {
+    recipe.loaded(part, said).map_err(|why| {
+        if recipes::of_host(&why) {
+            let what = what.to_owned();
+            return BackupError::Cut { what, why };
+        }
+        tool(what, why)
+    })
 }
 
 fn last_lines(words: &str) -> String {

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use super::error::BackupError;
 use super::restore::Built;
 use super::{Archive, JobFolder, LONGEST, QUESTION, Server, ended_well, recipes, tool};
-use crate::engine::backup::{Command, IN, OUT};
+use crate::engine::backup::{Command, IN, OUT, Way};
 use crate::model::{Backup, BackupKind, Database, ImageId};
 
 /// How often the last step is tried: clients that connect again at once stand in its way.
@@ -42,7 +42,7 @@ impl Archive {
         database: &str,
     ) -> Result<Built, BackupError> {
         let built = self.load(db, image, backup, None).await?;
-        let (there, _) = self.databases(&built.server()).await?;
+        let there = self.inventory(&built.server()).await?.databases;
         if there.iter().any(|name| name == database) {
             return Ok(built);
         }
@@ -70,7 +70,12 @@ impl Archive {
         let container = self.container(db, recipe).await?;
         let reached = self.as_in_force(db).await;
         let to = self.server(&reached, recipe, &container)?;
-        let one = recipe.one(from.db, to.db, database, aside).ok_or_else(|| {
+        let inventory = self.inventory(&from).await?;
+        let way = Way {
+            from: (from.db, &inventory),
+            to: to.db,
+        };
+        let one = recipe.one(&way, database, aside).ok_or_else(|| {
             let why = format!("{} has one database only: restore all of it", db.engine);
             BackupError::NotNow(why)
         })?;
