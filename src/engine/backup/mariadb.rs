@@ -6,8 +6,8 @@ use super::mariadb_counts::{self, INSTALLED};
 use super::mariadb_watch::{SqlDump, WITH_HISTORY};
 use super::watches::Lines;
 use super::{
-    Backups, Command, IN, Inventory, JOB_TARGET, LeftOut, OUT, One, PASSFILE, Part,
-    Passwords, not_older,
+    Backups, Command, IN, Inventory, JOB_TARGET, LeftOut, Limit, OUT, One, PASSFILE, Part,
+    Passwords, WAS, not_older,
 };
 use super::{Watch, Way, fresh_server, shell, words, write_out};
 use crate::model::database::Tls;
@@ -236,6 +236,15 @@ impl Backups for MariaDb {
                 to,
                 format!("drop database if exists {};\n", identifier(database)),
             ),
+            limit: Some(Limit {
+                lift: ask(
+                    to,
+                    "select json_array(@@global.max_allowed_packet);\n\
+                     set global max_allowed_packet = 1073741824;\n"
+                        .to_owned(),
+                ),
+                set: ask(to, format!("set global max_allowed_packet = {WAS};\n")),
+            }),
             load: self.load(to, ALL, None),
             // There is no way to rename a database.
             swap: None,
@@ -270,6 +279,7 @@ impl Backups for MariaDb {
     fn calm(&self, spec: &mut ContainerSpec) {
         // Events that ran there would change what is counted.
         spec.command.push("--event-scheduler=OFF".to_owned());
+        spec.command.push(PACKET.to_owned());
     }
 
     fn restore_script(&self, _: &Database, files: &[(String, String, Option<String>)]) -> String {
@@ -284,7 +294,8 @@ impl Backups for MariaDb {
              passwords() {{ printf '%s\\n' \"FLUSH PRIVILEGES;\" \\\n  \
              \"ALTER USER IF EXISTS root@localhost IDENTIFIED BY '$PASSWORD';\" \\\n  \
              \"ALTER USER IF EXISTS root@'%' IDENTIFIED BY '$PASSWORD';\"; }}\n\
-             "
+             # Rows may be larger than a server takes by itself.\n\
+             load --execute='SET GLOBAL max_allowed_packet = 1073741824' </dev/null\n"
         ));
         for (file, part, _) in files {
             let file = shell(file);

@@ -52,6 +52,8 @@ pub const HOLD: &str = "/db4sci/job/hold";
 pub const IN: &str = "/db4sci/job/in";
 /// Stands in a dump's arguments for the snapshot that its companion named, before any database's name.
 pub const SNAPSHOT_NAME: &str = "{snapshot}";
+/// Stands in a script for what a limit was.
+pub const WAS: &str = "{was}";
 
 /// How an engine is backed up, or its files, where no server can be asked.
 pub fn backups(engine: EngineKind, kind: BackupKind) -> &'static dyn Backups {
@@ -116,6 +118,15 @@ pub struct Way<'a> {
     pub to: &'a Database,
 }
 
+/// A limit of a server that what is loaded may pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limit {
+    /// Lifts it for who connects from then on, and answers what it was: an array with a number.
+    pub lift: Command,
+    /// Sets it again; [`WAS`] stands in its scripts for what it was.
+    pub set: Command,
+}
+
 /// How one database of a restored server is carried over into a server that has others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct One {
@@ -125,6 +136,8 @@ pub struct One {
     pub dump: Command,
     /// In the other server: makes room for it.
     pub clear: Command,
+    /// In the other server, around `load`.
+    pub limit: Option<Limit>,
     /// In the other server: reads it from [`IN`].
     pub load: Command,
     /// In the other server, at the end; at once or not at all. Without it, what was there is gone from

@@ -171,6 +171,7 @@ impl Backups for MongoDb {
                 &[&format!("--archive={OUT}"), &format!("--db={database}")],
             ),
             clear: ask(&format!("db.getSiblingDB({name}).dropDatabase();\n")),
+            limit: None,
             load: load_data(),
             // There is no way to rename a database.
             swap: None,

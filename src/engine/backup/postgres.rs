@@ -248,6 +248,7 @@ impl Backups for Postgres {
             ))),
             dump: dump(BESIDE),
             clear: statements(format!("drop database if exists {beside};\n")),
+            limit: None,
             load: restore(elsewhere(BESIDE)),
             // Who connects again before the first `rename` has its lock makes all of it fail.
             swap: Some(statements(format!(

@@ -1,7 +1,7 @@
 //! What MariaDB's own tools are told, and what is made of their words.
 
 use super::*;
-use crate::model::EngineKind;
+use crate::model::{EngineKind, ImageId, ImageSeen};
 use crate::runtime::fixture;
 
 fn server() -> Database {
@@ -179,4 +179,45 @@ fn a_history_that_ends_in_2038_is_not_loaded_where_time_ends_later() {
         assert_eq!(said.is_some(), changed, "{from} {to}");
         assert_eq!(MariaDb.changed_by(&rows, from, to), None);
     }
+}
+
+#[test]
+fn rows_as_large_as_a_server_takes_are_loaded_wherever_that_is() {
+    let image = ImageSeen {
+        id: ImageId("sha256:ab".to_owned()),
+        entrypoint: Vec::new(),
+        volumes: Vec::new(),
+    };
+    let site = fixture::site(std::path::Path::new("/var/lib/db4sci"));
+    let recipe = crate::engine::recipe(EngineKind::MariaDB);
+    let mut spec = recipe.container(&server(), &site, &image);
+    MariaDb.calm(&mut spec);
+    assert!(spec.command.contains(&PACKET.to_owned()));
+    for part in [PLUGINS, ALL, ACCOUNTS] {
+        let load = MariaDb.load(&server(), part, None);
+        assert!(load.args.contains(&PACKET.to_owned()), "{part}");
+    }
+    let files = [ALL, ACCOUNTS].map(|part| (format!("{part}.zst.age"), part.to_owned(), None));
+    let script = MariaDb.restore_script(&server(), &files);
+    assert!(
+        script.contains("SET GLOBAL max_allowed_packet = 1073741824"),
+        "{script}"
+    );
+    let db = server();
+    let inventory = Inventory::default();
+    let way = Way {
+        from: (&db, &inventory),
+        to: &db,
+    };
+    let limit = MariaDb.one(&way, "lab", "").unwrap().limit.unwrap();
+    assert!(
+        limit.lift.scripts[0]
+            .1
+            .starts_with("select json_array(@@global.max_allowed_packet);")
+    );
+    assert!(
+        limit.set.scripts[0]
+            .1
+            .contains("set global max_allowed_packet = {was};")
+    );
 }
