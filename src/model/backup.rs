@@ -344,7 +344,7 @@ pub struct Contents {
     pub how: String,
     /// The counts.
     pub counts: BTreeMap<String, u64>,
-    /// Databases of the server that are not in it, since they take no connections.
+    /// What the server has and this has not, and why not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<String>,
 }

@@ -39,6 +39,7 @@ mod killed;
 mod large;
 mod lives;
 mod logins;
+mod mariadb;
 mod mongodb;
 mod neo4j;
 mod not_mounted;

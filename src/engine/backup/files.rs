@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Backups, Command, IN, OUT, Part, Passwords, Watch, shell};
+use super::{Backups, Command, IN, Inventory, OUT, Part, Passwords, Watch, shell};
 use crate::model::{Contents, Database, Secret};
 
 /// The one part.
@@ -71,7 +71,7 @@ impl Backups for Files {
         }
     }
 
-    fn parts(&self, db: &Database, _: &[String], _: u64) -> Vec<Part> {
+    fn parts(&self, db: &Database, _: &Inventory, _: u64) -> Vec<Part> {
         vec![Part {
             name: ALL.to_owned(),
             database: None,

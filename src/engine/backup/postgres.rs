@@ -6,7 +6,8 @@ use super::postgres_counts::COUNTS;
 use super::postgres_login;
 use super::watches::{Archive, Lines};
 use super::{
-    Backups, CLOSED, Command, HOLD, IN, OUT, One, PASSFILE, Part, Passwords, SNAPSHOT, not_older,
+    Backups, CLOSED, Command, HOLD, IN, Inventory, OUT, One, PASSFILE, Part, Passwords, SNAPSHOT,
+    Way, not_older,
 };
 use super::{SNAPSHOT_NAME, Watch, fresh_server, shell};
 use crate::model::{Contents, Database, Secret};
@@ -145,7 +146,7 @@ impl Backups for Postgres {
         script("postgres", text)
     }
 
-    fn parts(&self, _: &Database, databases: &[String], hold_seconds: u64) -> Vec<Part> {
+    fn parts(&self, _: &Database, inventory: &Inventory, hold_seconds: u64) -> Vec<Part> {
         let plain = |name: &str, dump| Part {
             name: name.to_owned(),
             database: None,
@@ -160,7 +161,7 @@ impl Backups for Postgres {
                 &["--globals-only", "--no-password", "--no-sync", "-f", OUT],
             ),
         )];
-        for database in databases {
+        for database in &inventory.databases {
             let mut dump = dump(database);
             dump.args.insert(0, format!("--snapshot={SNAPSHOT_NAME}"));
             let holder = format!(
@@ -237,7 +238,7 @@ impl Backups for Postgres {
         }
     }
 
-    fn one(&self, _: &Database, _: &Database, database: &str, aside: &str) -> Option<One> {
+    fn one(&self, _: &Way<'_>, database: &str, aside: &str) -> Option<One> {
         let statements = |text: String| script(elsewhere(database), text);
         let (name, beside) = (identifier(database), identifier(BESIDE));
         Some(One {
@@ -247,6 +248,7 @@ impl Backups for Postgres {
             ))),
             dump: dump(BESIDE),
             clear: statements(format!("drop database if exists {beside};\n")),
+            limit: None,
             load: restore(elsewhere(BESIDE)),
             // Who connects again before the first `rename` has its lock makes all of it fail.
             swap: Some(statements(format!(

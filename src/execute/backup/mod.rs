@@ -59,7 +59,7 @@ use self::ended::ended_well;
 use self::folder::JobFolder;
 use crate::admin::vault;
 use crate::admin::{Ledger, LedgerError, NewEntry, Vault};
-use crate::engine::backup::{self as recipes, Backups, Command};
+use crate::engine::backup::{self as recipes, Backups, Command, Inventory};
 use crate::engine::{ADMIN_SECRET, DAEMON_SECRET, USER_SECRET};
 use crate::model::{
     Backup, BackupKind, BackupState, Change, Clock, ContainerId, ContainerSeen, Database, Mount,
@@ -290,16 +290,13 @@ impl Archive {
         Ok(end.output)
     }
 
-    /// The databases inside a server, and those that cannot be dumped.
-    async fn databases(
-        &self,
-        server: &Server<'_>,
-    ) -> Result<(Vec<String>, Vec<String>), BackupError> {
+    /// What a server has, and what of it cannot be dumped.
+    async fn inventory(&self, server: &Server<'_>) -> Result<Inventory, BackupError> {
         let what = format!("ask {} for its databases", server.db.name);
         let command = server.recipe.inventory(server.db);
         let answer = self.ask(server, &command, &what, QUESTION).await?;
         let lines = recipes::lines(&answer).map_err(|why| tool(&what, why))?;
-        recipes::databases(lines).map_err(|why| tool(&what, why))
+        Inventory::read(lines).map_err(|why| tool(&what, why))
     }
 
     /// Writes what is known of a backup.

@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::ended::{ended_well, loaded_well};
 use super::error::BackupError;
 use super::meter::Meter;
 use super::objects::Stored;
 use super::place::place;
 use super::throwaway::Throwaway;
-use super::{Archive, JobFolder, LONGEST, QUESTION, Server, ended_well, room, stream, tool};
+use super::{Archive, JobFolder, LONGEST, QUESTION, Server, room, stream, tool};
 use crate::engine;
 use crate::engine::backup as recipes;
 use crate::execute::failpoint::failpoint;
@@ -163,6 +164,10 @@ impl Archive {
                 backup.id, manifest.engine, db.name, db.engine
             )));
         }
+        let version = &manifest.server_version;
+        if let Some(why) = recipe.changed_by(&manifest.contents, version, &db.image.series) {
+            return Err(BackupError::NotNow(format!("{}: {why}", backup.id)));
+        }
         let mut throwaway = self.lay_out(db, recipe, image, passwords.is_some()).await?;
         let what = format!("load {}", backup.id);
         let filled = self.fill(&mut throwaway, db, backup, &manifest, passwords);
@@ -202,10 +207,12 @@ impl Archive {
             let changes = then.is_some();
             let what = format!("load {part} of {}", backup.id);
             let server = throwaway.server();
-            self.through(&server, &command, stored, then, &what)
+            let loaded = self
+                .through(&server, &command, stored, then, &what)
                 .await
-                // A tool that does not take what was stored speaks of the backup.
-                .map_err(BackupError::damage_told)?;
+                .and_then(|said| loaded_well(recipe, part, &said, &what));
+            // A tool that does not take what was stored speaks of the backup.
+            loaded.map_err(BackupError::damage_told)?;
             if changes {
                 throwaway.password = wanted.admin.clone();
             }
@@ -238,7 +245,7 @@ impl Archive {
     ) -> Result<BTreeMap<String, u64>, BackupError> {
         let recipe = server.recipe;
         let databases = match server.running {
-            Some(_) => self.databases(server).await?.0,
+            Some(_) => self.inventory(server).await?.databases,
             None => Vec::new(),
         };
         let mut found = BTreeMap::new();

@@ -15,6 +15,9 @@ use crate::model::{Backup, BackupId, BackupKind, BackupState, Database, Slot, Ti
 use crate::store::manifest::{self, File, MANIFEST, Manifest};
 use crate::store::{BackupStore, write_small};
 
+/// Of what a backup is without, so much is told one by one.
+const TOLD: usize = 5;
+
 /// A backup to take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
@@ -78,11 +81,12 @@ pub(super) fn stored(backup: &mut Backup, manifest: &Manifest, sha256: String) -
         manifest.files.len()
     );
     let left_out = &manifest.contents.left_out;
-    if !left_out.is_empty() {
-        said += &format!(
-            "; without {}: no connections are taken there",
-            left_out.join(", ")
-        );
+    for one in left_out.iter().take(TOLD) {
+        said += &format!("; without {one}");
+    }
+    let more = left_out.len().saturating_sub(TOLD);
+    if more > 0 {
+        said += &format!("; and without {more} more, which its manifest names");
     }
     said
 }

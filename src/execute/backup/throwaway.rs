@@ -262,7 +262,7 @@ impl Archive {
                 let why = format!("it ended with exit code {code}");
                 return Err(self.silent(throwaway, &why).await);
             }
-            if self.databases(&throwaway.server()).await.is_ok() {
+            if self.inventory(&throwaway.server()).await.is_ok() {
                 return Ok(());
             }
             tokio::time::sleep(PAUSE).await;

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 
 use super::error::BackupError;
 use super::take::Taking;
-use super::{Archive, LONGEST, image_of, recipes, throwaway, tool};
+use super::{Archive, Inventory, LONGEST, image_of, recipes, throwaway, tool};
 use crate::execute::failpoint::failpoint;
 use crate::model::{Backup, BackupKind, ContainerSeen, Contents, Database};
 use crate::runtime::host::room;
@@ -100,17 +100,18 @@ impl Tools for JobTools {
         let reached = archive.as_in_force(db).await;
         let server = archive.server(&reached, recipe, dump.container)?;
         // What is dumped at rest is dumped whole.
-        let (databases, left_out) = match server.running {
-            Some(_) => archive.databases(&server).await?,
-            None => (Vec::new(), Vec::new()),
+        let inventory = match server.running {
+            Some(_) => archive.inventory(&server).await?,
+            None => Inventory::default(),
         };
-        recipes::holds_all(dump.kind, &db.name, &left_out).map_err(BackupError::NotNow)?;
+        let left_out = &inventory.left_out;
+        recipes::holds_all(dump.kind, &db.name, left_out).map_err(BackupError::NotNow)?;
         let mut contents = Contents {
             how: recipe.how_counted().to_owned(),
             counts: BTreeMap::new(),
-            left_out,
+            left_out: left_out.iter().map(ToString::to_string).collect(),
         };
-        let parts = recipe.parts(&reached, &databases, LONGEST.as_secs());
+        let parts = recipe.parts(&reached, &inventory, LONGEST.as_secs());
         let mut files = Vec::new();
         let stage = |stage, total| {
             let now = archive.clock.now();

@@ -28,7 +28,7 @@ pub const LABEL_WORK_INSTANCE: &str = "db4sci.work-instance";
 const LABEL_WORK: &str = "db4sci.work";
 
 /// What is kept of standard error.
-const WORDS: usize = 16 << 10;
+const WORDS: usize = 256 << 10;
 /// What is taken from standard output: the counts of a few hundred thousand tables.
 const OUTPUT: usize = 64 << 20;
 /// Lines of a throwaway server's log that are shown when it fails.
