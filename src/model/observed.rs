@@ -31,6 +31,8 @@ pub struct SeenDatabase {
     pub attempts: Attempts,
     /// Who holds a host port that it wants, if it is not its own container.
     pub port_owner: Option<(u16, String)>,
+    /// While its container is down: who holds a host port that this has and the database no longer wants.
+    pub left_port: Option<(u16, String)>,
     /// Whether the host answers a file system call on its state directory: without a place for
     /// intent nothing is done.
     pub ledger_writable: bool,
@@ -48,6 +50,7 @@ impl SeenDatabase {
             probe: Probe::NotAsked,
             attempts: Attempts::default(),
             port_owner: None,
+            left_port: None,
             ledger_writable: true,
         }
     }

@@ -120,9 +120,9 @@ impl Observer {
                 Probe::NotAsked
             }
         };
-        let (image, port_owner) = match &containers {
+        let (image, port_owner, left_port) = match &containers {
             // An engine that does not answer would only be waited for again, and nothing is done.
-            Seen::Unknown(why) => (Seen::Unknown(why.clone()), None),
+            Seen::Unknown(why) => (Seen::Unknown(why.clone()), None, None),
             Seen::Absent | Seen::Present(_) => {
                 // A server that runs the image that it should: nothing depends on how that looks.
                 let settled = ours.is_some_and(|c| db.image.pinned.as_ref() == Some(&c.image));
@@ -131,7 +131,8 @@ impl Observer {
                 } else {
                     self.image(db).await
                 };
-                (image, self.port_owner(db, ours).await)
+                let left = self.left_port(db, containers.present()).await;
+                (image, self.port_owner(db, ours).await, left)
             }
         };
         let tag = match &containers {
@@ -147,6 +148,7 @@ impl Observer {
             probe,
             attempts,
             port_owner,
+            left_port,
             ledger_writable,
         }
     }
@@ -267,17 +269,43 @@ impl Observer {
             if runs.is_some_and(|c| c.ports.iter().any(|p| p.host == port)) {
                 continue;
             }
-            if let Some(owner) = self.ports.owner(self.site.publish_ip, port).await {
-                // The last list may know of a container that is gone, or not of one that came since.
-                // Without an answer, the process's name has to do.
-                let listed = self.relist().await.is_ok();
-                let owner = match self.index.holder_of(port).filter(|_| listed) {
-                    Some(container) => format!("container {container}"),
-                    None => owner,
-                };
+            if let Some(owner) = self.holder(port).await {
                 return Some((port, owner));
             }
         }
         None
+    }
+
+    /// Who holds a port that its container has, which is down, and that the database does not want any more.
+    async fn left_port(
+        &self,
+        db: &Database,
+        containers: Option<&Vec<ContainerSeen>>,
+    ) -> Option<(u16, String)> {
+        let is_down = |c: &&ContainerSeen| {
+            c.uid() == Some(db.uid) && matches!(c.status, Status::Created | Status::Exited)
+        };
+        let down = containers?.iter().find(is_down)?;
+        for port in down.ports.iter().map(|p| p.host) {
+            if db.published().any(|(_, wanted)| wanted == port) {
+                continue;
+            }
+            if let Some(owner) = self.holder(port).await {
+                return Some((port, owner));
+            }
+        }
+        None
+    }
+
+    /// Who holds a port of the host.
+    async fn holder(&self, port: u16) -> Option<String> {
+        let owner = self.ports.owner(self.site.publish_ip, port).await?;
+        // The last list may know of a container that is gone, or not of one that came since. Without an
+        // answer, the process's name has to do.
+        let listed = self.relist().await.is_ok();
+        Some(match self.index.holder_of(port).filter(|_| listed) {
+            Some(container) => format!("container {container}"),
+            None => owner,
+        })
     }
 }

@@ -4,10 +4,10 @@ use chrono::TimeDelta;
 
 use crate::model::{Action, ContainerSeen, Cost, Lane, Reason, RestartPolicy, Seen, Status, guard};
 
-use super::Ask;
 use super::data::{Gate, gate};
 use super::drift::{Drift, drift};
 use super::lifecycle::{LATER, SOON, short, up};
+use super::{Ask, approval};
 
 /// How soon to look again at a container that dockerd is about to start.
 const RESTARTS: TimeDelta = TimeDelta::seconds(2);
@@ -102,7 +102,9 @@ impl Ask<'_> {
         } else if self.cools_down(c) {
             return None;
         }
-        self.keep_its_image(c, &mut drift);
+        if self.keep_its_image(c, &mut drift) {
+            return self.hands_off_policy(c);
+        }
         if let Some(fetch) = self.replaceable(c, &mut drift, name_is_taken) {
             return Some(fetch);
         }
@@ -120,13 +122,30 @@ impl Ask<'_> {
     }
 
     /// A repair brings no other image over data that no new backup holds: the container that is there
-    /// is started, and what waits for a person goes on waiting.
-    fn keep_its_image(&self, c: &ContainerSeen, drift: &mut Drift) {
-        let risky = self.risk(c, drift).is_some() && !drift.elsewhere;
-        let lane = self.disruption(c, drift, false).filter(|_| risky);
-        if lane.is_some_and(|lane| !self.is_approved(&lane)) {
+    /// is started, and what waits for a person goes on waiting. Where that cannot be started, since the port
+    /// that it had is another one's by now, it waits for that person, too: whether it does.
+    fn keep_its_image(&mut self, c: &ContainerSeen, drift: &mut Drift) -> bool {
+        let Some(risk) = self.risk(c, drift).filter(|_| !drift.elsewhere) else {
+            return false;
+        };
+        let lane = self.disruption(c, drift, false);
+        let Some(lane) = lane.filter(|lane| !self.is_approved(lane)) else {
+            return false;
+        };
+        let Some((port, owner)) = &self.seen.left_port else {
             drift.recreate.clear();
-        }
+            return false;
+        };
+        let db = self.wanted.db;
+        let message = format!(
+            "its container cannot be started as it is: port {port} belongs to {owner} by now; another \
+             container on the same data: {}; {risk}: it waits for db4sci approve {} {}",
+            lane.why.join(", "),
+            approval::hash(db.uid, &lane),
+            db.name
+        );
+        self.hold_lane(Reason::NeedsApproval, message, None, lane);
+        true
     }
 
     /// The steps that start it as it should be now.

@@ -237,6 +237,7 @@ impl Case {
                 probe: answering(),
                 attempts: Attempts::default(),
                 port_owner: None,
+                left_port: None,
                 ledger_writable: true,
             },
             db,

@@ -285,6 +285,7 @@ impl Draw {
             probe: self.probe(),
             attempts: self.attempts(),
             port_owner: self.maybe(15, |_| (db.port.get(), "somebody".to_owned())),
+            left_port: self.maybe(15, |_| (db.port.get() + 1, "somebody".to_owned())),
             ledger_writable: self.0.percent(95),
         };
         Situation {

@@ -77,6 +77,7 @@ impl Known {
                 probe: answers(now - TimeDelta::minutes(50)),
                 attempts: Attempts::default(),
                 port_owner: None,
+                left_port: None,
                 ledger_writable: true,
             },
             db,

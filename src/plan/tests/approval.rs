@@ -265,6 +265,19 @@ fn another_image_over_data_that_no_new_backup_holds_waits_for_a_person() {
         other.saved = Some(noon());
         assert!(other.steps().contains(&"remove"), "{:?}", other.plan());
     }
+    // Unless the container that it has cannot be started: its port was given to another database since.
+    let mut stuck = case.clone();
+    stuck.approved = None;
+    stuck.down(Status::Exited, 128);
+    stuck.seen.image = Seen::Present(image("17.6"));
+    stuck.db.port = 32099.try_into().unwrap();
+    stuck.seen.left_port = Some((32011, "container assays".to_owned()));
+    // The engine does not try, either.
+    assert_eq!(stuck.steps(), ["set_policy", "stop"]);
+    let said = stuck.held(Reason::NeedsApproval).message;
+    assert!(said.contains("32011 belongs to container assays"), "{said}");
+    stuck.approved = Some(hash_of(&stuck, Reason::NeedsApproval));
+    assert_eq!(stuck.steps(), ["remove"]);
     let mut crashed = case.clone();
     crashed.down(Status::Exited, 1);
     crashed.seen.image = Seen::Present(image("17.6"));
