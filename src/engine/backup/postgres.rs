@@ -37,6 +37,9 @@ const OPTIONS: &str = "-c search_path=pg_catalog -c default_transaction_read_onl
 /// What ends the names of databases that db4sci itself set aside and closed.
 const ASIDE: &str = " before [0-9]{8}T[0-9]{6}Z$";
 
+/// What is counted, is counted in one snapshot.
+const BEGIN: &str = "begin transaction isolation level repeatable read read only;\n";
+
 /// Says that the answer is whole.
 const END: &str = "select json_build_array('end');\n";
 
@@ -166,7 +169,7 @@ impl Backups for Postgres {
             let holder = format!(
                 "set statement_timeout = 0;\n\
                  set idle_in_transaction_session_timeout = '{hold_seconds}s';\n\
-                 begin transaction isolation level repeatable read read only;\n\
+                 {BEGIN}\
                  \\o {SNAPSHOT}\n\
                  select pg_catalog.pg_export_snapshot();\n\
                  \\o\n\
@@ -313,7 +316,7 @@ impl Backups for Postgres {
                 .filter(|d| {
                     *d != TEMPLATE || expected.counts.keys().any(|k| k.starts_with("template1: "))
                 })
-                .map(|database| script(database, format!("{COUNTS}{END}"))),
+                .map(|database| script(database, format!("{BEGIN}{COUNTS}{END}commit;\n"))),
         );
         all
     }
@@ -376,37 +379,4 @@ fn file_part(database: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-
-    fn watched(part: &str, text: &[u8]) -> Result<BTreeMap<String, u64>, String> {
-        let mut watch = Postgres.watch(part);
-        for piece in text.chunks(3) {
-            watch.take(piece);
-        }
-        watch.end("")
-    }
-
-    #[test]
-    fn globals_end_with_their_mark_or_were_cut_off() {
-        let whole = format!("CREATE ROLE a;\nCREATE ROLE b;\n--\n{GLOBALS_END}\n--\n\n");
-        assert_eq!(watched(GLOBALS, whole.as_bytes()).unwrap()["roles"], 2);
-        assert!(watched(GLOBALS, b"CREATE ROLE a;\n").is_err());
-        assert!(watched(GLOBALS, b"").is_err());
-    }
-
-    #[test]
-    fn what_is_no_archive_is_told() {
-        assert!(watched("x.dump", b"PGDMP\x01").is_ok());
-        assert!(watched("x.dump", b"").is_err());
-        assert!(watched("x.dump", b"\x1f\x8b").is_err());
-    }
-
-    #[test]
-    fn a_database_is_named_whatever_it_is_called() {
-        assert_eq!(conninfo("a=b 'c\\"), r"dbname='a=b \'c\\'");
-        assert_eq!(file_part("a/b ü"), "a%2Fb%20%C3%BC");
-    }
-}
+mod tests;
