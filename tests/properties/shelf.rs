@@ -273,6 +273,7 @@ impl Tools for RowTools {
             files: vec![file],
             contents: Contents {
                 left_out: Vec::new(),
+                lost: Vec::new(),
                 how: "in the simulation".to_owned(),
                 counts: counts.into(),
             },

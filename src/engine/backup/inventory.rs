@@ -7,24 +7,39 @@ use crate::model::{BackupKind, DbName, Timestamp};
 /// Says of a database that it takes no connections.
 pub const CLOSED: &str = "closed";
 
-/// What an inventory says: the databases to dump, and those that cannot be dumped.
+/// Says of a database that its removal was cut off: its data is gone, and its name is left.
+pub const LOST: &str = "lost";
+
+/// What a server says of its databases.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Inventory {
+    /// Those to dump.
+    pub open: Vec<String>,
+    /// Those that cannot be dumped, since they take no connections.
+    pub closed: Vec<String>,
+    /// Those of which there is nothing to dump, since their removal was cut off.
+    pub lost: Vec<String>,
+}
+
+/// What an inventory says.
 ///
 /// # Errors
 /// What about it is no answer.
-pub fn databases(lines: Vec<Value>) -> Result<(Vec<String>, Vec<String>), String> {
-    let (mut open, mut closed) = (Vec::new(), Vec::new());
+pub fn databases(lines: Vec<Value>) -> Result<Inventory, String> {
+    let mut found = Inventory::default();
     for line in lines {
         let words: Vec<String> =
             serde_json::from_value(line.clone()).map_err(|e| format!("`{line}`: {e}"))?;
         match <[String; 1]>::try_from(words) {
-            Ok([name]) => open.push(name),
+            Ok([name]) => found.open.push(name),
             Err(words) => match words.as_slice() {
-                [name, word] if word == CLOSED => closed.push(name.clone()),
+                [name, word] if word == CLOSED => found.closed.push(name.clone()),
+                [name, word] if word == LOST => found.lost.push(name.clone()),
                 _ => return Err(format!("`{line}` is no name of a database")),
             },
         }
     }
-    Ok((open, closed))
+    Ok(found)
 }
 
 /// Whether a backup of this kind may leave something out: not where something is taken away once it is there.
@@ -101,12 +116,10 @@ mod tests {
     #[test]
     fn an_inventory_names_what_is_dumped_and_what_cannot_be() {
         let lines = |text: &str| databases(super::super::lines(text.as_bytes()).unwrap());
-        let answer = "[\"archive\", \"closed\"]\n[\"genomics\"]\n[\"end\"]\n";
-        let (open, closed) = lines(answer).unwrap();
-        assert_eq!(
-            (open, closed),
-            (vec!["genomics".to_owned()], vec!["archive".to_owned()])
-        );
+        let answer = "[\"archive\", \"closed\"]\n[\"genomics\"]\n[\"half\", \"lost\"]\n[\"end\"]\n";
+        let one = |name: &str| vec![name.to_owned()];
+        let (open, closed, lost) = (one("genomics"), one("archive"), one("half"));
+        assert_eq!(lines(answer), Ok(Inventory { open, closed, lost }));
         for wrong in ["[]", "[1]", "[\"a\", \"b\"]", "{}"] {
             assert!(lines(&format!("{wrong}\n[\"end\"]\n")).is_err(), "{wrong}");
         }

@@ -27,7 +27,7 @@ mod watches;
 use std::collections::BTreeMap;
 
 pub use files::compare;
-pub use inventory::{CLOSED, aside_name, databases, holds_all};
+pub use inventory::{CLOSED, Inventory, LOST, aside_name, databases, holds_all};
 use serde_json::{Value, json};
 pub use told::engine_of;
 
@@ -153,7 +153,8 @@ pub trait Backups: Send + Sync {
     fn passfile(&self, db: &Database, password: &Secret) -> Secret;
 
     /// Asks a server which databases there are: an array with a name a line, and with [`CLOSED`] behind
-    /// it where it cannot be dumped. It answers once the server is up.
+    /// it where it cannot be dumped, [`LOST`] where nothing is left to dump. It answers once the server
+    /// is up.
     fn inventory(&self, db: &Database) -> Command;
 
     /// The parts of a backup, in the order in which they are loaded. `hold_seconds` is the longest

@@ -6,7 +6,8 @@ use super::postgres_counts::COUNTS;
 use super::postgres_login;
 use super::watches::{Archive, Lines};
 use super::{
-    Backups, CLOSED, Command, HOLD, IN, OUT, One, PASSFILE, Part, Passwords, SNAPSHOT, not_older,
+    Backups, CLOSED, Command, HOLD, IN, LOST, OUT, One, PASSFILE, Part, Passwords, SNAPSHOT,
+    not_older,
 };
 use super::{SNAPSHOT_NAME, Watch, fresh_server, shell};
 use crate::model::{Contents, Database, Secret};
@@ -33,6 +34,10 @@ const LISTS: &str = "'local_preload_libraries', 'search_path', 'session_preload_
 /// schema of `search_path` would be called by the privileged account.
 const OPTIONS: &str = "-c search_path=pg_catalog -c default_transaction_read_only=off \
     -c statement_timeout=0 -c lock_timeout=0 -c role=none";
+
+/// The limit of connections by which the server knows a database whose `DROP DATABASE` was cut off: it
+/// lets nobody in there, whatever else stands in its row.
+const CUT_OFF: i8 = -2;
 
 /// What ends the names of databases that db4sci itself set aside and closed.
 const ASIDE: &str = " before [0-9]{8}T[0-9]{6}Z$";
@@ -139,7 +144,8 @@ impl Backups for Postgres {
 
     fn inventory(&self, _: &Database) -> Command {
         let text = format!(
-            "select case when datallowconn then json_build_array(datname) \
+            "select case when datconnlimit = {CUT_OFF} then json_build_array(datname, '{LOST}') \
+             when datallowconn then json_build_array(datname) \
              else json_build_array(datname, '{CLOSED}') end from pg_catalog.pg_database \
              where datname not in ('template0', {}) \
              and (datallowconn or datname !~ '{ASIDE}') order by datname;\n{END}",

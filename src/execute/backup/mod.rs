@@ -54,7 +54,7 @@ use self::ended::ended_well;
 use self::folder::JobFolder;
 use crate::admin::vault;
 use crate::admin::{Ledger, LedgerError, NewEntry, Vault};
-use crate::engine::backup::{self as recipes, Backups, Command};
+use crate::engine::backup::{self as recipes, Backups, Command, Inventory};
 use crate::engine::{ADMIN_SECRET, DAEMON_SECRET, USER_SECRET};
 use crate::model::{
     Backup, BackupKind, BackupState, Change, Clock, ContainerId, ContainerSeen, Database, Mount,
@@ -271,11 +271,8 @@ impl Archive {
         Ok(end.output)
     }
 
-    /// The databases inside a server, and those that cannot be dumped.
-    async fn databases(
-        &self,
-        server: &Server<'_>,
-    ) -> Result<(Vec<String>, Vec<String>), BackupError> {
+    /// The databases inside a server.
+    async fn databases(&self, server: &Server<'_>) -> Result<Inventory, BackupError> {
         let what = format!("ask {} for its databases", server.db.name);
         let command = server.recipe.inventory(server.db);
         let answer = self.ask(server, &command, &what, QUESTION).await?;

@@ -42,7 +42,7 @@ impl Archive {
         database: &str,
     ) -> Result<Built, BackupError> {
         let built = self.load(db, image, backup, None).await?;
-        let (there, _) = self.databases(&built.server()).await?;
+        let there = self.databases(&built.server()).await?.open;
         if there.iter().any(|name| name == database) {
             return Ok(built);
         }

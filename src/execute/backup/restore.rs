@@ -238,7 +238,7 @@ impl Archive {
     ) -> Result<BTreeMap<String, u64>, BackupError> {
         let recipe = server.recipe;
         let databases = match server.running {
-            Some(_) => self.databases(server).await?.0,
+            Some(_) => self.databases(server).await?.open,
             None => Vec::new(),
         };
         let mut found = BTreeMap::new();

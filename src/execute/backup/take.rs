@@ -69,20 +69,13 @@ pub(super) fn stored(backup: &mut Backup, manifest: &Manifest, sha256: String) -
     backup.state = BackupState::Stored;
     backup.bytes = manifest.bytes();
     backup.sha256 = Some(sha256);
-    let mut said = format!(
-        "{} is stored: {} bytes in {} files",
+    format!(
+        "{} is stored: {} bytes in {} files{}",
         backup.id,
         backup.bytes,
-        manifest.files.len()
-    );
-    let left_out = &manifest.contents.left_out;
-    if !left_out.is_empty() {
-        said += &format!(
-            "; without {}: no connections are taken there",
-            left_out.join(", ")
-        );
-    }
-    said
+        manifest.files.len(),
+        manifest.contents.without()
+    )
 }
 
 impl Archive {

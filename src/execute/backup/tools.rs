@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use super::error::BackupError;
 use super::take::Taking;
 use super::{Archive, LONGEST, image_of, recipes, throwaway, tool};
+use crate::engine::backup::Inventory;
 use crate::execute::failpoint::failpoint;
 use crate::model::{Backup, BackupKind, ContainerSeen, Contents, Database};
 use crate::store::manifest::{File, LedgerCopy, Manifest};
@@ -99,17 +100,18 @@ impl Tools for JobTools {
         let reached = archive.as_in_force(db).await;
         let server = archive.server(&reached, recipe, dump.container)?;
         // What is dumped at rest is dumped whole.
-        let (databases, left_out) = match server.running {
+        let Inventory { open, closed, lost } = match server.running {
             Some(_) => archive.databases(&server).await?,
-            None => (Vec::new(), Vec::new()),
+            None => Inventory::default(),
         };
-        recipes::holds_all(dump.kind, &db.name, &left_out).map_err(BackupError::NotNow)?;
+        recipes::holds_all(dump.kind, &db.name, &closed).map_err(BackupError::NotNow)?;
         let mut contents = Contents {
             how: recipe.how_counted().to_owned(),
             counts: BTreeMap::new(),
-            left_out,
+            left_out: closed,
+            lost,
         };
-        let parts = recipe.parts(&reached, &databases, LONGEST.as_secs());
+        let parts = recipe.parts(&reached, &open, LONGEST.as_secs());
         let mut files = Vec::new();
         let stage = |stage, total| {
             let now = archive.clock.now();

@@ -33,7 +33,7 @@ fn a_database_is_named_whatever_it_is_called() {
 }
 
 #[test]
-fn a_count_keeps_no_lock() {
+fn a_count_keeps_no_lock_and_no_database_that_was_half_dropped_is_asked() {
     let db = fixture::database("genomics", std::path::Path::new("/srv"));
     let counting = Postgres.count(&db, &Contents::default(), &["genomics".to_owned()]);
     let parts = Postgres.parts(&db, &["genomics".to_owned()], 9);
@@ -53,4 +53,6 @@ fn a_count_keeps_no_lock() {
         ];
         assert!(order.is_sorted(), "{text}");
     }
+    let asked = Postgres.inventory(&db).scripts[0].1.clone();
+    assert!(asked.contains("datconnlimit = -2"), "{asked}");
 }
