@@ -122,14 +122,16 @@ impl Desk {
             self.end(name, Outcome::Failed, why.clone(), over()).await?;
             return Err(why);
         }
+        let without = built.lacking();
         drop(built);
         let message = match self.wants_running(name) {
-            true => format!("{} is in place; its server is started", backup.id),
+            true => format!("{} is in place; its server is started{without}", backup.id),
             false => format!(
-                "{} is in place; its server stays down, as wanted",
+                "{} is in place; its server stays down, as wanted{without}",
                 backup.id
             ),
         };
+        lacking += &without;
         self.end(name, Outcome::Done, message, over()).await?;
         if row.quarantined.is_some() {
             // Or nobody would start it, and nothing could answer.

@@ -21,6 +21,7 @@ mod neo4j;
 mod postgres;
 mod postgres_counts;
 mod postgres_login;
+mod postgres_settings;
 mod told;
 mod watches;
 
@@ -104,6 +105,15 @@ pub trait Watch: Send {
     fn end(self: Box<Self>, words: &str) -> Result<BTreeMap<String, u64>, String>;
 }
 
+/// What a server did not take of a part that was loaded into it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Under which key such things are counted.
+    pub key: &'static str,
+    /// Their names.
+    pub names: Vec<String>,
+}
+
 /// How one database of a restored server is carried over into a server that has others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct One {
@@ -169,6 +179,21 @@ pub trait Backups: Send + Sync {
 
     /// Loads a part from [`IN`] into an empty server.
     fn load(&self, db: &Database, part: &str, database: Option<&str>) -> Command;
+
+    /// What the server did not take of a part, as its load answered. That is no damage: another server
+    /// may know less, and people are told.
+    ///
+    /// # Errors
+    /// What about it is no answer.
+    fn refused(&self, _part: &str, _answer: &[u8]) -> Result<Option<Refused>, String> {
+        Ok(None)
+    }
+
+    /// Where something was found that a server heeds only from its next start on, and that may keep it
+    /// from starting: sets that aside, on data at rest.
+    fn set_aside(&self, _: &Database, _found: &BTreeMap<String, u64>) -> Option<Command> {
+        None
+    }
 
     /// Text that follows a part's own on [`IN`]: sets the passwords that are to be in force.
     fn epilogue(&self, db: &Database, part: &str, passwords: Passwords<'_>) -> Option<Secret>;

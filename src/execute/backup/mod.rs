@@ -12,6 +12,7 @@ mod drill;
 mod eject;
 mod ended;
 mod error;
+mod fill;
 mod folder;
 mod known;
 mod ledger;

@@ -130,7 +130,8 @@ impl Archive {
             let checked = match &part.check {
                 Some(command) if !read_by_tool => {
                     let what = format!("read {} of {}", part.name, server.db.name);
-                    self.through(server, command, stored, None, &what).await
+                    let read = self.through(server, command, stored, None, &what).await;
+                    read.map(drop)
                 }
                 Some(_) | None => self.read_back(stored).await,
             };
@@ -154,7 +155,8 @@ impl Archive {
         objects::judged(read, file, &store.place()).map(|_| ())
     }
 
-    /// Reads a file into a command's pipe, and what follows it; compares its sums.
+    /// Reads a file into a command's pipe, and what follows it; compares its sums. What the command
+    /// answered is given.
     pub(super) async fn through(
         &self,
         server: &Server<'_>,
@@ -162,7 +164,7 @@ impl Archive {
         stored: Stored<'_>,
         then: Option<Secret>,
         what: &str,
-    ) -> Result<(), BackupError> {
+    ) -> Result<Vec<u8>, BackupError> {
         let Stored { store, file, .. } = stored;
         let folder = self.folder(server, command)?;
         let pipe = folder.pipe(IN).map_err(BackupError::io("make a pipe"))?;
@@ -176,9 +178,10 @@ impl Archive {
         let read = reading.await.map_err(|e| tool(what, e.to_string()))?;
         // Damage says more than the tool that stumbled over it.
         let whole = objects::judged(read, file, &store.place())?;
-        ended_well(&end?, what)?;
+        let end = end?;
+        ended_well(&end, what)?;
         match whole {
-            Some(_) => Ok(()),
+            Some(_) => Ok(end.output),
             None => Err(tool(what, "it ended well before it had read everything")),
         }
     }
