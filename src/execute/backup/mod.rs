@@ -53,6 +53,7 @@ pub use unsaid::Unsaid;
 
 use self::ended::ended_well;
 use self::folder::JobFolder;
+use self::meter::Meter;
 use crate::admin::vault;
 use crate::admin::{Ledger, LedgerError, NewEntry, Vault};
 use crate::engine::backup::{self as recipes, Backups, Command, Inventory};
@@ -62,14 +63,17 @@ use crate::model::{
     Outcome, Secret, Seen, Site, Status,
 };
 use crate::record::Metrics;
-use crate::runtime::jobs::{Job, Jobs, Network};
+use crate::runtime::jobs::{Job, JobEnd, Jobs, Network};
 use crate::runtime::{DataDirs, Runtime};
 use crate::store::manifest::Layout;
 use crate::store::seal::{Identity, Recipient};
 use crate::store::{BackupStore, Stores};
 
-/// A dump or a load that takes longer is killed.
+/// A dump or a count that takes longer is killed: its snapshot holds up what the server clears away.
 const LONGEST: Duration = Duration::from_secs(12 * 3600);
+/// A load takes as long as it takes. One is killed that took nothing for so long: at its end, where indexes
+/// are made, it takes next to nothing.
+const SILENCE: Duration = Duration::from_secs(12 * 3600);
 /// A dump of data at rest that takes longer is killed: its server is down meanwhile.
 const LONGEST_AT_REST: Duration = Duration::from_secs(2 * 3600);
 /// A question that takes longer is.
@@ -254,6 +258,21 @@ impl Archive {
             memory: JOB_MEMORY,
             nano_cpus: 0,
             shm: 0,
+        }
+    }
+
+    /// Runs a job that loads, for as long as the meter moves.
+    async fn load_moving(&self, job: &Job, meter: &Meter) -> Result<JobEnd, BackupError> {
+        // Safe to cancel: a job goes with its future.
+        tokio::select! {
+            end = self.jobs.run(job, Duration::MAX) => Ok(end?),
+            () = meter.still(SILENCE) => Err(BackupError::Cut {
+                what: job.name.clone(),
+                why: format!(
+                    "it was killed, since it had taken nothing for {} h",
+                    SILENCE.as_secs() / 3600
+                ),
+            }),
         }
     }
 

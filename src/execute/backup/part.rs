@@ -9,7 +9,7 @@ use super::error::BackupError;
 use super::meter::Meter;
 use super::objects::{self, OnItsWay, Stored};
 use super::take::Taking;
-use super::{Archive, LONGEST, Server, ended_well, stream, tool};
+use super::{Archive, Server, ended_well, stream, tool};
 use crate::engine::backup::{Backups, Command, IN, OUT, Part, SNAPSHOT_NAME};
 use crate::model::Secret;
 use crate::store::manifest::File;
@@ -165,15 +165,20 @@ impl Archive {
         then: Option<Secret>,
         what: &str,
     ) -> Result<Vec<u8>, BackupError> {
-        let Stored { store, file, .. } = stored;
+        let Stored {
+            store,
+            key,
+            file,
+            meter,
+        } = stored;
         let folder = self.folder(server, command)?;
         let pipe = folder.pipe(IN).map_err(BackupError::io("make a pipe"))?;
         let to = pipe.clone();
         let open = move || Ok(Box::new(to.writer()?) as Box<dyn std::io::Write>);
         let identities = self.identities.clone();
-        let reading = objects::read(store, stored.key, stored.meter, identities, open, then);
+        let reading = objects::read(store, key, meter.clone(), identities, open, then);
         let job = self.job(server, command, &folder, what);
-        let end = self.jobs.run(&job, LONGEST).await;
+        let end = self.load_moving(&job, &meter).await;
         pipe.free_writer(&reading).await;
         let read = reading.await.map_err(|e| tool(what, e.to_string()))?;
         // Damage says more than the tool that stumbled over it.
