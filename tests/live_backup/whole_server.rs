@@ -199,6 +199,25 @@ fn crowded_half_dropped_and_strangely_set_servers_are_backed_up_and_come_back() 
         said.all()
     );
     assert_eq!(asked.out.trim(), "500", "{}", asked.all());
+
+    // As after a start with another library.
+    let sorts = |told: bool| {
+        host.shows("genomics", LONG, "how its text is sorted", |view| {
+            let found = view.condition("CollationsCurrent");
+            found.is_some_and(|c| c.message.contains("`sorted`")) == told
+        });
+    };
+    on(
+        "genomics",
+        "create database sorted template template0 locale_provider icu icu_locale 'en' lc_collate 'C' lc_ctype 'C'",
+    );
+    sorts(false);
+    let other = "update pg_database set datcollversion = '2.31' where datname = 'sorted'";
+    on("genomics", other);
+    sorts(true);
+    let again = "alter database sorted refresh collation version";
+    on("genomics", again);
+    sorts(false);
 }
 
 #[test]
