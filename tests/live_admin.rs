@@ -108,7 +108,11 @@ async fn what_a_dba_writes_is_given_out_until_it_is_answered() {
     proteomics.state = db4sci::model::WantedState::Retired;
     proteomics.generation = 4;
     let both = vec![
-        entry(sql("anna", 4), "proteomics", Change::Resumed),
+        entry(
+            sql("anna", 4),
+            "proteomics",
+            Change::Resumed { since: None },
+        ),
         admitted(sql("anna", 4), proteomics),
     ];
     ledger.append_all(both).await.unwrap();
@@ -617,7 +621,11 @@ async fn every_entry_is_in_the_log_once_however_often_it_is_applied() {
     );
 
     ledger
-        .append(entry(Who::Daemon, "genomics", Change::Resumed))
+        .append(entry(
+            Who::Daemon,
+            "genomics",
+            Change::Resumed { since: None },
+        ))
         .await
         .unwrap();
     apply(&mut tables, &ledger).await;

@@ -177,7 +177,7 @@ async fn a_life(engine: EngineKind, reference: &str, version: &str) {
         .files(
             &host.corner.site(),
             &host.db,
-            &host.recipe.files(&host.db),
+            &host.recipe.named(&host.db),
             &[],
         )
         .await;

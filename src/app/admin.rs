@@ -153,7 +153,7 @@ impl Admin {
                 .borrow_and_update()
                 .databases
                 .iter()
-                .any(|view| view.name == name && view.phase == Phase::Ready);
+                .any(|view| view.name == name && view.ready);
             if ready && !before {
                 applier.look_now();
             }

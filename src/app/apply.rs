@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::admin::Row;
+use crate::control::Rehearsal;
 use crate::control::intake::Admitted;
 use crate::http::backend::{Applied, AppliedOutcome};
 use crate::http::document::Document;
@@ -19,7 +20,8 @@ impl Daemon {
         &self,
         caller: &Caller,
         document: &Document,
-        dry_run: bool,
+        reason: &str,
+        rehearsal: Option<&mut Rehearsal>,
     ) -> Result<Applied, Refusal> {
         let refused = |problems: Vec<Problem>| Applied {
             name: problems.iter().find_map(|p| p.name.clone()),
@@ -32,7 +34,8 @@ impl Daemon {
             Ok(parsed) => parsed,
             Err(problems) => return Ok(refused(problems)),
         };
-        let book = self.ledger.book();
+        let (written, dry_run) = (self.ledger.book(), rehearsal.is_some());
+        let book = rehearsal.as_deref().map_or(&*written, Rehearsal::book);
         let name: Option<DbName> = parsed.raw.metadata.name.parse().ok();
         let row = name.as_ref().and_then(|name| book.row(name));
         let earlier = row.map(|row| row.database.clone());
@@ -43,7 +46,12 @@ impl Daemon {
         let over = earlier.as_ref().map(|db| db.uid);
         // Of somebody who may not change it, a spec is only compared with the one in force.
         let who = caller.who.clone();
-        let admitted = self.intake.api(who, &parsed, dry_run || !may, over).await;
+        let mut compared = (!may).then(|| self.reconciler.rehearsal());
+        let mut rehearsal = rehearsal.or(compared.as_mut());
+        let admitted = self
+            .intake
+            .api(who, &parsed, reason, rehearsal.as_deref_mut(), over)
+            .await;
         let admitted = match (admitted.map_err(unavailable)?, &earlier) {
             (Admitted::Configured(_), Some(db)) if !may => {
                 let message = Need::Owner.refusal(&caller.user, db);
@@ -58,10 +66,9 @@ impl Daemon {
             Admitted::Configured(db) => (AppliedOutcome::Configured, db),
             Admitted::Unchanged(db) => (AppliedOutcome::Unchanged, db),
         };
-        let view = if dry_run {
-            Some(Box::new(self.preview(&database).await))
-        } else {
-            None
+        let view = match rehearsal.filter(|_| dry_run) {
+            Some(rehearsal) => Some(Box::new(self.preview(&database, rehearsal).await)),
+            None => None,
         };
         Ok(Applied {
             name: Some(database.name.clone()),
@@ -73,8 +80,12 @@ impl Daemon {
     }
 
     /// What would be done, were this the spec.
-    async fn preview(&self, database: &Database) -> crate::model::view::DatabaseView {
-        let row = match self.ledger.book().row(&database.name) {
+    async fn preview(
+        &self,
+        database: &Database,
+        rehearsal: &mut Rehearsal,
+    ) -> crate::model::view::DatabaseView {
+        let row = match rehearsal.book().row(&database.name) {
             Some(row) => Row {
                 database: Arc::new(database.clone()),
                 refused: None,
@@ -82,7 +93,7 @@ impl Daemon {
             },
             None => Row::new(database.clone(), self.clock.now()),
         };
-        self.reconciler.preview(&row).await
+        self.reconciler.preview(&row, rehearsal).await
     }
 }
 
@@ -100,7 +111,74 @@ pub(super) fn after(taken: usize, all: usize, mut refusal: Refusal) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::{Query, testing::name};
+    use crate::app::rights::tests::{caller, daemon};
+    use crate::http::backend::Backend;
+    use crate::http::document;
     use crate::http::refusal::RefusalKind;
+
+    fn spec(name: &str, more: &str) -> String {
+        format!(
+            "apiVersion: db4sci/v1\nkind: Database\nmetadata: {{name: {name}}}\nspec:\n  engine: Postgres\n  \
+             owner: lab\n  contact: lab@example.org\n{more}"
+        )
+    }
+
+    #[tokio::test]
+    async fn a_dry_run_of_many_specs_says_what_their_real_run_would_say() {
+        use AppliedOutcome::{Configured, Created, Refused, Unchanged};
+        let folder = tempfile::tempdir().unwrap();
+        let daemon = daemon(folder.path()).await;
+        let all = [
+            spec("assays", "  port: 32100\n"),
+            spec("biopsies", "  port: 32100\n"),
+            spec("cohorts", ""),
+            spec("cultures", ""),
+            spec("cohorts", "  resources: {memory: 3Gi}\n"),
+            spec("cohorts", "  resources: {memory: 3Gi}\n"),
+        ];
+        let documents = document::split("all.yaml".as_ref(), &all.join("---\n"));
+        let before = daemon.ledger.book();
+        let lab = caller("lab");
+        let dry = daemon.apply(&lab, &documents, "", true).await.unwrap();
+        assert_eq!(daemon.ledger.book(), before, "nothing is written");
+        let real = daemon.apply(&lab, &documents, "", false).await.unwrap();
+        for results in [&dry, &real] {
+            let outcomes: Vec<_> = results.iter().map(|result| result.outcome).collect();
+            let expected = [Created, Refused, Created, Created, Configured, Unchanged];
+            assert_eq!(outcomes, expected, "{results:?}");
+        }
+        for (dry, real) in dry.iter().zip(&real) {
+            assert_eq!((&dry.name, dry.generation), (&real.name, real.generation));
+            let problems = |of: &Applied| -> Vec<String> {
+                of.problems.iter().map(ToString::to_string).collect()
+            };
+            assert_eq!(problems(dry), problems(real));
+        }
+        // The port that each is shown is the one that it gets.
+        for result in &dry[2..4] {
+            let view = result.view.as_ref().unwrap();
+            let row = daemon.database(&view.name).unwrap();
+            assert_eq!(view.port, row.port.get(), "{}", view.name);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_spec_that_is_handed_in_with_a_reason_has_it_in_the_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let daemon = daemon(folder.path()).await;
+        let lab = caller("lab");
+        for more in ["", "  resources: {memory: 3Gi}\n"] {
+            let documents = document::split("one.yaml".as_ref(), &spec("assays", more));
+            let done = daemon.apply(&lab, &documents, "INC-812", false).await;
+            assert!(done.unwrap()[0].problems.is_empty());
+            let query = Query::of(&daemon.ledger.book(), &name("assays"), 9);
+            let entries = daemon.ledger.entries(&query).await.unwrap();
+            let newest = entries.iter().max_by_key(|entry| entry.seq).unwrap();
+            assert!(newest.message.ends_with(": INC-812"), "{}", newest.message);
+            assert_eq!(newest.who, lab.who);
+        }
+    }
 
     #[test]
     fn what_was_taken_before_a_refusal_is_told() {

@@ -5,6 +5,7 @@ use futures_util::future::join_all;
 use crate::admin::NewEntry;
 use crate::http::peer::Caller;
 use crate::http::refusal::{Refusal, RefusalKind};
+use crate::model::view::DatabaseView;
 use crate::model::{Change, DbName, Outcome, Override, OverrideState, Timestamp};
 use crate::plan::approval::{self, Waiting};
 use crate::specs::access::Need;
@@ -88,7 +89,7 @@ impl Daemon {
             (message, Change::HandsOff { by })
         } else {
             let message = format!("hands are on this host again{}", because(&reason));
-            (message, Change::HandsOn)
+            (message, Change::HandsOn { since: None })
         };
         let entry = NewEntry {
             who,
@@ -101,6 +102,51 @@ impl Daemon {
         for (name, _) in self.ledger.book().rows() {
             self.queue.add(name);
         }
-        Ok(message)
+        let shown = self.board.watch().borrow().clone();
+        let halfway = if off {
+            left_halfway(&shown.databases)
+        } else {
+            String::new()
+        };
+        Ok(format!("{message}{halfway}"))
+    }
+}
+
+/// What is told of databases that something is under way for when hands go off: what is down after its present
+/// steps is not started again.
+fn left_halfway(all: &[DatabaseView]) -> String {
+    let halfway = all.iter().filter(|view| view.lane.is_some() && !view.ready);
+    let names: Vec<&str> = halfway.map(|view| view.name.as_str()).collect();
+    if names.is_empty() {
+        return String::new();
+    }
+    format!(
+        ". Something is under way for {}: what is down once its present steps are over stays down until hands \
+         are on again; see: db4sci get",
+        names.join(", ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Cost;
+    use crate::plan::render::sample::{lane, ready};
+
+    #[test]
+    fn whoever_takes_hands_off_the_host_hears_what_may_stay_down() {
+        let mut all = vec![
+            ready("genomics", "Postgres", "17", 32011),
+            ready("assays", "Postgres", "17", 32012),
+            ready("cohorts", "Postgres", "17", 32013),
+        ];
+        assert_eq!(left_halfway(&all), "");
+        let lane = lane("genomics", Cost::Recreate, &["image"], Vec::new());
+        (all[0].ready, all[0].lane) = (false, Some(lane.clone()));
+        // One that goes on answering loses nothing, and one that is down for other reasons is nobody's news.
+        all[1].lane = Some(lane);
+        all[2].ready = false;
+        let told = left_halfway(&all);
+        assert!(told.contains("under way for genomics: "), "{told}");
     }
 }

@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::admin::{Ledger, Vault, keyfile};
+use tokio_util::task::TaskTracker;
+
+use crate::admin::{Book, Ledger, Vault, keyfile};
 use crate::execute::backup::{Archive, JobTools, Meters, Unsaid};
 use crate::model::{Backup, Clock, Secret, Site};
 use crate::record::Metrics;
@@ -70,7 +72,7 @@ pub(super) fn archive(settings: &Settings, parts: Parts) -> Result<Archive, Stri
         }
     }
     measured(&ledger, &metrics);
-    let stores = own_stores(settings, &ledger)?;
+    let stores = own_stores(settings, &ledger.book())?;
     Ok(Archive {
         vault,
         layout: Layout::new(settings.mode.as_str(), &site.instance),
@@ -91,6 +93,7 @@ pub(super) fn archive(settings: &Settings, parts: Parts) -> Result<Archive, Stri
             serde_yaml::to_string(&spec).unwrap_or_else(|_| spec.to_string())
         }),
         unsaid: Unsaid::default(),
+        stops: TaskTracker::new(),
     })
 }
 
@@ -120,17 +123,23 @@ pub(super) fn stores(settings: &Settings) -> Result<Stores, String> {
 }
 
 /// The same, for the daemon, whose ledger knows which of them hold something: their folders are marked.
-fn own_stores(settings: &Settings, ledger: &Ledger) -> Result<Stores, String> {
-    let book = ledger.book();
-    let used = |store: &str| {
-        let mut all = book.rows().flat_map(|(_, row)| row.backups.values());
-        all.any(|backup| backup.state.good() && backup.id.store == store)
-    };
+pub(super) fn own_stores(settings: &Settings, book: &Book) -> Result<Stores, String> {
     let marked = |rule: &StoreRule| {
-        let folder = |path: &Path| LocalStore::marked(path, used(&rule.name));
-        Ok((rule.name.clone(), open(rule, folder)?))
+        let store = known_store(rule, is_used(book, &rule.name))?;
+        Ok((rule.name.clone(), store))
     };
     settings.stores.iter().map(marked).collect()
+}
+
+/// Whether a ledger knows of backups in a store.
+pub(super) fn is_used(book: &Book, store: &str) -> bool {
+    let mut all = book.rows().flat_map(|(_, row)| row.backups.values());
+    all.any(|backup| backup.state.good() && backup.id.store == store)
+}
+
+/// One store, of which is known whether something should lie there.
+pub(super) fn known_store(rule: &StoreRule, used: bool) -> Result<Arc<dyn BackupStore>, String> {
+    open(rule, |path| LocalStore::marked(path, used))
 }
 
 /// One store.

@@ -127,11 +127,15 @@ impl Backend for Daemon {
         &self,
         caller: &Caller,
         documents: &[Document],
+        reason: &str,
         dry_run: bool,
     ) -> Result<Vec<Applied>, Refusal> {
         let mut all = Vec::with_capacity(documents.len());
+        let mut rehearsal = dry_run.then(|| self.reconciler.rehearsal());
         for document in documents {
-            let applied = self.apply_one(caller, document, dry_run).await;
+            let applied = self
+                .apply_one(caller, document, reason, rehearsal.as_mut())
+                .await;
             let taken = if dry_run { 0 } else { all.len() };
             all.push(applied.map_err(|refusal| after(taken, documents.len(), refusal))?);
         }
@@ -156,8 +160,14 @@ impl Backend for Daemon {
         reason: String,
     ) -> Result<String, Refusal> {
         let message = format!("{name}: its spec is in force again{}", because(&reason));
-        self.wish_of(caller, name, Need::Owner, message, Change::Resumed)
-            .await
+        self.wish_of(
+            caller,
+            name,
+            Need::Owner,
+            message,
+            Change::Resumed { since: None },
+        )
+        .await
     }
 
     async fn delete(

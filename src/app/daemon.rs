@@ -10,8 +10,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin::audit::knows_key;
 use crate::admin::{FileStorage, Keyring, Ledger, NewEntry, OpenReport, Vault};
+use crate::engine;
 use crate::http::serve::{self, Options};
-use crate::model::{Change, Clock, Cpus, Memory, Outcome, Problem, SystemClock, Who};
+use crate::model::{Change, Clock, Cpus, EngineKind, Memory, Outcome, Problem, SystemClock, Who};
 use crate::runtime::docker::Docker;
 use crate::runtime::{EngineInfo, Runtime};
 use crate::settings::Settings;
@@ -26,6 +27,8 @@ const GROUP: &str = "db4sci";
 /// How long steps under way may go on after the daemon was told to stop. One that is cut off is
 /// taken up again at the next start.
 const GRACE: Duration = Duration::from_secs(20);
+/// How long a server that the daemon took down may need, beyond its own stop, to be started again.
+const UP_AGAIN: Duration = Duration::from_secs(20);
 
 /// Runs the daemon until SIGTERM or SIGINT. Databases keep running.
 pub(super) async fn run(settings: Settings) -> Result<(), String> {
@@ -98,10 +101,28 @@ pub(super) async fn run(settings: Settings) -> Result<(), String> {
     stop.cancel();
     let ended = async { while tasks.join_next().await.is_some() {} };
     if tokio::time::timeout(GRACE, ended).await.is_err() {
+        // Nobody may find a server down because the daemon was stopped.
+        let _ = tokio::time::timeout(longest_stop() + UP_AGAIN, parts.triggers.looked.cancelled())
+            .await;
         tracing::warn!("steps under way were cut off; the next start takes them up");
     }
-    note(&parts.ledger, "stopped; databases keep running").await;
+    let down = parts.triggers.still_down().await;
+    let names: Vec<String> = down.iter().map(ToString::to_string).collect();
+    let mut said = "stopped; databases keep running".to_owned();
+    if !names.is_empty() {
+        said.push_str(", but for what the daemon took down, and the next start brings up: ");
+        said.push_str(&names.join(", "));
+        tracing::warn!("{said}");
+    }
+    note(&parts.ledger, &said).await;
     Ok(())
+}
+
+/// The longest that a server may take to stop in order. `stop_grace_period` in the compose file is this
+/// and both graces at least.
+fn longest_stop() -> Duration {
+    let stops = EngineKind::ALL.map(|kind| engine::recipe(kind).defaults().stop_deadline);
+    Duration::from_secs(u64::from(stops.into_iter().max().unwrap_or_default()))
 }
 
 /// Waits for a signal; a task that ends by itself before that is a defect, and ends the daemon.

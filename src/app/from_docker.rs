@@ -24,7 +24,7 @@ use super::history::History;
 use super::rebuild::{self, Wish};
 use super::recover::put_in_place;
 use super::tombstones::{retired_again, tombstones, unknown_to};
-use super::{daemon, home, rejoin, witness};
+use super::{archive, daemon, home, rejoin, witness};
 
 mod labelled;
 mod maker;
@@ -90,7 +90,15 @@ pub(super) async fn recover(lost: Lost<'_>) -> Result<Recovered, String> {
         "this host's memory was made of {FROM}: what the log said, and what people had ordered, is lost"
     );
     maker
-        .note(&DbName::mydb_admin(), words, Change::Noted)
+        .note(
+            &DbName::mydb_admin(),
+            words,
+            Change::HistoryChosen {
+                store: None,
+                as_of: None,
+                lived: None,
+            },
+        )
         .await?;
     for found in &alive {
         if let Err(why) = maker.take_up(found, stores, &all.places).await {
@@ -117,6 +125,7 @@ pub(super) async fn recover(lost: Lost<'_>) -> Result<Recovered, String> {
         only: &args.only,
         lived: None,
         at: now,
+        keys: &archive::identities(&settings.state_dir)?,
     };
     let rebuilt = rebuild::rebuild(&book, stores, &all.places, unknown, rules, &wish).await;
     for entry in rebuilt.entries {

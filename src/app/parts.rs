@@ -26,7 +26,7 @@ use super::admin::{Admin, Logins};
 use super::authority::Opened;
 use super::backend::Daemon;
 use super::daemon::rules;
-use super::{follow, heartbeat};
+use super::{follow, heartbeat, journal};
 
 /// What outlives the daemon: the ledger, what is sealed in it, and the authority.
 pub(super) struct Kept {
@@ -44,6 +44,7 @@ pub(super) struct Parts {
     pub(super) changed: Option<mpsc::UnboundedReceiver<crate::model::DbName>>,
     pub(super) head: watch::Sender<u64>,
     pub(super) admin: Option<Admin>,
+    pub(super) journal: Option<journal::Watch>,
     pub(super) desk: Arc<Desk>,
     pub(super) backend: Arc<Daemon>,
     pub(super) stop: CancellationToken,
@@ -148,16 +149,26 @@ impl Parts {
             stop.clone(),
         ));
         let (head, heads) = watch::channel(ledger.book().head().seq);
+        let logins = Logins {
+            ledger: ledger.clone(),
+            vault: vault.clone(),
+            site: site.clone(),
+            board: board.clone(),
+        };
+        let journal = journal::Watch {
+            ledger: ledger.clone(),
+            board: board.clone(),
+            queue: queue.clone(),
+            lines: Box::new(logins.clone()),
+            folder: settings.state_dir.join("journal"),
+            clock: clock.clone(),
+            stop: stop.clone(),
+        };
         let admin = Admin {
             ledger: ledger.clone(),
             board: board.clone(),
             intake: intake.clone(),
-            logins: Logins {
-                ledger: ledger.clone(),
-                vault: vault.clone(),
-                site: site.clone(),
-                board: board.clone(),
-            },
+            logins,
             clock: clock.clone(),
             stop: stop.clone(),
         };
@@ -190,6 +201,8 @@ impl Parts {
             clock,
             metrics,
             stop: stop.clone(),
+            put_down: CancellationToken::new(),
+            looked: CancellationToken::new(),
         };
         Ok(Parts {
             settings,
@@ -199,6 +212,7 @@ impl Parts {
             changed: Some(changed),
             head,
             admin: Some(admin),
+            journal: Some(journal),
             desk,
             backend,
             stop,
@@ -219,17 +233,16 @@ impl Parts {
         if let Some(changed) = self.changed.take() {
             tasks.spawn(self.triggers.clone().run_probes(changed));
         }
-        if let Some(admin) = self.admin.take() {
-            let stop = self.stop.clone();
-            tasks.spawn(async move {
-                admin.run().await;
-                stop.cancelled().await;
-            });
+        if let Some(journal) = self.journal.take() {
+            tasks.spawn(journal.run());
         }
-        let (desk, stop) = (self.desk.clone(), self.stop.clone());
+        if let Some(admin) = self.admin.take() {
+            tasks.spawn(admin.run());
+        }
+        let (desk, put_down) = (self.desk.clone(), self.triggers.put_down.clone());
         tasks.spawn(async move {
             desk.run().await;
-            stop.cancelled().await;
+            put_down.cancel();
         });
         tasks.spawn(follow::folder(
             self.intake.clone(),

@@ -24,7 +24,7 @@ use crate::settings::{Mode, Settings};
 use crate::specs;
 
 use super::{
-    authority, bundles, daemon, doctor, history, home, images, init, keys, offline, recover,
+    authority, bundles, daemon, doctor, history, home, images, init, keys, offline, panics, recover,
 };
 
 /// Where the socket is when no settings say otherwise.
@@ -73,6 +73,7 @@ impl Host for Program {
         let filter = std::env::var("DB4SCI_LOG").ok();
         let colours = std::io::stderr().is_terminal();
         log::init(filter.as_deref(), LogFormat::Text, colours).map_err(|e| daemon::chain(&e))?;
+        panics::end_the_process();
         daemon::run(settings).await
     }
 

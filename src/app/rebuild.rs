@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 
 use crate::admin::{Book, NewEntry};
 use crate::cli::Found;
-use crate::engine::backup::engine_of;
-use crate::execute::backup::hex;
+use crate::engine::backup::{engine_of, engine_of_files, is_of_files};
+use crate::execute::backup::{first_block, hex};
 use crate::model::database::Source;
 use crate::model::{
     BackupId, Change, Clock, Database, DbName, EngineKind, Outcome, Owners, Slot, SystemClock,
@@ -18,6 +18,7 @@ use crate::model::{
 use crate::plan::comeback::{Lost, Priority};
 use crate::plan::recovery;
 use crate::specs::{self, Request, Rules};
+use crate::store::seal::Identity;
 use crate::store::{Stores, read_small};
 
 use super::daemon;
@@ -95,6 +96,8 @@ pub(super) struct Wish<'a> {
     pub(super) lived: Option<Timestamp>,
     /// Now.
     pub(super) at: Timestamp,
+    /// What opens backups.
+    pub(super) keys: &'a [Identity],
 }
 
 /// Makes their rows again, each as the spec beside its newest backup says. One whose spec cannot be read gets
@@ -142,7 +145,7 @@ pub(super) async fn rebuild(
     }
     // Behind all whose specs say which port is theirs: these take what is left.
     for (uid, name, held, why) in unread {
-        match of_what_is_left(stores, places, &held, uid, &name, &rules).await {
+        match of_what_is_left(stores, (places, wish.keys), &held, uid, &name, &rules).await {
             Ok(db) => {
                 let (entries, what) = is_held(&db, &held, why, wish.at);
                 rules.take(&db);
@@ -256,7 +259,7 @@ async fn of_spec(
 /// The database as far as anything but its spec tells.
 async fn of_what_is_left(
     stores: &Stores,
-    places: &[Place],
+    (places, keys): (&[Place], &[Identity]),
     held: &Held,
     uid: Uid,
     name: &DbName,
@@ -265,7 +268,7 @@ async fn of_what_is_left(
     let newest = newest_first(held).into_iter().next();
     let engine = match newest {
         Some(kept) => Some(kept.manifest.engine),
-        None => engine_in(stores, places, uid).await,
+        None => engine_in(stores, places, keys, uid).await,
     };
     let left = Left {
         name,
@@ -303,15 +306,32 @@ fn newest_first(held: &Held) -> Vec<&Kept> {
     all
 }
 
-/// Its engine, as the names of the files beside its manifests tell, which cannot be read themselves.
-async fn engine_in(stores: &Stores, places: &[Place], uid: Uid) -> Option<EngineKind> {
+/// Its engine, as the names of the files beside its manifests tell, which cannot be read themselves; or the
+/// beginning of an archive of its server's files.
+async fn engine_in(
+    stores: &Stores,
+    places: &[Place],
+    keys: &[Identity],
+    uid: Uid,
+) -> Option<EngineKind> {
     for place in places.iter().filter(|place| place.uid == uid) {
-        let Ok(objects) = stores[&place.store].list(&place.prefix).await else {
+        let store = &stores[&place.store];
+        let Ok(objects) = store.list(&place.prefix).await else {
             continue;
         };
         let files = objects.iter().filter_map(|o| o.key.rsplit('/').next());
         if let Some(engine) = engine_of(files) {
             return Some(engine);
+        }
+        let of_files = |key: &&str| key.rsplit('/').next().is_some_and(is_of_files);
+        for key in objects.iter().map(|o| o.key.as_str()).filter(of_files) {
+            match first_block(store, key, keys.to_vec()).await {
+                Ok(block) => match engine_of_files(&block) {
+                    None => {}
+                    found => return found,
+                },
+                Err(error) => tracing::warn!(key, %error, "an archive of files cannot be read"),
+            }
         }
     }
     None

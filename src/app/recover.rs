@@ -142,18 +142,6 @@ async fn bring(
     recovered.problems.extend(unread);
     let retired: BTreeSet<Uid> = tombstones.keys().copied().collect();
     unknown_to(&book, |_| recovered.as_of, &mut tombstones);
-    let mut entries = vec![NewEntry::of(
-        &DbName::mydb_admin(),
-        Outcome::Done,
-        format!(
-            "this host's memory comes from {}: {} entries, up to {}; what was accepted after that is \
-             lost",
-            recovered.ledger,
-            recovered.entries,
-            recovered.as_of.format("%F %T UTC")
-        ),
-        Change::Noted,
-    )];
     let mut theirs = Vec::new();
     for (name, row) in book.rows() {
         theirs.push((name, row, held(stores, &all.places, row.database.uid).await));
@@ -164,6 +152,23 @@ async fn bring(
         only: &args.only,
         lived: finished.fold(recovered.as_of, Timestamp::max),
     };
+    let mut entries = vec![NewEntry::of(
+        &DbName::mydb_admin(),
+        Outcome::Done,
+        format!(
+            "this host's memory comes from {}: {} entries, up to {}; what was accepted after that is \
+             lost",
+            recovered.ledger,
+            recovered.entries,
+            recovered.as_of.format("%F %T UTC")
+        ),
+        // What could not be joined stays behind for good.
+        Change::HistoryChosen {
+            store: None,
+            as_of: Some(recovered.as_of),
+            lived: Some(asked.lived),
+        },
+    )];
     for (name, row, held) in theirs {
         let stays = tombstones.contains_key(&row.database.uid);
         let (mut found, returns) = of_database(&book, row, held, &asked, stays);
@@ -181,6 +186,7 @@ async fn bring(
         only: &args.only,
         lived,
         at,
+        keys: &archive::identities(state_dir)?,
     };
     let rebuilt = rebuild::rebuild(&book, stores, &all.places, unknown, rules, &wish).await;
     entries.extend(rebuilt.entries);

@@ -6,8 +6,6 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use async_trait::async_trait;
-
 use crate::admin::audit::{believe, believe_file};
 use crate::admin::journal::{FILE_NAME, read_line};
 use crate::admin::{Book, Keyring, read_offline};
@@ -18,9 +16,11 @@ use crate::settings::Settings;
 use crate::store::Stores;
 use crate::store::seal::Identity;
 
-use super::history::{History, Piece, Place, history, manifest};
-use super::witness::Pieces;
+use super::history::{History, Piece, Place, manifest};
 use super::{archive, daemon, home};
+
+mod shipped;
+pub(super) use shipped::Shipped;
 
 /// A ledger that was put together. Its lines lie in the folder that was given.
 pub(super) struct Rejoined {
@@ -102,41 +102,6 @@ pub(super) async fn ledger(
         as_of,
         problems,
     })
-}
-
-/// The pieces of a host's journal in its stores.
-pub(super) struct Shipped<'a> {
-    pub(super) settings: &'a Settings,
-    pub(super) instance: &'a str,
-}
-
-#[async_trait]
-impl Pieces for Shipped<'_> {
-    async fn join(&self, coming: &Path) -> Result<(), String> {
-        let folder = coming.parent().unwrap_or(coming);
-        let (book, _) = read_offline(folder, 0).map_err(|e| daemon::chain(&e))?;
-        let stores = archive::stores(self.settings)?;
-        let identities = archive::identities(&self.settings.state_dir)?;
-        let keys = home::keys(&self.settings.state_dir);
-        let ring = Keyring::read(&keys).map_err(|e| e.to_string())?;
-        let mut all = history(&stores, self.settings.mode.as_str()).await?;
-        all.pieces.retain(|piece| piece.instance == self.instance);
-        let mut joining = Joining {
-            book,
-            ring,
-            upto: None,
-            shipped_at: None,
-        };
-        let mut problems = Vec::new();
-        let pieces = &all.pieces;
-        joining
-            .join(&stores, pieces, &identities, folder, &mut problems)
-            .await?;
-        for problem in problems {
-            tracing::warn!(problem, "the journal in the stores");
-        }
-        Ok(())
-    }
 }
 
 /// Fetches the copy of the ledger in one backup, and folds it.

@@ -64,13 +64,6 @@ impl Daemon {
         };
         let origin = Path::new("the spec in force");
         let parsed = specs::parse(&spec.to_string(), origin).map_err(told)?;
-        let admitted = self
-            .intake
-            .api(who.clone(), &parsed, false, Some(db.uid))
-            .await;
-        if let Admitted::Refused(problems) = admitted.map_err(unavailable)? {
-            return Err(told(problems));
-        }
         let what = if retired {
             "is wanted again; its data was kept"
         } else {
@@ -78,8 +71,13 @@ impl Daemon {
              its data is kept for a while"
         };
         let message = format!("{name} {what}{}", because(&reason));
-        // Whatever a person wanted of it before, this came later.
-        self.wish(who, name, message, Change::Resumed).await
+        let admitted = self
+            .intake
+            .state(who, &parsed, &reason, db.uid, message.clone());
+        match admitted.await.map_err(unavailable)? {
+            Admitted::Refused(problems) => Err(told(problems)),
+            Admitted::Created(_) | Admitted::Configured(_) | Admitted::Unchanged(_) => Ok(message),
+        }
     }
 
     /// Lets another database have the name of one whose data was removed.

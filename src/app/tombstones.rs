@@ -74,7 +74,7 @@ pub(super) fn retired_again(
             entries.push(entry(Change::Admitted { database }));
         }
         if row.over.is_some() {
-            entries.push(entry(Change::Resumed));
+            entries.push(entry(Change::Resumed { since: None }));
         }
         entries.push(entry(Change::Retired {
             uid: db.uid,

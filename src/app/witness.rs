@@ -1,6 +1,7 @@
 //! The ledger at the daemon's start: where the journal is harmed, or shorter than what the tables of
-//! `mydb_admin` or the length beside it prove, it is made whole from the tables, and from the pieces in
-//! the stores, before anything is added to it.
+//! `mydb_admin`, the stores or the length beside it prove, it is made whole from the tables, and from what
+//! the stores hold of it, before anything is added to it. Journal and tables may have been set back
+//! together: then only the stores tell.
 
 use std::fs;
 use std::io::{BufRead, BufReader, BufWriter, Write};
@@ -14,7 +15,9 @@ use async_trait::async_trait;
 use crate::admin::audit::{believe_file, knows_key};
 use crate::admin::journal::{self, FILE_NAME, FileStorage, MAX_LINE, follow};
 use crate::admin::tables::{Access, TablesHarm, last_line, last_record, newer_step, records_from};
-use crate::admin::{Head, JournalError, Keyring, Ledger, NewEntry, TablesError, read_offline};
+use crate::admin::{
+    Book, Head, JournalError, Keyring, Ledger, NewEntry, TablesError, read_offline,
+};
 use crate::engine::{self, ADMIN_SECRET};
 use crate::model::{Change, Clock, Database, DbName, Outcome, Secret, Site, Uid};
 use crate::runtime::DataDirs;
@@ -28,7 +31,7 @@ use super::{daemon, home};
 /// The folder below the journal's that another one is put together in.
 const MENDED: &str = "mended";
 /// Longest wait for an answer: without one the journal is believed.
-const ANSWER: Duration = Duration::from_secs(10);
+pub(super) const ANSWER: Duration = Duration::from_secs(10);
 
 /// What knows how far a journal went, and has its lines.
 #[async_trait]
@@ -71,6 +74,13 @@ impl Witness for Access {
 /// Has pieces of a journal: the stores.
 #[async_trait]
 pub(super) trait Pieces: Send + Sync {
+    /// What there is behind the end of the journal with this book, for a person, whether it goes on from there
+    /// or not; what does not answer in time has nothing.
+    ///
+    /// # Errors
+    /// Why nobody can be asked.
+    async fn ahead(&self, book: &Book) -> Result<Option<String>, String>;
+
     /// Adds to the journal in a folder what follows its end.
     ///
     /// # Errors
@@ -123,35 +133,23 @@ async fn open_in(
     let (why, readable) = match Ledger::open(storage, clock.clone()).await {
         Ok((ledger, report)) => {
             daemon::tell_torn(&report);
-            let proven = match helpers.tables {
-                Some(tables) => tokio::time::timeout(ANSWER, tables.last()).await,
+            match shorter(helpers, ring, &ledger.book()).await? {
+                Some(why) => (why, true),
                 None => return Ok(ledger),
-            };
-            match proven {
-                Ok(Ok(last)) if last > report.head.seq => {
-                    if report.head.seq == 0 {
-                        refuse_strange_keys(helpers, ring).await?;
-                    }
-                    let ends = report.head.seq;
-                    let why =
-                        format!("it ends at entry {ends}, and mydb_admin's tables hold {last}");
-                    (why, true)
-                }
-                // What does not answer proves nothing.
-                Ok(Ok(_) | Err(_)) | Err(_) => return Ok(ledger),
             }
         }
         Err(JournalError::Harm(harm)) => (harm.to_string(), false),
         Err(error) => return Err(daemon::chain(&error)),
     };
-    let whole = mend(folder, helpers, clock.as_ref(), ring, had).await;
+    let known = Known {
+        had,
+        harmed: !readable,
+    };
+    let whole = mend(folder, helpers, clock.as_ref(), ring, known).await;
     if let (Err(error), true) = (&whole, readable) {
-        // Two histories: a person decides, and databases are healed meanwhile. The applier tells.
-        tracing::error!(
-            why,
-            error,
-            "the journal is shorter than mydb_admin's tables"
-        );
+        // Two histories: a person decides, and databases are healed meanwhile. The applier tells, or what
+        // keeps everything frozen.
+        tracing::error!(why, error, "the journal is shorter than it was");
         return daemon::open_ledger(folder, clock).await;
     }
     let (kept, head) = whole.map_err(|e| {
@@ -164,7 +162,7 @@ async fn open_in(
     let ledger = daemon::open_ledger(folder, clock).await?;
     ledger.seal_with(ring.sealer());
     let message = format!(
-        "the journal was harmed ({why}); it was made whole up to entry {}; the harmed one is kept as {}",
+        "the journal was not whole ({why}); it was made whole up to entry {}; the one that lay there is kept as {}",
         head.seq,
         kept.display()
     );
@@ -172,6 +170,33 @@ async fn open_in(
     let entry = NewEntry::of(&DbName::mydb_admin(), Outcome::Done, message, Change::Noted);
     ledger.append(entry).await.map_err(|e| e.to_string())?;
     Ok(ledger)
+}
+
+/// Why a journal that reads well is not all that there was; `None`: nothing says so.
+async fn shorter(
+    helpers: Helpers<'_>,
+    ring: &Keyring,
+    book: &Book,
+) -> Result<Option<String>, String> {
+    let ends = book.head().seq;
+    let proven = match helpers.tables {
+        Some(tables) => tokio::time::timeout(ANSWER, tables.last()).await.ok(),
+        None => None,
+    };
+    // What does not answer proves nothing.
+    if let Some(last) = proven.and_then(Result::ok).filter(|last| *last > ends) {
+        if ends == 0 {
+            refuse_strange_keys(helpers, ring).await?;
+        }
+        let why = format!("it ends at entry {ends}, and mydb_admin's tables hold {last}");
+        return Ok(Some(why));
+    }
+    // A host without any memory is one that was lost: a person brings it back.
+    let ahead = match helpers.stores.filter(|_| ends > 0) {
+        Some(stores) => stores.ahead(book).await?,
+        None => None,
+    };
+    Ok(ahead.map(|there| format!("it ends at entry {ends}, and {there}")))
 }
 
 /// Refuses tables that a newer program made, before anything is written: it may have written entries that
@@ -229,21 +254,30 @@ pub(super) fn reach(db: &Database, site: &Site, password: Secret) -> Access {
     }
 }
 
+/// What is known of a journal that lost something.
+#[derive(Clone, Copy)]
+struct Known {
+    /// So many bytes of it were on disk.
+    had: u64,
+    /// It does not read well.
+    harmed: bool,
+}
+
 /// Joins what is good in the journal with what tables and stores keep, and puts it into the journal's
-/// place, once it is longer than what was good, or the tables hold no more, and has the bytes that the
-/// journal `had`. Gives where the harmed one is kept, and the new head.
+/// place, once it is longer than what was good, or was harmed and the tables hold no more, and has the bytes
+/// that the journal had. Gives where the harmed one is kept, and the new head.
 async fn mend(
     folder: &Path,
     helpers: Helpers<'_>,
     clock: &dyn Clock,
     ring: &Keyring,
-    had: u64,
+    known: Known,
 ) -> Result<(PathBuf, Head), String> {
     let journal = folder.join(FILE_NAME);
     let mended = folder.join(MENDED);
     home::make_folder(&mended, 0o700)?;
     let coming = mended.join(FILE_NAME);
-    let done = whole(&journal, &coming, helpers, ring, had).await;
+    let done = whole(&journal, &coming, helpers, ring, known).await;
     let done = done.and_then(|head| {
         let kept = keep(&journal, clock)?;
         // It has at least the length that is known, so that this holds whenever the daemon dies.
@@ -264,7 +298,7 @@ async fn whole(
     coming: &Path,
     helpers: Helpers<'_>,
     ring: &Keyring,
-    had: u64,
+    Known { had, harmed }: Known,
 ) -> Result<Head, String> {
     let told = |path: &Path| {
         let path = path.display().to_string();
@@ -303,14 +337,14 @@ async fn whole(
     to.flush().map_err(told(coming))?;
     let length = || fs::metadata(coming).map(|found| found.len());
     let is_whole = |head: Head, len: u64| head != good && len >= had;
-    if let (Some(stores), false) = (
-        helpers.stores,
-        is_whole(head, length().map_err(told(coming))?),
-    ) {
+    let enough = is_whole(head, length().map_err(told(coming))?);
+    if let Some(stores) = helpers.stores
+        && (!enough || stores.ahead(&read_book(coming)?).await?.is_some())
+    {
         if let Err(why) = stores.join(coming).await {
             missing.push(why);
         }
-        head = read_head(coming)?;
+        head = read_book(coming)?.head();
         let mut more = fs::OpenOptions::new()
             .append(true)
             .open(coming)
@@ -319,7 +353,7 @@ async fn whole(
     }
     let has = length().map_err(told(coming))?;
     // All that was ever on disk is good, and the tables know of no more: what lies behind it was no entry.
-    let lacks_nothing = head == good && has == had && had > 0 && none_after;
+    let lacks_nothing = harmed && head == good && has == had && had > 0 && none_after;
     if !is_whole(head, has) && !lacks_nothing {
         missing.push(format!("nothing there follows entry {}", head.seq));
         return Err(missing.join("; "));
@@ -331,11 +365,11 @@ async fn whole(
     Ok(head)
 }
 
-/// The last entry of a journal that was put together.
-fn read_head(coming: &Path) -> Result<Head, String> {
+/// What a journal says that was put together.
+fn read_book(coming: &Path) -> Result<Book, String> {
     let folder = coming.parent().unwrap_or(coming);
     let (book, _) = read_offline(folder, 0).map_err(|e| daemon::chain(&e))?;
-    Ok(book.head())
+    Ok(book)
 }
 
 /// Gives a harmed journal another name beside its own, which nothing has yet.
@@ -359,7 +393,11 @@ pub(super) fn keep(journal: &Path, clock: &dyn Clock) -> Result<PathBuf, String>
 }
 
 /// Writes the lines of a journal that follow a head one after the other; gives the new head.
-fn good_lines(journal: &Path, mut head: Head, to: &mut dyn Write) -> std::io::Result<Head> {
+pub(super) fn good_lines(
+    journal: &Path,
+    mut head: Head,
+    to: &mut dyn Write,
+) -> std::io::Result<Head> {
     let mut reader = BufReader::new(fs::File::open(journal)?);
     let mut line = Vec::new();
     loop {

@@ -40,7 +40,9 @@ impl Daemon {
         if already {
             // The spec says so by itself; an override in the way is ended.
             let message = format!("{name}: {state:?}, as its spec says{}", because(&reason));
-            return self.wish(who, name, message, Change::Resumed).await;
+            return self
+                .wish(who, name, message, Change::Resumed { since: None })
+                .await;
         }
         let over = self.intake.over(who, name, state, until, reason.clone());
         let until = over.await.map_err(unavailable)?;

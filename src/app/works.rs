@@ -6,7 +6,7 @@ use crate::model::view::{WorkAsk, WorkView};
 use crate::model::{BackupId, Change, DbName, Timestamp};
 use crate::specs::access::Need;
 
-use super::backend::{Daemon, because, unwritten};
+use super::backend::{Daemon, because, unavailable, unwritten};
 use super::rights::is_own;
 
 impl Daemon {
@@ -17,32 +17,47 @@ impl Daemon {
         ask: WorkAsk,
     ) -> Result<WorkView, Refusal> {
         let row = self.row_for_work(caller, name, &ask).await?;
-        let who = caller.who.clone();
         let what = match &ask {
             WorkAsk::Backup { .. } => "a backup".to_owned(),
             WorkAsk::Verify { .. } => "a restore test".to_owned(),
             WorkAsk::Rename { to, reason } => format!("its rename to {to}{}", because(reason)),
             WorkAsk::Eject { reason, .. } => format!("its release from db4sci{}", because(reason)),
-            WorkAsk::Clone { copy, .. } => format!("a clone of it, {copy}"),
+            WorkAsk::Clone { copy, reason, .. } => {
+                format!("a clone of it, {copy}{}", because(reason))
+            }
             WorkAsk::Restore {
-                from, copy, only, ..
-            } => match (copy, only) {
-                (Some(copy), _) => format!("the restore of {from} as {copy}"),
-                (None, Some(only)) => format!("the restore of `{only}` alone from {from}"),
-                (None, None) => format!("the restore of {from} in place"),
-            },
+                from,
+                copy,
+                only,
+                image: _,
+                reason,
+            } => {
+                let why = because(reason);
+                match (copy, only) {
+                    (Some(copy), _) => format!("the restore of {from} as {copy}{why}"),
+                    (None, Some(only)) => {
+                        format!("the restore of `{only}` alone from {from}{why}")
+                    }
+                    (None, None) => format!("the restore of {from} in place{why}"),
+                }
+            }
         };
-        let begun = self
+        let (begun, written) = self
             .desk
-            .take_on(who.clone(), &row, ask)
+            .take_on(
+                caller.who.clone(),
+                &row,
+                ask,
+                format!("{name}: asked for {what}"),
+            )
             .map_err(|why| Refusal::new(RefusalKind::Conflict, why))?;
-        // Who wanted it; that it is done is written by the work itself.
-        let change = Change::Acted {
-            action: "work_asked".to_owned(),
-        };
-        let message = format!("{name}: asked for {what}");
-        let written = self.intake.wish(who, name, message, change).await;
-        written.map_err(|error| unwritten(&format!("{what} has begun"), &error))?;
+        match written.await {
+            Ok(written) => written.map_err(unavailable)?,
+            Err(_) => {
+                let message = "the daemon is stopping; nothing was done";
+                return Err(Refusal::new(RefusalKind::Unavailable, message));
+            }
+        }
         Ok(begun)
     }
 
@@ -55,7 +70,7 @@ impl Daemon {
     ) -> Result<String, Refusal> {
         let book = self.ledger.book();
         let found = book.holder_of(id).filter(|(_, b)| b.state.good());
-        let Some((row, backup)) = found else {
+        let Some((row, _)) = found else {
             let message = format!(
                 "there is no backup {id}; see: db4sci backup list {}",
                 id.name
@@ -67,19 +82,8 @@ impl Daemon {
             false => Need::Admin,
         };
         self.allow(caller, &row.database, need).await?;
-        let mut backup = backup.clone();
-        backup.keep_until = until;
-        if let Some(note) = note {
-            backup.note = note;
-        }
-        let message = match until {
-            Some(until) => format!("{id} is kept until {}", until.format("%F %T UTC")),
-            None => format!("{id} is kept as the retention says"),
-        };
-        let change = Change::Backup {
-            backup: Box::new(backup),
-        };
-        self.wish(caller.who.clone(), &row.database.name, message, change)
-            .await
+        let uid = row.database.uid;
+        let kept = self.desk.keep(caller.who.clone(), uid, id, until, note);
+        kept.await.map_err(unavailable)
     }
 }

@@ -23,6 +23,9 @@ pub struct Args {
     /// A file, a folder of `*.yaml`, or `-` for standard input
     #[arg(short = 'f', long = "file", value_name = "PATH", required = true)]
     pub files: Vec<PathBuf>,
+    /// Why, for the log and for everybody who looks
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub reason: String,
     /// Only show what would be done
     #[arg(long)]
     pub dry_run: bool,
@@ -36,7 +39,7 @@ pub struct Args {
 
 /// Runs it.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
-    let results = hand_in(&args.files, args.dry_run, context).await?;
+    let results = hand_in(&args.files, &args.reason, args.dry_run, context).await?;
     match context.format {
         Format::Json => documents::json(context, &results)?,
         Format::Yaml => documents::yaml(context, &results)?,
@@ -126,6 +129,7 @@ fn say(context: &Context, results: &[Applied], dry_run: bool) -> Result<(), CliE
 /// Hands in specs; what became of each, the refused ones included.
 pub async fn hand_in(
     files: &[PathBuf],
+    reason: &str,
     dry_run: bool,
     context: &Context,
 ) -> Result<Vec<Applied>, CliError> {
@@ -137,11 +141,9 @@ pub async fn hand_in(
         return Err(CliError::Usage("there is no document in it".to_owned()));
     }
     let path = format!("/apply?dryRun={dry_run}");
-    match context
-        .client
-        .post(&path, &ApplyRequest { documents })
-        .await
-    {
+    let reason = reason.to_owned();
+    let request = ApplyRequest { documents, reason };
+    match context.client.post(&path, &request).await {
         Err(ClientError::Problem(problem)) if !problem.results.is_empty() => Ok(problem.results),
         answer => Ok(answer?),
     }

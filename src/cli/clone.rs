@@ -19,6 +19,9 @@ pub struct Args {
     /// Of a backup that is taken now
     #[arg(long, conflicts_with = "from")]
     pub live: bool,
+    /// Why, for the log and for everybody who looks
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub reason: String,
 }
 
 /// Runs it.
@@ -28,6 +31,13 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         copy,
         from,
         live,
+        reason,
     } = args;
-    backup::ask(context, &name, WorkAsk::Clone { copy, from, live }, true).await
+    let ask = WorkAsk::Clone {
+        copy,
+        from,
+        live,
+        reason,
+    };
+    backup::ask(context, &name, ask, true).await
 }

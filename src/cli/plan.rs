@@ -85,7 +85,7 @@ async fn previewed(
     files: &[PathBuf],
     context: &Context,
 ) -> Result<(Vec<DatabaseView>, Vec<Problem>, bool), CliError> {
-    let results = apply::hand_in(files, true, context).await?;
+    let results = apply::hand_in(files, "", true, context).await?;
     let mut views = Vec::new();
     let mut problems = Vec::new();
     let mut refused = false;

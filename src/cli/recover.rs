@@ -1,5 +1,7 @@
 //! `db4sci recover`
 
+mod status;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -28,6 +30,9 @@ pub struct Args {
     /// Whose backups, where a store holds those of several hosts
     #[arg(long, value_name = "ID")]
     pub instance: Option<String>,
+    /// Say what became of each database since the memory came back: asked of the daemon
+    #[arg(long, conflicts_with_all = ["plan", "only", "from_docker", "instance"])]
+    pub status: bool,
 }
 
 /// What was found, and what is to become of it.
@@ -72,6 +77,9 @@ pub struct Found {
 
 /// Runs it.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
+    if args.status {
+        return status::run(context).await;
+    }
     let plan = args.plan;
     let done = context.host.recover(&context.globals, args).await;
     let done = done.map_err(CliError::Said)?;
@@ -104,7 +112,8 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     context.warn(if plan {
         "nothing was changed; to bring it back, the same without --plan"
     } else {
-        "its memory is back; the databases come back when the daemon runs: db4sci run; see: db4sci get"
+        "its memory is back; the databases come back when the daemon runs: db4sci run; how far they \
+         are: db4sci recover --status"
     });
     Ok(Exit::OK)
 }

@@ -26,6 +26,9 @@ pub struct Args {
     /// In place, without asking: what was written since the backup is out of the database then
     #[arg(long)]
     pub yes: bool,
+    /// Why, for the log and for everybody who looks
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub reason: String,
 }
 
 /// Runs it.
@@ -37,6 +40,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         only,
         image,
         yes,
+        reason,
     } = args;
     if let (Some(only), false) = (&only, yes) {
         return Err(CliError::Usage(format!(
@@ -56,6 +60,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         copy,
         only,
         image,
+        reason,
     };
     backup::ask(context, &name, ask, true).await
 }

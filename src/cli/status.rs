@@ -106,6 +106,9 @@ fn items(context: &Context, snapshot: &Snapshot) -> Vec<Item> {
         let what = "the first pass over all databases is not done".to_owned();
         items.push(wrong("db4sci", what, "db4sci wait --all"));
     }
+    if let Some(harm) = &snapshot.journal_harm {
+        items.push(wrong("mydb_admin", harm.clone(), "db4sci audit verify"));
+    }
     if let Some(harm) = &snapshot.tables_harm {
         let what = format!(
             "its tables are left alone: {harm}; all that was accepted is safe in the journal"

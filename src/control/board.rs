@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use crate::model::disk::{DiskUse, VolumeView};
-use crate::model::view::{ComesBack, DatabaseView, Remark, Snapshot, Unshipped};
+use crate::model::view::{ComesBack, DatabaseView, Phase, Remark, Snapshot, Unshipped};
 use crate::model::{Clock, DbName, Problem};
 
 /// Collects views and publishes snapshots.
@@ -25,17 +25,28 @@ struct State {
     announced: BTreeSet<DbName>,
     /// Databases that are dumped at rest, or restored in part.
     resting: BTreeSet<DbName>,
+    /// Databases that the daemon took down itself, and that were not seen ready, or down as wanted, since.
+    taken_down: BTreeSet<DbName>,
+    /// Whether the snapshot is an older one, since nobody watched when something changed.
+    behind: bool,
 }
 
 /// A database is left alone until this is dropped.
 pub struct Resting {
     board: Arc<Board>,
     name: DbName,
+    /// It answered before.
+    served: bool,
 }
 
 impl Drop for Resting {
     fn drop(&mut self) {
-        self.board.state().resting.remove(&self.name);
+        let mut state = self.board.state();
+        state.resting.remove(&self.name);
+        if self.served {
+            // Whether it was stopped by then is not known here.
+            state.taken_down.insert(self.name.clone());
+        }
     }
 }
 
@@ -53,6 +64,8 @@ impl Board {
             announced: BTreeSet::new(),
             rest,
             resting: BTreeSet::new(),
+            taken_down: BTreeSet::new(),
+            behind: false,
         });
         Board {
             clock,
@@ -68,7 +81,17 @@ impl Board {
 
     /// The snapshots, newest first.
     pub fn watch(&self) -> watch::Receiver<Arc<Snapshot>> {
+        let mut state = self.state();
+        if state.behind {
+            self.replace(&mut state);
+        }
         self.snapshot.subscribe()
+    }
+
+    /// Whether nobody would see what is published, under the lock: then nothing is, until somebody watches.
+    fn unwatched(&self, state: &mut State) -> bool {
+        state.behind |= self.snapshot.receiver_count() == 0;
+        state.behind
     }
 
     /// The last view of a database.
@@ -79,11 +102,25 @@ impl Board {
     /// Keeps the reconciler's hands off a database. Nothing of it outlives the daemon: a new one
     /// finds the server down, and starts it.
     pub fn rest(self: &Arc<Self>, name: &DbName) -> Resting {
-        self.state().resting.insert(name.clone());
+        let mut state = self.state();
+        state.resting.insert(name.clone());
+        let view = state.views.get(name);
         Resting {
             board: self.clone(),
             name: name.clone(),
+            served: view.is_some_and(|view| view.phase == Phase::Ready),
         }
+    }
+
+    /// Remembers that the daemon is about to take a database down; the next look that shows where it
+    /// ended up forgets it.
+    pub fn take_down(&self, name: &DbName) {
+        self.state().taken_down.insert(name.clone());
+    }
+
+    /// Databases that the daemon took down and did not see come up again.
+    pub fn taken_down(&self) -> BTreeSet<DbName> {
+        self.state().taken_down.clone()
     }
 
     /// Whether the reconciler's hands are to be off a database.
@@ -119,6 +156,17 @@ impl Board {
     pub fn show(&self, mut view: DatabaseView) {
         let mut state = self.state();
         state.announced.remove(&view.name);
+        match view.phase {
+            Phase::Pending | Phase::Creating | Phase::Degraded | Phase::Restoring => {}
+            Phase::Ready
+            | Phase::Stopped
+            | Phase::Maintenance
+            | Phase::Held
+            | Phase::Retired
+            | Phase::Ejected => {
+                state.taken_down.remove(&view.name);
+            }
+        }
         view.disk = state.disks.get(&view.name).copied();
         if state.views.get(&view.name).is_some_and(|old| **old == view) {
             return;
@@ -131,7 +179,7 @@ impl Board {
         if new {
             self.publish(&mut state);
         } else {
-            self.publish_one(&view);
+            self.publish_one(&mut state, &view);
         }
     }
 
@@ -162,6 +210,16 @@ impl Board {
     /// Shows how far the tables are behind the ledger, and why they are left alone, if they are.
     pub fn tables(&self, behind: u64, harm: Option<String>) {
         self.change(|rest| (rest.tables_behind, rest.tables_harm) = (behind, harm));
+    }
+
+    /// Shows what is wrong with the journal, while it is; `None`: nothing.
+    pub fn journal_harm(&self, harm: Option<String>) {
+        self.change(|rest| rest.journal_harm = harm);
+    }
+
+    /// What is wrong with the journal.
+    pub fn harm_of_journal(&self) -> Option<String> {
+        self.state().rest.journal_harm.clone()
     }
 
     /// Shows how often the log was found altered, and nobody has acknowledged it.
@@ -231,7 +289,10 @@ impl Board {
 
     /// Publishes another view of a database that is shown, under the lock. Those of the others are copied
     /// only if somebody still holds the snapshot before.
-    fn publish_one(&self, view: &DatabaseView) {
+    fn publish_one(&self, state: &mut State, view: &DatabaseView) {
+        if self.unwatched(state) {
+            return;
+        }
         let now = self.clock.now();
         self.snapshot.send_modify(|snapshot| {
             let snapshot = Arc::make_mut(snapshot);
@@ -245,6 +306,13 @@ impl Board {
 
     /// Publishes under the lock, so that snapshots never go backwards.
     fn publish(&self, state: &mut State) {
+        if !self.unwatched(state) {
+            self.replace(state);
+        }
+    }
+
+    fn replace(&self, state: &mut State) {
+        state.behind = false;
         let (admin, users): (Vec<_>, Vec<_>) = state
             .views
             .values()
@@ -298,6 +366,51 @@ mod tests {
         assert_ne!(before.databases[1], view);
         assert_eq!(before.databases[0], after.databases[0]);
         assert!(before.at <= after.at);
+    }
+
+    #[test]
+    fn what_the_daemon_took_down_is_known_until_it_is_seen_where_it_belongs() {
+        let board = Arc::new(Board::new(Arc::new(SystemClock), "test", "i"));
+        let mut view = sample::ready("genomics", "Postgres", "17", 32010);
+        let name = view.name.clone();
+        // It was down before: that is not the daemon's doing.
+        drop(board.rest(&name));
+        assert!(board.taken_down().is_empty());
+        board.show(view.clone());
+        let resting = board.rest(&name);
+        // Seen down while it rests.
+        view.phase = Phase::Stopped;
+        board.show(view.clone());
+        drop(resting);
+        assert_eq!(board.taken_down(), [name.clone()].into());
+        view.phase = Phase::Degraded;
+        board.show(view.clone());
+        assert_eq!(board.taken_down(), [name.clone()].into());
+        view.phase = Phase::Ready;
+        board.show(view.clone());
+        assert!(board.taken_down().is_empty());
+        board.take_down(&name);
+        view.phase = Phase::Stopped;
+        board.show(view);
+        assert!(board.taken_down().is_empty());
+    }
+
+    #[test]
+    fn who_begins_to_watch_sees_what_was_shown_to_nobody() {
+        let board = Board::new(Arc::new(SystemClock), "test", "i");
+        let mut view = sample::ready("genomics", "Postgres", "17", 32010);
+        board.show(view.clone());
+        drop(board.watch());
+        view.message = "slow".to_owned();
+        board.show(view.clone());
+        board.tables(3, None);
+        let first = board.watch();
+        assert_eq!(first.borrow().databases, [view.clone()]);
+        assert_eq!(first.borrow().tables_behind, 3);
+        // From then on there is somebody.
+        view.message = "slower".to_owned();
+        board.show(view.clone());
+        assert_eq!(first.borrow().databases, [view]);
     }
 
     #[test]

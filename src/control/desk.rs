@@ -6,10 +6,13 @@ mod again;
 mod asked;
 mod came;
 mod copies;
+mod cut;
 mod due;
 mod dumps;
 mod eject;
+mod keep;
 mod known;
+mod left;
 mod let_in;
 mod one;
 mod recover;
@@ -84,8 +87,11 @@ pub struct Desk {
     failed: Mutex<BTreeMap<BackupId, u32>>,
     /// When it let itself in again.
     let_in: Mutex<LetIns>,
-    /// What an earlier daemon left is ended.
+    /// The jobs that an earlier daemon left are ended.
     taken_over: SetOnce<()>,
+    /// Why they are not yet.
+    not_over: Mutex<Option<String>>,
+    claims: keep::Claims,
     /// A work ended well.
     done: Notify,
     tracker: TaskTracker,
@@ -124,6 +130,8 @@ impl Desk {
             failed: Mutex::default(),
             let_in: Mutex::default(),
             taken_over: SetOnce::new(),
+            not_over: Mutex::default(),
+            claims: keep::Claims::default(),
             done: Notify::new(),
             tracker: TaskTracker::new(),
             stop,
@@ -135,7 +143,7 @@ impl Desk {
         loop {
             match self.take_over().await {
                 Ok(()) => break,
-                Err(error) => tracing::warn!(%error, "what is left of earlier backups stays"),
+                Err(error) => tracing::warn!(%error, "jobs of an earlier daemon go on"),
             }
             // Cancel-safe: it is repeated at the next start.
             tokio::select! {
@@ -162,6 +170,7 @@ impl Desk {
                 self.tracker.spawn(work);
             }
         }
+        self.cut().await;
         self.tracker.close();
         // What is cut off is cleared at the next start.
         let _ = tokio::time::timeout(GRACE, self.tracker.wait()).await;
@@ -177,9 +186,7 @@ impl Desk {
         let mut rows: Vec<_> = book.rows().collect();
         rows.sort_by_key(|(_, row)| Priority::of(&row.database));
         for (name, row) in rows {
-            // A restore whose end is still to be written is over.
-            let cut_off = row.restoring.is_some() && !self.archive.unsaid.about(name);
-            if self.works.busy(name) || cut_off {
+            if self.works.busy(name) {
                 continue;
             }
             let Some(due) = self.due(row, now) else {
@@ -243,6 +250,7 @@ impl Desk {
             tombstone: row.tombstone,
             keep: self.keep,
             unsaved: self.unsaved(row),
+            cut_off: !self.works.busy(&row.database.name),
         })
     }
 
@@ -290,7 +298,7 @@ impl Desk {
         if work.running && work.waits_for.is_none() {
             work.progress = self.archive.meters.progress(name, self.clock.now());
         }
-        Some(work)
+        Some(self.shown(work))
     }
 
     /// A work, or its wait for its turn, to its end, which is noted.
@@ -306,7 +314,7 @@ impl Desk {
             // start.
             let ended = tokio::select! {
                 ended = work => ended,
-                () = this.stop.cancelled() => Err("the daemon is stopping".to_owned()),
+                () = this.cut() => Err("the daemon is stopping".to_owned()),
             };
             let done = ended.is_ok();
             if let Err(why) = &ended {

@@ -50,8 +50,10 @@ impl Reconciler {
         if over(&row.over) && same {
             let message = "the override ended; the spec is in force again".to_owned();
             let name = &row.database.name;
+            // Of this word alone: between this look and its entry another one may be said.
+            let since = row.over.as_ref().map(|word| word.since);
             if self
-                .note(name, Outcome::Done, message, Change::Resumed)
+                .note(name, Outcome::Done, message, Change::Resumed { since })
                 .await
             {
                 Arc::make_mut(row).over = None;
@@ -65,7 +67,9 @@ impl Reconciler {
                     name: None,
                     outcome: Outcome::Done,
                     message: "hands are on the host again: that time is over".to_owned(),
-                    change: Change::HandsOn,
+                    change: Change::HandsOn {
+                        since: row.host.as_ref().map(|word| word.since),
+                    },
                 };
                 if let Err(error) = self.ledger.append(entry).await {
                     tracing::debug!(%error, "the end of a maintenance was not written");

@@ -1,6 +1,6 @@
 //! The keyed queue: each name at most once, the earliest instant wins, one run in flight a name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -87,6 +87,15 @@ impl Queue {
     ///
     /// Safe to cancel: a name is taken only in the moment of return.
     pub async fn next(&self) -> Turn {
+        self.next_where(|_| true).await
+    }
+
+    /// As [`Queue::next`], of these names alone; the others stay.
+    pub async fn next_of(&self, names: &BTreeSet<DbName>) -> Turn {
+        self.next_where(|name| names.contains(name)).await
+    }
+
+    async fn next_where(&self, wanted: impl Fn(&DbName) -> bool) -> Turn {
         loop {
             let wait = {
                 let mut state = self.state();
@@ -94,7 +103,7 @@ impl Queue {
                 let first = state
                     .due
                     .iter()
-                    .filter(|(name, _)| !state.in_flight.contains_key(*name))
+                    .filter(|(name, _)| wanted(name) && !state.in_flight.contains_key(*name))
                     .min_by_key(|(_, due)| **due)
                     .map(|(name, due)| (name.clone(), *due));
                 match first {
@@ -172,6 +181,23 @@ mod tests {
         assert_eq!(queue.next().await.name, name("b"));
         queue.done(&name("a"));
         assert_eq!(queue.next().await.name, name("a"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_some_names_each_comes_after_its_run_and_the_others_stay() {
+        let queue = Queue::default();
+        queue.add(&name("a"));
+        queue.next().await;
+        for text in ["a", "b", "c"] {
+            queue.add(&name(text));
+        }
+        let some = [name("a"), name("c")].into();
+        assert_eq!(queue.next_of(&some).await.name, name("c"));
+        let early = tokio::time::timeout(Duration::from_secs(60), queue.next_of(&some)).await;
+        assert!(early.is_err(), "{early:?}");
+        queue.done(&name("a"));
+        assert_eq!(queue.next_of(&some).await.name, name("a"));
+        assert_eq!(queue.next().await.name, name("b"));
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 //! One look at one database: observe, plan, act, show.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::TimeDelta;
@@ -22,11 +23,16 @@ use crate::record::Metrics;
 
 use super::view::view;
 use super::wants::{
-    FileStanding, coming, expected, fresh, kept, newest, pass, running_of, seen, wanted,
+    FileStanding, coming, expected, fresh, journal_harmed, kept, newest, pass, running_of, seen,
+    wanted, whose,
 };
 use super::{Board, stewards};
 
 pub use super::wants::view_of;
+
+mod rehearsal;
+
+pub use rehearsal::Rehearsal;
 
 /// Runs that are ready for this long count as a success; then it is looked at once more.
 const JUDGE_AFTER: TimeDelta = TimeDelta::seconds(11);
@@ -40,7 +46,7 @@ pub struct Reconciler {
     pub(super) ledger: Ledger,
     pub(super) clock: Arc<dyn Clock>,
     site: Site,
-    board: Arc<Board>,
+    pub(super) board: Arc<Board>,
     metrics: Arc<Metrics>,
     lanes: Semaphore,
     /// Lanes that wait for a registry have turns of their own: a slow one keeps no repair waiting.
@@ -51,6 +57,8 @@ pub struct Reconciler {
     files: Mutex<BTreeMap<DbName, FileStanding>>,
     /// The disruptions of late.
     pass: Mutex<Pass>,
+    /// The daemon was told to stop.
+    pub(super) ending: AtomicBool,
 }
 
 /// What is remembered of one database between two looks; lost at a restart without harm.
@@ -105,6 +113,7 @@ impl Reconciler {
             house,
             memory: Mutex::default(),
             files: Mutex::default(),
+            ending: AtomicBool::new(false),
         }
     }
 
@@ -191,7 +200,10 @@ impl Reconciler {
         attempts.starve_if(seen.data.present().is_some_and(|d| d.tight.is_some()));
         attempts.observe(running_of(db, &seen), &seen.probe, now);
         let standing = self.file_standing(name);
-        let wanted = wanted(&row, standing.as_ref(), self.board.rests(name));
+        let dirs = self.executor.dirs.as_ref();
+        let whose = whose(dirs, &self.ledger.book(), db, &seen.data).await;
+        let rests = self.board.rests(name);
+        let wanted = wanted(&row, standing.as_ref(), rests, whose.as_ref());
         memory.attempts.stop_if(wanted.hands.is_some());
         seen.attempts = memory.attempts.clone();
         let verdict = self.decide(&wanted, &seen, now);
@@ -205,6 +217,9 @@ impl Reconciler {
         shown
             .conditions
             .push(fresh(&row, &self.house, before.as_deref(), now));
+        if name.is_mydb_admin() {
+            journal_harmed(&mut shown, self.board.harm_of_journal(), before.as_deref());
+        }
         let frozen = self.board.is_frozen();
         shown.coming = coming(&row, &self.house, shown.phase, frozen, now);
         let book = self.ledger.book();
@@ -242,6 +257,9 @@ impl Reconciler {
             let next = [verdict.wake_at, judge, expiry].into_iter().flatten().min();
             return Ok(next.map_or(Again::OnEvent, Again::At));
         };
+        if self.leaves_to_the_next(&lane) {
+            return Ok(Again::OnEvent);
+        }
         let pool = match lane.actions.as_slice() {
             [Action::PullImage(_)] => &self.pulls,
             _ => &self.lanes,
@@ -263,9 +281,11 @@ impl Reconciler {
         {
             self.board
                 .show(phase::acting(&shown, &lane, self.clock.now()));
+            self.board.take_down(name);
         }
         let shown = self.board.view(name);
-        let end = self.executor.run(&row, &lane, shown.as_deref()).await;
+        // Most looks carry out nothing, and all of them would be as large as the largest step.
+        let end = Box::pin(self.executor.run(&row, &lane, shown.as_deref())).await;
         drop(turn);
         if lane.actions.iter().any(Action::changes_accounts) {
             self.observer.probes().refresh(db.uid).await;
@@ -304,29 +324,6 @@ impl Reconciler {
                 memory.attempts.fail(failure.clone());
             }
         }
-    }
-
-    /// What the planner would say of a database as it would be; nothing is done.
-    pub async fn preview(&self, row: &Row) -> DatabaseView {
-        let db = &row.database;
-        let mut seen = self
-            .observer
-            .look(db, Attempts::default(), self.ledger.writable())
-            .await;
-        seen.attempts = self.recall(row).attempts;
-        let now = self.clock.now();
-        let wanted = wanted(row, None, self.board.rests(&db.name));
-        let book = self.ledger.book();
-        let wanted = Wanted {
-            leave: self.pass().leave(&db.name, book.alive(), now),
-            ..wanted
-        };
-        let verdict = plan::plan(&wanted, &seen, &self.site, now);
-        let before = self.board.view(&db.name);
-        let mut shown = view(&wanted, &seen, &verdict, &self.site, before.as_deref(), now);
-        shown.expected = expected(&book, db);
-        shown.coming = coming(row, &self.house, shown.phase, self.board.is_frozen(), now);
-        shown
     }
 
     /// What the planner says, and its place among the disruptions of late, in one piece: looks go on

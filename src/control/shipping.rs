@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::Desk;
 use crate::execute::backup::{BackupError, Shipper};
-use crate::model::audit::{Finding, Findings};
+use crate::model::audit::Findings;
 use crate::model::view::Unshipped;
 use crate::plan::shipping;
 
@@ -78,27 +78,22 @@ impl Desk {
         let (mut ends, mut findings, mut unread) = (0, Findings::default(), Vec::new());
         for store in shipper.stores.keys() {
             let compared = async {
-                let links = shipper.look_at_all(store).await?.links();
-                let ours = shipper.ours(links.clone()).await?;
-                Ok::<_, BackupError>((links, ours))
+                let there = shipper.look_at_all(store, None).await?;
+                let ours = shipper.ours(there.links()).await?;
+                Ok::<_, BackupError>((there, ours))
             };
-            let (links, ours) = match compared.await {
+            let (there, ours) = match compared.await {
                 Ok(compared) => compared,
                 Err(error) => {
                     unread.push(format!("store {store}: {error}"));
                     continue;
                 }
             };
-            ends += links.len() as u64;
-            let head = self.ledger.book().head().seq;
-            for link in links.difference(&ours) {
-                let what = if link.seq > head {
-                    format!("store {store}: it is there, and the log of this host ends at {head}")
-                } else {
-                    format!("store {store}: what is there is not this host's entry of that number")
-                };
-                findings.add(Finding::new(link.seq, what));
-            }
+            ends += there.links().len() as u64;
+            let book = self.ledger.book();
+            let (head, chosen) = (book.head().seq, book.history_chosen(store));
+            let found = shipping::disagrees(store, &there, &ours, chosen, head);
+            found.into_iter().for_each(|one| findings.add(one));
         }
         (ends, findings, unread)
     }
@@ -115,6 +110,10 @@ impl Desk {
             let there = shipper.look(store).await?;
             let ours = shipper.ours(there.links()).await?;
             reach.upto = shipping::reach(&there, &ours);
+            let chosen = self.ledger.book().history_chosen(store);
+            if shipping::strange(&there, &ours, chosen).is_some() {
+                self.know_anew(store);
+            }
             if !self.frozen() {
                 let gone = shipping::superseded(&there, &ours);
                 let before = self.clock.now() - LEFT;

@@ -54,6 +54,10 @@ pub struct Triggers {
     pub metrics: Arc<Metrics>,
     /// Ends everything.
     pub stop: CancellationToken,
+    /// The desk has put down what it was at, after that.
+    pub put_down: CancellationToken,
+    /// What the daemon took down was looked at for the last time.
+    pub looked: CancellationToken,
 }
 
 impl Triggers {
@@ -64,8 +68,8 @@ impl Triggers {
         }
     }
 
-    /// Takes names from the queue and looks at them, side by side, until the token is cancelled;
-    /// then waits for the looks under way.
+    /// Takes names from the queue and looks at them, side by side, until the token is cancelled; then
+    /// looks once more at what the daemon took down, and waits for the looks under way.
     pub async fn run_queue(self) {
         let tracker = TaskTracker::new();
         loop {
@@ -94,6 +98,8 @@ impl Triggers {
                 this.end_first_pass();
             });
         }
+        self.last_looks().await;
+        self.looked.cancel();
         tracker.close();
         tracker.wait().await;
     }

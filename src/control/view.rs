@@ -2,7 +2,7 @@
 
 use crate::model::view::DatabaseView;
 use crate::model::{
-    DataSeen, Expectations, Probe, Seen, SeenDatabase, Site, Status, Timestamp, Verdict,
+    DataSeen, Expectations, Probe, Seen, SeenDatabase, Site, Status, Timestamp, ToSecond, Verdict,
 };
 use crate::plan::{Wanted, phase};
 
@@ -105,8 +105,7 @@ fn lines(wanted: &Wanted<'_>, seen: &SeenDatabase, now: Timestamp) -> Vec<String
                     | Status::Removing
                     | Status::Dead => c.finished_at,
                 };
-                let since =
-                    since.map_or(String::new(), |at| format!(" since {}", at.format("%F %T")));
+                let since = since.map_or(String::new(), |at| format!(" since {}", ToSecond(at)));
                 let foreign = if c.uid() == Some(wanted.db.uid) {
                     ""
                 } else {
@@ -136,7 +135,7 @@ fn lines(wanted: &Wanted<'_>, seen: &SeenDatabase, now: Timestamp) -> Vec<String
             ..
         } => format!(
             "server: {version} answers since {}, {} connections",
-            since.format("%F %T"),
+            ToSecond(*since),
             connections.map_or("an unknown number of".to_owned(), |n| n.to_string())
         ),
         Probe::Silent { since, why, .. } => {
@@ -154,7 +153,7 @@ fn lines(wanted: &Wanted<'_>, seen: &SeenDatabase, now: Timestamp) -> Vec<String
             "last failure: {} ({} in a row, {})",
             failed.message,
             failed.count,
-            failed.at.format("%F %T")
+            ToSecond(failed.at)
         ));
     }
     if !seen.attempts.failed_runs.is_empty() {

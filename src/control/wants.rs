@@ -6,16 +6,19 @@ use std::path::PathBuf;
 use crate::admin::Book;
 use crate::admin::book::Row;
 use crate::execute::Executor;
-use crate::model::view::{Condition, DatabaseView, Evidence, NewestBackups, Phase};
+use crate::model::view::{
+    Condition, ConditionStatus, DatabaseView, Evidence, NewestBackups, Phase,
+};
 use crate::model::{
-    Attempts, BackupId, BackupState, Coming, ContainerSeen, Database, DbName, End, Expectations,
-    Hibernation, SeenDatabase, Site, Timestamp,
+    Attempts, BackupId, BackupState, Coming, ContainerSeen, DataSeen, Database, DbName, End,
+    Expectations, Hibernation, Seen, SeenDatabase, Site, Timestamp,
 };
 use crate::observe::Observer;
 use crate::plan::backups::Known;
 use crate::plan::blast::{Leave, Pass};
 use crate::plan::stewardship::House;
-use crate::plan::{self, Hands, Wanted, history};
+use crate::plan::{self, Hands, Wanted, Whose, history};
+use crate::runtime::DataDirs;
 
 use super::view::view;
 
@@ -30,7 +33,7 @@ pub enum FileStanding {
 
 /// How a database looks to somebody who only looks.
 pub fn view_of(row: &Row, seen: &SeenDatabase, site: &Site, now: Timestamp) -> DatabaseView {
-    let wanted = wanted(row, None, false);
+    let wanted = wanted(row, None, false, None);
     let verdict = plan::plan(&wanted, seen, site, now);
     view(&wanted, seen, &verdict, site, None, now)
 }
@@ -55,6 +58,9 @@ pub(super) async fn kept(row: &Row, executor: &Executor) -> Option<Evidence> {
     let kept = executor.dirs.evidence(&executor.site, &row.database);
     kept.await.ok().flatten()
 }
+
+/// The condition that says whether the data is whole.
+const DATA_SAFE: &str = "DataSafe";
 
 /// No restore test is put off, as far as a look knows.
 static NONE: BTreeSet<BackupId> = BTreeSet::new();
@@ -83,6 +89,7 @@ fn known<'a>(row: &'a Row, house: &'a House, answers: bool, now: Timestamp) -> K
         tombstone: row.tombstone,
         keep: house.keep,
         unsaved: 0,
+        cut_off: false,
     }
 }
 
@@ -128,6 +135,24 @@ pub(super) fn fresh(
     }
 }
 
+/// Says of `mydb_admin` what is wrong with the journal, of which all of it is made.
+pub(super) fn journal_harmed(
+    shown: &mut DatabaseView,
+    harm: Option<String>,
+    before: Option<&DatabaseView>,
+) {
+    let safe = |c: &&mut Condition| c.kind == DATA_SAFE;
+    let (Some(harm), Some(condition)) = (harm, shown.conditions.iter_mut().find(safe)) else {
+        return;
+    };
+    let earlier = before.and_then(|view| view.conditions.iter().find(|c| c.kind == DATA_SAFE));
+    condition.status = ConditionStatus::False;
+    (condition.reason, condition.message) = ("JournalHarmed".to_owned(), harm);
+    if let Some(earlier) = earlier.filter(|c| c.status == ConditionStatus::False) {
+        condition.last_transition_time = earlier.last_transition_time;
+    }
+}
+
 /// The newest backups of a database.
 pub(super) fn newest(row: &Row) -> NewestBackups {
     let own = row.backups.values();
@@ -146,6 +171,7 @@ pub(super) fn wanted<'a>(
     row: &'a Row,
     standing: Option<&'a FileStanding>,
     rests: bool,
+    whose: Option<&'a Whose>,
 ) -> Wanted<'a> {
     let own = row.backups.values();
     let good = own.filter(|b| b.uid == row.database.uid && b.state.good());
@@ -161,6 +187,7 @@ pub(super) fn wanted<'a>(
         quarantined: row.quarantined.as_ref().map(|(_, why)| why.as_str()),
         refused: row.refused.as_deref(),
         restart_asked: row.restart_asked,
+        retry_asked: row.retry_asked,
         hands: match (&row.restoring, row.becomes()) {
             _ if row.ejecting.is_some() => Some(Hands::Eject),
             (Some((from, _)), _) => Some(Hands::Restore(from)),
@@ -180,7 +207,30 @@ pub(super) fn wanted<'a>(
             Some(FileStanding::RenamedTo(new, _)) => Some(new.as_str()),
             Some(FileStanding::Orphan) | None => None,
         },
+        whose,
     }
+}
+
+/// Whose data lies in a database's place, if it is that of another one in the ledger.
+pub(super) async fn whose(
+    dirs: &dyn DataDirs,
+    book: &Book,
+    db: &Database,
+    lies: &Seen<DataSeen>,
+) -> Option<Whose> {
+    let inner = lies.present()?.inner_uid?;
+    let mut others = book.rows().filter(|(name, _)| **name != db.name);
+    let (name, owner) = others.find(|(_, row)| row.database.uid == inner && row.end.is_none())?;
+    // What cannot be looked at may be missing.
+    let has = match dirs.look(&owner.database, None).await {
+        Seen::Present(data) => data.sentinel && data.inner_uid == Some(inner),
+        Seen::Absent | Seen::Unknown(_) => false,
+    };
+    Some(Whose {
+        name: name.clone(),
+        place: owner.database.data_dir(),
+        misses: !has,
+    })
 }
 
 /// The container of a database, the running one first.
@@ -209,4 +259,55 @@ pub(super) fn pass(book: &Book, now: Timestamp) -> Pass {
         (name, row.disrupted_at, waits)
     });
     Pass::of(rows, now)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+    use crate::admin::testing::{admitted, book};
+    use crate::model::guard::INNER_UID;
+    use crate::runtime::fixture::database;
+    use crate::runtime::host::HostDirs;
+
+    /// A database whose first start is over.
+    async fn made(dirs: &HostDirs, name: &str, volume: &Path) -> Database {
+        let db = database(name, volume);
+        dirs.prepare(&db).await.unwrap();
+        let (data, _) = db.data_mounts().next().unwrap();
+        fs::write(data.join(&db.layout.sentinel), "17").unwrap();
+        dirs.mark_initialised(&db).await.unwrap();
+        db
+    }
+
+    #[tokio::test]
+    async fn data_in_the_wrong_place_is_known_and_whether_its_owner_misses_it() {
+        let temp = tempfile::tempdir().unwrap();
+        let (volume, state) = (temp.path().join("volume"), temp.path().join("state"));
+        fs::create_dir(&volume).unwrap();
+        fs::create_dir(&state).unwrap();
+        let dirs = HostDirs::new(&state);
+        let admin = made(&dirs, "mydb_admin", &volume).await;
+        let genomics = made(&dirs, "genomics", &volume).await;
+        let book = book(vec![admitted(genomics.clone())]);
+        let whose = async || whose(&dirs, &book, &admin, &dirs.look(&admin, None).await).await;
+        assert_eq!(whose().await, None);
+
+        // A copy of it.
+        let (own, _) = admin.data_mounts().next().unwrap();
+        let uid = format!("{}\n", genomics.uid);
+        fs::write(own.join(INNER_UID), &uid).unwrap();
+        let found = whose().await.unwrap();
+        assert_eq!((found.name.as_str(), found.misses), ("genomics", false));
+        assert_eq!(found.place, genomics.data_dir());
+        // All that there is of it.
+        fs::remove_dir_all(genomics.data_dir()).unwrap();
+        assert!(whose().await.unwrap().misses);
+        // Nobody's that is known.
+        let uid = uid.replace(['1', '2', '3', '4'], "0");
+        fs::write(own.join(INNER_UID), uid).unwrap();
+        assert_eq!(whose().await, None);
+    }
 }

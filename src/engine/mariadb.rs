@@ -6,7 +6,9 @@ use std::fmt::Write as _;
 use crate::model::action::Settings;
 use crate::model::database::{AccountRole, Encryption, TLS, Tls};
 use crate::model::server::{Protocol, Statement, Target};
-use crate::model::{ContainerSpec, Database, FilesWanted, ImageSeen, Memory, Mount, Secret, Site};
+use crate::model::{
+    ContainerSpec, Database, FilesWanted, ImageSeen, Memory, Mount, Secret, SecretFile, Site,
+};
 
 use super::parameters::Table;
 use super::{
@@ -217,15 +219,19 @@ impl Recipe for MariaDb {
                 u8::from(tls == Tls::Required)
             );
         }
-        let encrypted = db.encryption == Encryption::Engine;
-        if encrypted {
+        if db.encryption == Encryption::Engine {
             text.push_str(&encryption::settings());
         }
-        let mut files = shape::files(db, [("db4sci.cnf", text), ("user.cnf", person)]);
-        if encrypted {
-            files.secrets.push(encryption::key());
-        }
-        files
+        shape::files(self, db, [text, person])
+    }
+
+    fn config_files(&self) -> &'static [&'static str] {
+        &["db4sci.cnf", "user.cnf"]
+    }
+
+    fn secrets(&self, db: &Database) -> Vec<SecretFile> {
+        let key = (db.encryption == Encryption::Engine).then(encryption::key);
+        shape::secrets(db).into_iter().chain(key).collect()
     }
 
     fn container(&self, db: &Database, site: &Site, image: &ImageSeen) -> ContainerSpec {

@@ -15,6 +15,7 @@ mod parameters;
 mod postgres;
 pub mod sessions;
 mod shape;
+pub mod trial;
 pub mod truststore;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,7 +26,8 @@ use crate::model::action::Settings;
 use crate::model::database::{AccountRole, TLS, Tls};
 use crate::model::server::{Protocol, Statement, Target};
 use crate::model::{
-    ContainerSpec, Database, EngineKind, FilesWanted, IdentityFile, ImageSeen, Memory, Secret, Site,
+    ContainerSpec, Database, EngineKind, FilesNamed, FilesWanted, IdentityFile, ImageSeen, Memory,
+    Secret, SecretFile, Site,
 };
 
 /// Where a container finds its secrets.
@@ -177,6 +179,22 @@ pub trait Recipe: Send + Sync {
 
     /// The files that its container mounts.
     fn files(&self, db: &Database) -> FilesWanted;
+
+    /// The names of its configuration files among them.
+    fn config_files(&self) -> &'static [&'static str];
+
+    /// Its secrets among them.
+    fn secrets(&self, db: &Database) -> Vec<SecretFile> {
+        shape::secrets(db)
+    }
+
+    /// Which files those are: each look at each database asks.
+    fn named(&self, db: &Database) -> FilesNamed {
+        FilesNamed {
+            secrets: self.secrets(db),
+            config: self.config_files(),
+        }
+    }
 
     /// Its container.
     fn container(&self, db: &Database, site: &Site, image: &ImageSeen) -> ContainerSpec;

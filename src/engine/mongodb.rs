@@ -207,7 +207,11 @@ impl Recipe for MongoDb {
              pwd: read('{SECRETS_TARGET}/{ADMIN_SECRET}').trim(),\n  \
              roles: [{{role: 'root', db: '{ADMIN}'}}],\n}});\n"
         );
-        shape::files(db, [(CONFIG, text), (FIRST_START, first_start)])
+        shape::files(self, db, [text, first_start])
+    }
+
+    fn config_files(&self) -> &'static [&'static str] {
+        &[CONFIG, FIRST_START]
     }
 
     fn container(&self, db: &Database, site: &Site, image: &ImageSeen) -> ContainerSpec {

@@ -215,7 +215,11 @@ impl Recipe for Neo4j {
             let _ = writeln!(text, "{name}={value}");
         }
         let argument = format!("@{SECRETS_TARGET}/{ADMIN_SECRET}\n");
-        shape::files(db, [(CONFIG, text), (PASSWORD_ARGUMENT, argument)])
+        shape::files(self, db, [text, argument])
+    }
+
+    fn config_files(&self) -> &'static [&'static str] {
+        &[CONFIG, PASSWORD_ARGUMENT]
     }
 
     fn container(&self, db: &Database, site: &Site, image: &ImageSeen) -> ContainerSpec {
@@ -252,14 +256,8 @@ impl Recipe for Neo4j {
     }
 
     fn target(&self, db: &Database, site: &Site, password: Secret) -> Target {
-        login(
-            self,
-            db,
-            site,
-            Protocol::Bolt,
-            (SUPERUSER, SYSTEM),
-            password,
-        )
+        let user = (SUPERUSER, SYSTEM);
+        login(self, db, site, Protocol::Bolt, user, password)
     }
 
     fn user_target(&self, db: &Database, site: &Site, password: Secret) -> Target {

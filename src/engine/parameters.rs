@@ -145,10 +145,15 @@ impl Table {
 
     /// The series that were read, oldest first.
     fn read(&self) -> Vec<(u32, u32)> {
-        let mut all: Vec<(u32, u32)> = self
-            .rows()
-            .flat_map(|row| row.series.split(',').map(number))
-            .collect();
+        // Hundreds of lines, and a few lists among them.
+        let mut lists: Vec<&str> = Vec::new();
+        for row in self.rows() {
+            if !lists.contains(&row.series) {
+                lists.push(row.series);
+            }
+        }
+        let each = lists.iter().flat_map(|list| list.split(','));
+        let mut all: Vec<(u32, u32)> = each.map(number).collect();
         all.sort_unstable();
         all.dedup();
         all

@@ -216,8 +216,11 @@ impl Recipe for Postgres {
         }
         let person = shape::config_text(db);
         let hba = hba(db.tls.unwrap_or_default());
-        let files = [(OWN, text), (PERSONS, person), (HBA, hba)];
-        shape::files(db, files)
+        shape::files(self, db, [text, person, hba])
+    }
+
+    fn config_files(&self) -> &'static [&'static str] {
+        &[OWN, PERSONS, HBA]
     }
 
     fn container(&self, db: &Database, site: &Site, image: &ImageSeen) -> ContainerSpec {

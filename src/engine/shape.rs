@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use crate::model::container::{LABEL_GENERATION, LABEL_INSTANCE, LABEL_NAME, LABEL_UID};
+use crate::model::trial::Trial;
 use crate::model::{
     ContainerSpec, Database, FilesWanted, ImageSeen, Mount, PortBinding, RestartPolicy, SecretFile,
     SecretKind, Site,
 };
 
 use super::{
-    ADMIN_SECRET, CONFIG_TARGET, DAEMON_SECRET, Defaults, GUARD_TARGET, MARKER_TARGET,
+    ADMIN_SECRET, CONFIG_TARGET, DAEMON_SECRET, Defaults, GUARD_TARGET, MARKER_TARGET, Recipe,
     SECRETS_TARGET, USER_SECRET,
 };
 
@@ -110,9 +111,27 @@ pub(super) fn published_host(site: &Site) -> String {
     }
 }
 
-/// The files of a database: its secrets, and these configuration files.
-pub(super) fn files<const N: usize>(db: &Database, config: [(&str, String); N]) -> FilesWanted {
-    let config = config.map(|(name, text)| (name.to_owned(), text)).to_vec();
+/// The files of a database: its secrets, and its configuration files with these texts, in their order.
+pub(super) fn files<const N: usize>(
+    recipe: &dyn Recipe,
+    db: &Database,
+    texts: [String; N],
+) -> FilesWanted {
+    let names = recipe.config_files().iter().map(|name| (*name).to_owned());
+    FilesWanted {
+        secrets: recipe.secrets(db),
+        config: names.zip(texts).collect(),
+        settings: super::settings(db),
+        config_text: db.config.as_ref().map(|c| c.text.clone()),
+        config_tried: None,
+        trial: Trial::default(),
+        certificate: None,
+        owner: db.layout.uid,
+    }
+}
+
+/// The secrets that servers of all engines have.
+pub(super) fn secrets(db: &Database) -> Vec<SecretFile> {
     let password = |name: &str, from| SecretFile {
         name: name.to_owned(),
         from,
@@ -125,15 +144,7 @@ pub(super) fn files<const N: usize>(db: &Database, config: [(&str, String); N]) 
     if db.name.is_mydb_admin() {
         secrets.push(password(DAEMON_SECRET, None));
     }
-    FilesWanted {
-        secrets,
-        config,
-        settings: super::settings(db),
-        config_text: db.config.as_ref().map(|c| c.text.clone()),
-        config_tried: None,
-        certificate: None,
-        owner: db.layout.uid,
-    }
+    secrets
 }
 
 /// Where a server sees its data.

@@ -12,6 +12,7 @@ pub mod failpoint;
 mod reload;
 mod secrets;
 mod steps;
+mod trial;
 
 use std::sync::Arc;
 

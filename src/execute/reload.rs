@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::engine::trial::{self, UNDONE};
 use crate::engine::{self, ADMIN_SECRET};
 use crate::model::action::{Renewal, Settings};
 use crate::model::database::ConfigFile;
@@ -12,10 +13,7 @@ use super::steps::as_reached;
 use super::{Executor, StepError, certificates};
 
 /// Values of settings by their names.
-type Values = BTreeMap<String, String>;
-
-/// Stands for a setting's value between file and server, before the one that it had.
-const UNDONE: &str = "(being changed)";
+pub(super) type Values = BTreeMap<String, String>;
 
 /// Brings settings into a running server. Its files say so first, and count as in force last: after
 /// a crash in between, all of it is done again.
@@ -30,11 +28,15 @@ pub(super) async fn reload(
     settings: &Settings,
 ) -> Result<(), StepError> {
     let recipe = engine::recipe(db.engine);
-    let mut files = rendered(db, settings, settings.config_after());
+    let mut files = rendered(db, &settings.all, settings.config_after());
     let after = files.settings.clone();
     // As it is before anything is brought in.
-    let before = exec.dirs.files(&exec.site, db, &files, &[]).await;
-    let before = before.present().map(|seen| seen.settings.clone());
+    let named = recipe.named(db);
+    let before = exec.dirs.files(&exec.site, db, &named, &[]).await;
+    if let Some(seen) = before.present() {
+        files.trial = seen.trial.clone();
+    }
+    let before = before.present().map(|seen| BTreeMap::clone(&seen.settings));
     let mark = match settings.certificate {
         Some(Renewal::Issue) => Some(certificates::issue(exec, db).await?),
         Some(Renewal::Load) => Some(certificates::mark(exec, db).await?),
@@ -54,7 +56,8 @@ pub(super) async fn reload(
     }
     if let Err(refused) = exec.servers.run(&target, &statements).await {
         let earlier = taken_back(settings, before.as_ref());
-        let mut back = rendered(db, &earlier, settings.config.as_ref());
+        let mut back = rendered(db, &earlier.all, settings.config.as_ref());
+        back.trial = files.trial;
         under_way(&mut back, settings, before.as_ref());
         back.certificate = files.certificate;
         exec.dirs.write_files(&exec.site, db, &back).await?;
@@ -71,8 +74,8 @@ pub(super) async fn reload(
 }
 
 /// The files with these settings and this text of the configuration file.
-fn rendered(db: &Database, settings: &Settings, config: Option<&String>) -> FilesWanted {
-    let mut as_reloaded = db.with_settings(&settings.all);
+pub(super) fn rendered(db: &Database, settings: &Values, config: Option<&String>) -> FilesWanted {
+    let mut as_reloaded = db.with_settings(settings);
     as_reloaded.config = config.map(|text| ConfigFile {
         file: String::new(),
         text: text.clone(),
@@ -99,11 +102,7 @@ fn under_way(files: &mut FilesWanted, settings: &Settings, before: Option<&Value
 
 /// The value that the server has started with, also where the files say that it is being changed.
 fn earlier<'a>(before: Option<&'a Values>, name: &str) -> Option<&'a str> {
-    let value = before?.get(name)?;
-    let Some(changing) = value.strip_prefix(UNDONE) else {
-        return Some(value);
-    };
-    changing.strip_prefix(' ')
+    trial::earlier(before?.get(name)?)
 }
 
 /// The settings with what changes as it was before.

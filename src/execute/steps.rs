@@ -10,7 +10,7 @@ use crate::model::view::DatabaseView;
 use crate::model::{Action, Change, ContainerSpec, Database, ImageRef, Lane, Outcome, Seen};
 use crate::runtime::RuntimeError;
 
-use super::{Executor, StepError, accounts, certificates, evidence, reload, secrets};
+use super::{Executor, StepError, accounts, certificates, evidence, reload, secrets, trial};
 
 pub(super) async fn carry_out(
     exec: &Executor,
@@ -53,10 +53,12 @@ pub(super) async fn carry_out(
         }
         Action::WriteFiles => {
             secrets::write(exec, db, recipe).await?;
-            let mut files = recipe.files(db);
+            let mut files = trial::to_start(exec, db).await;
             files.certificate = certificates::ensure(exec, db).await?;
             exec.dirs.write_files(&exec.site, db, &files).await?
         }
+        Action::TakeBack => trial::take_back(exec, db, lane).await?,
+        Action::ProveSettings => trial::prove(exec, db).await?,
         Action::WriteSecrets => secrets::write(exec, db, recipe).await?,
         Action::Reload(settings) => reload::reload(exec, db, lane, settings).await?,
         Action::Create(spec) => create(exec, db, spec).await?,
@@ -120,7 +122,7 @@ pub(super) async fn as_reached(
     if let Some(settings) = settings {
         return Ok(reached.as_in_force(settings).into_owned());
     }
-    let wanted = engine::recipe(db.engine).files(db);
+    let wanted = engine::recipe(db.engine).named(db);
     match exec.dirs.files(&exec.site, db, &wanted, &[]).await {
         Seen::Present(files) => Ok(reached.as_in_force(&files.settings).into_owned()),
         // Without an answer, the wish is the best guess: the server says no to a wrong one.

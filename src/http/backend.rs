@@ -37,7 +37,7 @@ pub trait Backend: Send + Sync + 'static {
     async fn look(&self, name: &DbName) -> Result<(), Refusal>;
 
     /// Admits specs: one answer a document, in their order. With `dry_run` nothing is written, and
-    /// each answer holds the database as it would be, with the lane that would run.
+    /// each answer holds the database as it would be after those before it, with the lane that would run.
     ///
     /// One bad document is an answer with `Refused`, not an error, and holds up no other. Places of
     /// problems are counted from the document's own first line.
@@ -45,6 +45,7 @@ pub trait Backend: Send + Sync + 'static {
         &self,
         caller: &Caller,
         documents: &[Document],
+        reason: &str,
         dry_run: bool,
     ) -> Result<Vec<Applied>, Refusal>;
 

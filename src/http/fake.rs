@@ -87,6 +87,13 @@ impl Fake {
         self.head.send_replace(seq);
     }
 
+    /// Writes an entry of the ledger that changes something.
+    pub(crate) fn change_recorded(&self, at: Timestamp, name: &str, change: Change) {
+        self.record(at, Some(name), Outcome::Done, "");
+        let mut entries = self.entries.lock().unwrap();
+        entries.last_mut().unwrap().change = change;
+    }
+
     /// What was asked so far.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
@@ -124,6 +131,7 @@ impl Backend for Fake {
         &self,
         Caller { who, .. }: &Caller,
         documents: &[Document],
+        reason: &str,
         dry_run: bool,
     ) -> Result<Vec<Applied>, Refusal> {
         let mut results = Vec::new();
@@ -132,7 +140,7 @@ impl Backend for Fake {
             let bad = document.text.lines().position(|l| l.contains("bad"));
             let word = document.text.split_whitespace().next().unwrap_or_default();
             let name = word.parse::<DbName>().ok();
-            self.said(format!("{who} apply {word} dry_run={dry_run}"))?;
+            self.said(format!("{who} apply {word} {reason:?} dry_run={dry_run}"))?;
             results.push(if let Some(line) = bad {
                 let place = Place {
                     file: document.origin.clone(),

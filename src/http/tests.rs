@@ -202,12 +202,19 @@ async fn not_ready_says_what_is_missing() {
 
 #[tokio::test]
 async fn one_bad_document_is_named_by_its_line_in_the_file_and_holds_up_no_other() {
-    let served = serve(&Fake::new(two())).await;
+    let fake = Fake::new(two());
+    let served = serve(&fake).await;
     let client = Client::new(&served.socket);
     let text = "genomics\n---\nassays\nbad\n";
     let documents = document::split("lab.yaml".as_ref(), text);
     let error = client
-        .post::<_, Vec<Applied>>("/apply", &ApplyRequest { documents })
+        .post::<_, Vec<Applied>>(
+            "/apply",
+            &ApplyRequest {
+                documents,
+                reason: String::new(),
+            },
+        )
         .await
         .unwrap_err();
     let ClientError::Problem(refused) = error else {
@@ -222,9 +229,15 @@ async fn one_bad_document_is_named_by_its_line_in_the_file_and_holds_up_no_other
     assert_eq!(refused.results.len(), 2);
     let yaml = on_socket(
         &served,
-        request(Method::POST, "/api/v1/apply?dryRun=true", text),
+        request(
+            Method::POST,
+            "/api/v1/apply?dryRun=true&reason=INC-812",
+            text,
+        ),
     )
     .await;
+    let asked = fake.asked().pop();
+    assert!(asked.is_some_and(|asked| asked.contains("\"INC-812\"")));
     assert_eq!(yaml.status(), StatusCode::UNPROCESSABLE_ENTITY);
     let none = on_socket(&served, request(Method::POST, "/api/v1/apply", "---\n")).await;
     assert!(problem(&none)["detail"].to_string().contains("no document"));

@@ -1,12 +1,14 @@
 //! What the planner says and the executor does: the common language of the two.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use serde::{Deserialize, Serialize};
 
 use super::{
     ContainerId, ContainerSpec, DataIdentity, DbName, ImageId, ImageRef, RestartPolicy, Timestamp,
 };
+
+mod settings;
+
+pub use settings::{NewConfig, Renewal, Settings};
 
 /// The kind of a step that starts a container.
 pub const START: &str = "start";
@@ -36,6 +38,11 @@ pub enum Action {
     /// Seal the secrets that are not yet, and write guard, secrets, certificate and configuration.
     /// Only while the server is down, since what is written counts as what it was started with.
     WriteFiles,
+    /// Write its files with those settings as they were when its server last answered that its log names as
+    /// what it did not start with, and keep its words. Only while it is down.
+    TakeBack,
+    /// Record among its files that its server answers with what they say.
+    ProveSettings,
     /// Seal the secrets that are not yet, and write their files; a running server does not notice.
     WriteSecrets,
     /// Bring these settings, and a new certificate, into a running server and into its files.
@@ -71,56 +78,6 @@ pub enum Action {
     Quarantine(String),
 }
 
-/// Settings that a server can take while it runs.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Settings {
-    /// All settings that are in force afterwards: those that need a restart as they are now.
-    pub all: BTreeMap<String, String>,
-    /// What changes; `None`: the server's default again.
-    pub changed: BTreeMap<String, Option<String>>,
-    /// The configuration file's text that is in force.
-    pub config: Option<String>,
-    /// Another text of which it may have something, too.
-    pub config_tried: Option<String>,
-    /// The text that takes the place of both, if one does.
-    pub new_config: Option<NewConfig>,
-    /// The mark of the certificate that the server has read.
-    pub in_use: Option<String>,
-    /// What is to be done about its certificate, if anything.
-    pub certificate: Option<Renewal>,
-}
-
-/// Another text of the person's configuration file, which a server can take while it runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct NewConfig {
-    /// The text; `None`: no file any more.
-    pub text: Option<String>,
-    /// The settings that it changes; none, if only comments differ.
-    pub changed: BTreeSet<String>,
-}
-
-impl Settings {
-    /// The configuration file's text that is in force afterwards.
-    pub fn config_after(&self) -> Option<&String> {
-        match &self.new_config {
-            Some(new) => new.text.as_ref(),
-            None => self.config.as_ref(),
-        }
-    }
-}
-
-/// What is to be done about a running server's certificate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Renewal {
-    /// Another one is issued, then read by the server.
-    Issue,
-    /// The one that lies among its files is read.
-    Load,
-}
-
 /// Limits that can be changed while a container runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -151,6 +108,8 @@ impl Action {
             Action::PrepareData => "prepare",
             Action::SetAsideHalfMade => "set_aside",
             Action::WriteFiles => "write_files",
+            Action::TakeBack => "take_back",
+            Action::ProveSettings => "prove_settings",
             Action::WriteSecrets => "write_secrets",
             Action::Reload(_) => "reload",
             Action::Create(_) => "create",
@@ -190,6 +149,8 @@ impl Action {
             | Action::IdentifyData(_)
             | Action::PrepareData
             | Action::WriteFiles
+            | Action::TakeBack
+            | Action::ProveSettings
             | Action::WriteSecrets
             | Action::Reload(_)
             | Action::Create(_)

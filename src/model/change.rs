@@ -153,7 +153,11 @@ pub enum Change {
         by: Override,
     },
     /// The override ended.
-    Resumed,
+    Resumed {
+        /// Since when the word was in force whose time is over; `None`: whatever is in force ends.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        since: Option<Timestamp>,
+    },
     /// A person wants it restarted once.
     RestartAsked,
     /// A person wants failed attempts forgotten. Ends a quarantine, too, in journals of before
@@ -184,7 +188,11 @@ pub enum Change {
         by: Override,
     },
     /// That is over.
-    HandsOn,
+    HandsOn {
+        /// As of [`Change::Resumed`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        since: Option<Timestamp>,
+    },
     /// Rows of `log` in `mydb_admin` were not as they were written. They are kept, and others stand in
     /// their place.
     LogHarmed {
@@ -195,6 +203,18 @@ pub enum Change {
     AuditAcknowledged {
         /// What came of it.
         reason: String,
+    },
+    /// A person goes on with this history: what stores hold of another one by now stays where it is, and
+    /// nothing waits for it.
+    HistoryChosen {
+        /// The store; `None`: all of them, since the host came back from them.
+        store: Option<String>,
+        /// Of a host that came back: up to when its memory knows, where that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        as_of: Option<Timestamp>,
+        /// Of a host that came back: the last moment at which it is known to have lived.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lived: Option<Timestamp>,
     },
     /// It is left alone from now on.
     Quarantined {

@@ -13,12 +13,9 @@ pub struct Contents {
     pub how: String,
     /// The counts.
     pub counts: BTreeMap<String, u64>,
-    /// Databases of the server that are not in it, since they take no connections.
+    /// What the server has and this has not, and why not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<String>,
-    /// Databases of the server that are not in it, since their removal was cut off: their data is gone.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub lost: Vec<String>,
 }
 
 impl Contents {
@@ -27,21 +24,6 @@ impl Contents {
         self.counts
             .values()
             .fold(0, |sum, n| sum.saturating_add(*n))
-    }
-
-    /// What of the server is not in it and why, for people, to follow other words; empty: nothing.
-    pub fn without(&self) -> String {
-        [
-            (&self.left_out, "no connections are taken there"),
-            (
-                &self.lost,
-                "a DROP DATABASE was cut off there, and the data is gone: drop it",
-            ),
-        ]
-        .into_iter()
-        .filter(|(names, _)| !names.is_empty())
-        .map(|(names, why)| format!("; without {}: {why}", names.join(", ")))
-        .collect()
     }
 
     /// What differs in the other one, a line each, at most so many.
@@ -72,7 +54,6 @@ mod tests {
     fn differences_name_both_sides() {
         let counted = Contents {
             left_out: Vec::new(),
-            lost: Vec::new(),
             how: String::new(),
             counts: [("a".to_owned(), 1), ("b".to_owned(), 2)].into(),
         };
@@ -84,22 +65,6 @@ mod tests {
                 "b: 2 in the manifest, nothing restored",
                 "c: nothing in the manifest, 3 restored"
             ]
-        );
-    }
-
-    #[test]
-    fn what_is_not_in_it_is_told_with_its_reason() {
-        let all = Contents::default();
-        assert_eq!(all.without(), "");
-        let some = Contents {
-            left_out: vec!["archive".to_owned(), "old".to_owned()],
-            lost: vec!["half".to_owned()],
-            ..all
-        };
-        assert_eq!(
-            some.without(),
-            "; without archive, old: no connections are taken there; without half: a DROP DATABASE was cut \
-             off there, and the data is gone: drop it"
         );
     }
 }

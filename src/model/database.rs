@@ -5,8 +5,11 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::site::below;
 use super::{BackupPolicy, Cpus, DbName, EngineKind, HostPort, ImageId, ImageRef, Memory, Uid};
 
+/// The folder on each volume that is db4sci's own.
+const OWN_DIR: &str = ".db4sci";
 /// The name of `tls` among a server's settings; no engine has one of this name.
 pub const TLS: &str = "tls";
 
@@ -337,17 +340,17 @@ pub struct Layout {
 impl Database {
     /// The database's folder on its data volume.
     pub fn data_dir(&self) -> PathBuf {
-        self.volume.path.join(self.name.as_str())
+        below(&self.volume.path, [self.name.as_str()])
     }
 
     /// What DB4Sci keeps for itself on its volume: markers, and data that is on its way or aside.
     pub fn own_dir(&self) -> PathBuf {
-        self.volume.path.join(".db4sci")
+        below(&self.volume.path, [OWN_DIR])
     }
 
     /// The folder of its marker: outside every engine's directory.
     pub fn marker_dir(&self) -> PathBuf {
-        self.own_dir().join(self.name.as_str())
+        below(&self.volume.path, [OWN_DIR, self.name.as_str()])
     }
 
     /// The host folders of the container's data mounts, with the container's path.

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::trial::Trial;
+
 /// The files that an engine's recipe wants its container to mount.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FilesWanted {
@@ -16,10 +18,21 @@ pub struct FilesWanted {
     pub config_text: Option<String>,
     /// What `FilesSeen::config_tried` will say once this is written.
     pub config_tried: Option<String>,
+    /// What `FilesSeen::trial` will say once this is written.
+    pub trial: Trial,
     /// What `FilesSeen::in_use` will say once this is written.
     pub certificate: Option<String>,
     /// Numeric owner of all these files.
     pub owner: u32,
+}
+
+/// Which files those are, without what they say: each look asks for them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FilesNamed {
+    /// As `FilesWanted::secrets`.
+    pub secrets: Vec<SecretFile>,
+    /// The names of `FilesWanted::config`.
+    pub config: &'static [&'static str],
 }
 
 /// What is written for whoever runs a database without db4sci.

@@ -1,10 +1,13 @@
 //! What was seen around one database.
 
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 use super::certificate::CertificateSeen;
 use super::disk::Room;
+use super::trial::Trial;
 use super::{Class, ContainerSeen, DataIdentity, ImageId, ImageSeen, Reason, Seen, Timestamp, Uid};
 
 /// Everything the planner knows about one database besides its spec.
@@ -109,13 +112,15 @@ pub struct FilesSeen {
     pub complete: bool,
     /// The secrets that it needs are sealed, and their files say the same.
     pub secrets: bool,
-    /// The settings that the server was last started with.
-    pub settings: BTreeMap<String, String>,
+    /// The settings that the server was last started with; clones share them.
+    pub settings: Arc<BTreeMap<String, String>>,
     /// The configuration file's text that it was last started with, or that it took since.
     pub config: Option<String>,
     /// Another text that was being brought in, and was not to its end: of that one, too, the server
     /// may have something.
     pub config_tried: Option<String>,
+    /// Whether the server has answered with them, and what it did not start with.
+    pub trial: Trial,
     /// The certificate that lies among its files.
     pub certificate: Option<CertificateSeen>,
     /// The mark of the one that the server has read.

@@ -64,12 +64,20 @@ impl Segment {
     }
 }
 
+/// A copy of the ledger beside a backup of `mydb_admin`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copied {
+    /// Up to where it surely goes.
+    pub upto: Link,
+    /// When its backup was begun.
+    pub at: Timestamp,
+}
+
 /// What a store holds of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Shipped {
-    /// Up to where each copy beside a backup of `mydb_admin` surely goes that counts: a proven one, where the
-    /// question is what is needed no more.
-    pub copies: Vec<Link>,
+    /// The copies that count: those of proven backups, where the question is what is needed no more.
+    pub copies: Vec<Copied>,
     /// The pieces.
     pub segments: Vec<Segment>,
 }
@@ -78,8 +86,14 @@ impl Shipped {
     /// All ends of pieces and copies: whoever knows which of them are in this host's chain knows
     /// what is its own.
     pub fn links(&self) -> BTreeSet<Link> {
-        let ends = self.segments.iter().map(|segment| &segment.last);
-        self.copies.iter().chain(ends).cloned().collect()
+        self.ends().map(|(end, _)| end.clone()).collect()
+    }
+
+    /// All ends, each with when it was written.
+    pub fn ends(&self) -> impl Iterator<Item = (&Link, Timestamp)> {
+        let pieces = self.segments.iter().map(|s| (&s.last, s.shipped));
+        let copies = self.copies.iter().map(|copy| (&copy.upto, copy.at));
+        copies.chain(pieces)
     }
 }
 

@@ -26,6 +26,13 @@ pub enum Protocol {
     Bolt,
 }
 
+/// Whether a PostgreSQL that says `insufficient_privilege` means its own files, whose modes somebody changed
+/// or whose disk is read-only now, and not a right that a login lacks (`errcode_for_file_access`). Its words
+/// then say what it could not do with the file; of rights it says that they are denied.
+pub fn means_its_files(words: &str) -> bool {
+    words.starts_with("could not ")
+}
+
 /// One server and the login db4sci uses there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {

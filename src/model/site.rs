@@ -1,7 +1,7 @@
 //! The facts about this host and instance that recipes and the planner need.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -29,16 +29,39 @@ impl Site {
 
     /// The folder of a database's secret files.
     pub fn secrets_dir(&self, name: &super::DbName) -> PathBuf {
-        self.state_dir.join("secrets").join(name.as_str())
+        below(&self.state_dir, ["secrets", name.as_str()])
     }
 
     /// The folder of a database's rendered configuration.
     pub fn config_dir(&self, name: &super::DbName) -> PathBuf {
-        self.state_dir.join("config").join(name.as_str())
+        below(&self.state_dir, ["config", name.as_str()])
     }
 
     /// The folder of the guard script.
     pub fn guard_dir(&self) -> PathBuf {
-        self.state_dir.join("guard")
+        below(&self.state_dir, ["guard"])
+    }
+}
+
+/// A path below another. Each look makes some: joined one part after the other, the text is moved each time.
+pub(super) fn below<const N: usize>(base: &Path, parts: [&str; N]) -> PathBuf {
+    let length: usize = parts.iter().map(|part| 1 + part.len()).sum();
+    let mut path = PathBuf::with_capacity(base.as_os_str().len() + length);
+    path.push(base);
+    path.extend(parts);
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_below_is_what_is_joined_to_it() {
+        for base in ["/state", "/state/", "state", ""] {
+            let joined = Path::new(base).join("secrets").join("genomics");
+            let path = below(Path::new(base), ["secrets", "genomics"]);
+            assert_eq!(path.as_os_str(), joined.as_os_str());
+        }
     }
 }

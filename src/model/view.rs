@@ -214,6 +214,9 @@ pub struct Snapshot {
     /// Why the tables are left alone, if they are: a person is wanted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tables_harm: Option<String>,
+    /// What is wrong with the journal, as long as it cannot be written back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journal_harm: Option<String>,
     /// How often the log was found altered, and nobody has acknowledged it.
     #[serde(default)]
     pub log_harms: u64,

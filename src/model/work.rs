@@ -35,6 +35,9 @@ pub enum WorkAsk {
         /// Of a copy: its image, as a spec names it; without one, that of the database.
         #[serde(default)]
         image: Option<String>,
+        /// Why.
+        #[serde(default)]
+        reason: String,
     },
     /// Another name.
     Rename {
@@ -62,6 +65,9 @@ pub enum WorkAsk {
         /// Of a backup that is taken now.
         #[serde(default)]
         live: bool,
+        /// Why.
+        #[serde(default)]
+        reason: String,
     },
 }
 

@@ -182,7 +182,7 @@ impl Observer {
             Ok(secrets) => secrets,
             Err(error) => return Seen::Unknown(error.to_string()),
         };
-        let wanted = engine::recipe(db.engine).files(db);
+        let wanted = engine::recipe(db.engine).named(db);
         let seen = self.dirs.files(&self.site, db, &wanted, &secrets).await;
         let Seen::Present(mut files) = seen else {
             return seen;

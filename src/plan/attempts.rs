@@ -22,9 +22,10 @@ const LONG: TimeDelta = TimeDelta::minutes(5);
 const LONGEST_RUN: TimeDelta = TimeDelta::minutes(20);
 /// The steps that bring a server back. One that waits for something (an image, Docker, room) has a word of
 /// its own, and is no failed repair.
-const REPAIRS: [&str; 8] = [
+const REPAIRS: [&str; 9] = [
     "prepare",
     "write_files",
+    "take_back",
     "create",
     START,
     "stop",

@@ -69,6 +69,9 @@ pub struct Known<'a> {
     pub keep: KeepRetired,
     /// Of `mydb_admin`: entries of the ledger that came since its last backup was begun. 0 of others.
     pub unsaved: u64,
+    /// Whether those that count as being taken were cut off: nothing is done for it now, and their stores do
+    /// not say yet what became of them.
+    pub cut_off: bool,
 }
 
 /// How far a database's retirement is.
@@ -158,6 +161,11 @@ fn own<'a>(known: &Known<'a>) -> Vec<&'a Backup> {
     own
 }
 
+/// Whether a backup of these is being taken.
+fn under_way(known: &Known<'_>, own: &[&Backup]) -> bool {
+    !known.cut_off && own.iter().any(|b| b.state == BackupState::Running)
+}
+
 /// The backup that is due, once its server may be taken away for it.
 fn take(known: &Known<'_>, now: Timestamp) -> Option<Work> {
     let (work, kind) = wanted(known, now)?;
@@ -171,7 +179,7 @@ fn wanted(known: &Known<'_>, now: Timestamp) -> Option<(Work, BackupKind)> {
     }
     let db = known.db;
     let own = own(known);
-    if own.iter().any(|b| b.state == BackupState::Running) {
+    if under_way(known, &own) {
         return None;
     }
     // What a clock that was ahead wrote is not waited for until then.
@@ -268,7 +276,7 @@ fn verify(known: &Known<'_>, now: Timestamp) -> Option<Work> {
         (Verify::Never, false) => return None,
     };
     let own = own(known);
-    if own.iter().any(|b| b.state == BackupState::Running) {
+    if under_way(known, &own) {
         return None;
     }
     known.stores.iter().find_map(|store| {

@@ -1,8 +1,10 @@
 //! The interlock: may a server start on what lies in its data folder?
 
+use std::fmt;
+
 use super::Wanted;
 use crate::engine;
-use crate::model::{DataSeen, MarkerState, Reason, Seen};
+use crate::model::{DataSeen, Database, MarkerState, Reason, Seen};
 
 /// What the data folder allows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,11 +30,19 @@ pub fn says_initialised(data: &DataSeen) -> bool {
     marked == Some(MarkerState::Initialised) || data.inner_uid.is_some()
 }
 
+/// Where its data lies, for messages. Most looks have none, and make no path for it.
+struct Place<'a>(&'a Database);
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.data_dir().display().fmt(f)
+    }
+}
+
 /// Judges what lies there.
 pub(super) fn gate(wanted: &Wanted<'_>, seen: &Seen<DataSeen>) -> Gate {
     let (db, initialised) = (wanted.db, wanted.initialised);
-    let place = db.data_dir();
-    let place = place.display();
+    let place = Place(db);
     let refused = |reason, text: String| Gate::Refused(reason, text);
     let data = match seen {
         Seen::Unknown(why) => return refused(Reason::DataUnmounted, why.clone()),
@@ -67,10 +77,10 @@ pub(super) fn gate(wanted: &Wanted<'_>, seen: &Seen<DataSeen>) -> Gate {
     if let Some(inner) = data.inner_uid
         && inner != db.uid
     {
-        return refused(
-            Reason::DataForeign,
-            format!("{place} holds the data of another database ({inner})"),
-        );
+        let whose = wanted.whose.map(|whose| format!(", {}", whose.name));
+        let whose = whose.unwrap_or_default();
+        let why = format!("{place} holds the data of another database{whose} ({inner})");
+        return foreign(wanted, why, None);
     }
     let proven = data.sentinel && data.inner_uid == Some(db.uid);
     let state = data.marker.as_ref().map(|m| m.state);
@@ -89,8 +99,12 @@ pub(super) fn gate(wanted: &Wanted<'_>, seen: &Seen<DataSeen>) -> Gate {
                     }
                 ),
             )
-        } else if let Some((reason, text)) = another(wanted, data) {
-            refused(reason, text)
+        } else if let Some(why) = another(wanted, data) {
+            let accept = format!(
+                "put its own back; if it is surely the right data: db4sci release {} --reason TEXT",
+                db.name
+            );
+            foreign(wanted, why, Some(&accept))
         } else if proven && state == Some(MarkerState::Initialised) {
             if initialised {
                 Gate::Ours
@@ -101,10 +115,9 @@ pub(super) fn gate(wanted: &Wanted<'_>, seen: &Seen<DataSeen>) -> Gate {
             // The marker was lost, or the daemon was killed between inner file and marker.
             Gate::OursUnmarked
         } else {
-            refused(
-                Reason::DataForeign,
-                format!("{place} holds data without the file db4sci-uid: not known to be its own"),
-            )
+            let why =
+                format!("{place} holds data without the file db4sci-uid: not known to be its own");
+            foreign(wanted, why, None)
         };
     }
     match state {
@@ -119,32 +132,42 @@ pub(super) fn gate(wanted: &Wanted<'_>, seen: &Seen<DataSeen>) -> Gate {
     }
 }
 
+/// No start on data that is not its own; `advice`: what a person may do about it. Where it lies in the place
+/// of `mydb_admin`, what that held is lost, and comes back; but not over what another database misses.
+fn foreign(wanted: &Wanted<'_>, why: String, advice: Option<&str>) -> Gate {
+    if let Some(whose) = wanted.whose.filter(|whose| whose.misses) {
+        let misses = format!(
+            "{why}, which misses it in {}; nothing is started on it, and nothing put over it: put the \
+             data of both back into their own places",
+            whose.place.display()
+        );
+        return Gate::Refused(Reason::DataForeign, misses);
+    }
+    if wanted.db.name.is_mydb_admin() && wanted.initialised {
+        let lost = format!("{why}; what it held itself is not there");
+        return Gate::Refused(Reason::DataLost, lost);
+    }
+    let advice = advice.map(|advice| format!("; {advice}"));
+    let why = why + &advice.unwrap_or_default();
+    Gate::Refused(Reason::DataForeign, why)
+}
+
 /// What is wrong where the engine calls the data by another identity than it did, or by none any more.
-fn another(wanted: &Wanted<'_>, data: &DataSeen) -> Option<(Reason, String)> {
+fn another(wanted: &Wanted<'_>, data: &DataSeen) -> Option<String> {
     let (db, known) = (wanted.db, wanted.identity?);
     let file = engine::recipe(db.engine).identity()?;
-    let place = db.data_dir();
-    let (place, path) = (place.display(), file.path);
-    let accept = format!(
-        "if it is surely the right data: db4sci release {} --reason TEXT",
-        db.name
-    );
+    if data.identity.as_ref() == Some(known) {
+        return None;
+    }
+    let (place, path) = (Place(db), file.path);
     match &data.identity {
-        Some(found) if found == known => None,
-        Some(found) => Some((
-            Reason::DataForeign,
-            format!(
-                "{place} holds other data than before: {path} says {found}, and its own is {known}; put \
-                 that back; {accept}"
-            ),
+        Some(found) => Some(format!(
+            "{place} holds other data than before: {path} says {found}, and its own is {known}"
         )),
         // Without it no server starts: what ails the data is the server's own to say.
         None if file.needed => None,
-        None => Some((
-            Reason::DataForeign,
-            format!(
-                "{place} is without {path}, which said {known}: not known to be its own; {accept}"
-            ),
+        None => Some(format!(
+            "{place} is without {path}, which said {known}: not known to be its own"
         )),
     }
 }

@@ -11,6 +11,8 @@ use super::lifecycle::{LATER, SOON, short, up};
 
 /// How soon to look again at a container that dockerd is about to start.
 const RESTARTS: TimeDelta = TimeDelta::seconds(2);
+/// Why the files of a server are written as they were.
+pub(super) const TAKEN_BACK: &str = "it did not start with its new settings; they are taken back to those that it last answered with";
 /// For how long it is told that a container was killed for its memory limit.
 const OOM_TOLD: TimeDelta = TimeDelta::minutes(5);
 
@@ -27,9 +29,10 @@ impl Ask<'_> {
             let why = vec!["it is in quarantine".to_owned()];
             return loose.then(|| self.lane(Some(c), self.stop_steps(c, true), Cost::None, why));
         }
+        let startable = self.startable();
         let mut drift = drift(
             self.recipe,
-            db,
+            &startable,
             self.site,
             self.wanted_image(),
             &self.seen.files,
@@ -89,11 +92,14 @@ impl Ask<'_> {
         if self.starves(c) {
             return self.hands_off_policy(c);
         }
-        if self.seen.attempts.exhausted(self.now) {
+        let back = self.takes_back();
+        if self.seen.attempts.exhausted(self.now) && !back {
             return Some(self.quarantine(c));
         }
         self.tell_of_oom();
-        if self.cools_down(c) {
+        if back {
+            actions.push(Action::TakeBack);
+        } else if self.cools_down(c) {
             return None;
         }
         self.keep_its_image(c, &mut drift);
@@ -146,6 +152,9 @@ impl Ask<'_> {
         }
         actions.push(Action::Start(id.clone()));
         let mut why = drift.lines();
+        if actions.contains(&Action::TakeBack) {
+            why.push(TAKEN_BACK.to_owned());
+        }
         why.push(match (c.status, drift.policy) {
             (Status::Exited, false) => format!(
                 "it exited ({}); started again; to keep it stopped: db4sci stop {}",
@@ -250,6 +259,10 @@ impl Ask<'_> {
             return self.hands_off_policy(c);
         }
         if self.starves(c) {
+            return self.hands_off_policy(c);
+        }
+        if self.takes_back() {
+            // Its files are written while it is down.
             return self.hands_off_policy(c);
         }
         if self.seen.attempts.exhausted(self.now) {

@@ -173,7 +173,7 @@ fn config(recipe: &dyn Recipe, db: &Database, files: &FilesSeen, drift: &mut Dri
         .chain(files.config_tried.as_deref())
         .collect();
     let after = wanted.unwrap_or_default();
-    let beside = drift.reload.as_ref().map_or(&files.settings, |r| &r.all);
+    let beside = drift.reload.as_ref().map_or(&*files.settings, |r| &r.all);
     let change = engine::config_change(recipe, &before, after, beside);
     let file = db.config.as_ref().map_or("none", |c| c.file.as_str());
     let why = |names: &BTreeSet<String>| {
@@ -199,7 +199,7 @@ fn config(recipe: &dyn Recipe, db: &Database, files: &FilesSeen, drift: &mut Dri
 /// What is in force, all of it.
 fn unchanged(files: &FilesSeen) -> Settings {
     Settings {
-        all: files.settings.clone(),
+        all: BTreeMap::clone(&files.settings),
         changed: BTreeMap::new(),
         config: files.config.clone(),
         config_tried: files.config_tried.clone(),

@@ -23,18 +23,23 @@ impl Ask<'_> {
     /// What to do now, if anything: what the situation asks for, unless a step of it has just
     /// failed.
     pub(super) fn answer(&mut self) -> Option<Lane> {
-        let lane = self.decide()?;
-        (!self.backing_off(&lane)).then_some(lane)
+        let lane = self.decide();
+        let lane = lane.filter(|lane| !self.backing_off(lane));
+        self.tell_refused();
+        lane
     }
 
     fn decide(&mut self) -> Option<Lane> {
         let state = self.wanted.state(self.now);
         if state == WantedState::Maintenance {
-            self.hold(
-                Reason::Maintenance,
-                "hands off: nothing is done to it",
-                None,
-            );
+            // Who took the hands off may not know what was under way just then.
+            let message = if self.is_down() {
+                "hands off: nothing is done to it, and its server is down: it stays so until hands are on it \
+                 again"
+            } else {
+                "hands off: nothing is done to it"
+            };
+            self.hold(Reason::Maintenance, message, None);
             return None;
         }
         let Some((ours, foreign)) = self.containers() else {
@@ -75,6 +80,12 @@ impl Ask<'_> {
             }
             WantedState::Maintenance => None,
         }
+    }
+
+    /// Whether it has data, and surely no server.
+    fn is_down(&self) -> bool {
+        let ours = self.containers().map(|(ours, _)| ours);
+        self.wanted.initialised && ours.is_some_and(|ours| !ours.iter().any(|c| up(c.status)))
     }
 
     /// The container to go on with, when more than one carries the uid: the one that runs.

@@ -27,15 +27,19 @@ pub mod recovery;
 pub mod render;
 mod replace;
 pub mod retention;
+pub mod returned;
 mod room;
 mod running;
 pub mod schedule;
 pub mod shipping;
 pub mod stages;
 pub mod stewardship;
+mod trial;
 pub mod window;
 
 pub use data::says_initialised;
+
+use std::path::PathBuf;
 
 use crate::engine::{self, Recipe};
 use crate::model::account::FurtherAccounts;
@@ -69,6 +73,8 @@ pub struct Wanted<'a> {
     pub refused: Option<&'a [String]>,
     /// When a person last asked for a restart.
     pub restart_asked: Option<Timestamp>,
+    /// When a person last asked for another try.
+    pub retry_asked: Option<Timestamp>,
     /// Whether its retirement is complete: its final backup is verified.
     pub retired: bool,
     /// The final backup that it hibernates on, if it does: its life is over.
@@ -85,6 +91,19 @@ pub struct Wanted<'a> {
     pub orphan: bool,
     /// Its new name, if its file now names another one.
     pub renamed_to: Option<&'a str>,
+    /// Whose data lies in its place, where that is another database's that is known.
+    pub whose: Option<&'a Whose>,
+}
+
+/// Another database, whose data lies in the place of the one that is asked about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Whose {
+    /// Its name.
+    pub name: DbName,
+    /// Its own place.
+    pub place: PathBuf,
+    /// Whether that is without its data, as far as can be seen: then this is all there is of it.
+    pub misses: bool,
 }
 
 /// What has its hands on container and data: nothing else may touch them meanwhile.

@@ -9,6 +9,7 @@ use crate::model::{
 
 use super::Ask;
 use super::data::{Gate, gate};
+use super::down::TAKEN_BACK;
 use super::drift::Drift;
 use super::gate::By;
 use super::lifecycle::{LATER, SOON};
@@ -137,6 +138,10 @@ impl Ask<'_> {
         if let Some(identity) = self.unidentified() {
             steps.push(Action::IdentifyData(identity.clone()));
             why.push("its server answers on its data".to_owned());
+        }
+        if self.proves() {
+            steps.push(Action::ProveSettings);
+            why.push("it answers with its new settings".to_owned());
         }
         if matches!(&self.seen.files, Seen::Present(files) if !files.secrets) {
             steps.push(Action::WriteSecrets);
@@ -297,13 +302,16 @@ impl Ask<'_> {
             self.hold(reason, message, Some(self.now + SOON));
             return None;
         }
-        if self.seen.attempts.exhausted(self.now) {
+        let back = self.takes_back();
+        if self.seen.attempts.exhausted(self.now) && !back {
             return Some(self.quarantine(c));
         }
         let mut steps = self.stop_steps(c, true);
+        steps.extend(back.then_some(Action::TakeBack));
         steps.push(Action::SetPolicy(c.id.clone(), RestartPolicy::Always));
         steps.push(Action::Start(c.id.clone()));
         let mut why = vec![format!("it does not answer: {why}")];
+        why.extend(back.then(|| TAKEN_BACK.to_owned()));
         why.extend(starved.then(|| "there is room on its volume again".to_owned()));
         let mut lane = self.lane(Some(c), steps, Cost::Restart, why);
         lane.repair = true;

@@ -1,12 +1,15 @@
 //! The ledger in the stores, between two backups of `mydb_admin`: how far a store holds it, which
-//! pieces it needs no more, and which piece comes next when a lost host comes back.
+//! pieces it needs no more, which piece comes next when a lost host comes back, and what lies there that this
+//! host does not have: it was set back, or another host writes as this instance.
 //!
 //! A store always holds the ledger from the older of its two newest proven copies on without a gap, so
-//! that one copy may be unreadable. Copies that nobody has restored count for nothing. Pieces of another history of this instance are left alone.
+//! that one copy may be unreadable. Copies that nobody has restored count for nothing. Pieces of another history
+//! of this instance are left alone; until a person has decided about it, all is frozen.
 
 use std::collections::BTreeSet;
 
-use crate::model::{Link, Segment, Shipped};
+use crate::model::audit::Finding;
+use crate::model::{Link, Segment, Shipped, Timestamp};
 
 /// Copies of the ledger that the pieces begin at.
 const COPIES: usize = 2;
@@ -14,7 +17,8 @@ const COPIES: usize = 2;
 /// The entry that the pieces begin after: that of the older of the two newest proven copies. Without two,
 /// the whole ledger is wanted in pieces.
 fn floor(held: &Shipped, ours: &BTreeSet<Link>) -> u64 {
-    let copies = held.copies.iter().filter(|link| ours.contains(link));
+    let copies = held.copies.iter().map(|copy| &copy.upto);
+    let copies = copies.filter(|link| ours.contains(link));
     let copies: BTreeSet<u64> = copies.map(|link| link.seq).collect();
     copies.iter().rev().nth(COPIES - 1).copied().unwrap_or(0)
 }
@@ -53,9 +57,84 @@ pub fn next<'a>(at: &Link, segments: impl IntoIterator<Item = &'a Segment>) -> O
     following.max_by_key(|s| (s.shipped, s.last.seq))
 }
 
+/// What a store holds of another history of this instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Strange {
+    /// The highest number of an entry of it.
+    pub upto: u64,
+    /// When the newest of it was written.
+    pub written: Timestamp,
+}
+
+/// The ends in a store that nobody has decided about: `chosen` is when a person last did.
+fn undecided(
+    held: &Shipped,
+    chosen: Option<Timestamp>,
+) -> impl Iterator<Item = (&Link, Timestamp)> {
+    let later = move |at: Timestamp| chosen.is_none_or(|chosen| at > chosen);
+    held.ends().filter(move |(_, at)| later(*at))
+}
+
+/// What a store holds that is not in this host's chain, and that nobody has decided about.
+pub fn strange(
+    held: &Shipped,
+    ours: &BTreeSet<Link>,
+    chosen: Option<Timestamp>,
+) -> Option<Strange> {
+    let of_others = undecided(held, chosen).filter(|(link, _)| !ours.contains(link));
+    let one = of_others.map(|(link, written)| Strange {
+        upto: link.seq,
+        written,
+    });
+    one.reduce(|a, b| Strange {
+        upto: a.upto.max(b.upto),
+        written: a.written.max(b.written),
+    })
+}
+
+/// The last entry that a store holds behind this host's last one, whether that goes on from there or not.
+pub fn ahead(held: &Shipped, head: u64, chosen: Option<Timestamp>) -> Option<u64> {
+    let all = undecided(held, chosen).map(|(link, _)| link.seq);
+    all.filter(|seq| *seq > head).max()
+}
+
+/// What is told of it for as long as it keeps everything frozen.
+pub fn frozen_by(store: &str, strange: &Strange) -> String {
+    format!(
+        "the store {store} holds entries of this instance's journal, up to entry {}, written {}, that this \
+         host does not have: it was set back to an older copy of itself and wrote on before it could know, or \
+         another host writes there as this one. They stay there. Read docs/runbooks/lost-memory.md; to go on \
+         without them: db4sci thaw {store} --reason TEXT",
+        strange.upto,
+        strange.written.format("%F %T UTC")
+    )
+}
+
+/// What of a store does not agree with this host's own chain, which ends at an entry.
+pub fn disagrees(
+    store: &str,
+    held: &Shipped,
+    ours: &BTreeSet<Link>,
+    chosen: Option<Timestamp>,
+    head: u64,
+) -> Vec<Finding> {
+    let links: BTreeSet<&Link> = undecided(held, chosen).map(|(link, _)| link).collect();
+    let finding = |link: &&Link| {
+        let what = if link.seq > head {
+            format!("store {store}: it is there, and the log of this host ends at {head}")
+        } else {
+            format!("store {store}: what is there is not this host's entry of that number")
+        };
+        Finding::new(link.seq, what)
+    };
+    let of_others = links.iter().filter(|link| !ours.contains(**link));
+    of_others.map(finding).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Copied;
     use chrono::TimeDelta;
 
     /// A place in a history, which a letter names.
@@ -64,15 +143,27 @@ mod tests {
         Link::new(seq, &format!("{history}{seq:015}"))
     }
 
-    fn piece(history: char, after: u64, last: u64, minute: i64) -> Segment {
-        let begun: crate::model::Timestamp = "2026-03-01T02:00:00Z".parse().unwrap();
-        let at = begun + TimeDelta::minutes(minute);
-        Segment::new(link(history, after), link(history, last), at)
+    fn minute(nth: i64) -> Timestamp {
+        let begun: Timestamp = "2026-03-01T02:00:00Z".parse().unwrap();
+        begun + TimeDelta::minutes(nth)
+    }
+
+    fn piece(history: char, after: u64, last: u64, nth: i64) -> Segment {
+        let (after, last) = (link(history, after), link(history, last));
+        Segment::new(after, last, minute(nth))
+    }
+
+    /// A copy that was made in the first minute.
+    fn copy(history: char, seq: u64) -> Copied {
+        Copied {
+            upto: link(history, seq),
+            at: minute(0),
+        }
     }
 
     fn held(copies: &[u64], pieces: &[(u64, u64)]) -> Shipped {
         Shipped {
-            copies: copies.iter().map(|seq| link('a', *seq)).collect(),
+            copies: copies.iter().map(|seq| copy('a', *seq)).collect(),
             segments: pieces
                 .iter()
                 .zip(0..)
@@ -121,7 +212,7 @@ mod tests {
         let mut held = held(&[50, 30], &[(30, 40)]);
         held.segments.push(piece('b', 40, 60, 9));
         held.segments.push(piece('b', 10, 20, 9));
-        held.copies.push(link('b', 70));
+        held.copies.push(copy('b', 70));
         let ours = ours(&held, 100);
         assert_eq!(reach(&held, &ours), 40);
         assert!(superseded(&held, &ours).is_empty());
@@ -161,5 +252,49 @@ mod tests {
             piece('b', 0, 1, 60).shipped,
         ));
         assert_eq!(at('a', 15, &forked), Some((15, 17)));
+    }
+
+    #[test]
+    fn what_this_host_does_not_have_is_strange_until_a_person_has_decided_about_it() {
+        // It was set back to entry 40, and went on differently.
+        let mut held = held(&[30], &[(0, 40), (40, 45), (45, 60)]);
+        held.segments.push(piece('b', 40, 47, 9));
+        held.copies.push(copy('a', 60));
+        let is_ours = |l: &Link| l.seq <= 40 || l.hash.starts_with('b');
+        let ours: BTreeSet<Link> = held.links().into_iter().filter(is_ours).collect();
+        let told = |chosen: Option<i64>| strange(&held, &ours, chosen.map(minute));
+        let expected = Strange {
+            upto: 60,
+            written: minute(2),
+        };
+        assert_eq!(told(None), Some(expected.clone()));
+        // Decided before all of it was written: that is another one.
+        assert_eq!(told(Some(1)), Some(expected));
+        assert_eq!(told(Some(2)), None);
+        assert!(superseded(&held, &ours).is_empty() && reach(&held, &ours) == 47);
+        // At its start, before it wrote anything: whether that goes on from its end shows when it is read.
+        assert_eq!(ahead(&held, 40, None), Some(60));
+        assert_eq!(ahead(&held, 60, None), None);
+        assert_eq!(ahead(&held, 40, Some(minute(2))), Some(47));
+        assert_eq!(ahead(&Shipped::default(), 40, None), None);
+
+        let words = frozen_by("local", &told(None).unwrap());
+        for part in [
+            "entry 60,",
+            "2026-03-01 02:02:00 UTC",
+            "thaw local --reason",
+        ] {
+            assert!(words.contains(part), "{words}");
+        }
+        let found = disagrees("local", &held, &ours, None, 47);
+        let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+        let [forked, ahead] = &found[..] else {
+            panic!("{found:?}")
+        };
+        let same = "entry 45: store local: what is there is not this host's entry of that number";
+        assert_eq!(forked, same);
+        let set_back = "entry 60: store local: it is there, and the log of this host ends at 47";
+        assert_eq!(ahead, set_back);
+        assert!(disagrees("local", &held, &ours, Some(minute(2)), 47).is_empty());
     }
 }

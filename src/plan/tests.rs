@@ -13,6 +13,7 @@ mod phase;
 mod repair;
 mod replace;
 mod room;
+mod trial;
 mod waits;
 mod wishes;
 
@@ -26,6 +27,7 @@ use crate::model::container::LABEL_UID;
 use crate::model::database::{
     Account, AccountRole, Image, Layout, OnLost, Resources, Tls, Volume, Window,
 };
+use crate::model::trial::Trial;
 use crate::model::{
     Action, Attempts, CertificateSeen, Class, ContainerId, Cost, DataIdentity, DataSeen,
     EngineKind, FailedAttempt, FilesSeen, ImageId, ImageSeen, Marker, MarkerState, Memory,
@@ -43,10 +45,12 @@ pub(super) struct Case {
     pub quarantined: Option<String>,
     pub refused: Option<Vec<String>>,
     pub restart_asked: Option<Timestamp>,
+    pub retry_asked: Option<Timestamp>,
     pub retired: bool,
     pub hibernates: Option<BackupId>,
     pub orphan: bool,
     pub renamed_to: Option<String>,
+    pub whose: Option<Whose>,
     pub approved: Option<String>,
     pub leave: blast::Leave,
     pub saved: Option<Timestamp>,
@@ -211,9 +215,10 @@ impl Case {
         let files = FilesSeen {
             complete: true,
             secrets: true,
-            settings: wanted.settings,
+            settings: wanted.settings.into(),
             config: wanted.config_text,
             config_tried: None,
+            trial: Trial::default(),
             certificate: Some(CertificateSeen {
                 mark: "3f9c2a1b".to_owned(),
                 from: noon() - seconds(86400),
@@ -242,10 +247,12 @@ impl Case {
             quarantined: None,
             refused: None,
             restart_asked: None,
+            retry_asked: None,
             retired: false,
             hibernates: None,
             orphan: false,
             renamed_to: None,
+            whose: None,
             approved: None,
             leave: blast::Leave::Free,
             saved: Some(noon() - seconds(3600)),
@@ -365,6 +372,7 @@ impl Case {
             quarantined: self.quarantined.as_deref(),
             refused: self.refused.as_deref(),
             restart_asked: self.restart_asked,
+            retry_asked: self.retry_asked,
             hands: None,
             retired: self.retired,
             hibernates: self.hibernates.as_ref(),
@@ -373,6 +381,7 @@ impl Case {
             rotating: false,
             orphan: self.orphan,
             renamed_to: self.renamed_to.as_deref(),
+            whose: self.whose.as_ref(),
         }
     }
 

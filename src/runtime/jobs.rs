@@ -85,5 +85,9 @@ pub trait Jobs: Send + Sync + 'static {
 
     /// Removes all jobs of these kinds that an instance has, running or not, from before an instant:
     /// those that a daemon left that died. Gives their number.
+    /// One that is over and cannot be removed stays.
+    ///
+    /// # Errors
+    /// When one may go on; all others were seen to.
     async fn clear(&self, instance: &str, before: Timestamp) -> Result<u32, RuntimeError>;
 }

@@ -26,9 +26,9 @@ use crate::model::server::{Answer, Statement, Target};
 use crate::model::session::Session;
 use crate::model::view::Evidence;
 use crate::model::{
-    Class, ContainerId, ContainerSeen, ContainerSpec, DataSeen, Database, FilesSeen, FilesWanted,
-    FolderId, IdentityFile, ImageSeen, Labels, ReleasedFiles, RestartPolicy, Secret, SecretText,
-    Seen, Site, Timestamp,
+    Class, ContainerId, ContainerSeen, ContainerSpec, DataSeen, Database, FilesNamed, FilesSeen,
+    FilesWanted, FolderId, IdentityFile, ImageSeen, Labels, ReleasedFiles, RestartPolicy, Secret,
+    SecretText, Seen, Site, Timestamp,
 };
 
 /// A container engine: a small set of idempotent verbs.
@@ -224,7 +224,7 @@ pub trait DataDirs: Send + Sync + 'static {
         &self,
         site: &Site,
         db: &Database,
-        wanted: &FilesWanted,
+        wanted: &FilesNamed,
         secrets: &[SecretText],
     ) -> Seen<FilesSeen>;
 

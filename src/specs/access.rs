@@ -129,6 +129,7 @@ mod tests {
             copy: copy.map(|name| name.parse().unwrap()),
             only: None,
             image: None,
+            reason: String::new(),
         }
     }
 
@@ -187,6 +188,7 @@ mod tests {
             copy: "loot".parse().unwrap(),
             from: from.map(|id| id.parse().unwrap()),
             live: false,
+            reason: String::new(),
         };
         let reason = || "why".to_owned();
         let table = [

@@ -39,6 +39,12 @@ pub trait BackupStore: Send + Sync + 'static {
     /// Begins an object. Nobody sees it before it is finished.
     async fn put(&self, key: &str) -> Result<Box<dyn Upload>, StoreError>;
 
+    /// As [`BackupStore::put`], of an object of about so many bytes: twice as many must fit, too, where a store has a
+    /// limit that depends on what is known at the beginning.
+    async fn put_about(&self, key: &str, _bytes: u64) -> Result<Box<dyn Upload>, StoreError> {
+        self.put(key).await
+    }
+
     /// An object's bytes. `Missing` comes from a store that is surely there.
     async fn get(&self, key: &str) -> Result<Bytestream, StoreError>;
 

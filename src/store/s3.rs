@@ -193,8 +193,12 @@ impl BackupStore for S3Store {
     }
 
     async fn put(&self, key: &str) -> Result<Box<dyn Upload>, StoreError> {
+        self.put_about(key, 0).await
+    }
+
+    async fn put_about(&self, key: &str, bytes: u64) -> Result<Box<dyn Upload>, StoreError> {
         check_key(&self.place, key)?;
-        Ok(Box::new(Pending::new(self.clone(), self.key(key))))
+        Ok(Box::new(Pending::new(self.clone(), self.key(key), bytes)))
     }
 
     async fn get(&self, key: &str) -> Result<Bytestream, StoreError> {

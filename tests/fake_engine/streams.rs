@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use db4sci::model::Timestamp;
 use db4sci::runtime::jobs::Jobs;
 use db4sci::runtime::{Runtime, RuntimeError};
 use futures_util::StreamExt;
@@ -170,4 +171,23 @@ async fn a_log_that_is_long_is_kept_to_its_end() {
     engine.state().job = ((0..200_000).flat_map(line).collect(), 0);
     let log = docker.logs(&id, 100_000).await.unwrap();
     assert!(log.len() <= 64 * 1024 && log.ends_with("line 199999\n"));
+}
+
+#[tokio::test]
+async fn a_job_that_is_over_and_cannot_be_removed_stays_and_only_one_that_goes_on_is_waited_for() {
+    for (status, pid, waits) in [("exited", 0, false), ("running", 4711, true)] {
+        let (engine, docker) = engine();
+        for name in ["busy", "other"] {
+            engine.put(name, "running");
+        }
+        let mut seen = engine.state().containers["busy"].clone();
+        seen["State"] = json!({"Status": status, "Pid": pid, "ExitCode": 137});
+        engine.fault("/containers/busy/json", Answer::Json(200, seen));
+        let busy = no(500, "device or resource busy");
+        engine.fault("/containers/busy", busy);
+        let cleared = docker.clear("laws", Timestamp::MAX_UTC).await;
+        assert_eq!(cleared.is_err(), waits, "{status}: {cleared:?}");
+        let left: Vec<String> = engine.state().containers.keys().cloned().collect();
+        assert_eq!(left, ["busy"], "{status}");
+    }
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use db4sci::model::view::Phase;
+use db4sci::runtime::docker::{LABEL_JOB_INSTANCE, LABEL_WORK_INSTANCE};
 use serde_json::Value;
 
 use crate::host::{Host, LONG, MariaDB, Postgres, SOON, eventually};
@@ -384,34 +385,39 @@ fn no_password_is_shown_anywhere() {
         "--",
         "-X",
         "-c",
-        "select pg_sleep(2)",
+        "select pg_sleep(5)",
     ];
     std::thread::scope(|scope| {
         for (name, sql) in [
-            ("genomics", "select pg_sleep(2)"),
-            ("proteomics", "select sleep(2)"),
+            ("genomics", "select pg_sleep(5)"),
+            ("proteomics", "select sleep(5)"),
         ] {
             let host = &host;
             scope.spawn(move || host.sql(name, sql));
         }
         scope.spawn(|| host.ok(&job));
+        let mut seen = [false; 3];
         eventually(SOON, "the clients are at work", || {
             let ps = Command::new("ps").arg("axww").output().unwrap().stdout;
             let text = String::from_utf8_lossy(&ps).into_owned();
             shown.push(("ps".to_owned(), ps));
             shown.extend(environments(&host));
-            let jobs = host.docker(&["ps", "-q", "--filter", "label=db4sci.job"]);
+            let own = format!("label={LABEL_JOB_INSTANCE}={}", host.instance());
+            let jobs = host.docker(&["ps", "-q", "--filter", &own]);
             for job in jobs.split_whitespace() {
                 shown.push((
                     "a job".to_owned(),
                     host.try_docker(&["inspect", job]).out.into(),
                 ));
             }
-            let there =
-                text.contains("pg_sleep") && text.contains("select sleep") && !jobs.is_empty();
-            there
-                .then_some(())
-                .ok_or_else(|| "not all of them".to_owned())
+            // One may be over before the next begins.
+            let now = [
+                text.contains("pg_sleep"),
+                text.contains("select sleep"),
+                !jobs.is_empty(),
+            ];
+            seen = std::array::from_fn(|i| seen[i] || now[i]);
+            (seen == [true; 3]).then_some(()).ok_or(format!("{seen:?}"))
         });
     });
     // And while backups are taken and proven.
@@ -427,7 +433,8 @@ fn no_password_is_shown_anywhere() {
         while !work.is_finished() {
             let ps = Command::new("ps").arg("axww").output().unwrap().stdout;
             shown.push(("ps during backups".to_owned(), ps));
-            let jobs = host.docker(&["ps", "-q", "--filter", "label=db4sci.work"]);
+            let own = format!("label={LABEL_WORK_INSTANCE}={}", host.instance());
+            let jobs = host.docker(&["ps", "-q", "--filter", &own]);
             for job in jobs.split_whitespace() {
                 let seen = host.try_docker(&["inspect", job]);
                 jobs_seen += u32::from(seen.code == 0);

@@ -80,7 +80,7 @@ fn a_frozen_dockerd_piles_nothing_up_and_is_waited_for() {
         host.db4sci(&["wait", "genomics", "--for", "stopped", "--timeout", "1s"]);
         host.db4sci(&["get"]);
         assert!(
-            asked.elapsed() < SOON / 3,
+            asked.elapsed() < SOON / 2,
             "answers took {:?}",
             asked.elapsed()
         );
@@ -104,7 +104,8 @@ fn a_frozen_dockerd_piles_nothing_up_and_is_waited_for() {
             host.ok(&["get"]);
             let (took, now) = (asked.elapsed(), load(&host));
             worst = (worst.0.max(now.0), worst.1.max(now.1));
-            (took < Duration::from_secs(5))
+            // A call to the engine is given up after twenty seconds.
+            (took < SOON / 2)
                 .then_some(())
                 .ok_or(format!("get took {took:?}"))
         },

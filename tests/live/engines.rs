@@ -334,7 +334,9 @@ fn ends_a_session(host: &Host, kind: &Particulars) {
         return;
     }
     std::thread::scope(|scope| {
-        let client = scope.spawn(|| host.try_sql("assays", kind.long));
+        // On a busy machine one statement may be over before it is seen.
+        let again = || (0..20).find_map(|_| host.try_sql("assays", kind.long).err());
+        let client = scope.spawn(again);
         // One that an earlier client left behind may be seen first.
         eventually(LONG, "the client's session is ended", || {
             let said = host.ok(&["sessions", "assays", "--output", "json"]);
@@ -353,7 +355,7 @@ fn ends_a_session(host: &Host, kind: &Particulars) {
             client.is_finished().then_some(()).ok_or(said)
         });
         let ended = client.join().unwrap();
-        assert!(ended.is_err(), "{ended:?}");
+        assert!(ended.is_some(), "no statement was cut off");
     });
     assert!(host.ok(&["events", "assays"]).contains("ended: INC-812"));
 }

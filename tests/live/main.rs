@@ -29,3 +29,4 @@ mod servers;
 mod specs;
 mod tables;
 mod tls;
+mod trial;

@@ -61,8 +61,8 @@ fn everything_goes_with_a_database_of_the_tables() {
     let before = host.view("genomics").unwrap();
     let neighbour = host.run_of(ADMIN);
     // A restart of its own is what it is measured by.
-    host.ok(&["restart", "genomics"]);
     let run = host.run_of("genomics");
+    host.ok(&["restart", "genomics"]);
     host.shows("genomics", LONG, "ready again", |view| {
         view.ready && host.run_of("genomics") != run
     });

@@ -98,7 +98,8 @@ fn a_server_that_crashes_again_and_again_is_left_alone_with_evidence() {
     let begun = Instant::now();
     host.docker(&["rm", "-f", &host.name("chembank")]);
     host.ready(&["chembank"]);
-    assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
+    // Long before the other one is given up.
+    assert!(begun.elapsed() < 3 * SOON, "{:?}", begun.elapsed());
 
     let said = host.told("genomics", Reason::Quarantined, LONG);
     assert!(

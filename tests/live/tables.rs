@@ -62,22 +62,29 @@ fn an_edit_that_waited_while_a_newer_spec_was_applied_is_refused_and_told() {
         "-U",
         "postgres",
         "mydb_admin",
+        // What it sleeps through is cancelled, and it goes on.
+        "-v",
+        "ON_ERROR_ROLLBACK=on",
         "-c",
         "begin",
         "-c",
         edit,
         "-c",
-        "select pg_sleep(5)",
+        "select pg_sleep(600)",
         "-c",
         "commit",
     ];
     host.docker(&open);
+    let sleepers = |what: &str| {
+        let sql = format!("select {what} from pg_stat_activity where wait_event = 'PgSleep'");
+        host.docker(&["exec", &name, "psql", "-U", "postgres", "-Atc", &sql])
+    };
     eventually(SOON, "the edit waits", || {
-        let asleep = "select count(*) from pg_stat_activity where wait_event = 'PgSleep'";
-        let asleep = host.docker(&["exec", &name, "psql", "-U", "postgres", "-Atc", asleep]);
+        let asleep = sleepers("count(*)");
         (asleep == "1").then_some(()).ok_or(asleep)
     });
     apply("256Mi");
+    assert_eq!(sleepers("pg_cancel_backend(pid)"), "t");
 
     // The person sees why in the row that was edited, and everybody in the log.
     let seen = eventually(LONG, "it is refused in its row", || {

@@ -189,9 +189,17 @@ async fn whatever_a_superuser_does_to_the_tables_is_noticed_and_mended() {
         assert_eq!(digest(&mut root, 5).await, before, "{what}");
         drop(applier);
     }
-    let kept = "select count(*) from pg_namespace where starts_with(nspname, 'harmed_')";
+    // The newest of them are kept, with the records of the ledger that were in them.
+    let kept = "select count(*), max(nspname) as newest from pg_namespace
+                where starts_with(nspname, 'harmed_')";
     let kept = one(&mut root, kept).await;
-    assert_eq!(kept["count"], HARMS.len());
+    assert_eq!(kept["count"], 12);
+    let with = "select count(*) from pg_tables
+                where starts_with(schemaname, 'harmed_') and tablename = 'records'";
+    assert_eq!(one(&mut root, with).await["count"], 12);
+    let newest = kept["newest"].as_str().unwrap();
+    let records = format!("select count(*) from {newest}.records where seq <= 5");
+    assert_eq!(one(&mut root, &records).await["count"], 5);
 }
 
 #[tokio::test]

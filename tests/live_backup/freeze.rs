@@ -21,7 +21,7 @@ fn copy(from: &Path, to: &Path) {
 
 /// Waits until `status` says why everything is frozen.
 #[track_caller]
-fn frozen(host: &Host, why: &str) {
+pub(crate) fn frozen(host: &Host, why: &str) {
     // A look that found something unknown is repeated every half minute.
     eventually(SOON * 2, why, || {
         let said = host.db4sci(&["status"]).all();
@@ -64,9 +64,8 @@ fn nothing_is_retired_until_every_container_and_manifest_has_a_row() {
     let ghost = instance.join("ghost").join(uid.file_name().unwrap());
     copy(uid, &ghost);
     // And a container that carries this instance's label.
-    let id = fs::read_to_string(host.path("state/instance")).unwrap();
     let labels = [
-        format!("db4sci.instance={}", id.trim()),
+        format!("db4sci.instance={}", host.instance()),
         "db4sci.uid=00000000-0000-4000-8000-000000000007".to_owned(),
         host.label(),
     ];
@@ -122,7 +121,7 @@ fn nothing_is_retired_until_every_container_and_manifest_has_a_row() {
         "a reason is needed"
     );
     host.ok(&["thaw", "local", "--reason", "ghost was moved by hand"]);
-    host.ok(&["wait", "genomics", "--for", "retired", "--timeout", "2m"]);
+    host.ok(&["wait", "genomics", "--for", "retired", "--timeout", "4m"]);
     let said = host.db4sci(&["status"]).all();
     assert!(!said.contains("nothing is removed"), "{said}");
     let told = host.told_events(ADMIN);

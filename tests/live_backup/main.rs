@@ -39,6 +39,7 @@ mod killed;
 mod large;
 mod lives;
 mod logins;
+mod mariadb;
 mod mongodb;
 mod neo4j;
 mod not_mounted;
@@ -48,7 +49,9 @@ mod one;
 mod recovery;
 mod retire;
 mod round_trip;
+mod set_back;
 mod stewardship;
+mod touched;
 mod under_load;
 mod whole_server;
 

@@ -64,3 +64,40 @@ fn a_daemon_killed_while_neo4j_is_down_for_its_dump_starts_it_again() {
     take(&host, "graph");
     nothing_is_left(&host);
 }
+
+/// Told to stop, as by an upgrade of the daemon: nobody may find a server down for that.
+#[test]
+fn a_daemon_told_to_stop_while_neo4j_is_down_for_its_dump_starts_it_first() {
+    let mut host = Host::new();
+    host.spec("graph", Neo4j, &[]);
+    host.start();
+    host.ready(&["graph"]);
+    host.write("graph", 1);
+    host.ok(&["backup", "now", "graph"]);
+    eventually(LONG, "it is being stopped, or is down", || {
+        match host.container("graph").policy().as_str() {
+            "no" => Ok(()),
+            other => Err(other.to_owned()),
+        }
+    });
+    host.stop();
+    let graph = host.container("graph");
+    assert_eq!(
+        (graph.status(), graph.policy()),
+        ("running".to_owned(), "always".to_owned()),
+        "{}",
+        host.log()
+    );
+    assert!(!host.log().contains("brings up"), "{}", host.log());
+    host.start();
+    host.ready(&["graph"]);
+    assert_eq!(host.rows("graph"), [1]);
+    take(&host, "graph");
+    nothing_is_left(&host);
+
+    // With nothing under way it is gone at once.
+    let told = std::time::Instant::now();
+    host.stop();
+    let took = told.elapsed();
+    assert!(took < std::time::Duration::from_secs(2), "{took:?}");
+}

@@ -57,6 +57,20 @@ fn a_store_whose_disk_is_not_mounted_loses_no_backup_and_keeps_nobody_from_resto
     // Neither of that backup nor of the journal.
     assert_eq!(walk(&offsite), Vec::<std::path::PathBuf>::new());
 
+    let said = host.db4sci(&["doctor"]);
+    let line = said.all();
+    let line = line.lines().find(|l| l.contains("store offsite"));
+    assert!(
+        line.is_some_and(|l| l.contains("not mounted?")),
+        "{}",
+        said.all()
+    );
+    assert_eq!(
+        walk(&offsite),
+        Vec::<std::path::PathBuf>::new(),
+        "nor a mark"
+    );
+
     fs::remove_dir(&offsite).unwrap();
     fs::rename(&away, &offsite).unwrap();
     verify(&host, &there).unwrap();

@@ -13,15 +13,22 @@ use crate::logins::{NOTICED, acted};
 use crate::nothing_is_left;
 use crate::recovery::{ADMIN, log_up_to, newest, settled, stopped_and_resumed};
 
-/// The first entry about `mydb_admin` of this kind since an instant; fails unless it came soon enough.
+/// The first entry about `mydb_admin` of this kind since an instant; fails unless it came soon enough after the
+/// harm, which is done now.
 #[track_caller]
-fn noticed(host: &Host, what: &str, begun: Timestamp, is: impl Fn(&Entry) -> bool) -> Entry {
+pub(crate) fn noticed(
+    host: &Host,
+    what: &str,
+    since: Timestamp,
+    is: impl Fn(&Entry) -> bool,
+) -> Entry {
+    let harmed = SystemClock.now();
     let found = eventually(LONG, what, || {
         let all = host.events(ADMIN);
-        let found = all.into_iter().find(|entry| entry.at >= begun && is(entry));
+        let found = all.into_iter().find(|entry| entry.at >= since && is(entry));
         found.ok_or_else(|| host.told_events(ADMIN))
     });
-    let after = found.at - begun;
+    let after = found.at - harmed;
     println!("{what}: noticed after {} ms", after.num_milliseconds());
     assert!(after < NOTICED, "{what}: {found:?}");
     found
@@ -115,6 +122,71 @@ fn the_files_of_a_running_mydb_admin_are_moved_emptied_and_exchanged_and_it_come
     host.ready(&[ADMIN]);
     assert_eq!(log_up_to(&host, last), log);
     assert_eq!(host.run_of("genomics"), restarted);
+    assert_eq!(host.rows("genomics"), [1]);
+    nothing_is_left(&host);
+}
+
+#[test]
+fn other_data_in_the_place_of_mydb_admin_is_kept_aside_and_what_another_database_misses_stays() {
+    let mut host = Host::new();
+    host.spec("genomics", Postgres, &[]);
+    host.start();
+    host.ready(&["genomics", ADMIN]);
+    host.write("genomics", 1);
+    let data = host.data(ADMIN);
+
+    // A copy of a database that has its data.
+    let last = newest(&host);
+    let log = log_up_to(&host, last);
+    let before = host.run_of(ADMIN);
+    let run = host.run_of("genomics");
+    let theirs = host.path("volume/theirs");
+    copy(&host.data("genomics"), &theirs);
+    let begun = SystemClock.now();
+    fs::rename(&data, host.path("volume/own")).unwrap();
+    fs::rename(&theirs, &data).unwrap();
+    noticed(&host, "another's data lies there", begun, |entry| {
+        matches!(entry.change, Change::RestartAsked) || seen_for(Reason::DataLost)(entry)
+    });
+    runs_anew(&host, ADMIN, &before);
+    host.ready(&[ADMIN]);
+    assert_eq!(log_up_to(&host, last), log);
+    assert_eq!(host.run_of("genomics"), run);
+    let described = host.ok(&["describe", ADMIN]);
+    assert!(described.contains("/.db4sci/.aside/"), "{described}");
+
+    // Exchanged: all that there is of the other lies there.
+    let last = newest(&host);
+    let log = log_up_to(&host, last);
+    let (genomics, aside) = (host.data("genomics"), host.path("volume/aside"));
+    let names = [ADMIN, "genomics"];
+    host.kill();
+    for name in names {
+        host.docker(&["stop", &host.name(name)]);
+    }
+    let exchange = || {
+        fs::rename(&data, &aside).unwrap();
+        fs::rename(&genomics, &data).unwrap();
+        fs::rename(&aside, &genomics).unwrap();
+    };
+    exchange();
+    host.start();
+    for (name, other) in [(ADMIN, "genomics"), ("genomics", ADMIN)] {
+        let said = host.told(name, Reason::DataForeign, LONG);
+        assert!(said.contains(other), "{said}");
+    }
+    throughout(Duration::from_secs(10), "neither is touched", || {
+        let runs = names.map(|name| {
+            host.inspect(&host.name(name))
+                .map(|c| c.status().to_owned())
+        });
+        let none = runs.iter().flatten().all(|status| status != "running");
+        let theirs = data.join("db4sci-uid").exists() && genomics.join("db4sci-uid").exists();
+        (none && theirs).then_some(()).ok_or(format!("{runs:?}"))
+    });
+    exchange();
+    host.ready(&names);
+    assert_eq!(log_up_to(&host, last), log);
     assert_eq!(host.rows("genomics"), [1]);
     nothing_is_left(&host);
 }

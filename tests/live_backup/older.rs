@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use db4sci::model::{Clock, Entry, SystemClock, Timestamp};
+use db4sci::model::{Clock, Entry, SystemClock};
 
 use crate::host::{Host, LONG, Postgres, eventually};
 use crate::logins::{NOTICED, acted};
@@ -47,7 +47,9 @@ fn held(host: &Host, entry: u64) {
 
 /// The next entry of this kind after so many; fails unless it came soon enough.
 #[track_caller]
-fn noticed(host: &Host, what: &str, kind: &str, before: usize, begun: Timestamp) -> Entry {
+fn noticed(host: &Host, what: &str, kind: &str, before: usize) -> Entry {
+    // What harmed it is over now.
+    let begun = SystemClock.now();
     let found = eventually(LONG, what, || {
         let seen = acted(host, kind);
         seen.get(before)
@@ -89,12 +91,11 @@ fn an_index_that_lacks_rows_is_noticed_and_made_again() {
     assert_eq!(acted(&host, "mend_tables").len(), 0);
     let run = host.run_of("genomics");
     // It is looked at every hour, and whenever a connection begins.
-    let begun = SystemClock.now();
     forge(
         &host,
         "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'db4sci'",
     );
-    let told = noticed(&host, "an index", "mend_tables", 0, begun);
+    let told = noticed(&host, "an index", "mend_tables", 0);
     assert!(told.message.contains("log_name"), "{told:?}");
     assert_eq!(log_up_to(&host, last), log);
     let indexed = "set enable_seqscan = off; select count(*) from log where name = 'genomics'";
@@ -131,7 +132,6 @@ fn older_copies_and_forged_checksums_are_noticed_and_mended() {
     let log = log_up_to(&host, last);
     let at = last - 5;
     held(&host, last);
-    let begun = SystemClock.now();
     forge(
         &host,
         &format!(
@@ -139,28 +139,20 @@ fn older_copies_and_forged_checksums_are_noticed_and_mended() {
              update db4sci.applied set seq = {at}, hash = (select hash from log where id = {at})"
         ),
     );
-    let told = noticed(&host, "rolled back by SQL", "rolled_back", 0, begun);
+    let told = noticed(&host, "rolled back by SQL", "rolled_back", 0);
     assert!(told.message.contains(&format!("entry {at}:")), "{told:?}");
     assert_eq!(log_up_to(&host, last), log);
 
     // One row alone, with the checksum that is kept beside it.
-    let begun = SystemClock.now();
     forge(
         &host,
         "update state set message = 'as wanted' where name = 'genomics'; \
          update db4sci.sums o set whole = md5(s::text) from state s \
          where o.of = 'state' and o.key = s.name and s.name = 'genomics'",
     );
-    noticed(
-        &host,
-        "a row of state with its checksum",
-        "mend_tables",
-        0,
-        begun,
-    );
+    noticed(&host, "a row of state with its checksum", "mend_tables", 0);
     assert_eq!(log_up_to(&host, last), log);
     let newest_row = newest(&host);
-    let begun = SystemClock.now();
     forge(
         &host,
         &format!(
@@ -169,13 +161,7 @@ fn older_copies_and_forged_checksums_are_noticed_and_mended() {
              where l.id = r.seq and r.seq = {newest_row}"
         ),
     );
-    noticed(
-        &host,
-        "a row of log with its checksum",
-        "mend_tables",
-        1,
-        begun,
-    );
+    noticed(&host, "a row of log with its checksum", "mend_tables", 1);
     assert_eq!(log_up_to(&host, last), log);
 
     // Its whole directory, while the daemon runs and somebody keeps its hands off.
@@ -189,9 +175,8 @@ fn older_copies_and_forged_checksums_are_noticed_and_mended() {
     };
     host.ok(&["maintenance", "on", "--all", "--reason", "new disks"]);
     put_back(&host);
-    let begun = SystemClock.now();
     host.docker(&["start", &host.name(ADMIN)]);
-    noticed(&host, "an older directory", "rolled_back", before, begun);
+    noticed(&host, "an older directory", "rolled_back", before);
     host.ok(&["maintenance", "off", "--all"]);
     host.ready(&[ADMIN]);
     assert_eq!(log_up_to(&host, last), log);
@@ -203,9 +188,9 @@ fn older_copies_and_forged_checksums_are_noticed_and_mended() {
     let before = acted(&host, "rolled_back").len();
     host.kill();
     put_back(&host);
-    let begun = SystemClock.now();
     host.start();
-    let told = noticed(&host, "one at a start", "rolled_back", before, begun);
+    host.ready(&[ADMIN]);
+    let told = noticed(&host, "one at a start", "rolled_back", before);
     assert!(told.message.contains("an older copy"), "{told:?}");
     host.ready(&[ADMIN]);
     assert_eq!(log_up_to(&host, last), log);

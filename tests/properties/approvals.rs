@@ -4,19 +4,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chrono::TimeDelta;
 
 use db4sci::admin::NewEntry;
 use db4sci::control::Queue;
 use db4sci::control::intake::Intake;
+use db4sci::model::database::Window;
 use db4sci::model::view::{DatabaseView, Phase};
-use db4sci::model::{Change, Clock, DbName, Entry, Outcome, Override, OverrideState, Reason, Who};
+use db4sci::model::{
+    Change, Clock, Database, DbName, Entry, Outcome, Override, OverrideState, Reason, Who,
+};
 use db4sci::plan::approval;
+use db4sci::plan::window::opens;
 
 use crate::host::{Host, block_on};
 use crate::laws::settles;
-use crate::seeds::{Run, hold};
+use crate::seeds::{Run, hold, hold_for};
 use crate::specs::{Wish, rules};
 
 /// One database of many.
@@ -206,6 +211,129 @@ fn no_approval_is_ever_used_twice_and_none_for_other_steps() {
     hold(&[], |run| block_on(approved_now_and_then(run)));
 }
 
+/// Windows of databases: open now and then within hours of the beginning of a simulation, always, or never
+/// in it.
+const WINDOWS: [&str; 6] = [
+    "Any",
+    "\"Mon 12:04-12:08\"",
+    "\"Mon 12:10-12:25\"",
+    "\"Mon 12:20-13:00\"",
+    "OfficeHours",
+    "\"Sun 03:00-03:01\"",
+];
+
+/// Whether each disruption began in the window that was in force then, or by an approval. Gives how many began in
+/// a window that is not always open.
+fn each_in_its_window_or_approved(entries: &[Entry]) -> Result<usize, String> {
+    let mut specs: BTreeMap<&DbName, &Database> = BTreeMap::new();
+    let mut in_windows = 0;
+    for entry in entries {
+        let Some(name) = &entry.name else { continue };
+        match &entry.change {
+            Change::Admitted { database } => {
+                specs.insert(name, database);
+            }
+            Change::Intended {
+                approval: None,
+                disrupts: Some(_),
+                ..
+            } => {
+                let db = specs.get(name).ok_or("it was not admitted")?;
+                let (window, at) = (&db.maintenance_window, entry.at);
+                if opens(window, db.time_zone.0, at) != Some(at) {
+                    return Err(format!(
+                        "entry {} at {at}: {name}: {} outside of {window:?}, and nobody approved it",
+                        entry.seq, entry.message
+                    ));
+                }
+                in_windows += usize::from(*window != Window::Any);
+            }
+            _ => {}
+        }
+    }
+    Ok(in_windows)
+}
+
+async fn disrupted_in_windows(run: Run, in_windows: &AtomicUsize) -> Result<(), String> {
+    let mut host = Host::new(run).await?;
+    for n in 0..3 {
+        let mut wish = numbered(n);
+        wish.window = *host.rng.pick(&WINDOWS);
+        host.add(wish).await?;
+    }
+    host.pass(TimeDelta::seconds(60)).await?;
+    host.all_as_wanted()?;
+    let steps = 8 + host.rng.below(16);
+    for step in 0..steps {
+        if !host.begins(step) {
+            continue;
+        }
+        let n = usize::try_from(host.rng.below(3)).unwrap_or(0);
+        let name = host.dbs[n].name.clone();
+        let mut broken = false;
+        match host.rng.below(12) {
+            0..=5 => {
+                let mut wish = host.dbs[n].wish.clone();
+                match host.rng.below(4) {
+                    0 => wish.shm = *host.rng.pick(&[None, Some("128Mi"), Some("512Mi")]),
+                    1 => wish.memory = *host.rng.pick(&[None, Some("1Gi"), Some("3Gi")]),
+                    2 => wish.setting = *host.rng.pick(&[None, Some("50"), Some("60")]),
+                    _ => wish.window = *host.rng.pick(&WINDOWS),
+                }
+                host.tell(format!("{wish:?}"));
+                host.wish(n, wish).await?;
+            }
+            6 => {
+                if let Some(view) = host.daemon.board.view(&name) {
+                    host.approve(n, &view).await?;
+                }
+            }
+            7 => host.crash().await?,
+            8 | 9 => {
+                host.world.kill(name.as_str());
+                broken = true;
+            }
+            _ => {
+                host.world.remove_by_hand(name.as_str());
+                broken = true;
+            }
+        }
+        if broken {
+            // Whatever its window, and whatever else waits for that.
+            let mut told = None;
+            for _ in 0..12 {
+                host.pass(TimeDelta::seconds(5)).await?;
+                let view = host.daemon.board.view(&name).ok_or("it is not shown")?;
+                told = (view.phase != Phase::Ready).then(|| view.message.clone());
+                if told.is_none() {
+                    break;
+                }
+            }
+            if let Some(told) = told {
+                return Err(format!("{name} waits to be repaired: {told}"));
+            }
+        }
+        let seconds = i64::try_from(host.rng.below(240)).unwrap_or(0);
+        host.pass(TimeDelta::seconds(seconds)).await?;
+    }
+    host.calms();
+    let found = each_in_its_window_or_approved(&host.entries().await?)?;
+    in_windows.fetch_add(found, Ordering::Relaxed);
+    Ok(())
+}
+
+#[test]
+fn nothing_is_disrupted_outside_its_window_without_approval_and_no_repair_waits_for_one() {
+    let in_windows = AtomicUsize::new(0);
+    hold_for(60, &[], |run| {
+        block_on(disrupted_in_windows(run, &in_windows))
+    });
+    // A run that is made again alone may have none.
+    let alone = ["DB4SCI_SEED", "DB4SCI_ONLY", "DB4SCI_FROM", "DB4SCI_SEEDS"];
+    let alone = alone.iter().any(|name| std::env::var_os(name).is_some());
+    assert!(alone || in_windows.load(Ordering::Relaxed) > 0);
+}
+
 /// So many databases, ready.
 async fn many(run: Run, count: usize) -> Result<Host, String> {
     let mut host = Host::new(run).await?;
@@ -280,6 +408,46 @@ fn of_fifty_that_change_at_once_five_are_restarted_and_the_rest_waits_for_a_pers
         Ok::<(), String>(())
     };
     block_on(law).unwrap_or_else(|why| panic!("{why}"));
+}
+
+#[test]
+fn specs_that_are_only_looked_at_together_say_which_ones_would_wait_for_a_person() {
+    let law = async {
+        let host = many(Run::of(5), 8).await?;
+        let daemon = &host.daemon;
+        let before = daemon.ledger.book();
+        let intake = Intake::new(
+            daemon.ledger.clone(),
+            daemon.reconciler.clone(),
+            daemon.board.clone(),
+            Arc::new(Queue::default()),
+            Arc::new(host.world.clock()),
+            Path::new("/nowhere").to_owned(),
+            Box::new(|| Ok(rules())),
+        );
+        let mut rehearsal = daemon.reconciler.rehearsal();
+        let (mut goes, mut waits) = (0, 0);
+        for db in &host.dbs {
+            let mut wish = db.wish.clone();
+            wish.shm = Some("512Mi");
+            let parsed = db4sci::specs::parse(&wish.text(), Path::new("all.yaml"));
+            let parsed = parsed.map_err(|problems| format!("{problems:?}"))?;
+            let over = before.row(&db.name).map(|row| row.database.uid);
+            let admitted = intake
+                .api(Who::Daemon, &parsed, "", Some(&mut rehearsal), over)
+                .await;
+            admitted.map_err(|e| e.to_string())?;
+            let row = rehearsal.book().row(&db.name).cloned().ok_or("no row")?;
+            let view = daemon.reconciler.preview(&row, &mut rehearsal).await;
+            goes += usize::from(view.lane.is_some_and(|lane| lane.counts));
+            let mut held = view.held.iter();
+            waits += usize::from(held.any(|h| h.reason == Reason::NeedsApproval));
+        }
+        assert_eq!((goes, waits), (5, 3));
+        assert_eq!(daemon.ledger.book(), before, "nothing is written");
+        Ok::<(), String>(())
+    };
+    block_on(law).unwrap_or_else(|why: String| panic!("{why}"));
 }
 
 #[test]
@@ -390,7 +558,7 @@ async fn hands_off(run: Run) -> Result<(), String> {
         return Err(format!("hands are off, and: {}", line.text));
     }
     let ledger = host.daemon.ledger.clone();
-    let on = of_host(Change::HandsOn);
+    let on = of_host(Change::HandsOn { since: None });
     ledger.append(on).await.map_err(|e| e.to_string())?;
     host.pass(TimeDelta::seconds(61)).await?;
     settles(&mut host).await

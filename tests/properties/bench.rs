@@ -11,20 +11,21 @@ use chrono::TimeDelta;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use db4sci::admin::{Ledger, Vault};
 use db4sci::control::{Board, Desk, Intake, Queue, Reconciler};
-use db4sci::execute::backup::{Archive, Meters, Unsaid};
+use db4sci::execute::backup::{Archive, Meters, Tools, Unsaid};
 use db4sci::model::{Clock, ContainerId, DbName, KeepRetired, Site, Timestamp};
 use db4sci::record::Metrics;
-use db4sci::runtime::RuntimeError;
 use db4sci::runtime::jobs::{Job, JobEnd, Jobs};
 use db4sci::runtime::sim::World;
+use db4sci::runtime::{DataDirs, RuntimeError};
 use db4sci::store::BackupStore;
 use db4sci::store::manifest::Layout;
 use db4sci::store::seal::Identity;
 
-use crate::shelf::{RowTools, Store};
+use crate::shelf::Store;
 use crate::specs::rules;
 
 /// Made once: nothing of a run depends on it but sums.
@@ -54,6 +55,9 @@ pub struct Parts {
     pub vault: Arc<Vault>,
     pub metrics: Arc<Metrics>,
     pub site: Site,
+    pub dirs: Arc<dyn DataDirs>,
+    pub tools: Arc<dyn Tools>,
+    pub jobs: Arc<dyn Jobs>,
 }
 
 impl Parts {
@@ -64,9 +68,9 @@ impl Parts {
         let stores = shelf.stores.iter();
         Archive {
             runtime: Arc::new(world.clone()),
-            jobs: Arc::new(NoJobs),
-            tools: Arc::new(RowTools(world.clone())),
-            dirs: Arc::new(world.clone()),
+            jobs: self.jobs.clone(),
+            tools: self.tools.clone(),
+            dirs: self.dirs.clone(),
             vault: self.vault.clone(),
             ledger: self.ledger.clone(),
             site: self.site.clone(),
@@ -79,6 +83,7 @@ impl Parts {
             meters: Meters::default(),
             spec_text: Box::new(|db| db.name.to_string()),
             unsaid: Unsaid::default(),
+            stops: TaskTracker::new(),
         }
     }
 }
@@ -200,7 +205,7 @@ impl Bench {
 }
 
 /// There are no tools in containers here.
-struct NoJobs;
+pub struct NoJobs;
 
 const NONE: &str = "a job in a simulation";
 

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
-use std::task::Poll;
+use std::task::{Context, Poll, Wake, Waker};
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
@@ -16,7 +17,7 @@ use futures_util::{FutureExt, StreamExt};
 
 use db4sci::admin::{Authority, Keyring, Ledger, MemoryStorage, Past, Vault};
 use db4sci::control::reconciler::Again;
-use db4sci::control::{Board, Reconciler};
+use db4sci::control::{Board, Desk, Reconciler};
 use db4sci::execute::Executor;
 use db4sci::model::container::LABEL_UID;
 use db4sci::model::{Clock, DbName, Site, Timestamp, Uid};
@@ -26,8 +27,9 @@ use db4sci::record::Metrics;
 use db4sci::runtime::sim::World;
 use db4sci::runtime::{DataDirs, Runtime, RuntimeError, RuntimeEvent, Servers};
 
-use crate::bench::{Bench, Parts, Shelf};
+use crate::bench::{Bench, NoJobs, Parts, Shelf};
 use crate::grudge::Grudge;
+use crate::shelf::RowTools;
 
 /// Made once: it outlives the daemon. All worlds begin at the same instant.
 static AUTHORITY: LazyLock<Arc<Authority>> = LazyLock::new(|| {
@@ -45,6 +47,8 @@ const RESYNC: TimeDelta = TimeDelta::seconds(60);
 const SHORTEST: TimeDelta = TimeDelta::milliseconds(50);
 /// Looks at one name at one instant that can be no accident.
 const HOT: u32 = 60;
+/// So many polls finish any step that can be finished.
+const PLENTY: usize = 4000;
 
 /// Host ports as the simulated containers hold them.
 struct WorldPorts(World);
@@ -153,7 +157,17 @@ impl Daemon {
 
     /// Opens its desk for backups.
     pub fn open_desk(&mut self, shelf: &Shelf, site: &Site) {
-        self.bench = Some(Bench::new(shelf, self.parts(site)));
+        self.open(Bench::new(shelf, self.parts(site)));
+    }
+
+    /// Opens a desk that was made of other parts.
+    pub fn open(&mut self, desk: Bench) {
+        self.bench = Some(desk);
+    }
+
+    /// What persons ask its desk.
+    pub fn desk(&self) -> Arc<Desk> {
+        self.bench.as_ref().unwrap().desk().clone()
     }
 
     /// What a desk needs of it.
@@ -166,6 +180,9 @@ impl Daemon {
             vault: self.vault.clone(),
             metrics: METRICS.clone(),
             site: site.clone(),
+            dirs: Arc::new(self.world.clone()),
+            tools: Arc::new(RowTools(self.world.clone())),
+            jobs: Arc::new(NoJobs),
         }
     }
 
@@ -326,6 +343,19 @@ impl Daemon {
         }
     }
 
+    /// One step, as far as it gets where a call may hang; whether it came to its end.
+    pub async fn step_until_hung(&mut self) -> Result<bool, String> {
+        // Works of a desk have threads of their own.
+        let desk = self.bench.is_some();
+        let step = pin!(self.step());
+        let ended = if desk {
+            poll_some(step, PLENTY).await
+        } else {
+            poll_until_hung(step, PLENTY).await
+        };
+        Ok(ended.transpose()?.is_some())
+    }
+
     /// One step that is cut off after so many polls, as by a kill between any two awaits.
     pub async fn step_cut_off(&mut self, polls: usize) -> Result<bool, String> {
         let step = pin!(self.step());
@@ -337,8 +367,44 @@ impl Daemon {
     }
 }
 
+/// Polls that find nothing to do until what nothing has woken is taken for hung.
+const STILL: usize = 3;
+
+/// Notes whether somebody woke it.
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Polls a future so often at most, and no more once nothing is left that could wake it: what hangs would
+/// be asked thousands of times. Not for one that waits for another thread.
+async fn poll_until_hung<F: Future>(mut future: Pin<&mut F>, polls: usize) -> Option<F::Output> {
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(woken.clone());
+    let mut still = 0;
+    for _ in 0..polls {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return Some(output);
+        }
+        // The ledger's writer has its turn, and all that was put off.
+        tokio::task::yield_now().await;
+        still = match woken.0.swap(false, Ordering::Relaxed) {
+            true => 0,
+            false => still + 1,
+        };
+        if still >= STILL {
+            return None;
+        }
+    }
+    None
+}
+
 /// Polls a future so often at most; then it is left where it is.
-pub async fn poll_some<F: Future>(mut future: Pin<&mut F>, polls: usize) -> Option<F::Output> {
+async fn poll_some<F: Future>(mut future: Pin<&mut F>, polls: usize) -> Option<F::Output> {
     for _ in 0..polls {
         let polled = std::future::poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await;
         if let Poll::Ready(output) = polled {

@@ -244,7 +244,7 @@ impl Host {
             }
             0 => Change::RestartAsked,
             1 => Change::RetryAsked,
-            2 => Change::Resumed,
+            2 => Change::Resumed { since: None },
             3 => {
                 let states = [
                     OverrideState::Running,
@@ -427,7 +427,7 @@ impl Host {
             if wish.state == "Maintenance" {
                 wish.state = "Running";
             }
-            let changes = [Change::Resumed, Change::RetryAsked];
+            let changes = [Change::Resumed { since: None }, Change::RetryAsked];
             let name = self.dbs[n].name.clone();
             // A fault of the ledger's disk may still be under way: once.
             if !self.wish(n, wish.clone()).await? && !self.wish(n, wish).await? {

@@ -65,6 +65,8 @@ pub struct Host {
     pub journal: Vec<Line>,
     /// Whether people speak while looks are under way, too.
     pub hurried: bool,
+    /// Whether a desk puts other data into place, by no lane's intent.
+    pub replaced: bool,
     phases: BTreeMap<DbName, String>,
     intents: Intents,
     /// What is kept of the databases, where backups are taken.
@@ -118,6 +120,7 @@ impl Host {
             dbs: Vec::new(),
             journal: Vec::new(),
             hurried: true,
+            replaced: false,
             phases: BTreeMap::new(),
             intents: Intents::default(),
             books: None,
@@ -174,6 +177,29 @@ impl Host {
             wish: wish.clone(),
         });
         self.wish(n, wish).await.map(|_| ())
+    }
+
+    /// A new database, with what its spec does not say here.
+    pub async fn add_as(
+        &mut self,
+        wish: Wish,
+        change: impl FnOnce(&mut Database),
+    ) -> Result<(), String> {
+        let uid = Uid(Uuid::from_u128(u128::from(self.rng.next())));
+        let admitted = wish.admit(None, &rules(), uid);
+        let mut database = admitted.map_err(|problems| problems[0].to_string())?;
+        change(&mut database);
+        self.dbs.push(Db {
+            name: database.name.clone(),
+            uid,
+            rows: 0,
+            begun: false,
+            barred: BTreeSet::new(),
+            wish,
+        });
+        let database = Box::new(database);
+        let accepted = self.append(self.dbs.len() - 1, Change::Admitted { database });
+        accepted.await.map(drop)
     }
 
     /// A person's spec, admitted or refused.
@@ -330,7 +356,7 @@ impl Host {
             });
         }
         // With a desk, works change containers and data, too.
-        if self.books.is_none() {
+        if self.books.is_none() && !self.replaced {
             let new = &self.journal[before..];
             self.intents
                 .check(&self.daemon.ledger, &self.dbs, new)

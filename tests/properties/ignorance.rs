@@ -11,6 +11,7 @@ use db4sci::engine;
 use db4sci::model::container::LABEL_UID;
 use db4sci::model::database::Window;
 use db4sci::model::disk::Room;
+use db4sci::model::trial::{Earlier, Trial};
 use db4sci::model::view::Phase;
 use db4sci::model::{
     Action, Attempts, CertificateSeen, Class, ContainerId, ContainerSeen, Cost, DataIdentity,
@@ -269,12 +270,16 @@ impl Draw {
                 complete: d.0.percent(80),
                 secrets: d.0.percent(80),
                 settings: if d.0.percent(80) {
-                    db4sci::engine::settings(&db)
+                    db4sci::engine::settings(&db).into()
                 } else {
                     Default::default()
                 },
                 config: None,
                 config_tried: d.maybe(20, |_| "jit = off".to_owned()),
+                trial: Trial {
+                    open: d.maybe(20, |_| Earlier::default()),
+                    refused: None,
+                },
                 certificate: d.maybe(80, |d| d.certificate(&db)),
                 in_use: d.maybe(80, |_| "3f9c2a1b".to_owned()),
             }),
@@ -316,6 +321,8 @@ fn id_of(action: &Action) -> Option<&ContainerId> {
         | Action::PrepareData
         | Action::SetAsideHalfMade
         | Action::WriteFiles
+        | Action::TakeBack
+        | Action::ProveSettings
         | Action::WriteSecrets
         | Action::Reload(_)
         | Action::Create(_)
@@ -342,10 +349,12 @@ impl Situation {
             quarantined: self.quarantined.as_deref(),
             refused: None,
             restart_asked: self.restart_asked,
+            retry_asked: None,
             accounts: &NO_ACCOUNTS,
             rotating: false,
             orphan: false,
             renamed_to: None,
+            whose: None,
             hands: None,
             retired: false,
             hibernates: None,

@@ -67,7 +67,7 @@ fn steps_of(verb: &str) -> &'static [&'static str] {
         "prepare" => &["prepare"],
         "set_aside" => &["set_aside"],
         "mark_initialised" => &["mark_initialised"],
-        "write_files" => &["write_files", "reload"],
+        "write_files" => &["write_files", "take_back", "prove_settings", "reload"],
         "write_secrets" => &["write_secrets", "write_files", "rotate", "reload"],
         _ => &[],
     }

@@ -167,7 +167,7 @@ async fn steer(host: &mut Host, n: usize) -> Done {
     let now = Clock::now(&host.world.clock());
     let states = [OverrideState::Running, OverrideState::Stopped];
     let change = if host.rng.percent(40) {
-        Change::Resumed
+        Change::Resumed { since: None }
     } else {
         Change::Overridden {
             by: Override {
@@ -318,7 +318,7 @@ async fn history(run: Run) -> Done {
         let book = host.daemon.ledger.book();
         let row = book.row(&host.dbs[n].name);
         if row.is_some_and(|row| row.over.is_some()) {
-            host.append(n, Change::Resumed).await?;
+            host.append(n, Change::Resumed { since: None }).await?;
         }
         host.append(n, Change::RetryAsked).await?;
         if host.dbs[n].wish.state == "Maintenance" {

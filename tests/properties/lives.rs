@@ -1,14 +1,9 @@
 //! The daemon's lives: how one ends, and what the next one must still know.
 
-use std::pin::pin;
-
 use chrono::TimeDelta;
 
-use crate::daemon::{Daemon, poll_some};
+use crate::daemon::Daemon;
 use crate::host::Host;
-
-/// So many polls finish any step that can be finished.
-const PLENTY: usize = 4000;
 
 impl Host {
     /// A kill of the daemon, somewhere, and its next life. What it had acknowledged is still known.
@@ -27,15 +22,11 @@ impl Host {
             _ => {
                 let (call, after) = (self.rng.below(60), self.rng.percent(50));
                 self.world.hang_at(self.world.calls() + call, after);
-                let ended = {
-                    let step = pin!(self.daemon.step());
-                    poll_some(step, PLENTY).await
-                };
+                let ended = self.daemon.step_until_hung().await?;
                 self.tell(format!(
                     "  killed at call {call}, effect {after}: {}",
-                    ended.is_none()
+                    !ended
                 ));
-                ended.transpose()?;
                 self.world.revive();
             }
         }
@@ -54,11 +45,7 @@ impl Host {
         self.world.hang_at(self.world.calls() + call, after);
         let mut alive = true;
         while alive && self.now() < until {
-            let ended = {
-                let step = pin!(self.daemon.step());
-                poll_some(step, PLENTY).await.transpose()?
-            };
-            alive = ended.is_some();
+            alive = self.daemon.step_until_hung().await?;
             if alive {
                 self.after_step().await?;
                 self.world.advance(TimeDelta::milliseconds(500));

@@ -98,6 +98,7 @@ impl History {
             tombstone: Tombstone::None,
             keep: KeepRetired::default(),
             unsaved: 0,
+            cut_off: false,
         };
         due(&known, self.now)
     }

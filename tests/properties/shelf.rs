@@ -1,6 +1,7 @@
 //! Stores with troubles, and the tools that bring the simulated servers' rows into them. What is kept
 //! when, and what goes, the program's own desk says.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -36,6 +37,7 @@ pub struct Troubles {
 pub struct Store {
     pub memory: MemoryStore,
     fate: Arc<Mutex<(Troubles, Rng)>>,
+    held: Arc<AtomicBool>,
 }
 
 enum Fate {
@@ -49,6 +51,7 @@ impl Store {
         Store {
             memory: MemoryStore::default(),
             fate: Arc::new(Mutex::new((Troubles::default(), Rng::new(0)))),
+            held: Arc::default(),
         }
     }
 
@@ -59,6 +62,11 @@ impl Store {
     /// From now on calls go like this, as the sequence draws.
     pub fn set(&self, troubles: Troubles, rng: Rng) {
         *self.fate() = (troubles, rng);
+    }
+
+    /// Whether no call has an answer until this is said otherwise.
+    pub fn hold(&self, held: bool) {
+        self.held.store(held, Ordering::Relaxed);
     }
 
     /// What lies there, whatever the store answers.
@@ -83,6 +91,9 @@ impl Store {
 
     async fn call(&self) -> Fate {
         tokio::task::yield_now().await;
+        while self.held.load(Ordering::Relaxed) {
+            tokio::task::yield_now().await;
+        }
         let mut fate = self.fate();
         let (troubles, rng) = &mut *fate;
         if troubles.away || rng.percent(troubles.fails) {

@@ -1,12 +1,12 @@
 //! Specs as people write them, through the real admission.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::path::Path;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use db4sci::model::{Database, Problem, Source, Uid};
-use db4sci::specs::{self, Catalog, ConfigFiles, Request, Rules, VolumeRule};
+use db4sci::specs::{self, Catalog, ConfigFiles, Parsed, Request, Rules, VolumeRule};
 
 /// Two images of one series an engine, so that a spec can change from one to the other.
 pub const CATALOG: &str = r#"
@@ -69,6 +69,18 @@ pub fn rules_of(catalog: &str) -> Rules {
         time_zone: "UTC".parse().unwrap(),
         config_files: ConfigFiles::default(),
     }
+}
+
+/// A text as the program reads it. People here say the same again and again, and each text is read once.
+fn parsed(text: String) -> Result<Arc<Parsed>, Vec<Problem>> {
+    static READ: LazyLock<Mutex<HashMap<String, Arc<Parsed>>>> = LazyLock::new(Mutex::default);
+    let read = || READ.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(parsed) = read().get(&text) {
+        return Ok(parsed.clone());
+    }
+    let parsed = Arc::new(specs::parse(&text, Path::new("spec.yaml"))?);
+    read().insert(text, parsed.clone());
+    Ok(parsed)
 }
 
 /// What a person writes; `None` is left out.
@@ -155,7 +167,7 @@ impl Wish {
         rules: &Rules,
         fresh: Uid,
     ) -> Result<Database, Vec<Problem>> {
-        let parsed = specs::parse(&self.text(), Path::new("spec.yaml"))?;
+        let parsed = parsed(self.text())?;
         let request = Request {
             parsed: &parsed,
             source: Source::Api,

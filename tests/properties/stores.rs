@@ -19,15 +19,15 @@ use crate::shelf::{Store, Troubles};
 use crate::specs::Wish;
 
 /// A database that is ready, and an archive beside the daemon's own.
-struct Bench {
-    host: Host,
-    shelf: Shelf,
-    archive: Archive,
-    db: Database,
+pub struct Bench {
+    pub host: Host,
+    pub shelf: Shelf,
+    pub archive: Archive,
+    pub db: Database,
 }
 
 impl Bench {
-    async fn new(wish: Wish) -> Result<Self, String> {
+    pub async fn new(wish: Wish) -> Result<Self, String> {
         let mut host = Host::new(Run::of(7)).await?;
         let stores = ["local", "offsite"].map(|name| (name.to_owned(), Store::new()));
         let shelf = Shelf {
@@ -50,11 +50,11 @@ impl Bench {
         })
     }
 
-    fn store(&self, name: &str) -> &Store {
+    pub fn store(&self, name: &str) -> &Store {
         &self.shelf.stores[name]
     }
 
-    fn away(&self, name: &str, away: bool) {
+    pub fn away(&self, name: &str, away: bool) {
         let troubles = Troubles {
             away,
             ..Troubles::default()
@@ -63,7 +63,7 @@ impl Bench {
     }
 
     /// A first attempt at the slot of now, as far as the ledger of whoever orders it knows.
-    async fn take(&self) -> Result<Vec<Backup>, String> {
+    pub async fn take(&self) -> Result<Vec<Backup>, String> {
         let order = Order {
             slot: Slot::at(self.archive.clock.now()),
             attempt: 1,
@@ -78,7 +78,7 @@ impl Bench {
     }
 
     /// What the ledger knows of a backup.
-    fn state(&self, backup: &Backup) -> Option<BackupState> {
+    pub fn state(&self, backup: &Backup) -> Option<BackupState> {
         let book = self.archive.ledger.book();
         let row = book.row(&self.db.name)?;
         row.backups.get(&backup.id).map(|b| b.state)
@@ -222,9 +222,13 @@ fn what_is_asked_of_a_new_daemon_is_not_ended_with_what_the_one_before_left() {
             note: "INC-812".to_owned(),
         };
         let row = ledger.book().row(name).cloned().ok_or("it has no row")?;
-        let work = desk.take_on(Who::Daemon, &row, ask)?.id;
+        let asked = "who asked for it";
+        let (work, written) = desk.take_on(Who::Daemon, &row, ask, asked.to_owned())?;
+        // Whoever asked has gone: that they did is written all the same, and before anything is done.
+        drop(written);
+        let work = work.id;
         let running = || desk.work(name, work).is_some_and(|work| work.running);
-        let asked = || {
+        let taken = || {
             let row = ledger.book().row(name).cloned();
             let all = row.into_iter().flat_map(|row| row.backups.into_values());
             all.filter(|b| b.note == "INC-812")
@@ -234,13 +238,17 @@ fn what_is_asked_of_a_new_daemon_is_not_ended_with_what_the_one_before_left() {
         for _ in 0..1_000 {
             tokio::task::yield_now().await;
         }
-        assert!(running() && asked().is_empty(), "{:?}", asked());
+        assert!(running() && taken().is_empty(), "{:?}", taken());
+        let from = ledger.book().head().seq.saturating_sub(10);
+        let last = ledger.records(from, 10).await.map_err(|e| e.to_string())?;
+        let told = last.iter().any(|record| record.entry.message == asked);
+        assert!(told, "{last:?}");
         desk.take_over().await?;
-        assert_eq!(bench.state(&left), Some(Failed));
         while running() {
             tokio::task::yield_now().await;
         }
-        assert_eq!(asked(), [Stored, Stored]);
+        assert_eq!(bench.state(&left), Some(Failed));
+        assert_eq!(taken(), [Stored, Stored]);
         Ok::<_, String>(())
     })
     .unwrap();

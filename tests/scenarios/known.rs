@@ -1,10 +1,13 @@
 //! All that is known of the database of a scenario, from step to step.
 
+use std::sync::Arc;
+
 use chrono::TimeDelta;
 use db4sci::model::account::NO_ACCOUNTS;
 use serde_json::Value;
 
 use db4sci::engine;
+use db4sci::model::trial::Trial;
 use db4sci::model::view::Phase;
 use db4sci::model::{
     Attempts, CertificateSeen, Class, ContainerId, ContainerSeen, Database, FailedAttempt,
@@ -58,9 +61,10 @@ impl Known {
                 files: Seen::Present(FilesSeen {
                     complete: true,
                     secrets: true,
-                    settings: wanted.settings,
+                    settings: wanted.settings.into(),
                     config: wanted.config_text,
                     config_tried: None,
+                    trial: Trial::default(),
                     certificate: Some(CertificateSeen {
                         mark: "3f9c2a1b".to_owned(),
                         from: now - TimeDelta::days(1),
@@ -140,10 +144,11 @@ impl Known {
         let wanted = recipe.files(&self.db).settings;
         if let Seen::Present(files) = &mut self.seen.files {
             let taken = |name: &str, value: &str| recipe.reloads(name, Some(value));
-            files.settings.retain(|name, value| !taken(name, value));
+            let settings = Arc::make_mut(&mut files.settings);
+            settings.retain(|name, value| !taken(name, value));
             let wanted = wanted.into_iter();
             let taken = wanted.filter(|(name, value)| taken(name, value));
-            files.settings.extend(taken);
+            settings.extend(taken);
         }
     }
 
@@ -263,10 +268,12 @@ impl Known {
             quarantined: self.quarantined.as_deref(),
             refused: None,
             restart_asked: self.restart_asked,
+            retry_asked: None,
             accounts: &NO_ACCOUNTS,
             rotating: false,
             orphan: self.orphan,
             renamed_to: None,
+            whose: None,
             hands: None,
             retired: false,
             hibernates: None,

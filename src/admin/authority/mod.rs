@@ -10,11 +10,11 @@ mod given;
 mod x509;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use chrono::TimeDelta;
-use sha2::{Digest, Sha256};
 
 pub use files::{KEY_FILE, PUBLIC_FILE, TRUSTED_FILE, trust, write_public};
 pub use given::GivenFiles;
@@ -108,9 +108,9 @@ pub struct Issued {
 /// Where servers' certificates come from.
 pub struct Authority {
     source: Source,
-    /// Texts that were found to be its own: they are looked at again and again, and a signature
-    /// takes a while to verify.
-    known: Mutex<BTreeMap<[u8; 32], CertificateSeen>>,
+    /// Certificates that were found to be its own, each as it stands at the beginning of its text: they are
+    /// looked at again and again, and a signature takes a while to verify.
+    known: Mutex<BTreeMap<String, CertificateSeen>>,
 }
 
 enum Source {
@@ -250,18 +250,29 @@ impl Authority {
 
     /// What is known of the certificate in a file; `None`: there is none in it.
     pub fn look(&self, text: &str) -> Option<CertificateSeen> {
-        let digest: [u8; 32] = Sha256::digest(text).into();
+        if !matches!(self.source, Source::Own { .. }) {
+            return self.examine(text);
+        }
         let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(seen) = known().get(&digest) {
+        // Each one ends where its block does, so that none begins with another: if there is one that the
+        // text begins with, it is the last one before it.
+        let before = (Bound::Unbounded, Bound::Included(text));
+        if let Some((first, seen)) = known().range::<str, _>(before).next_back()
+            && text.starts_with(first)
+        {
             return Some(seen.clone());
         }
-        let seen = self.examine(text)?;
+        let first = x509::first(text);
+        let Some((first, seen)) = first.and_then(|first| Some((first, self.examine(first)?)))
+        else {
+            return self.examine(text);
+        };
         if seen.origin == Origin::Issued {
             let mut known = known();
             if known.len() >= KNOWN {
                 known.clear();
             }
-            known.insert(digest, seen.clone());
+            known.insert(first.to_owned(), seen.clone());
         }
         Some(seen)
     }

@@ -126,6 +126,34 @@ fn a_certificate_says_who_it_is_for_and_until_when() {
 }
 
 #[test]
+fn a_certificate_is_known_again_among_others_and_nothing_passes_for_it() {
+    let place = Place::new();
+    let (authority, _) = place.open().unwrap();
+    let issue = |_| authority.issue("genomics", &names(), now()).unwrap();
+    let all: Vec<Issued> = (0..5).map(issue).collect();
+    let mark = |text: &str| authority.look(text).map(|seen| (seen.mark, seen.origin));
+    let first: Vec<_> = all.iter().map(|one| mark(&one.chain).unwrap()).collect();
+    for (one, first) in all.iter().zip(&first) {
+        assert_eq!(first.1, Origin::Issued);
+        let key = one.key.expose();
+        for text in [
+            one.chain.clone(),
+            format!("{}{key}", one.chain),
+            // Not at the beginning of its text, and with other ends of lines.
+            format!("{key}{}", one.chain),
+            one.chain.replace('\n', "\r\n"),
+            format!("{}{}", one.chain, all[0].chain),
+        ] {
+            assert_eq!(mark(&text).as_ref(), Some(first));
+        }
+        let cut = &one.chain[..one.chain.len() - 2];
+        assert_eq!(mark(&cut[..cut.len() / 2]), None);
+        let other = one.chain.replacen('M', "N", 1);
+        assert_ne!(mark(&other).as_ref(), Some(first));
+    }
+}
+
+#[test]
 fn nothing_holds_longer_than_the_authority() {
     let place = Place::new();
     let (authority, _) = place.open().unwrap();

@@ -155,6 +155,14 @@ fn names(certificate: &X509Certificate<'_>) -> BTreeSet<String> {
     .collect()
 }
 
+/// The block of the certificate that a text begins with. No key stands in it.
+pub(super) fn first(text: &str) -> Option<&str> {
+    const END: &str = "-----END CERTIFICATE-----\n";
+    let begins = text.starts_with("-----BEGIN CERTIFICATE-----\n");
+    let end = text.find(END).filter(|_| begins)?;
+    Some(&text[..end + END.len()])
+}
+
 /// Whether two texts hold the same certificates in the same order.
 pub(super) fn same_chain(one: &str, other: &str) -> bool {
     ders(one) == ders(other)

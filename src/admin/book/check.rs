@@ -4,8 +4,20 @@ use std::ops::Range;
 
 use super::{Book, NewEntry, Row};
 use crate::model::{
-    Change, Database, DbName, End, Hibernation, Outcome, Reason, Source, Uid, WantedState, Who,
+    Change, Database, DbName, End, Hibernation, Outcome, Override, Reason, Source, Timestamp, Uid,
+    WantedState, Who,
 };
+
+/// Whether an end is the end of the word that is in force: a person may have said another one while the time of
+/// the one before ran out.
+fn is_of(since: Option<Timestamp>, word: Option<&Override>) -> Result<(), String> {
+    match since {
+        Some(since) if word.is_none_or(|word| word.since != since) => {
+            Err("the word whose time is over is not in force any more".to_owned())
+        }
+        Some(_) | None => Ok(()),
+    }
+}
 
 impl Book {
     /// Whether a new entry may be accepted.
@@ -200,8 +212,9 @@ impl Book {
                 let row = self.check_row(new)?;
                 row.over_refused().map_or(Ok(()), Err)
             }
-            Change::Resumed => {
+            Change::Resumed { since } => {
                 let row = self.check_row(new)?;
+                is_of(*since, row.over.as_ref())?;
                 // Whose time is over is the daemon's to end at any time.
                 let refused = row.host_refused().filter(|_| new.who != Who::Daemon);
                 refused.map_or(Ok(()), Err)
@@ -251,12 +264,12 @@ impl Book {
                 }
             }
             Change::ApprovalVoided { uid, .. } => self.check_uid(new, *uid),
-            Change::HandsOff { .. } | Change::HandsOn if new.name.is_some() => Err(
+            Change::HandsOff { .. } | Change::HandsOn { .. } if new.name.is_some() => Err(
                 "hands are off the whole host, or on it: the entry names no database".to_owned(),
             ),
             Change::HandsOff { .. } => Ok(()),
-            Change::HandsOn => match self.host() {
-                Some(_) => Ok(()),
+            Change::HandsOn { since } => match self.host() {
+                Some(word) => is_of(*since, Some(word)),
                 None => Err(
                     "hands are not off the host; what is in maintenance by itself: db4sci get"
                         .to_owned(),
@@ -270,7 +283,9 @@ impl Book {
                 "an acknowledgement needs a reason, for the log: db4sci audit acknowledge --reason TEXT"
                     .to_owned(),
             ),
-            Change::AuditAcknowledged { .. } | Change::LogHarmed { .. } => Ok(()),
+            Change::AuditAcknowledged { .. }
+            | Change::LogHarmed { .. }
+            | Change::HistoryChosen { .. } => Ok(()),
             Change::Quarantined { .. } | Change::Observed { .. } => self.check_row(new).map(|_| ()),
             // A refused spec, a failed attempt or a note may concern what was never admitted.
             Change::SpecRefused { .. }

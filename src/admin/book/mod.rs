@@ -6,6 +6,7 @@
 
 mod accounts;
 mod check;
+mod chosen;
 mod eject;
 mod entry;
 mod harm;
@@ -42,6 +43,8 @@ pub struct Book {
     log_harms: Arc<Vec<LogHarm>>,
     /// The last entry that tells of harm; 0: none does.
     harm: u64,
+    /// When a person last decided about other histories in a store, or (`None`) in all of them.
+    chosen: Arc<BTreeMap<Option<String>, Timestamp>>,
     head: Head,
 }
 
@@ -55,6 +58,7 @@ impl Book {
             host: None,
             log_harms: Arc::default(),
             harm: 0,
+            chosen: Arc::default(),
             head: Head::GENESIS,
         }
     }
@@ -222,7 +226,7 @@ impl Book {
                 (row.identity, row.quarantined, row.retry_asked) = (None, None, Some(at));
             }
             Change::Overridden { by } => self.change(entry)?.over = Some(by.clone()),
-            Change::Resumed => {
+            Change::Resumed { .. } => {
                 let row = self.change(entry)?;
                 row.over = None;
                 row.resumed_at = Some(at);
@@ -253,13 +257,14 @@ impl Book {
                 row.approved.take_if(|approved| approved.hash == *hash);
             }
             Change::HandsOff { by } => self.hands(Some(by)),
-            Change::HandsOn => self.hands(None),
+            Change::HandsOn { .. } => self.hands(None),
             Change::LogHarmed { findings } => Arc::make_mut(&mut self.log_harms).push(LogHarm {
                 entry: entry.seq,
                 at,
                 findings: findings.clone(),
             }),
             Change::AuditAcknowledged { reason: _ } => self.log_harms = Arc::default(),
+            Change::HistoryChosen { store, .. } => self.choose(store.as_ref(), at),
             Change::Intended {
                 approval, disrupts, ..
             } => {

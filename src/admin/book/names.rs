@@ -124,12 +124,23 @@ impl Book {
         }
     }
 
-    /// Whether an entry of the daemon's leaves to people what is theirs to say of a backup.
+    /// Whether an entry of the daemon's leaves to people what is theirs to say of a backup, and one of a
+    /// person's all else to the daemon: what that knows now, and not what it knew when it was asked.
     pub(super) fn check_kept(&self, new: &NewEntry, backup: &Backup) -> Result<(), String> {
         let said = |backup: &Backup| (backup.keep_until, backup.note.clone());
         match self.holder_of(&backup.id) {
+            None if new.who != Who::Daemon => {
+                Err(format!("there is no backup {} any more", backup.id))
+            }
+            Some((_, known)) if new.who != Who::Daemon => {
+                let mut kept = known.clone();
+                (kept.keep_until, kept.note) = said(backup);
+                (kept == *backup)
+                    .then_some(())
+                    .ok_or_else(|| format!("{} was worked on meanwhile; try again", backup.id))
+            }
             // Only one that came to be is kept.
-            Some((_, known)) if !known.state.good() || new.who != Who::Daemon => Ok(()),
+            Some((_, known)) if !known.state.good() => Ok(()),
             Some((_, known)) if said(known) != said(backup) => Err(format!(
                 "how long {} is kept was said otherwise meanwhile",
                 backup.id

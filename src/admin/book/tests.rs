@@ -102,7 +102,7 @@ fn a_quarantine_of_an_older_journal_is_ended_by_retry_and_an_override_by_resume(
         ),
         new("genomics", Change::Overridden { by: stopped() }),
         new("genomics", Change::RetryAsked),
-        new("genomics", Change::Resumed),
+        new("genomics", Change::Resumed { since: None }),
     ]);
     let row = book.row(&name("genomics")).unwrap();
     assert_eq!((row.quarantined.as_ref(), row.over.as_ref()), (None, None));
@@ -243,7 +243,10 @@ fn what_breaks_a_rule_is_refused_by_name() {
             }),
             "count from 1",
         ),
-        (new("assays", Change::Resumed), "no database `assays`"),
+        (
+            new("assays", Change::Resumed { since: None }),
+            "no database `assays`",
+        ),
         (
             new("genomics", Change::Initialised { uid: other }),
             "belongs to uid",
@@ -330,12 +333,15 @@ fn entries_come_in_order_or_not_at_all() {
     let before = book.clone();
     for seq in [0, 1, 3] {
         assert!(
-            book.apply(&entry(seq, new("genomics", Change::Resumed)))
-                .is_err()
+            book.apply(&entry(
+                seq,
+                new("genomics", Change::Resumed { since: None })
+            ))
+            .is_err()
         );
     }
     assert!(
-        book.apply(&entry(2, new("assays", Change::Resumed)))
+        book.apply(&entry(2, new("assays", Change::Resumed { since: None })))
             .is_err()
     );
     assert_eq!(book, before);
@@ -354,7 +360,7 @@ fn any_change() -> impl Strategy<Value = NewEntry> {
             }),
             2 => new(text, Change::Initialised { uid }),
             3 => new(text, Change::Overridden { by: stopped() }),
-            4 => new(text, Change::Resumed),
+            4 => new(text, Change::Resumed { since: None }),
             5 => new(
                 text,
                 Change::Quarantined {
@@ -373,7 +379,7 @@ fn any_change() -> impl Strategy<Value = NewEntry> {
                 new(text, Change::Released { reason })
             }
             12 => of_host(Change::HandsOff { by: stopped() }),
-            13 => of_host(Change::HandsOn),
+            13 => of_host(Change::HandsOn { since: None }),
             7 => new(
                 text,
                 Change::SpecRefused {
@@ -570,6 +576,16 @@ fn how_long_a_backup_is_kept_is_a_person_s_to_say_also_while_it_is_worked_on() {
     book.check(&backup(kept, BackupState::Verified)).unwrap();
     book.check(&person(backup(None, BackupState::Stored)))
         .unwrap();
+    // What a person says of it brings back nothing that it was before.
+    let mut damaged = book.clone();
+    let entry = entry(4, backup(kept, BackupState::Damaged));
+    damaged.apply(&entry).unwrap();
+    let again = person(backup(None, BackupState::Stored));
+    let refused = damaged.check(&again).unwrap_err();
+    assert!(refused.contains("worked on meanwhile"), "{refused}");
+    let none = crate::admin::testing::book(vec![admitted(database("genomics", 32011))]);
+    let refused = none.check(&again).unwrap_err();
+    assert!(refused.contains("no backup"), "{refused}");
     // One that was not known to have come to be has nobody's word, whatever it was begun with.
     let begun = crate::admin::testing::book(vec![
         admitted(database("genomics", 32011)),
@@ -646,7 +662,7 @@ fn hands_off_the_host_are_off_every_database_and_those_to_come() {
     for change in [
         Change::Overridden { by: stopped() },
         Change::RestartAsked,
-        Change::Resumed,
+        Change::Resumed { since: None },
     ] {
         let someone = NewEntry {
             who: Who::File("x".into()),
@@ -655,13 +671,56 @@ fn hands_off_the_host_are_off_every_database_and_those_to_come() {
         let why = book(changes.clone()).check(&someone).unwrap_err();
         assert!(why.contains("maintenance off --all"), "{why}");
     }
-    changes.push(of_host(Change::HandsOn));
+    changes.push(of_host(Change::HandsOn { since: None }));
     // What was said of one database is still said.
     assert_eq!(wanted(&changes), (Stopped, Running));
-    let twice = book(changes.clone()).check(&of_host(Change::HandsOn));
+    let twice = book(changes.clone()).check(&of_host(Change::HandsOn { since: None }));
     assert!(twice.unwrap_err().contains("not off the host"));
-    let of_one = new("genomics", Change::HandsOn);
+    let of_one = new("genomics", Change::HandsOn { since: None });
     assert!(book(changes).check(&of_one).is_err());
+}
+
+#[test]
+fn the_end_of_an_expired_word_is_not_the_end_of_a_newer_one() {
+    let word = |since| Override {
+        since: instant(since),
+        ..stopped()
+    };
+    let of_host = |change| NewEntry {
+        name: None,
+        ..new("genomics", change)
+    };
+    let book = book(vec![
+        admitted(database("genomics", 32011)),
+        // The second of each is said after the daemon looked, and before it writes.
+        new("genomics", Change::Overridden { by: word(1) }),
+        new("genomics", Change::Overridden { by: word(3) }),
+        of_host(Change::HandsOff { by: word(2) }),
+        of_host(Change::HandsOff { by: word(4) }),
+    ]);
+    let resumed = |since: Option<i64>| {
+        let since = since.map(instant);
+        book.check(&new("genomics", Change::Resumed { since }))
+    };
+    let hands_on = |since: Option<i64>| {
+        let since = since.map(instant);
+        book.check(&of_host(Change::HandsOn { since }))
+    };
+    assert!(resumed(Some(1)).unwrap_err().contains("not in force"));
+    assert_eq!(resumed(Some(3)), Ok(()));
+    assert!(hands_on(Some(2)).unwrap_err().contains("not in force"));
+    assert_eq!(hands_on(Some(4)), Ok(()));
+    // Ends of earlier journals end what is in force.
+    assert_eq!((resumed(None), hands_on(None)), (Ok(()), Ok(())));
+    let earlier = |text: &str| serde_json::from_str::<Change>(text).unwrap();
+    assert_eq!(
+        earlier(r#"{"kind":"resumed"}"#),
+        Change::Resumed { since: None }
+    );
+    assert_eq!(
+        earlier(r#"{"kind":"handsOn"}"#),
+        Change::HandsOn { since: None }
+    );
 }
 
 /// A backup of `genomics` begins.
@@ -1020,7 +1079,7 @@ fn what_hibernates_is_stopped_until_a_person_or_a_longer_life_wakes_it() {
     let over = new("genomics", Change::Overridden { by: woken });
     assert_eq!(apply(&mut book, over).0, Running);
     assert_eq!(
-        apply(&mut book, new("genomics", Change::Resumed)).0,
+        apply(&mut book, new("genomics", Change::Resumed { since: None })).0,
         Stopped
     );
     // An edit that says nothing of its life changes nothing of that.

@@ -43,7 +43,7 @@ pub enum JournalError {
         /// The journal.
         file: String,
     },
-    /// It is not the file any more that was opened, or not all of it.
+    /// It is not the file any more that was opened.
     #[error(
         "{file}: {why}; nothing was written to it; started again, db4sci makes it whole where it can"
     )]

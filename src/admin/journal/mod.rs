@@ -26,12 +26,12 @@ pub(in crate::admin) use reader::Extent;
 
 pub use error::{Harm, JournalError};
 pub use memory::{Fault, MemoryStorage};
-pub use reader::JournalReader;
+pub use reader::{Gap, JournalReader};
 pub use record::{
     ChainHash, Head, MAX_LINE, Record, Sealer, fits, follow, read_line, seal_of, verify,
 };
 pub use scan::{Cursor, End, Torn};
-pub use storage::{FILE_NAME, FileStorage, JournalSource, JournalStorage, LENGTH, length};
+pub use storage::{FILE_NAME, FileStorage, JournalSource, JournalStorage, LENGTH, Stirred, length};
 
 /// The one writer of a journal.
 pub struct Journal {
@@ -169,6 +169,29 @@ impl Journal {
         let tried = tried.map_err(|e| self.io("write", e));
         let repaired = self.repair();
         tried.and(repaired)
+    }
+
+    /// What somebody else did to it since it was last asked, as far as that shows without reading it.
+    ///
+    /// # Errors
+    /// [`JournalError::Gone`] when it is not the file any more that was opened.
+    pub fn stirred(&mut self) -> Result<Stirred, JournalError> {
+        self.storage.stirred().map_err(|e| self.io("look at", e))
+    }
+
+    /// Writes the records of a gap back. Readers may see a part of them meanwhile.
+    ///
+    /// # Errors
+    /// When these are not its records, and as an append.
+    pub fn put_back(&mut self, gap: &Gap, lines: &[u8]) -> Result<(), JournalError> {
+        if reader::differs(gap.from, gap.to, lines).is_some() {
+            let why = "these are not the records that were there".to_owned();
+            return Err(JournalError::Unfit { why });
+        }
+        self.storage
+            .write_at(gap.from.offset, lines)
+            .and_then(|()| self.storage.sync())
+            .map_err(|e| self.io("write", e))
     }
 
     /// The last record.

@@ -1,8 +1,9 @@
 //! Reading records while others are being added.
 
+use std::io::Read;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::record::{Decoded, Head, Record, decode};
+use super::record::{Decoded, Head, Record, decode, follow};
 use super::scan::Cursor;
 use super::storage::JournalSource;
 use super::{Harm, JournalError};
@@ -30,6 +31,35 @@ impl Extent {
             self.marks.push(before);
         }
     }
+}
+
+/// A stretch that does not lie on the disk any more as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    /// The place before it.
+    pub from: Cursor,
+    /// The place after it.
+    pub to: Cursor,
+    /// What lies there now.
+    pub found: Vec<u8>,
+    /// What is wrong with it.
+    pub harm: Harm,
+}
+
+/// Where bytes are not the records between two places; `None`: they are.
+pub(super) fn differs(from: Cursor, to: Cursor, bytes: &[u8]) -> Option<Cursor> {
+    let mut at = from;
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        let next = line
+            .strip_suffix(b"\n")
+            .and_then(|text| follow(at.head, text));
+        let Some(head) = next else { return Some(at) };
+        at = Cursor {
+            offset: at.offset + line.len() as u64,
+            head,
+        };
+    }
+    (at != to).then_some(at)
 }
 
 /// Reads records of a journal while its writer adds to it; only what is on disk is seen.
@@ -94,6 +124,43 @@ impl JournalReader {
             }
         }
         Ok(())
+    }
+
+    /// Where it is not as it was written, stretch by stretch, up to its end. What each of them began and ended
+    /// with is known from when it was opened, or written. Waits for the disk.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn gaps(&self) -> Result<Vec<Gap>, JournalError> {
+        let bounds: Vec<Cursor> = {
+            let extent = self.lock();
+            extent.marks.iter().copied().chain([extent.end]).collect()
+        };
+        let file = self.source.describe();
+        let told = |e| JournalError::io(&file, "read", e);
+        let mut gaps = Vec::new();
+        for pair in bounds.windows(2) {
+            let (from, to) = (pair[0], pair[1]);
+            let mut found = Vec::new();
+            let reader = self.source.read_from(from.offset).map_err(told)?;
+            let mut stretch = reader.take(to.offset - from.offset);
+            stretch.read_to_end(&mut found).map_err(told)?;
+            if let Some(at) = differs(from, to, &found) {
+                let harm = Harm {
+                    file: file.clone(),
+                    record: at.head.seq + 1,
+                    offset: at.offset,
+                    what: "it was good and is not any more".to_owned(),
+                };
+                gaps.push(Gap {
+                    from,
+                    to,
+                    found,
+                    harm,
+                });
+            }
+        }
+        Ok(gaps)
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Extent> {

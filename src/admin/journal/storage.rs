@@ -4,7 +4,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use rustix::fs::{FallocateFlags, fallocate};
 
@@ -81,6 +81,14 @@ pub trait JournalStorage: Send + 'static {
     /// When it may still be there, or come back.
     fn truncate(&mut self, len: u64) -> io::Result<()>;
 
+    /// What somebody else did to it since it was last asked, as far as that shows without reading it.
+    ///
+    /// # Errors
+    /// When it is not the file any more that was opened.
+    fn stirred(&mut self) -> io::Result<Stirred> {
+        Ok(Stirred::No)
+    }
+
     /// Remembers that so many bytes were on disk, beside them: without them there was harm. Never fails, and
     /// may forget.
     fn acknowledge(&mut self, _len: u64) {}
@@ -90,10 +98,35 @@ pub trait JournalStorage: Send + 'static {
     fn may_block(&self) -> bool;
 }
 
+/// What somebody else did to a journal's file, as far as that shows without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stirred {
+    /// Nothing.
+    No,
+    /// It may have been written to, or cut.
+    Written,
+    /// It was removed; all that was open is there again.
+    Removed,
+}
+
+/// Opens a file to write to it; makes it where there is none.
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+}
+
+/// The open file: of the storage, and of all that read it.
+type Handle = Arc<RwLock<File>>;
+
 /// A journal in a file.
 #[derive(Debug)]
 pub struct FileStorage {
-    file: Arc<File>,
+    file: Handle,
     path: PathBuf,
     /// How long it was when it was opened, as far as that is known.
     acknowledged: u64,
@@ -103,6 +136,23 @@ pub struct FileStorage {
     held: u64,
     /// Whether no more could be had when it was last asked for.
     short: bool,
+    /// What its file was like after its own last change.
+    left: Option<Stamp>,
+    /// What was found of that before its next one.
+    stirred: Stirred,
+}
+
+/// Length, time of the last change of its bytes, and of that or anything else of it: whoever writes into a
+/// file leaves a trace in one of them.
+type Stamp = (u64, (i64, i64), (i64, i64));
+
+fn stamp(file: &File) -> Option<Stamp> {
+    let found = file.metadata().ok()?;
+    let (mtime, ctime) = (
+        (found.mtime(), found.mtime_nsec()),
+        (found.ctime(), found.ctime_nsec()),
+    );
+    Some((found.len(), mtime, ctime))
 }
 
 impl FileStorage {
@@ -122,15 +172,6 @@ impl FileStorage {
             }
         }
         let path = folder.join(FILE_NAME);
-        let open = |path: &Path| {
-            OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .mode(0o600)
-                .open(path)
-        };
         let file = open(&path)?;
         let acknowledged = length(folder)?;
         let length = open(&folder.join(LENGTH))?;
@@ -138,7 +179,9 @@ impl FileStorage {
         File::open(folder)?.sync_all()?;
         Ok(FileStorage {
             acknowledged,
-            file: Arc::new(file),
+            left: stamp(&file),
+            stirred: Stirred::No,
+            file: Arc::new(RwLock::new(file)),
             path,
             length,
             held: 0,
@@ -155,7 +198,7 @@ impl FileStorage {
         // Before the file is opened, which may grow meanwhile.
         let acknowledged = length(folder)?;
         let path = folder.join(FILE_NAME);
-        let file = Arc::new(File::open(&path)?);
+        let file = Arc::new(RwLock::new(File::open(&path)?));
         Ok(Arc::new(FileSource {
             file,
             path,
@@ -165,22 +208,69 @@ impl FileStorage {
 }
 
 impl FileStorage {
-    /// Whether the file is the one at its path, and as long as it was. One that was unlinked still takes
-    /// writes and syncs, and all of it is lost in the end; behind the end of one that was cut there would
-    /// be a hole.
-    fn check(&self, offset: u64) -> io::Result<()> {
-        let own = self.file.metadata()?;
-        let there = fs::metadata(&self.path);
-        let same = there.is_ok_and(|there| (there.dev(), there.ino()) == (own.dev(), own.ino()));
-        let why = if !same {
-            "it was removed or replaced while it was in use".to_owned()
-        } else if own.len() < offset {
-            format!("it was cut to {} bytes while it was in use", own.len())
-        } else {
-            return Ok(());
-        };
+    fn file(&self) -> RwLockReadGuard<'_, File> {
+        self.file.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> Option<Stamp> {
+        stamp(&self.file())
+    }
+
+    /// Whether the file is the one at its path, and as long as it was: behind the end of one that was cut
+    /// there would be a hole.
+    fn check(&mut self, offset: u64) -> io::Result<()> {
+        let own = self.is_there()?;
+        if own < offset {
+            let why = format!(
+                "it was cut to {own} bytes while it was in use; what is missing is written back first"
+            );
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        }
+        if self.now() != self.left {
+            self.stirred = self.stirred.max(Stirred::Written);
+        }
+        Ok(())
+    }
+
+    /// Its length, if the file is the one at its path. One that was unlinked still takes writes and syncs, and
+    /// all of it is lost in the end: as long as it is open, all of it is put there again.
+    fn is_there(&mut self) -> io::Result<u64> {
+        let own = self.file().metadata()?;
         // As a network file system says it of a file that is another one now.
-        Err(io::Error::new(io::ErrorKind::StaleNetworkFileHandle, why))
+        let gone = |why: String| io::Error::new(io::ErrorKind::StaleNetworkFileHandle, why);
+        match fs::metadata(&self.path) {
+            Ok(there) if (there.dev(), there.ino()) == (own.dev(), own.ino()) => Ok(own.len()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => self.put_there().map_err(|e| {
+                gone(format!(
+                    "it was removed while it was in use, and cannot be put there again: {e}"
+                ))
+            }),
+            Ok(_) | Err(_) => Err(gone("it was replaced while it was in use".to_owned())),
+        }
+    }
+
+    /// Puts a copy of what is open there, and uses that; gives its length.
+    fn put_there(&mut self) -> io::Result<u64> {
+        let coming = self.path.with_extension("coming");
+        let mut copy = open(&coming)?;
+        copy.set_len(0)?;
+        let from = At {
+            file: self.file.clone(),
+            offset: 0,
+        };
+        let length = io::copy(&mut { from }, &mut copy)?;
+        copy.sync_all()?;
+        // Not over what somebody else puts there in this moment.
+        fs::hard_link(&coming, &self.path)?;
+        fs::remove_file(&coming)?;
+        if let Some(folder) = self.path.parent() {
+            self.length = open(&folder.join(LENGTH))?;
+            File::open(folder)?.sync_all()?;
+        }
+        self.left = stamp(&copy);
+        *self.file.write().unwrap_or_else(PoisonError::into_inner) = copy;
+        (self.held, self.stirred) = (0, Stirred::Removed);
+        Ok(length)
     }
 
     /// Holds room ahead of an end, so that a disk that others fill does not stop the journal at once. The
@@ -189,7 +279,8 @@ impl FileStorage {
         if end + RESERVE / 2 <= self.held {
             return;
         }
-        match fallocate(&self.file, FallocateFlags::KEEP_SIZE, end, RESERVE) {
+        let held = fallocate(&*self.file(), FallocateFlags::KEEP_SIZE, end, RESERVE);
+        match held {
             Ok(()) => {
                 self.held = end + RESERVE;
                 if std::mem::take(&mut self.short) {
@@ -223,19 +314,28 @@ impl JournalStorage for FileStorage {
     fn write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         self.check(offset)?;
         self.hold_room(offset + bytes.len() as u64);
-        self.file.write_all_at(bytes, offset)
+        let written = self.file().write_all_at(bytes, offset);
+        self.left = self.now();
+        written
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.file.sync_data()
+        self.file().sync_data()
     }
 
     fn truncate(&mut self, len: u64) -> io::Result<()> {
         self.check(len)?;
-        self.file.set_len(len)?;
+        self.file().set_len(len)?;
         // What was held behind it is given back with it.
         self.held = 0;
-        self.file.sync_all()
+        self.left = self.now();
+        self.file().sync_all()
+    }
+
+    fn stirred(&mut self) -> io::Result<Stirred> {
+        self.check(0)?;
+        self.left = self.now();
+        Ok(std::mem::replace(&mut self.stirred, Stirred::No))
     }
 
     fn acknowledge(&mut self, len: u64) {
@@ -253,7 +353,7 @@ impl JournalStorage for FileStorage {
 
 #[derive(Debug)]
 struct FileSource {
-    file: Arc<File>,
+    file: Handle,
     path: PathBuf,
     acknowledged: u64,
 }
@@ -280,13 +380,15 @@ impl JournalSource for FileSource {
 
 /// Reads with a position of its own, so that readers and the writer do not move each other's.
 struct At {
-    file: Arc<File>,
+    file: Handle,
     offset: u64,
 }
 
 impl Read for At {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read_at(buffer, self.offset)?;
+        let file = self.file.read().unwrap_or_else(PoisonError::into_inner);
+        let read = file.read_at(buffer, self.offset)?;
+        drop(file);
         self.offset += read as u64;
         Ok(read)
     }

@@ -3,9 +3,11 @@
 //!
 //! - here: the handle that everybody holds;
 //! - `writer`: the one task that appends, a group at a time;
-//! - `read`: entries from the past.
+//! - `read`: entries from the past;
+//! - `whole`: whether they lie on the disk as they were written, and writing them back.
 
 mod read;
+mod whole;
 mod writer;
 
 use std::collections::VecDeque;

@@ -197,7 +197,7 @@ impl Ledger {
 }
 
 /// Reads on a thread that may block.
-async fn read<T: Send + 'static>(
+pub(super) async fn read<T: Send + 'static>(
     reader: JournalReader,
     work: impl FnOnce(&JournalReader) -> Result<T, JournalError> + Send + 'static,
 ) -> Result<T, LedgerError> {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::admin::journal::{FileStorage, MemoryStorage};
+use crate::admin::journal::{FileStorage, JournalSource, JournalStorage, MemoryStorage};
 use crate::admin::offline::read_offline;
 use crate::admin::testing::{StoppedClock, admitted, database, instant, name, new};
 use crate::model::Change;
@@ -33,7 +33,9 @@ async fn an_accepted_entry_is_on_disk_and_in_the_book() {
 async fn a_refused_entry_is_written_nowhere() {
     let storage = MemoryStorage::new();
     let ledger = open(&storage).await;
-    let error = ledger.append(new("genomics", Change::Resumed)).await;
+    let error = ledger
+        .append(new("genomics", Change::Resumed { since: None }))
+        .await;
     let error = error.unwrap_err();
     assert!(matches!(error, LedgerError::Refused(_)), "{error}");
     assert_eq!(error.class(), Class::Permanent);
@@ -293,4 +295,36 @@ async fn harm_is_named_and_the_file_left_as_it_is() {
         "{error}"
     );
     assert_eq!(harmed.bytes(), bytes);
+}
+
+/// A storage whose thread panics.
+struct Broken(MemoryStorage);
+
+impl JournalStorage for Broken {
+    fn source(&self) -> Arc<dyn JournalSource> {
+        self.0.source()
+    }
+    fn write_at(&mut self, _: u64, _: &[u8]) -> std::io::Result<()> {
+        panic!("a defect of the storage")
+    }
+    fn sync(&mut self) -> std::io::Result<()> {
+        self.0.sync()
+    }
+    fn truncate(&mut self, len: u64) -> std::io::Result<()> {
+        self.0.truncate(len)
+    }
+    fn may_block(&self) -> bool {
+        true
+    }
+}
+
+#[tokio::test]
+async fn a_journal_whose_thread_panicked_is_the_end_of_the_ledger() {
+    let storage = Broken(MemoryStorage::new());
+    let opened = Ledger::open(storage, Arc::new(StoppedClock)).await;
+    let ledger = opened.unwrap().0;
+    let error = ledger.append(note("genomics")).await.unwrap_err();
+    assert!(matches!(error, LedgerError::Closed), "{error}");
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(5), ledger.ended());
+    assert!(ended.await.is_ok(), "it goes on without its journal");
 }

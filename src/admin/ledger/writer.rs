@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{LedgerError, Shown, push};
 use crate::admin::book::{Book, NewEntry};
-use crate::admin::journal::{Journal, Record, fits};
+use crate::admin::journal::{Gap, Journal, JournalError, Record, Stirred, fits};
 use crate::model::{Clock, Entry};
 
 /// Requests that share a sync at most.
@@ -23,6 +23,16 @@ pub(super) enum Request {
     Append {
         new: Vec<NewEntry>,
         reply: oneshot::Sender<Result<Vec<Entry>, LedgerError>>,
+    },
+    /// Find out what somebody else did to the journal.
+    Stirred {
+        reply: oneshot::Sender<Result<Stirred, LedgerError>>,
+    },
+    /// Write records of it back.
+    PutBack {
+        gap: Gap,
+        lines: Vec<u8>,
+        reply: oneshot::Sender<Result<(), LedgerError>>,
     },
     /// Find out whether the disk takes anything.
     Probe {
@@ -79,6 +89,16 @@ impl Writer {
         for request in group {
             match request {
                 Request::Probe { reply } => probes.push(reply),
+                Request::Stirred { reply } => {
+                    let stirred = self.ask(Journal::stirred).await;
+                    drop(reply.send(stirred));
+                }
+                Request::PutBack { gap, lines, reply } => {
+                    let back = self
+                        .ask(move |journal| journal.put_back(&gap, &lines))
+                        .await;
+                    drop(reply.send(back));
+                }
                 // The caller has gone before its turn: nobody would learn that it happened.
                 Request::Append { reply, .. } if reply.is_closed() => {}
                 Request::Append { new, reply } => match self.accept(&book, new) {
@@ -95,24 +115,18 @@ impl Writer {
             }
         }
         if !units.is_empty() {
-            let written = self
-                .on_journal(move |journal| journal.append(units))
-                .await
-                .and_then(|result| result.map_err(LedgerError::from));
-            self.gone |= written.as_ref().is_err_and(LedgerError::is_gone);
+            let written = self.ask(move |journal| journal.append(units)).await;
             self.show(book, accepted, written);
         }
         if !probes.is_empty() {
-            let probed = self
-                .on_journal(Journal::probe)
-                .await
-                .and_then(|result| result.map_err(LedgerError::from));
-            self.gone |= probed.as_ref().is_err_and(LedgerError::is_gone);
+            let probed = self.ask(Journal::probe).await;
             self.shown.writable.store(probed.is_ok(), Ordering::Release);
             for reply in probes {
                 drop(reply.send(probed.clone()));
             }
         }
+        // Its thread took it along: nothing is ever written again, and whoever waits for the ledger's end hears so.
+        self.gone |= self.journal.is_none();
     }
 
     /// The entries of a unit, and the book after them.
@@ -173,6 +187,17 @@ impl Writer {
                 }
             }
         }
+    }
+
+    /// Has something done with the journal, and takes notice when that is no longer the file it was.
+    async fn ask<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut Journal) -> Result<T, JournalError> + Send + 'static,
+    ) -> Result<T, LedgerError> {
+        let done = self.on_journal(work).await;
+        let done = done.and_then(|result| result.map_err(LedgerError::from));
+        self.gone |= done.as_ref().is_err_and(LedgerError::is_gone);
+        done
     }
 
     async fn on_journal<T: Send + 'static>(

@@ -130,7 +130,7 @@ fn touches(records: &[Record]) -> BTreeMap<DbName, Touch> {
             Change::Admitted { .. }
             | Change::Renamed { .. }
             | Change::Overridden { .. }
-            | Change::Resumed => {
+            | Change::Resumed { .. } => {
                 if matches!(
                     entry.change,
                     Change::Admitted { .. } | Change::Renamed { .. }
@@ -162,9 +162,10 @@ fn touches(records: &[Record]) -> BTreeMap<DbName, Touch> {
             | Change::Approved { .. }
             | Change::ApprovalVoided { .. }
             | Change::HandsOff { .. }
-            | Change::HandsOn
+            | Change::HandsOn { .. }
             | Change::LogHarmed { .. }
             | Change::AuditAcknowledged { .. }
+            | Change::HistoryChosen { .. }
             | Change::Quarantined { .. }
             | Change::Observed { .. }
             | Change::Intended { .. }

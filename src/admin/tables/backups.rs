@@ -24,16 +24,17 @@ pub(super) async fn write(conn: &mut PgConnection, entry: &Entry) -> Result<(), 
         | Change::AccountGone { .. }
         | Change::Initialised { .. }
         | Change::Overridden { .. }
-        | Change::Resumed
+        | Change::Resumed { .. }
         | Change::RestartAsked
         | Change::RetryAsked
         | Change::Released { .. }
         | Change::Approved { .. }
         | Change::ApprovalVoided { .. }
         | Change::HandsOff { .. }
-        | Change::HandsOn
+        | Change::HandsOn { .. }
         | Change::LogHarmed { .. }
         | Change::AuditAcknowledged { .. }
+        | Change::HistoryChosen { .. }
         | Change::Quarantined { .. }
         | Change::Observed { .. }
         | Change::Inspected { .. }

@@ -4,6 +4,7 @@ use sqlx::migrate::MigrateError;
 
 use crate::admin::quote::QuoteError;
 use crate::model::Class;
+use crate::model::server::means_its_files;
 
 /// The tables are not what the ledger made them. Nothing is applied to them until they were made
 /// again, or somebody has looked.
@@ -194,6 +195,7 @@ impl TablesError {
         match code(&error).as_str() {
             // No such schema, table, column, function.
             "3F000" | "42P01" | "42703" | "42883" => TablesHarm::Missing(said(&error)).into(),
+            "42501" if means_its_files(&said(&error)) => TablesHarm::Damaged(said(&error)).into(),
             // No right to what is the daemon's own.
             "42501" => TablesHarm::Denied(said(&error)).into(),
             "23505" => TablesHarm::Foreign(said(&error)).into(),

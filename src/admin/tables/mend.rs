@@ -1,5 +1,5 @@
-//! Harmed tables out of the way, so that new ones can be made from the ledger. Nothing is thrown
-//! away: what was there lies in a schema of its own, for whoever wants to know what happened.
+//! Harmed tables out of the way, so that new ones can be made from the ledger. What was there lies in a
+//! schema of its own, for whoever wants to know what happened; only the oldest of many is dropped.
 
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection, Executor};
@@ -11,6 +11,19 @@ use crate::model::{DbName, Timestamp};
 
 /// Schemas of harmed tables begin with this.
 const HARMED: &str = "harmed_";
+/// So many of them are kept, the newest: each is a copy of all tables, and is in every backup.
+const KEPT: i64 = 12;
+/// All tables and the schema of each. With the records of the ledger goes what proves of an entry what it was.
+const TABLES: [(&str, &str); 8] = [
+    ("public", "container"),
+    ("public", "state"),
+    ("public", "log"),
+    ("public", "backup_log"),
+    ("db4sci", "applied"),
+    ("db4sci", "records"),
+    ("db4sci", "sums"),
+    ("db4sci", "steps"),
+];
 /// Stands on the newest of them until what waits in it was carried over.
 const UNREAD: &str = "edits are to be carried over";
 
@@ -29,11 +42,11 @@ pub async fn set_aside(access: &Access, now: Timestamp) -> Result<String, Tables
         let mut statements = vec![format!(
             "create schema if not exists {quoted} authorization {daemon}"
         )];
-        for table in ["container", "state", "log", "backup_log"] {
-            if exists(&mut tx, table).await.map_err(sql)? {
-                statements.push(format!("alter table public.{table} owner to {daemon}"));
-                statements.push(format!("revoke all on public.{table} from public"));
-                statements.push(format!("alter table public.{table} set schema {quoted}"));
+        for (of, table) in TABLES {
+            if exists(&mut tx, of, table).await.map_err(sql)? {
+                statements.push(format!("alter table {of}.{table} owner to {daemon}"));
+                statements.push(format!("revoke all on {of}.{table} from public"));
+                statements.push(format!("alter table {of}.{table} set schema {quoted}"));
             }
         }
         statements.push(format!("comment on schema {quoted} is '{UNREAD}'"));
@@ -44,6 +57,10 @@ pub async fn set_aside(access: &Access, now: Timestamp) -> Result<String, Tables
             tx.execute(AssertSqlSafe(statement)).await.map_err(sql)?;
         }
         tx.commit().await.map_err(sql)?;
+        // On its own: that the oldest cannot be dropped keeps no tables from being made again.
+        if let Err(error) = drop_oldest(&mut root).await {
+            tracing::warn!(%error, "the oldest harmed tables of mydb_admin cannot be dropped");
+        }
         let _ = root.close().await;
         Ok(())
     })
@@ -51,8 +68,26 @@ pub async fn set_aside(access: &Access, now: Timestamp) -> Result<String, Tables
     Ok(schema)
 }
 
-async fn exists(conn: &mut PgConnection, table: &str) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar("select to_regclass('public.' || $1) is not null")
+/// Drops what was set aside before the newest ones.
+async fn drop_oldest(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let oldest: Vec<String> = sqlx::query_scalar(
+        "select quote_ident(nspname) from pg_namespace
+         where nspname ~ ('^' || $1 || '[0-9]{8}t[0-9]{6}z$') order by nspname desc offset $2",
+    )
+    .bind(HARMED)
+    .bind(KEPT)
+    .fetch_all(&mut *conn)
+    .await?;
+    for schema in oldest {
+        conn.execute(AssertSqlSafe(format!("drop schema {schema} cascade")))
+            .await?;
+    }
+    Ok(())
+}
+
+async fn exists(conn: &mut PgConnection, of: &str, table: &str) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("select to_regclass($1 || '.' || $2) is not null")
+        .bind(of)
         .bind(table)
         .fetch_one(conn)
         .await

@@ -45,7 +45,7 @@ pub use feed::{Feed, Hint};
 pub use indexes::check_indexes;
 pub use log::{LogRow, Still};
 pub use mend::set_aside;
-pub use witness::{last_line, last_record, newer_step, records_from};
+pub use witness::{last_line, last_record, newer_step, records_between, records_from};
 
 /// Longest wait for an answer.
 const ANSWER: Duration = Duration::from_secs(35);

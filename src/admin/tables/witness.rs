@@ -74,6 +74,31 @@ pub async fn last_line(access: &Access) -> Result<Option<String>, TablesError> {
     .await
 }
 
+/// The records after a number up to another one, as lines, as they stand there.
+///
+/// # Errors
+/// See [`TablesError`].
+pub async fn records_between(
+    access: &Access,
+    after: u64,
+    upto: u64,
+) -> Result<Vec<String>, TablesError> {
+    in_time(WHAT, async {
+        let sql = |e| TablesError::sql(WHAT, e);
+        let mut root = access.as_superuser(MYDB_ADMIN).await?;
+        let query = "select line from db4sci.records where seq > $1 and seq <= $2 order by seq";
+        let lines = sqlx::query_scalar(query)
+            .bind(super::clean::number(after))
+            .bind(super::clean::number(upto))
+            .fetch_all(&mut root)
+            .await
+            .map_err(sql)?;
+        let _ = root.close().await;
+        Ok(lines)
+    })
+    .await
+}
+
 /// Gives the records that follow a head, as lines, each checked and chained to the one before it; the
 /// first that is not ends it. Returns the new head.
 ///

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::hmac;
+use uuid::Uuid;
 
 use super::VaultError;
 use crate::model::{KeyId, Secret, Uid};
@@ -16,7 +17,10 @@ pub(super) const KEY: usize = 32;
 
 /// What a value is for.
 pub(super) fn purpose(uid: Uid, name: &str) -> String {
-    format!("db4sci secret 1\n{uid}\n{name}")
+    // Each look at each database opens all that it has.
+    let mut digits = Uuid::encode_buffer();
+    let uid = uid.0.hyphenated().encode_lower(&mut digits);
+    ["db4sci secret 1\n", uid, "\n", name].concat()
 }
 
 pub(super) fn seal(key: &[u8; KEY], purpose: &str, text: &Secret) -> Result<String, VaultError> {
@@ -37,15 +41,14 @@ pub(super) fn seal(key: &[u8; KEY], purpose: &str, text: &Secret) -> Result<Stri
 
 /// The text; `None`: another key, another purpose, or a changed value.
 pub(super) fn open(key: &[u8; KEY], purpose: &str, data: &str) -> Option<Secret> {
-    let whole = STANDARD.decode(data).ok()?;
-    let (nonce, sealed) = whole.split_at_checked(NONCE_LEN)?;
+    let mut whole = STANDARD.decode(data).ok()?;
+    let (nonce, sealed) = whole.split_at_mut_checked(NONCE_LEN)?;
     let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
-    let mut sealed = sealed.to_vec();
     let text = cipher(key)
         .ok()?
-        .open_in_place(nonce, Aad::from(purpose.as_bytes()), &mut sealed)
+        .open_in_place(nonce, Aad::from(purpose.as_bytes()), sealed)
         .ok()?;
-    String::from_utf8(text.to_vec()).ok().map(Secret::new)
+    std::str::from_utf8(text).ok().map(Secret::new)
 }
 
 /// What a seal says of bytes.

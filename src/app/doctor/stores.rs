@@ -1,6 +1,7 @@
 //! Whether backups can be written, found, read back and removed where they go; and whether anybody
 //! could read them after the end of this host.
 
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use chrono::TimeDelta;
 use futures_util::future::join_all;
 
 use super::finding;
+use crate::admin::{Book, JournalError, read_offline};
 use crate::app::{archive, home};
 use crate::cli::{Finding, Health};
 use crate::model::{BackupPolicy, Clock, SystemClock, Timestamp};
@@ -35,20 +37,40 @@ pub(super) async fn stores(settings: &Settings) -> Vec<Finding> {
             Some(next),
         )];
     }
-    let mut all = join_all(settings.stores.iter().map(|rule| look(settings, rule))).await;
+    let book = book(settings);
+    let looks = settings.stores.iter().map(|rule| {
+        // What nobody can know is taken for used: else the probe would mark a mount point without its disk.
+        let used = book
+            .as_ref()
+            .is_none_or(|book| archive::is_used(book, &rule.name));
+        look(settings, rule, used)
+    });
+    let mut all = join_all(looks).await;
     all.extend(disk(settings));
     all.push(readers(&settings.recipients));
     all
 }
 
-async fn look(settings: &Settings, rule: &StoreRule) -> Finding {
+/// What the ledger of this host says; `None`: that cannot be known.
+fn book(settings: &Settings) -> Option<Book> {
+    match read_offline(&settings.state_dir.join("journal"), 0) {
+        Ok((book, _)) => Some(book),
+        Err(JournalError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
+            Some(Book::new())
+        }
+        Err(_) => None,
+    }
+}
+
+/// Looks at one store; `used` says whether something should lie there.
+async fn look(settings: &Settings, rule: &StoreRule, used: bool) -> Finding {
     let what = format!("store {}", rule.name);
     let instance = home::instance_of(&settings.state_dir);
     let made = match &rule.place {
         StorePlace::Folder { path, own } => !own || path.exists(),
         StorePlace::Bucket { .. } => true,
     };
-    let (Ok(instance), true) = (instance, made) else {
+    let (Ok(instance), true) = (instance, made || used) else {
         let message = "it is not there yet; the daemon makes it at its first start";
         return finding(&what, Health::Warn, message, Some("db4sci init"));
     };
@@ -56,7 +78,7 @@ async fn look(settings: &Settings, rule: &StoreRule) -> Finding {
     let root = Layout::new(settings.mode.as_str(), &instance);
     let mark = uuid::Uuid::new_v4().simple();
     let key = format!("{}@doctor/{mark}", root.root());
-    let probed = match archive::store(rule) {
+    let probed = match archive::known_store(rule, used) {
         Ok(store) => match probe(store.as_ref(), &key).await {
             Ok((took, skew)) => Ok((store.place(), took, doubts(&store, root.root(), skew).await)),
             Err(why) => Err(why),
@@ -198,6 +220,10 @@ fn readers(recipients: &[String]) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::testing;
+    use crate::app::daemon;
+    use crate::model::{Backup, BackupId, BackupKind, BackupState, Change, Slot};
+    use crate::settings::Mode;
     use crate::store::memory::MemoryStore;
 
     #[tokio::test]
@@ -212,6 +238,69 @@ mod tests {
         store.set_down(Some("the cable is out"));
         let error = probe(&store, "test/@doctor/3").await.unwrap_err();
         assert!(error.contains("the cable is out"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_folder_whose_disk_is_away_is_no_store_and_gets_no_mark() {
+        let (home, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let state = home.path().join("state");
+        std::fs::create_dir(&state).unwrap();
+        std::fs::write(state.join("instance"), "abc\n").unwrap();
+        let env = [("DB4SCI_STATE_DIR".to_owned(), state.display().to_string())];
+        let mut settings = Settings::load(home.path(), Mode::Test, &env.into()).unwrap();
+        settings.stores = vec![StoreRule {
+            name: "local".to_owned(),
+            place: StorePlace::Folder {
+                path: folder.path().to_owned(),
+                own: false,
+            },
+        }];
+        let journal = state.join("journal");
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let ledger = daemon::open_ledger(&journal, clock).await.unwrap();
+        let db = testing::database("genomics", 32011);
+        let at = SystemClock.now();
+        let backup = Box::new(Backup {
+            id: BackupId {
+                name: db.name.clone(),
+                slot: Slot::at(at),
+                attempt: 1,
+                store: "local".to_owned(),
+            },
+            uid: db.uid,
+            kind: BackupKind::Manual,
+            state: BackupState::Stored,
+            started: at,
+            finished: Some(at),
+            verified: None,
+            bytes: 7,
+            sha256: None,
+            url: String::new(),
+            error: None,
+            keep_until: None,
+            note: String::new(),
+        });
+        let entries = [
+            testing::admitted(db.clone()),
+            testing::new("genomics", Change::Backup { backup }),
+        ];
+        for entry in entries {
+            ledger.append(entry).await.unwrap();
+        }
+        drop(ledger);
+        let found = async || stores(&settings).await.remove(0);
+        let inside = || std::fs::read_dir(folder.path()).unwrap().count();
+        let told = found().await;
+        assert!(told.message.contains("not mounted?"), "{told:?}");
+        assert_ne!(told.health, Health::Ok);
+        assert_eq!(inside(), 0, "marked, it would pass for the store");
+        // A journal that cannot be read may know of backups there.
+        std::fs::write(journal.join("ledger.v1.jsonl"), "{\n{\n").unwrap();
+        assert!(found().await.message.contains("not mounted?"));
+        assert_eq!(inside(), 0);
+        // Where nothing was ever written, there is nothing to miss.
+        std::fs::remove_dir_all(&journal).unwrap();
+        assert_eq!(found().await.health, Health::Ok);
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::store::BackupStore;
 use crate::store::manifest::Manifest;
 use crate::store::manifest::{Layout, MANIFEST};
 use crate::store::memory::MemoryStore;
+use crate::store::seal::Identity;
 use crate::store::write_small;
 
 /// A store that has backups, and their places.
@@ -167,7 +168,12 @@ async fn a_database_that_the_memory_does_not_know_gets_its_row_from_its_backup()
     let of = async |only: &[DbName]| {
         let unknown = unknown.clone();
         let (lived, at) = (Some(instant(160)), instant(300));
-        let wish = Wish { only, lived, at };
+        let wish = Wish {
+            only,
+            lived,
+            at,
+            keys: &[],
+        };
         rebuild::rebuild(&book, &stores, &world.places, unknown, rules(), &wish).await
     };
     let rebuilt = of(&[]).await;
@@ -242,10 +248,16 @@ async fn a_database_whose_manifests_cannot_be_read_is_held_and_does_not_begin_em
     assert!(row(&with(knows.clone(), entries)).initialised);
 
     // One that it does not know: what it was dumped with tells its engine.
+    let keys = [Identity::generate()];
     let unknown = || [(db.uid, db.name.clone())].into();
     let rebuild = async || {
         let (only, lived, at) = (&[][..], None, instant(300));
-        let wish = Wish { only, lived, at };
+        let wish = Wish {
+            only,
+            lived,
+            at,
+            keys: &keys,
+        };
         rebuild::rebuild(
             &Book::new(),
             &stores,
@@ -262,6 +274,20 @@ async fn a_database_whose_manifests_cannot_be_read_is_held_and_does_not_begin_em
         "{:?}",
         nothing.problems
     );
+    // Or where the files lay that were left of its server.
+    let mut archive = vec![0; 200_000];
+    archive[..15].copy_from_slice(b"var/lib/mysql/\0");
+    let sealed = crate::store::seal::seal(&[keys[0].recipient()], Vec::new()).unwrap();
+    let mut packed = zstd::Encoder::new(sealed, 3).unwrap();
+    std::io::Write::write_all(&mut packed, &archive).unwrap();
+    let sealed = packed.finish().unwrap().finish().unwrap();
+    let files = format!("{prefix}files.tar.zst.age");
+    write_small(&world.memory, &files, sealed).await.unwrap();
+    let rebuilt = rebuild().await;
+    let held = row(&with(Book::new(), rebuilt.entries));
+    assert_eq!(held.database.engine.to_string(), "MariaDB");
+    assert!(held.initialised && held.wanted() == WantedState::Maintenance);
+    world.memory.delete(&files).await.unwrap();
     broken("data.archive.zst.age").await;
     let rebuilt = rebuild().await;
     let row = row(&with(Book::new(), rebuilt.entries));

@@ -1,13 +1,20 @@
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
+use super::shipped::{Held, ahead};
 use super::*;
 use crate::admin::{Ledger, MemoryStorage, NewEntry};
 use crate::execute::backup::Shipper;
-use crate::model::{Change, Clock, DbName, Outcome, SystemClock};
+use crate::execute::backup::hex;
+use crate::model::{Change, Clock, DbName, Outcome, Slot, SystemClock};
 use crate::store::BackupStore;
-use crate::store::manifest::Layout;
+use crate::store::manifest::{Layout, MANIFEST, Manifest};
 use crate::store::memory::MemoryStore;
 use crate::store::seal::Identity;
+
+/// The file beside a backup of `mydb_admin` that holds a copy of the ledger.
+const LEDGER: &str = "ledger.jsonl.zst.age";
 
 fn ring() -> Keyring {
     Keyring::of([1; 32])
@@ -235,4 +242,96 @@ async fn of_two_histories_the_later_one_goes_on() {
     assert_eq!(world.join(Book::new(), &all).await, (3, vec![]));
     // Without the later one, the earlier is all there is.
     assert_eq!(world.join(Book::new(), &[first, abandoned]).await.0, 7);
+}
+
+impl World {
+    /// Puts a backup of `mydb_admin` with a copy of the ledger up to now into a store.
+    async fn back_up(&self, store: &str, day: u32) {
+        let mut sealed = crate::store::seal::seal(&[self.key.recipient()], Vec::new()).unwrap();
+        let bytes = self.storage.bytes();
+        let mut packed = zstd::Encoder::new(&mut sealed, 3).unwrap();
+        packed.write_all(&bytes).unwrap();
+        packed.finish().unwrap();
+        let sealed = sealed.finish().unwrap();
+        let sum = |bytes: &[u8]| hex(&Sha256::digest(bytes));
+        let head = self.shipper.ledger.book().head();
+        let at = format!("2026-03-{day:02}T02:00:00Z");
+        let db = crate::admin::testing::database("mydb_admin", 32009);
+        let at: Timestamp = at.parse().unwrap();
+        let manifest: Manifest = serde_json::from_value(serde_json::json!({
+            "version": 1, "name": db.name, "uid": db.uid, "engine": db.engine,
+            "serverVersion": "17.0", "image": "postgres:17", "imageId": "sha256:4711",
+            "slot": Slot::at(at), "attempt": 1, "kind": "scheduled", "started": at,
+            "finished": at, "contents": {"how": "counted", "counts": {}},
+            "files": [{
+                "name": LEDGER, "part": null, "database": null, "bytes": sealed.len(), "sha256": sum(&sealed),
+                "plainBytes": bytes.len(), "plainSha256": sum(&bytes),
+            }],
+            "keys": [], "ledgerHead": head.seq,
+            "ledgerCopy": {"seq": head.seq, "hash": head.hash.to_string()},
+        }))
+        .unwrap();
+        let prefix = self
+            .shipper
+            .layout
+            .attempt(&db.name, db.uid, Slot::at(at), 1);
+        let at = self.shipper.stores[store].as_ref();
+        for (name, bytes) in [(LEDGER, sealed), (MANIFEST, manifest.write().unwrap())] {
+            let key = format!("{prefix}{name}");
+            crate::store::write_small(at, &key, bytes).await.unwrap();
+        }
+    }
+
+    /// What a host that has so many entries finds in the stores: what it is told of before, where the journal
+    /// ends after it took in what follows, and which stores were silent.
+    async fn taken_in(&self, have: u64) -> (Option<String>, u64, Result<(), String>) {
+        let folder = self.coming.path();
+        let mut file = fresh(folder).unwrap();
+        let bytes = self.storage.bytes();
+        let have = usize::try_from(have).unwrap();
+        for line in bytes.split_inclusive(|b| *b == b'\n').take(have) {
+            file.write_all(line).unwrap();
+        }
+        let (book, _) = read_offline(folder, 0).unwrap();
+        let stores = self.shipper.stores.clone();
+        let told = ahead(&stores, "test", "i", &book).await;
+        let held = Held {
+            stores,
+            mode: "test",
+            instance: "i",
+            identities: vec![self.key.clone()],
+            ring: ring(),
+        };
+        let joined = held.join(folder, book).await;
+        let (read, _) = read_offline(folder, 0).unwrap();
+        (told, read.head().seq, joined)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_was_set_back_takes_in_pieces_and_copies_that_go_on_from_its_end() {
+    let world = World::new().await;
+    world.accept(4).await;
+    world.ship("0", 0).await;
+    assert_eq!(world.taken_in(4).await, (None, 4, Ok(())));
+    let there = |store: &str, entry: u64| Some(format!("the store {store} holds entry {entry}"));
+    assert_eq!(world.taken_in(2).await, (there("0", 4), 4, Ok(())));
+    // What lies between is in a copy alone: the pieces went when two proven backups held them.
+    world.accept(4).await;
+    world.back_up("1", 1).await;
+    world.accept(2).await;
+    world.ship("0", 8).await;
+    assert_eq!(world.taken_in(2).await, (there("0", 10), 10, Ok(())));
+    assert_eq!(world.taken_in(9).await, (there("0", 10), 10, Ok(())));
+    // One that is silent is asked for a while, and said; what the other one has is taken in.
+    world.memory[1].set_down(Some("no route"));
+    let (told, end, joined) = world.taken_in(2).await;
+    assert_eq!((told, end), (there("0", 10), 4));
+    assert!(joined.unwrap_err().contains("no route"));
+    world.memory[1].set_down(None);
+    // A copy that does not open is no copy.
+    let keys = world.shipper.stores["1"].list("test/").await.unwrap();
+    let ledger = keys.iter().find(|o| o.key.ends_with(LEDGER)).unwrap();
+    world.memory[1].damage(&ledger.key, "nothing of the kind");
+    assert_eq!(world.taken_in(2).await.1, 4);
 }

@@ -27,7 +27,7 @@ const SPEC: &str = "apiVersion: db4sci/v1\nkind: Database\nmetadata: {name: geno
     engine: Postgres\n  owner: lab\n  contact: lab@example.org\n  access:\n  \
     - {who: eve, role: Viewer}\n  - {who: bob, role: User}\n  - {who: carol, role: Owner}\n";
 
-fn caller(user: &str) -> Caller {
+pub(in crate::app) fn caller(user: &str) -> Caller {
     Caller {
         who: Who::Socket {
             uid: 1000,
@@ -70,7 +70,7 @@ pub(in crate::app) async fn daemon(folder: &Path) -> Arc<Daemon> {
     let parts = Parts::assemble(settings, None, site, kept, docker, clock, stop).unwrap();
     parts.intake.mydb_admin().await.unwrap();
     let (root, spec) = (caller("root"), document(SPEC));
-    let applied = parts.backend.apply(&root, &spec, false).await.unwrap();
+    let applied = parts.backend.apply(&root, &spec, "", false).await.unwrap();
     assert_eq!(applied[0].outcome, AppliedOutcome::Created);
     parts.backend
 }
@@ -106,6 +106,7 @@ fn restore(from: &BackupId, copy: bool) -> WorkAsk {
         copy: copy.then(|| name("loot")),
         only: None,
         image: None,
+        reason: String::new(),
     }
 }
 
@@ -129,6 +130,7 @@ async fn refused(daemon: &Daemon, caller: &Caller, of: &str, verb: &str) -> bool
                 copy: name("loot"),
                 from: None,
                 live: false,
+                reason: String::new(),
             })
             .await,
         ),
@@ -277,7 +279,8 @@ async fn a_spec_of_somebody_else_s_database_is_not_changed_by_apply() {
         ("lab", &more, false, AppliedOutcome::Configured),
         ("chief", &theirs, false, AppliedOutcome::Configured),
     ] {
-        let applied = daemon.apply(&caller(user), &document(text), dry_run).await;
+        let documents = document(text);
+        let applied = daemon.apply(&caller(user), &documents, "", dry_run).await;
         let applied = applied.unwrap().remove(0);
         assert_eq!(
             applied.outcome, outcome,

@@ -312,8 +312,16 @@ struct Kept(Vec<String>);
 
 #[async_trait]
 impl Pieces for Kept {
+    async fn ahead(&self, book: &Book) -> Result<Option<String>, String> {
+        let last = self.0.last().map_or(0, |line| {
+            let record = crate::admin::journal::read_line(line.as_bytes());
+            record.unwrap().entry.seq
+        });
+        Ok((last > book.head().seq).then(|| format!("a store holds entry {last}")))
+    }
+
     async fn join(&self, coming: &Path) -> Result<(), String> {
-        let mut head = read_head(coming)?;
+        let mut head = read_book(coming)?.head();
         let mut text = fs::read_to_string(coming).unwrap();
         for line in &self.0 {
             if let Some(next) = follow(head, line.as_bytes()) {
@@ -454,4 +462,75 @@ async fn a_short_journal_is_not_added_to_with_other_keys_than_its_own() {
     }
     assert_eq!(refused(keys.path()).await, Ok(()));
     assert_eq!(fs::read(folder.path().join(FILE_NAME)).unwrap(), journal);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_memory_that_was_set_back_as_a_whole_takes_in_what_the_stores_hold() {
+    let ring = Keyring::of([7; 32]);
+    type Holds = fn(&[String], usize) -> Vec<String>;
+    // What a store holds of the whole, and how much more of it is there then than the copy had.
+    let stores: [(&str, Holds, Option<usize>); 4] = [
+        ("all of it", |all, _| all.to_vec(), None),
+        ("the pieces since", |all, had| all[had..].to_vec(), None),
+        (
+            "a gap",
+            |all, had| [&all[..had + 2], &all[had + 3..]].concat(),
+            Some(2),
+        ),
+        (
+            "another history",
+            |all, had| all[had + 1..].to_vec(),
+            Some(0),
+        ),
+    ];
+    for (what, held, more) in stores {
+        let mut host = Host::new(3);
+        let life = host.start().await.unwrap();
+        host.accept(&life.ledger).await;
+        host.caught_up(&life.applier).await.unwrap();
+        let had = host.accepted.len();
+        let files = [FILE_NAME, journal::LENGTH].map(|name| {
+            let path = host.folder.path().join(name);
+            (fs::read(&path).unwrap(), path)
+        });
+        while host.accepted.len() < had + 8 {
+            host.accept(&life.ledger).await;
+        }
+        host.caught_up(&life.applier).await.unwrap();
+        let all = host.accepted.clone();
+        drop(life);
+        for (bytes, path) in files {
+            fs::write(path, bytes).unwrap();
+        }
+        host.tables.set(|s| s.records.truncate(had));
+        let store = Kept(held(&all, had));
+        let helpers = Helpers {
+            tables: Some(&host.tables),
+            stores: Some(&store),
+        };
+        let clock = Arc::new(StoppedClock);
+        let ledger = open_in(host.folder.path(), helpers, &ring, clock).await;
+        let ledger = ledger.unwrap();
+        ledger.seal_with(ring.sealer());
+        let found = lines(&ledger).await;
+        let back = more.map_or(all.len(), |more| had + more);
+        assert_eq!(found[..back], all[..back], "{what}");
+        let noted = usize::from(back > had);
+        assert_eq!(found.len(), back + noted, "{what}: and that they came back");
+        let kept = fs::read_dir(host.folder.path()).unwrap();
+        let kept = kept.filter(|f| {
+            f.as_ref()
+                .unwrap()
+                .path()
+                .display()
+                .to_string()
+                .contains(".harmed-")
+        });
+        assert_eq!(kept.count(), noted, "{what}");
+        // The tables follow.
+        let applier = Applier::spawn(ledger.clone(), host.tables.clone(), Held::in_memory());
+        host.caught_up(&applier).await.unwrap();
+        host.accepted = found;
+        host.judge(&Life { ledger, applier }).await.unwrap();
+    }
 }

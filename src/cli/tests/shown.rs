@@ -6,7 +6,7 @@ use crate::model::disk::{DiskUse, VolumeView};
 use crate::model::view::{
     ComesBack, Condition, ConditionStatus, DatabaseView, Evidence, Phase, Remark, Unshipped,
 };
-use crate::model::{Cost, Outcome, Override, OverrideState, Problem, Reason, Who};
+use crate::model::{Change, Cost, Outcome, Override, OverrideState, Problem, Reason, Who};
 use crate::plan::render::sample::{at, held, hold, lane, ready};
 
 /// The design's own example.
@@ -441,6 +441,64 @@ genomics  Postgres 17  None      2026-11-22 20:00:00  at most 3 h 12 min  5Mi   
     let said = world.run("recover").await;
     assert!(said.err.contains("db4sci run"), "{}", said.err);
     assert_eq!(world.run("recover --instance x").await.exit, 1);
+}
+
+#[tokio::test]
+async fn recover_says_afterwards_what_became_of_each_database() {
+    let world = world(three()).await;
+    let none = world.run("recover --status").await;
+    assert_eq!(none.exit, 1);
+    assert!(
+        none.err.contains("did not come back from a store"),
+        "{}",
+        none.err
+    );
+    assert_eq!(world.run("recover --status --plan").await.exit, 2);
+    let uid = crate::model::Uid(uuid::Uuid::nil());
+    let from: crate::model::BackupId = "genomics-20261122T021500Z-1@local".parse().unwrap();
+    let chosen = Change::HistoryChosen {
+        store: None,
+        as_of: Some(at(5, 15)),
+        lived: Some(at(5, 16)),
+    };
+    let begins = Change::RestoreBegan {
+        uid,
+        from,
+        aside: "/aside".into(),
+    };
+    for (name, change) in [
+        ("mydb_admin", chosen),
+        ("genomics", Change::RecoverAsked { uid }),
+        ("proteomics", Change::RecoverAsked { uid }),
+        ("mydb_admin", Change::StartedOver { uid }),
+        ("genomics", begins),
+        ("genomics", Change::RestoreEnded { uid }),
+    ] {
+        world.daemon.change_recorded(at(19, 0), name, change);
+    }
+    let said = world.run("recover --status").await;
+    assert_eq!(
+        said,
+        out("\
+NAME        PHASE  AS OF                LOST               FROM                               WHAT
+genomics    Ready  2026-11-22 02:15:00  at most 3 h 1 min  genomics-20261122T021500Z-1@local  came back
+mydb_admin  Ready  2026-11-22 05:15:00  at most 1 min      -                                  began anew, and is filled from the journal
+proteomics  Held   -                    -                  -                                  waits for its turn; Held: the data directory is empty; it held data before
+the memory is back since 2026-11-22 19:00:00; of 3 that come back by themselves, 2 did, 1 is on its way: db4sci wait --all
+")
+    );
+    let json = world.run("recover --status -o json").await.out;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let one = &json["databases"]["genomics"];
+    assert_eq!(
+        (&one["how"], &one["phase"]),
+        (&"back".into(), &"Ready".into())
+    );
+    assert_eq!(one["lost"]["minutes"], 181);
+    assert_eq!(
+        world.run("recover --status -o name").await,
+        out("proteomics\n")
+    );
 }
 
 #[tokio::test]

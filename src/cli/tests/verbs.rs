@@ -236,6 +236,14 @@ async fn apply_names_each_document_and_fails_if_one_is_refused() {
             .unwrap()
             .ends_with("dry_run=true")
     );
+    world
+        .run(&format!("apply -f {good} --reason INC-812"))
+        .await;
+    let asked = world.daemon.asked().pop().unwrap();
+    assert!(
+        asked.ends_with("assays \"INC-812\" dry_run=false"),
+        "{asked}"
+    );
     let said = world.run("apply -f /nonexistent.yaml").await;
     assert_eq!(said.exit, 1);
     assert!(
@@ -387,6 +395,14 @@ async fn a_rename_says_its_cost_first_and_with_plan_does_no_more() {
     let said = world.run("rename genomics gen-2 --plan").await;
     assert_eq!(said, out(cost));
     assert!(world.daemon.asked.lock().unwrap().is_empty());
+    for work in [
+        "clone genomics c",
+        "restore genomics --from genomics-20261122T021500Z-1@local --as c",
+    ] {
+        world.run(&format!("{work} --reason INC-812")).await;
+        let asked = world.daemon.asked().pop().unwrap();
+        assert!(asked.contains("reason: \"INC-812\""), "{asked}");
+    }
     for line in [
         "rename genomics Gen",
         "rename genomics",

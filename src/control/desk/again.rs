@@ -14,6 +14,12 @@ use crate::model::{BackupId, Change, DbName, Outcome, Timestamp};
 pub(super) enum About {
     /// What is due of it.
     Work,
+    /// What was begun and is still to be ended: a rename, a release, a copy.
+    Begun,
+    /// The end of a restore that was cut off.
+    Restore,
+    /// The end of backups that were cut off.
+    Backups,
     /// Its data, or its login, brought back.
     Recovery,
     /// The restore test of a backup.
@@ -55,7 +61,7 @@ impl Desk {
         let waiting = again.iter().filter(|(_, again)| again.waits(now));
         let tests = waiting.filter_map(|((_, about), _)| match about {
             About::Test(id) => Some(id.clone()),
-            About::Work | About::Recovery => None,
+            About::Work | About::Begun | About::Restore | About::Backups | About::Recovery => None,
         });
         tests.collect()
     }

@@ -2,17 +2,23 @@
 
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
+
 use super::works::Asked;
 use super::{Desk, Refused};
-use crate::admin::Row;
+use crate::admin::{LedgerError, Row};
 use crate::model::view::{WorkAsk, WorkView};
-use crate::model::{Backup, BackupId, BackupKind, BackupState, DbName, Who};
+use crate::model::{Backup, BackupId, BackupKind, BackupState, Change, DbName, Who};
 use crate::plan::hands;
 use crate::plan::newest::newest;
 
+/// Tells that it is in the log who asked for a work; dropped when the daemon stops before.
+pub type Written = oneshot::Receiver<Result<(), LedgerError>>;
+
 impl Desk {
     /// Takes on what a person asks for: at once, or after what goes before it. What is done already is
-    /// not done twice.
+    /// not done twice. That it was asked for, in these words, is written before anything is done; whoever waits
+    /// for that may go away.
     ///
     /// # Errors
     /// Why not; nothing was changed.
@@ -21,7 +27,8 @@ impl Desk {
         who: Who,
         row: &Row,
         mut ask: WorkAsk,
-    ) -> Result<WorkView, Refused> {
+        words: String,
+    ) -> Result<(WorkView, Written), Refused> {
         let name = row.database.name.clone();
         if let Some(why) = hands_off(row, &ask) {
             return Err(format!("{why}; nothing was changed"));
@@ -42,6 +49,7 @@ impl Desk {
                 copy,
                 only,
                 image,
+                reason: _,
             } => {
                 if let (None, Some(why)) = (&copy, row.gone()) {
                     return Err(why);
@@ -68,7 +76,12 @@ impl Desk {
                 };
                 (format!("restore of {}{place}", backup.id), true)
             }
-            WorkAsk::Clone { copy, from, live } => {
+            WorkAsk::Clone {
+                copy,
+                from,
+                live,
+                reason: _,
+            } => {
                 self.free(Some(copy))?;
                 (self.clone_of(row, copy, from.as_ref(), *live)?, true)
             }
@@ -85,16 +98,23 @@ impl Desk {
                 (format!("release to {}", to.insert(chosen).display()), true)
             }
         };
+        let (tell, written) = oneshot::channel();
+        let asked = self.asked(who.clone(), name.clone(), words, tell);
         let (work, line) = match self.works.stand(&name, what, join, self.clock.now())? {
-            Asked::Same(work) => return Ok(work),
+            Asked::Same(work) => {
+                self.tracker.spawn(asked);
+                return Ok((self.shown(work), written));
+            }
             Asked::InLine(work, line) => (work, line),
         };
         let (this, id) = (self.clone(), work.id);
         let carried = self.carried(&name.clone(), id, async move {
-            // What this begins would be ended as something that an earlier daemon left.
+            asked.await?;
+            // Jobs of this one would be ended as such that an earlier daemon left.
             this.taken_over.wait().await;
             let _turn = line.lock_owned().await;
             this.works.begun(&name, id);
+            this.end_left(&name).await?;
             // As it is now, not as it was when it was asked for.
             let book = this.ledger.book();
             let row = book.row(&name);
@@ -105,15 +125,42 @@ impl Desk {
             }
         });
         self.tracker.spawn(carried);
-        Ok(work)
+        Ok((self.shown(work), written))
+    }
+
+    /// Writes who asked for a work; that it is done is written by the work itself.
+    fn asked(
+        self: &Arc<Self>,
+        who: Who,
+        name: DbName,
+        words: String,
+        tell: oneshot::Sender<Result<(), LedgerError>>,
+    ) -> impl Future<Output = Result<(), String>> + Send + 'static {
+        let this = self.clone();
+        async move {
+            let change = Change::Acted {
+                action: "work_asked".to_owned(),
+            };
+            let written = this.intake.wish(who, &name, words, change).await;
+            let done = written.as_ref().map_err(|error| {
+                format!("who asked for it could not be written into the log, so nothing was done: {error}")
+            });
+            let done = done.copied();
+            // Whoever asked may not wait any more.
+            let _ = tell.send(written);
+            done
+        }
     }
 
     async fn do_asked(&self, who: Who, row: &Row, ask: WorkAsk) -> Result<String, String> {
         match ask {
             WorkAsk::Rename { to, reason: _ } => self.rename(who, row, &to).await,
-            WorkAsk::Clone { copy, from, live } => {
-                self.make_clone(who, row, copy, from.as_ref(), live).await
-            }
+            WorkAsk::Clone {
+                copy,
+                from,
+                live,
+                reason: _,
+            } => self.make_clone(who, row, copy, from.as_ref(), live).await,
             WorkAsk::Eject { to, reason } => self.eject(who, row, to, &reason).await,
             WorkAsk::Backup { note } => self.now(row, BackupKind::Manual, note).await,
             WorkAsk::Verify { id } => {
@@ -125,13 +172,14 @@ impl Desk {
                 copy,
                 only,
                 image,
+                reason: _,
             } => {
                 let backup = self.chosen(row, Some(&from))?;
                 self.free(copy.as_ref())?;
                 match (copy, only) {
                     (Some(copy), _) => self.copy(who, row, &backup, copy, image.as_deref()).await,
                     (None, Some(only)) => self.restore_one(row, &backup, &only).await,
-                    (None, None) => self.restore(row, &backup, None).await,
+                    (None, None) => self.restore(row, &backup).await,
                 }
             }
         }

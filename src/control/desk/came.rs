@@ -8,9 +8,9 @@ use crate::model::view::Phase;
 use crate::model::{Change, DbName, Outcome, WantedState};
 
 /// How long a restored database may take until it answers, crash recovery included.
-const UNTIL_READY: Duration = Duration::from_secs(900);
+pub(super) const UNTIL_READY: Duration = Duration::from_secs(900);
 /// Between two looks at whether it does.
-const PAUSE: Duration = Duration::from_millis(500);
+pub(super) const PAUSE: Duration = Duration::from_millis(500);
 
 /// What became of a server that was to come up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use super::again::About;
-use super::{Desk, END_AGAIN, RECOVER_AGAIN};
+use super::left::half_taken;
+use super::{Desk, END_AGAIN, RECOVER_AGAIN, STORE_AGAIN};
 use crate::admin::Row;
 use crate::model::database::Source;
 use crate::model::{DbName, Timestamp};
@@ -14,10 +15,14 @@ use crate::plan::recovery::Recovery;
 pub(super) enum Due {
     /// The end of a work that the ledger did not take.
     Unsaid,
+    /// A restore that was cut off.
+    EndRestore,
     Rename(DbName, Source),
     Eject(PathBuf),
     /// A copy that was cut off is finished, or what is left of it goes.
     EndCopy,
+    /// Backups that were cut off.
+    EndBackups,
     Recovery(Recovery),
     Backup(Work),
 }
@@ -27,6 +32,8 @@ impl Due {
     pub(super) fn what(&self) -> String {
         match self {
             Due::Unsaid => "end of what is done already".to_owned(),
+            Due::EndRestore => "end of a restore that was cut off".to_owned(),
+            Due::EndBackups => "end of backups that were cut off".to_owned(),
             Due::EndCopy => "end of a copy that was cut off".to_owned(),
             Due::Rename(to, _) => format!("rename to {to}"),
             Due::Eject(to) => format!("release to {}", to.display()),
@@ -51,25 +58,34 @@ impl Desk {
         if self.archive.unsaid.about(&row.database.name) {
             return Some(Due::Unsaid);
         }
+        // Its data may be in neither place: it is not left so, whoever has hands off what.
+        if row.restoring.is_some() {
+            let waits = self.waits(&row.database.name, About::Restore, now);
+            return (!waits).then_some(Due::EndRestore);
+        }
         // Hands off the host: nothing begins by itself, and nothing goes on.
         if row.host.is_some() {
             return None;
         }
         if let Some((to, source)) = &row.renaming {
-            let waits = self.waits(&row.database.name, About::Work, now);
+            let waits = self.waits(&row.database.name, About::Begun, now);
             return (!waits).then(|| Due::Rename(to.clone(), source.clone()));
         }
         if let Some(to) = &row.ejecting {
-            return (!self.waits(&row.database.name, About::Work, now))
+            return (!self.waits(&row.database.name, About::Begun, now))
                 .then(|| Due::Eject(to.clone()));
         }
         if row.copying.is_some() {
             // It may remove data, and after harm the ledger may know less of it than is the case.
-            let waits = self.frozen() || self.waits(&row.database.name, About::Work, now);
+            let waits = self.frozen() || self.waits(&row.database.name, About::Begun, now);
             return (!waits).then_some(Due::EndCopy);
         }
         if let Some(recovery) = self.lost(row, now) {
             return Some(Due::Recovery(recovery));
+        }
+        // A store that does not say what became of one keeps nothing else from being done.
+        if half_taken(row) && !self.waits(&row.database.name, About::Backups, now) {
+            return Some(Due::EndBackups);
         }
         self.ask(row, now).map(Due::Backup)
     }
@@ -83,18 +99,26 @@ impl Desk {
                 said.map(|()| format!("what was done for {name} is written"))
                     .map_err(|e| e.to_string())
             }
+            Due::EndRestore => {
+                let done = self.end_restore(&row.database.name).await;
+                self.put_off(&row, About::Restore, END_AGAIN, done).await
+            }
+            Due::EndBackups => {
+                let done = self.end_backups(&row.database.name).await;
+                self.put_off(&row, About::Backups, STORE_AGAIN, done).await
+            }
             Due::Rename(to, source) => {
                 let done = self.finish_rename(&row.database.name, &to, source).await;
-                self.put_off(&row, About::Work, END_AGAIN, done).await
+                self.put_off(&row, About::Begun, END_AGAIN, done).await
             }
             Due::Eject(to) => {
                 let done = self.finish_eject(&row.database.name, &to).await;
-                self.put_off(&row, About::Work, END_AGAIN, done).await
+                self.put_off(&row, About::Begun, END_AGAIN, done).await
             }
             Due::EndCopy => {
                 let why = "the daemon ended while it was made".to_owned();
                 let done = self.end_copy(&row.database, why).await;
-                self.put_off(&row, About::Work, END_AGAIN, done).await
+                self.put_off(&row, About::Begun, END_AGAIN, done).await
             }
             Due::Recovery(recovery) => {
                 let done = self.try_recovery(&row, recovery).await;

@@ -75,22 +75,26 @@ impl Desk {
     /// Takes a backup, by whoever has the turn for it; what became of it in each store, and how long its
     /// server was down for it.
     async fn taken(&self, db: &Database, order: Order) -> Result<(Vec<Backup>, String), String> {
-        // A person may have taken hands off it while it stood in line.
-        let book = self.ledger.book();
-        if let Some(row) = book.row(&db.name) {
-            let refused = || hands::refused_dump(&row.database, row.wanted(), order.kind);
-            if let Some(why) = row.host_refused().or_else(refused) {
-                return Err(why);
-            }
-        }
         let kind = order.kind;
+        // A person may have taken hands off it while it stood in line.
+        self.may_dump(db, kind)?;
         let ready = self.archive.ready(db, order).await;
         // No server is stopped for a backup that nobody takes.
         if ready.reaches_any() && Archive::at_rest(db, kind) {
-            return self.take_at_rest(db, ready).await;
+            return self.take_at_rest(db, kind, ready).await;
         }
         let taken = self.archive.take(db, ready, || ()).await;
         Ok((taken.map_err(|e| e.to_string())?, String::new()))
+    }
+
+    /// Whether hands are on a database as a dump needs them, as of now.
+    fn may_dump(&self, db: &Database, kind: BackupKind) -> Result<(), String> {
+        let book = self.ledger.book();
+        let Some(row) = book.row(&db.name) else {
+            return Ok(());
+        };
+        let refused = || hands::refused_dump(&row.database, row.wanted(), kind);
+        row.host_refused().or_else(refused).map_or(Ok(()), Err)
     }
 
     /// Takes a backup of data at rest: its server is stopped, and started again as soon as the data is
@@ -98,6 +102,7 @@ impl Desk {
     async fn take_at_rest(
         &self,
         db: &Database,
+        kind: BackupKind,
         ready: Ready,
     ) -> Result<(Vec<Backup>, String), String> {
         let name = &db.name;
@@ -107,6 +112,8 @@ impl Desk {
         let resting = self.board.rest(name);
         // After this no lane of an older look is under way.
         self.queue.look(name).await;
+        // Stores may have taken long to answer.
+        self.may_dump(db, kind)?;
         let stopped = self.archive.take_down(db).await;
         let (dumped, woken) = oneshot::channel();
         let take = async {

@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 use super::{BEAT, Desk};
+use crate::execute::backup::{BackupError, NEWEST_COPIES};
 use crate::model::container::{LABEL_GENERATION, LABEL_INSTANCE, LABEL_UID};
 use crate::model::view::{Phase, Remark};
 use crate::model::{BackupId, Change, DbName, Outcome, Who};
 use crate::plan::freeze::{self, Found, Known, Labelled};
+use crate::plan::shipping::{self, Strange};
 
 /// Beats that are left out after a look that did not end well: half a minute until the next.
 const AGAIN: u32 = 5;
@@ -28,6 +30,8 @@ struct State {
     /// The ledger's last entry that tells of harm, as far as that was seen to; `None`: those of earlier
     /// daemons are not asked.
     harm: Option<u64>,
+    /// Stores that hold another history of this instance.
+    strange: BTreeSet<String>,
     /// Stores that a person gave up. One that is gone for good goes from the settings, too, so that
     /// the next daemon need not know of it.
     thawed: BTreeSet<String>,
@@ -108,6 +112,8 @@ impl Desk {
             stored,
             ..self.known_now()
         };
+        let strange = found.strange.keys().cloned().collect();
+        self.freeze.change(|state| state.strange = strange);
         let mut unknown = freeze::unknown(&known, &found, &thawed);
         for store in &self.stores {
             let of_store = |id: &&BackupId| id.store == *store;
@@ -177,13 +183,42 @@ impl Desk {
         let mut found = Found {
             containers,
             stores: [].into(),
+            strange: [].into(),
         };
         for store in &self.stores {
-            let stored = self.archive.stored(store).await;
-            let stored = stored.map_err(|e| e.to_string());
+            let looked = async {
+                let strange = self.strange_in(store).await?;
+                Ok::<_, BackupError>((self.archive.stored(store).await?, strange))
+            };
+            let stored = match looked.await {
+                Ok((stored, strange)) => {
+                    let strange = strange.map(|strange| (store.clone(), strange));
+                    found.strange.extend(strange);
+                    Ok(stored)
+                }
+                Err(error) => Err(error.to_string()),
+            };
             found.stores.insert(store.clone(), stored);
         }
         found
+    }
+
+    /// What a store holds of another history of this instance.
+    async fn strange_in(&self, store: &str) -> Result<Option<Strange>, BackupError> {
+        let shipper = self.archive.shipper();
+        let there = shipper.look_at_all(store, Some(NEWEST_COPIES)).await?;
+        let ours = shipper.ours(there.links()).await?;
+        let chosen = self.ledger.book().history_chosen(store);
+        Ok(shipping::strange(&there, &ours, chosen))
+    }
+
+    /// A store holds what this host does not have: all is to be known anew, unless a person gave it up.
+    pub(in crate::control) fn know_anew(&self, store: &str) {
+        self.freeze.change(|state| {
+            if state.known && !state.thawed.contains(store) {
+                (state.known, state.again) = (false, 0);
+            }
+        });
     }
 
     fn known_now(&self) -> Known {
@@ -223,8 +258,16 @@ impl Desk {
             ));
         }
         let message = format!("the store {store} keeps nothing frozen any more: {reason}");
-        let change = Change::Acted {
-            action: "thawed".to_owned(),
+        // Of what nobody saw nobody has decided.
+        let change = match self.freeze.change(|state| state.strange.contains(store)) {
+            true => Change::HistoryChosen {
+                store: Some(store.to_owned()),
+                as_of: None,
+                lived: None,
+            },
+            false => Change::Acted {
+                action: "thawed".to_owned(),
+            },
         };
         let admin = DbName::mydb_admin();
         let wished = self.intake.wish(who, &admin, message.clone(), change).await;

@@ -36,6 +36,7 @@ impl Desk {
         let resting = self.board.rest(name);
         // After this no lane of an older look is under way.
         self.queue.look(name).await;
+        self.hands_on(name)?;
         self.archive.take_down(db).await.map_err(told)?;
         failpoint("let_in.down");
         let set = self.archive.let_in(db, &image).await;

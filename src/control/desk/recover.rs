@@ -1,21 +1,35 @@
 //! What comes back by itself: data that is lost.
 
+use std::mem::discriminant;
 use std::path::PathBuf;
 use std::sync::PoisonError;
+use std::time::Instant;
 
 use super::Desk;
 use super::again::About;
+use super::came::{PAUSE, UNTIL_READY};
 use crate::admin::Row;
 use crate::execute::evidence::{self, Source};
 use crate::execute::failpoint::failpoint;
 use crate::model::view::Phase;
-use crate::model::{Change, Database, Outcome, Reason, Timestamp};
+use crate::model::{BackupId, Change, Database, DbName, Outcome, Reason, Timestamp, WantedState};
 use crate::plan::recovery::{self, Recovery};
 use crate::plan::stages;
 
 impl Desk {
     /// What is to be done by itself about lost data, if it was not tried a moment ago.
     pub(super) fn lost(&self, row: &Row, now: Timestamp) -> Option<Recovery> {
+        let name = &row.database.name;
+        let recovery = self.decided(row, now)?;
+        let told = recovery == Recovery::LetIn && {
+            let let_ins = self.let_in.lock().unwrap_or_else(PoisonError::into_inner);
+            !let_ins.due(now)
+        };
+        (!told && !self.waits(name, About::Recovery, now)).then_some(recovery)
+    }
+
+    /// What is to be done by itself about lost data.
+    fn decided(&self, row: &Row, now: Timestamp) -> Option<Recovery> {
         let db = &row.database;
         let view = self.board.view(&db.name)?;
         let down: Vec<Reason> = view.held.iter().map(|held| held.reason).collect();
@@ -31,29 +45,80 @@ impl Desk {
                 self.board.comes_back(shown);
             }
         }
-        drop(failed);
-        let recovery = decided?;
-        let told = recovery == Recovery::LetIn && {
-            let let_ins = self.let_in.lock().unwrap_or_else(PoisonError::into_inner);
-            !let_ins.due(now)
-        };
-        (!told && !self.waits(&db.name, About::Recovery, now)).then_some(recovery)
+        decided
+    }
+
+    /// Whether what is to be done about lost data is still to be done: what went before may have taken hours,
+    /// and somebody may have brought the data back. What cannot be told yet is waited for.
+    ///
+    /// # Errors
+    /// Why it is not to be done any more; for a person.
+    async fn still_lost(&self, name: &DbName, how: &Recovery) -> Result<(), String> {
+        let until = Instant::now() + UNTIL_READY;
+        loop {
+            self.queue.look(name).await;
+            self.hands_on(name)?;
+            let book = self.ledger.book();
+            let row = book.row(name).ok_or_else(|| format!("{name} is gone"))?;
+            let view = self.board.view(name);
+            let degraded = view.as_ref().is_some_and(|v| v.phase == Phase::Degraded);
+            match self.decided(row, self.clock.now()) {
+                Some(now) if discriminant(&now) == discriminant(how) => return Ok(()),
+                Some(_) => return Err(format!("{name} is to come back otherwise by now")),
+                None if *how == Recovery::LetIn => {
+                    return Err(format!("{name} lets db4sci in by now"));
+                }
+                // Its server may be starting, or the engine away.
+                None if degraded && Instant::now() < until => tokio::time::sleep(PAUSE).await,
+                None if degraded => return Err(format!("what became of {name} cannot be told")),
+                None => {
+                    let mut held = view.iter().flat_map(|view| &view.held);
+                    return Err(match held.find(|held| held.reason.no_data()) {
+                        Some(held) => format!("{name} is held otherwise by now: {}", held.message),
+                        None => match view.as_ref().map(|view| view.phase) {
+                            Some(Phase::Ready) | None => {
+                                format!("what {name} had lost is there again")
+                            }
+                            Some(phase) => format!("{name} is {phase} by now"),
+                        },
+                    });
+                }
+            }
+        }
+    }
+
+    /// Whether a server may be stopped by itself, as of now: a person may have taken hands off it.
+    ///
+    /// # Errors
+    /// Why not; for a person.
+    pub(super) fn hands_on(&self, name: &DbName) -> Result<(), String> {
+        let book = self.ledger.book();
+        let row = book.row(name).ok_or_else(|| format!("{name} is gone"))?;
+        if let Some(why) = row.host_refused() {
+            return Err(why);
+        }
+        match row.wanted() {
+            WantedState::Maintenance => Err(format!("hands are off `{name}` since")),
+            WantedState::Running | WantedState::Stopped | WantedState::Retired => Ok(()),
+        }
+    }
+
+    /// Remembers what a database could not be brought back from.
+    fn remembered<T>(&self, from: &BackupId, done: Result<T, String>) -> Result<T, String> {
+        if done.is_err() {
+            let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+            *failed.entry(from.clone()).or_default() += 1;
+        }
+        done
     }
 
     /// Brings a database back, and remembers what it could not be brought back from.
     pub(super) async fn try_recovery(&self, row: &Row, how: Recovery) -> Result<String, String> {
-        let from = match &how {
-            Recovery::Restore(id) => Some(id.clone()),
-            Recovery::StartOver | Recovery::LetIn => None,
-        };
         let done = self.recover(row, how).await;
-        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        match (&done, from) {
-            (Ok(_), _) => failed.retain(|id, _| !row.backups.contains_key(id)),
-            (Err(_), Some(id)) => *failed.entry(id).or_default() += 1,
-            (Err(_), None) => {}
+        if done.is_ok() {
+            let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+            failed.retain(|id, _| !row.backups.contains_key(id));
         }
-        drop(failed);
         done
     }
 
@@ -77,11 +142,21 @@ impl Desk {
                 folder.display()
             )
         });
-        match how {
-            Recovery::LetIn => self.let_in(row).await,
+        match &how {
+            Recovery::LetIn => {
+                if let Err(why) = self.still_lost(name, &how).await {
+                    return self.left_alone(name, why).await;
+                }
+                self.let_in(row).await
+            }
             Recovery::Restore(id) => {
-                let backup = self.chosen(row, Some(&id))?;
-                let done = self.restore(row, &backup, evidence.as_deref()).await?;
+                let backup = self.remembered(id, self.chosen(row, Some(id)))?;
+                let built = self.remembered(id, self.built(row, &backup).await)?;
+                if let Err(why) = self.still_lost(name, &how).await {
+                    return self.left_alone(name, why).await;
+                }
+                let done = self.replace(row, &backup, built, evidence.as_deref()).await;
+                let done = self.remembered(id, done)?;
                 let gone = if name.is_mydb_admin() {
                     "what was accepted since is brought in from the ledger".to_owned()
                 } else {
@@ -99,10 +174,18 @@ impl Desk {
                 Ok(message)
             }
             Recovery::StartOver => {
+                if let Err(why) = self.still_lost(name, &how).await {
+                    return self.left_alone(name, why).await;
+                }
+                let resting = self.board.rest(name);
+                // After this no lane of an older look is under way.
+                self.queue.look(name).await;
+                self.hands_on(name)?;
                 self.archive
                     .take_down(db)
                     .await
                     .map_err(|e| e.to_string())?;
+                self.spare(db).await.map_err(|e| e.to_string())?;
                 let kept = self.archive.dirs.give_up(db, self.clock.now()).await;
                 let kept = kept.map_err(|e| e.to_string())?;
                 failpoint("start_over.given_up");
@@ -116,10 +199,19 @@ impl Desk {
                 let change = Change::StartedOver { uid: db.uid };
                 self.note(name, Outcome::Done, message.clone(), change)
                     .await?;
+                drop(resting);
                 self.queue.look(name).await;
                 Ok(message)
             }
         }
+    }
+
+    /// Says that a recovery ends without having changed anything, since there is nothing to recover.
+    async fn left_alone(&self, name: &DbName, why: String) -> Result<String, String> {
+        let why = format!("{why}; nothing was changed");
+        self.note(name, Outcome::Done, why.clone(), Change::Noted)
+            .await?;
+        Ok(why)
     }
 
     /// Keeps what there was: whoever asks later why its data was lost finds it.

@@ -5,10 +5,11 @@ use std::path::Path;
 
 use super::{Came, Desk};
 use crate::admin::Row;
+use crate::control::wants::whose;
 use crate::execute::backup::{BackupError, Built, image_of};
 use crate::execute::failpoint::failpoint;
 use crate::model::view::Phase;
-use crate::model::{Backup, BackupKind, Change, DbName, Outcome};
+use crate::model::{Backup, BackupKind, Change, Database, DbName, Outcome};
 
 pub(super) fn told(error: BackupError) -> String {
     error.to_string()
@@ -20,74 +21,59 @@ pub(super) fn none_before(why: String) -> String {
 }
 
 impl Desk {
-    /// Ends what an earlier daemon left: jobs, folders, and a restore that was under way. What a person
-    /// asks for waits for it.
-    ///
-    /// # Errors
-    /// When engine or ledger cannot be reached; it may be repeated.
-    pub async fn take_over(&self) -> Result<(), String> {
-        self.archive.clear().await.map_err(told)?;
-        let book = self.ledger.book();
-        for (name, row) in book.rows() {
-            let Some((from, aside)) = &row.restoring else {
-                continue;
-            };
-            // Either it had not begun to move anything, or it was between its two moves, or it was
-            // done with both. Only in between there is no data in place.
-            let db = &row.database;
-            let message = if !db.data_dir().exists() && aside.exists() {
-                self.archive.take_down(db).await.map_err(told)?;
-                self.archive
-                    .put_back(db, aside.clone())
-                    .await
-                    .map_err(told)?;
-                format!("the restore of {from} was cut off; the data from before is in place")
-            } else if aside.exists() {
-                format!(
-                    "the restore of {from} was cut off after its data was put into place; the data \
-                     from before is in {}",
-                    aside.display()
-                )
-            } else {
-                format!("the restore of {from} was cut off before it changed anything")
-            };
-            let change = Change::RestoreEnded { uid: db.uid };
-            self.note(name, Outcome::Failed, message, change).await?;
-            self.queue.add(name);
+    /// Restores in place, as a person asks.
+    pub(super) async fn restore(&self, row: &Row, backup: &Backup) -> Result<String, String> {
+        let name = &row.database.name;
+        let mut lacking = self.saved(row, backup).await?;
+        let built = self.built(row, backup).await?;
+        if lacking.is_none() {
+            // It may have come up since, and been written to.
+            self.queue.look(name).await;
+            let book = self.ledger.book();
+            let now = book.row(name).ok_or_else(|| format!("{name} is gone"))?;
+            lacking = self.saved(now, backup).await?;
         }
-        // It may be told more than once.
-        let _ = self.taken_over.set(());
-        Ok(())
+        let done = self.replace(row, backup, built, None).await?;
+        Ok(format!("{done}{}", lacking.unwrap_or_default()))
     }
 
-    /// Restores in place. Evidence of why its data was lost says then where that lies.
-    pub(super) async fn restore(
+    /// Saves what a restore takes away, where a server serves it; in words which stores have none of that.
+    async fn saved(&self, row: &Row, backup: &Backup) -> Result<Option<String>, String> {
+        let view = self.board.view(&row.database.name);
+        if view.is_none_or(|view| view.phase != Phase::Ready) {
+            return Ok(None);
+        }
+        let note = format!("before {} was restored", backup.id);
+        let before = self.before(row, BackupKind::BeforeRestore, note).await;
+        before
+            .map(|(_, lacking)| Some(lacking))
+            .map_err(none_before)
+    }
+
+    /// Makes the data of a backup, which takes as long as it takes; the database goes on meanwhile.
+    pub(super) async fn built(&self, row: &Row, backup: &Backup) -> Result<Built, String> {
+        let db = &row.database;
+        let image = image_of(db).map_err(told)?;
+        if row.secrets.is_empty() {
+            // A host that came back knows of it only from its backup, and it has no place yet.
+            self.archive.seal_secrets(db, None).await.map_err(told)?;
+        }
+        let built = self.archive.build(db, &image, backup);
+        let built = self.in_turn(backup, built).await;
+        built.map_err(|why| format!("{why}; nothing was changed"))
+    }
+
+    /// Puts what was made of a backup into a database's place. Evidence of why its data was lost says then
+    /// where that lies.
+    pub(super) async fn replace(
         &self,
         row: &Row,
         backup: &Backup,
+        built: Built,
         evidence: Option<&Path>,
     ) -> Result<String, String> {
         let db = &row.database;
         let name = &db.name;
-        let ready = |name: &DbName| {
-            let view = self.board.view(name);
-            view.is_some_and(|view| view.phase == Phase::Ready)
-        };
-        let mut lacking = String::new();
-        if ready(name) {
-            // What the restore takes away.
-            let note = format!("before {} was restored", backup.id);
-            let before = self.before(row, BackupKind::BeforeRestore, note).await;
-            (_, lacking) = before.map_err(none_before)?;
-        }
-        let image = image_of(db).map_err(told)?;
-        if row.secrets.is_empty() {
-            // A host that came back knows of it only from its backup.
-            self.archive.make_secrets(db, None).await.map_err(told)?;
-        }
-        let built = self.archive.build(db, &image, backup);
-        let built = self.in_turn(backup, built).await;
-        let built = built.map_err(|why| format!("{why}; nothing was changed"))?;
         let aside = self.archive.aside(db, &backup.id);
         let begun = Change::RestoreBegan {
             uid: db.uid,
@@ -111,6 +97,7 @@ impl Desk {
         let moved = async {
             self.archive.take_down(db).await?;
             failpoint("restore.down");
+            self.spare(db).await?;
             self.archive.put_in_place(&built, db, aside.clone()).await
         };
         let moved = moved.await;
@@ -131,14 +118,8 @@ impl Desk {
                 backup.id
             ),
         };
-        lacking += &without;
         self.end(name, Outcome::Done, message, over()).await?;
-        if row.quarantined.is_some() {
-            // Or nobody would start it, and nothing could answer.
-            let message = format!("{name} has other data now: it is tried again");
-            self.note(name, Outcome::Done, message, Change::RetryAsked)
-                .await?;
-        }
+        self.tried_again(name).await?;
         self.queue.look(name).await;
         let served = match self.until_ready(name).await {
             Came::Ready => Some(""),
@@ -148,7 +129,7 @@ impl Desk {
         };
         if let Some(served) = served {
             return Ok(format!(
-                "{} was restored{served}; what was there before is kept in {}{lacking}",
+                "{} was restored{served}; what was there before is kept in {}{without}",
                 backup.id,
                 aside.display()
             ));
@@ -177,7 +158,7 @@ impl Desk {
         };
         back.await.map_err(|e| {
             format!(
-                "{e}; {name} is left alone, its data from before is in {}",
+                "{e}; {name} stays down until that is ended, and its data from before is in {}",
                 aside.display()
             )
         })?;
@@ -187,8 +168,38 @@ impl Desk {
             backup.id
         );
         self.end(name, Outcome::Failed, why.clone(), over()).await?;
+        self.tried_again(name).await?;
         self.queue.look(name).await;
         Err(why)
+    }
+
+    /// Refuses to move away what lies in the place of `mydb_admin` where that is all that there is of another
+    /// database: somebody exchanges the two, or did while the data was made.
+    pub(super) async fn spare(&self, db: &Database) -> Result<(), BackupError> {
+        let dirs = self.archive.dirs.as_ref();
+        let lies = dirs.look(db, None).await;
+        let whose = whose(dirs, &self.ledger.book(), db, &lies).await;
+        match whose.filter(|whose| whose.misses && db.name.is_mydb_admin()) {
+            None => Ok(()),
+            Some(whose) => Err(BackupError::NotNow(format!(
+                "{} holds the data of {} now, which misses it in {}",
+                db.data_dir().display(),
+                whose.name,
+                whose.place.display()
+            ))),
+        }
+    }
+
+    /// Lets a database be tried again that was given up, perhaps a moment ago, with other data than it has
+    /// now: or nobody would start it, and nothing could answer.
+    pub(super) async fn tried_again(&self, name: &DbName) -> Result<(), String> {
+        let book = self.ledger.book();
+        if book.row(name).is_none_or(|row| row.quarantined.is_none()) {
+            return Ok(());
+        }
+        let message = format!("{name} has other data now: it is tried again");
+        self.note(name, Outcome::Done, message, Change::RetryAsked)
+            .await
     }
 
     /// Notes in evidence where the data lies that it is about. It is for people only: nothing waits for it.

@@ -62,6 +62,10 @@ impl Desk {
             if self.frozen() {
                 return Err(format!("{removed} backups were removed; {FROZEN}"));
             }
+            // A person is keeping it at this moment.
+            let Some(_claim) = self.claims.take(&id) else {
+                continue;
+            };
             // As it is now: it may have taken long to come here, and a person may have kept it.
             let book = self.ledger.book();
             let Some(row) = book.row(&row.database.name) else {

@@ -211,7 +211,7 @@ pub(super) fn resumption(book: &Book, who: &Who, name: &DbName, message: &str) -
             name,
             Outcome::Done,
             message.to_owned(),
-            Change::Resumed,
+            Change::Resumed { since: None },
         )
     };
     in_force.then(resumed).into_iter().collect()

@@ -16,13 +16,13 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 
-use crate::admin::{Ledger, LedgerError, NewEntry};
+use crate::admin::{Book, Ledger, LedgerError, NewEntry};
 use crate::model::database::Source;
 use crate::model::{BackupId, Change, Clock, DbName, Outcome, Problem, Uid, Who};
 use crate::specs::{self, FolderSeen, Merged, Parsed, Request, Rules, merge, yaml};
 
 use super::wants::FileStanding;
-use super::{Board, Queue, Reconciler};
+use super::{Board, Queue, Reconciler, Rehearsal};
 
 use commit::Origin;
 pub use judge::Admitted;
@@ -67,6 +67,8 @@ impl Copying<'_> {
 enum Sent<'a> {
     /// Somebody who may change this database, or make one where there is none.
     By(Option<Uid>),
+    /// Somebody who wants this database in another state, in these words.
+    State(Uid, String),
     /// The copy of a database.
     Copy(Copying<'a>),
 }
@@ -107,10 +109,10 @@ impl Intake {
         }
     }
 
-    /// The rules of this moment, with the ports of all databases taken.
-    fn rules(&self) -> Result<Rules, Vec<Problem>> {
+    /// The rules of this moment, with the ports of all databases of a book taken.
+    fn rules(&self, book: &Book) -> Result<Rules, Vec<Problem>> {
         let mut rules = (self.rules)()?;
-        for (name, row) in self.ledger.book().rows() {
+        for (name, row) in book.rows() {
             rules.take(&row.database);
             if row.share().is_none() {
                 rules.shares.remove(name);
@@ -137,7 +139,7 @@ impl Intake {
                 .collect::<Vec<_>>()
                 .join("\n")
         };
-        let rules = self.rules().map_err(lines)?;
+        let rules = self.rules(&book).map_err(lines)?;
         let database = specs::mydb_admin(&rules, None, fresh()).map_err(lines)?;
         let (entries, _) = judge(&book, &Who::Daemon, &name, Ok(database));
         self.write(&name, entries).await.map_err(|e| e.to_string())
@@ -175,7 +177,7 @@ impl Intake {
         let mut merged = merge(&seen, &self.folder, &sources);
         merged.hold_moved(&given);
         let mut problems = merged.problems.clone();
-        match self.rules() {
+        match self.rules(&book) {
             Ok(mut rules) => {
                 let mut origin = Origin::of(&self.folder, &seen);
                 let found = self.admit_files(&book, &merged, &mut rules, &mut origin);
@@ -206,7 +208,8 @@ impl Intake {
         }
     }
 
-    /// Admits a spec from the API; with `dry_run` nothing is written. `over` is the database of its name
+    /// Admits a spec from the API; with a rehearsal it is judged after what was rehearsed before, and nothing is
+    /// written. `reason` is why it was sent. `over` is the database of its name
     /// that the sender was found to have a right to change, `None` where there was none: another one
     /// is not changed.
     ///
@@ -216,10 +219,29 @@ impl Intake {
         &self,
         who: Who,
         parsed: &Parsed,
-        dry_run: bool,
+        reason: &str,
+        rehearsal: Option<&mut Rehearsal>,
         over: Option<Uid>,
     ) -> Result<Admitted, LedgerError> {
-        self.admit_api(who, parsed, dry_run, Sent::By(over)).await
+        self.admit_api(who, parsed, reason, rehearsal, Sent::By(over))
+            .await
+    }
+
+    /// Admits the spec of a person who wants a database in another state, in one piece with the end of what
+    /// was said over its spec before: of the two alone, an old word would outlive the newer wish.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written.
+    pub async fn state(
+        &self,
+        who: Who,
+        parsed: &Parsed,
+        reason: &str,
+        of: Uid,
+        message: String,
+    ) -> Result<Admitted, LedgerError> {
+        self.admit_api(who, parsed, reason, None, Sent::State(of, message))
+            .await
     }
 
     /// Admits the spec of a copy, at its beginning and at its end; in one piece with what is said of the
@@ -236,7 +258,7 @@ impl Intake {
             Copying::Begins(_, who) => who.clone(),
             Copying::Ends(_) => Who::Daemon,
         };
-        self.admit_api(who, parsed, false, Sent::Copy(copying))
+        self.admit_api(who, parsed, "", None, Sent::Copy(copying))
             .await
     }
 
@@ -244,24 +266,28 @@ impl Intake {
         &self,
         who: Who,
         parsed: &Parsed,
-        dry_run: bool,
+        reason: &str,
+        rehearsal: Option<&mut Rehearsal>,
         sent: Sent<'_>,
     ) -> Result<Admitted, LedgerError> {
         let _one = self.one.lock().await;
-        let rules = match self.rules() {
+        let (written, dry_run) = (self.ledger.book(), rehearsal.is_some());
+        let book = rehearsal.as_deref().map_or(&*written, Rehearsal::book);
+        let rules = match self.rules(book) {
             Ok(rules) => rules,
             Err(problems) => return Ok(Admitted::Refused(problems)),
         };
-        let book = self.ledger.book();
         let name: Option<DbName> = parsed.raw.metadata.name.parse().ok();
         let earlier = name
             .as_ref()
             .and_then(|n| book.row(n))
             .map(|row| &*row.database);
-        let copying = match sent {
-            Sent::Copy(copying) => Some(copying),
-            Sent::By(over) if over == earlier.map(|db| db.uid) => None,
-            Sent::By(_) => return Ok(Admitted::Refused(vec![another(parsed)])),
+        let there = earlier.map(|db| db.uid);
+        let (copying, said) = match sent {
+            Sent::Copy(copying) => (Some(copying), None),
+            Sent::By(over) if over == there => (None, None),
+            Sent::State(of, message) if Some(of) == there => (None, Some(message)),
+            Sent::By(_) | Sent::State(..) => return Ok(Admitted::Refused(vec![another(parsed)])),
         };
         let source = match earlier.map(|db| &db.source) {
             Some(Source::File(path)) if !dry_run => {
@@ -275,17 +301,28 @@ impl Intake {
             // Admission says what is wrong with the name, together with all else.
             return Ok(Admitted::Refused(result.err().unwrap_or_default()));
         };
-        let (mut entries, admitted) = judge(&book, &who, &name, result);
+        let (mut entries, admitted) = judge(book, &who, &name, result);
+        if !reason.is_empty() {
+            for entry in &mut entries {
+                entry.message = format!("{}: {reason}", entry.message);
+            }
+        }
         match (copying, &admitted) {
             (None, _) | (_, Admitted::Refused(_)) => {}
             (Some(copying), Admitted::Created(db))
             | (Some(copying), Admitted::Configured(db))
             | (Some(copying), Admitted::Unchanged(db)) => copying.say(&name, db.uid, &mut entries),
         }
+        if let Some(message) = said {
+            let resumed = Change::Resumed { since: None };
+            entries.push(entry(&who, &name, Outcome::Done, message, resumed));
+        }
         // A refused document is answered to its sender; it is nobody's spec.
         let refused = matches!(admitted, Admitted::Refused(_));
-        if !dry_run && !refused {
-            self.write(&name, entries).await?;
+        match rehearsal {
+            _ if refused => {}
+            Some(rehearsal) => rehearsal.say(&entries, self.clock.now()),
+            None => self.write(&name, entries).await?,
         }
         Ok(admitted)
     }

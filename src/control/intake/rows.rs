@@ -50,7 +50,7 @@ impl Intake {
             Ok(request) => request,
             Err(lines) => return refusal(&book, who, name, lines),
         };
-        let result = self.rules().and_then(|rules| {
+        let result = self.rules(&book).and_then(|rules| {
             let earlier = book.row(name).map(|row| &*row.database);
             specs::admit(&request.request(), earlier, &rules, fresh())
         });

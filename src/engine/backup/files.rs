@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{Backups, Command, IN, OUT, Part, Passwords, Watch, shell};
+use super::{Backups, Command, IN, Inventory, OUT, Part, Passwords, Watch, shell};
 use crate::model::{Contents, Database, Secret};
 
 /// The one part.
-const ALL: &str = "files.tar";
+pub(super) const ALL: &str = "files.tar";
 /// An archive is made of blocks of this size.
 const BLOCK: usize = 512;
 /// What is counted: files, their bytes, folders, everything else.
@@ -71,7 +71,7 @@ impl Backups for Files {
         }
     }
 
-    fn parts(&self, db: &Database, _: &[String], _: u64) -> Vec<Part> {
+    fn parts(&self, db: &Database, _: &Inventory, _: u64) -> Vec<Part> {
         vec![Part {
             name: ALL.to_owned(),
             database: None,

@@ -1,42 +1,35 @@
-//! MariaDB: all databases in one consistent snapshot, with routines, events, triggers, accounts.
+//! MariaDB: all databases in one consistent snapshot, with routines, events, triggers; before it the plugins
+//! that it may need, and behind it the accounts, whose grants may name what is gone.
 
 use super::super::mariadb::{SUPERUSER, identifier, literal};
-use super::mariadb_watch::{ACCOUNT, ROWS, SqlDump};
-use super::{Backups, Command, IN, JOB_TARGET, OUT, One, PASSFILE, Part, Passwords, not_older};
-use super::{Watch, fresh_server, shell};
+use super::mariadb_counts::{self, INSTALLED};
+use super::mariadb_watch::{SqlDump, WITH_HISTORY};
+use super::watches::Lines;
+use super::{
+    Backups, Command, IN, Inventory, JOB_TARGET, LeftOut, Limit, OUT, One, PASSFILE, Part,
+    Passwords, WAS, not_older,
+};
+use super::{Watch, Way, fresh_server, shell, words, write_out};
 use crate::model::database::Tls;
 use crate::model::{ContainerSpec, Contents, Database, Secret};
 
-/// The one part.
+/// All databases; of older backups the accounts, too.
 pub(super) const ALL: &str = "all.sql";
+/// What was installed into the server. Tables may be of its engines, accounts of its ways to log in.
+const PLUGINS: &str = "plugins.sql";
+/// Accounts, as statements that any version takes, not as rows of its own tables.
+const ACCOUNTS: &str = "accounts.sql";
+/// The texts of views that do not work: nobody can make these again, so they are only kept.
+const VIEWS: &str = "broken-views.sql";
+/// Ends the texts that are not a tool's.
+const TEXT_END: &str = "-- end";
 
-/// Databases that the server makes by itself.
-const SYSTEM: &str = "'information_schema', 'mysql', 'performance_schema', 'sys'";
-
-/// Things of each database, as the dump counts them: (key, query).
-const OBJECTS: [(&str, &str); 5] = [
-    (
-        "tables",
-        "select table_schema s, count(*) n from information_schema.tables \
-         where table_type in ('BASE TABLE', 'SYSTEM VERSIONED') group by 1",
-    ),
-    (
-        "views",
-        "select table_schema s, count(*) n from information_schema.views group by 1",
-    ),
-    (
-        "triggers",
-        "select trigger_schema s, count(*) n from information_schema.triggers group by 1",
-    ),
-    (
-        "events",
-        "select event_schema s, count(*) n from information_schema.events group by 1",
-    ),
-    (
-        "routines",
-        "select routine_schema s, count(*) n from information_schema.routines group by 1",
-    ),
-];
+/// What a grant names is gone: no such table, column, routine. The server keeps such grants, and takes none.
+const GONE: [&str; 3] = ["1146", "1054", "1305"];
+/// A statement with a row may be as long as this: the server's most. Binary values are twice as long in it.
+const PACKET: &str = "--max-allowed-packet=1G";
+/// The first series for which time ends in 2106, and not in 2038.
+const LATER_END: &str = "11.5";
 
 pub(super) struct MariaDb;
 
@@ -68,7 +61,23 @@ fn tool(db: &Database, program: &str, args: &[&str]) -> Command {
 }
 
 /// Writes databases in one snapshot, with all that belongs to them.
-fn dump(db: &Database, more: &[&str], databases: &[String]) -> Command {
+fn dump(db: &Database, inventory: &Inventory, databases: &[String]) -> Command {
+    let mut more = Vec::new();
+    // Older tools do not know it, and none knows it for each kind of history.
+    if inventory.history {
+        more.push("--dump-history".to_owned());
+    }
+    for one in &inventory.left_out {
+        if let LeftOut::View { database, view, .. } = one {
+            // The tool stops at the first one that it cannot describe.
+            more.push(format!("--ignore-table={database}.{view}"));
+        }
+    }
+    dump_with(db, &more, databases)
+}
+
+/// A dump with further options.
+fn dump_with(db: &Database, more: &[String], databases: &[String]) -> Command {
     let mut dump = tool(
         db,
         "mariadb-dump",
@@ -79,10 +88,10 @@ fn dump(db: &Database, more: &[&str], databases: &[String]) -> Command {
             "--events",
             "--triggers",
             "--hex-blob",
-            "--max-allowed-packet=1G",
+            PACKET,
         ],
     );
-    dump.args.extend(more.iter().map(|a| (*a).to_owned()));
+    dump.args.extend(more.iter().cloned());
     dump.args.push(format!("--result-file={OUT}"));
     if !databases.is_empty() {
         // Behind the two dashes, a name that looks like an option is none.
@@ -92,10 +101,12 @@ fn dump(db: &Database, more: &[&str], databases: &[String]) -> Command {
     dump
 }
 
-/// Runs statements of a file, up to the first that fails: without being told, the client goes on, and
-/// ends well.
+/// Stops at the first statement that fails: without it, the client goes on, and ends well.
+const STOP: &str = "--abort-source-on-error";
+
+/// Runs statements of a file.
 fn source(db: &Database, args: &[&str], file: &str) -> Command {
-    let mut command = tool(db, "mariadb", &["--batch", "--abort-source-on-error"]);
+    let mut command = tool(db, "mariadb", &["--batch"]);
     command.args.extend(args.iter().map(|a| (*a).to_owned()));
     command.args.push(format!("--execute=source {file}"));
     command
@@ -106,7 +117,7 @@ fn ask(db: &Database, mut text: String) -> Command {
     text.push_str("select json_array('end');\n");
     let name = "script.sql";
     let file = format!("{JOB_TARGET}/{name}");
-    let mut command = source(db, &["--skip-column-names", "--raw"], &file);
+    let mut command = source(db, &[STOP, "--skip-column-names", "--raw"], &file);
     command.scripts.push((name.to_owned(), text));
     command
 }
@@ -125,55 +136,126 @@ impl Backups for MariaDb {
     }
 
     fn inventory(&self, db: &Database) -> Command {
-        ask(
-            db,
-            format!(
-                "select json_array(schema_name) from information_schema.schemata \
-             where schema_name not in ({SYSTEM}) order by schema_name;\n"
-            ),
-        )
+        ask(db, mariadb_counts::inventory())
     }
 
-    fn parts(&self, db: &Database, databases: &[String], _: u64) -> Vec<Part> {
-        // Accounts as statements that any version takes, not as rows of its own tables.
-        let dump = dump(db, &["--system=users", "--insert-ignore"], databases);
-        vec![Part {
-            name: ALL.to_owned(),
+    fn parts(&self, db: &Database, inventory: &Inventory, _: u64) -> Vec<Part> {
+        let part = |name: &str, dump| Part {
+            name: name.to_owned(),
             database: None,
             dump,
             companion: None,
-            // The text ends with a mark of its own, which the watch demands.
+            // Each text ends with a mark of its own, which the watch demands.
             check: None,
-        }]
+        };
+        let text = |lines: Vec<String>| write_out(lines.concat() + TEXT_END + "\n");
+        let mut parts = Vec::new();
+        if !inventory.plugins.is_empty() {
+            let install = |(name, library): &(String, String)| {
+                // The tool's own statement for it is none that the server takes.
+                format!(
+                    "INSTALL PLUGIN IF NOT EXISTS {} SONAME {};\n",
+                    identifier(name),
+                    literal(library)
+                )
+            };
+            let lines = inventory.plugins.iter().map(install).collect();
+            parts.push(part(PLUGINS, text(lines)));
+        }
+        parts.push(part(ALL, dump(db, inventory, &inventory.databases)));
+        let users = ["--system=users", "--insert-ignore"].map(str::to_owned);
+        parts.push(part(ACCOUNTS, dump_with(db, &users, &[])));
+        let broken = inventory.left_out.iter().filter_map(|one| match one {
+            LeftOut::View { text, .. } => Some(format!("{text};\n")),
+            LeftOut::Closed(_) | LeftOut::Dropped(_) | LeftOut::History { .. } => None,
+        });
+        let broken: Vec<String> = broken.collect();
+        if !broken.is_empty() {
+            parts.push(part(VIEWS, text(broken)));
+        }
+        parts
     }
 
-    fn watch(&self, _: &str) -> Box<dyn Watch> {
-        Box::new(SqlDump::default())
+    fn watch(&self, part: &str) -> Box<dyn Watch> {
+        match part {
+            PLUGINS => Box::new(Lines::new(TEXT_END, &[("INSTALL PLUGIN ", INSTALLED)])),
+            VIEWS => Box::new(Lines::new(TEXT_END, &[])),
+            _ => Box::new(SqlDump::default()),
+        }
     }
 
     fn how_counted(&self) -> &'static str {
         "as the dump went by: one snapshot for tables of InnoDB"
     }
 
-    fn load(&self, db: &Database, _: &str, _: Option<&str>) -> Command {
-        source(db, &["--max-allowed-packet=1G"], IN)
+    fn load(&self, db: &Database, part: &str, _: Option<&str>) -> Command {
+        match part {
+            ACCOUNTS => source(db, &[PACKET], IN),
+            VIEWS => Command {
+                program: "cp".to_owned(),
+                args: vec![IN.to_owned(), "/dev/null".to_owned()],
+                ..Command::default()
+            },
+            _ => source(db, &[STOP, PACKET], IN),
+        }
     }
 
-    fn one(&self, from: &Database, to: &Database, database: &str, _: &str) -> Option<One> {
+    fn loaded(&self, part: &str, said: &str) -> Result<(), String> {
+        if part != ACCOUNTS {
+            return Ok(());
+        }
+        let said = words::without_statements(said);
+        let mut errors = said.lines().filter_map(|line| {
+            let number = line.strip_prefix("ERROR ")?.split(' ').next()?;
+            (!GONE.contains(&number)).then_some(line)
+        });
+        errors.next().map_or(Ok(()), |first| Err(first.to_owned()))
+    }
+
+    fn changed_by(&self, contents: &Contents, version: &str, series: &str) -> Option<String> {
+        let before = |series: &str| series != LATER_END && not_older(series, LATER_END);
+        let from = version.split('.').take(2).collect::<Vec<_>>().join(".");
+        let table = contents
+            .counts
+            .keys()
+            .find_map(|key| key.strip_prefix(WITH_HISTORY))
+            .filter(|_| before(&from) && !before(series))?;
+        Some(format!(
+            "{table} has a history: from {LATER_END} on, what is in force there in {from} would be taken for what \
+             was until 2038; restore it with {from}, drop its history in the copy (alter table … drop system \
+             versioning), and carry over a backup of that"
+        ))
+    }
+
+    fn one(&self, way: &Way<'_>, database: &str, _: &str) -> Option<One> {
+        let ((from, inventory), to) = (way.from, way.to);
         Some(One {
             prepare: None,
-            dump: dump(from, &[], &[database.to_owned()]),
+            dump: dump(from, inventory, &[database.to_owned()]),
             clear: ask(
                 to,
                 format!("drop database if exists {};\n", identifier(database)),
             ),
+            limit: Some(Limit {
+                lift: ask(
+                    to,
+                    "select json_array(@@global.max_allowed_packet);\n\
+                     set global max_allowed_packet = 1073741824;\n"
+                        .to_owned(),
+                ),
+                set: ask(to, format!("set global max_allowed_packet = {WAS};\n")),
+            }),
             load: self.load(to, ALL, None),
             // There is no way to rename a database.
             swap: None,
         })
     }
 
-    fn epilogue(&self, db: &Database, _: &str, passwords: Passwords<'_>) -> Option<Secret> {
+    fn epilogue(&self, db: &Database, part: &str, passwords: Passwords<'_>) -> Option<Secret> {
+        // Older backups have the accounts there.
+        if part != ALL && part != ACCOUNTS {
+            return None;
+        }
         let mut text = String::from("\nFLUSH PRIVILEGES;\n");
         let mut set = |user: &str, host: &str, password: &Secret| {
             text.push_str(&format!(
@@ -191,37 +273,13 @@ impl Backups for MariaDb {
     }
 
     fn count(&self, db: &Database, expected: &Contents, databases: &[String]) -> Vec<Command> {
-        let mut text = String::from("set names utf8mb4;\n");
-        for database in databases {
-            for (key, query) in OBJECTS {
-                text.push_str(&format!(
-                    "select json_array({}, coalesce((select n from ({query}) o where s = {}), 0));\n",
-                    literal(&format!("{}: {key}", identifier(database))),
-                    literal(database)
-                ));
-            }
-        }
-        for key in expected.counts.keys() {
-            if let Some(table) = key.strip_prefix(ROWS) {
-                text.push_str(&format!(
-                    "select json_array({}, count(*)) from {table};\n",
-                    literal(key)
-                ));
-            } else if let Some(account) = key.strip_prefix(ACCOUNT) {
-                text.push_str(&format!(
-                    "select json_array({}, count(*)) from mysql.user \
-                     where concat('`', replace(user, '`', '``'), '`@`', host, '`') = {};\n",
-                    literal(key),
-                    literal(account)
-                ));
-            }
-        }
-        vec![ask(db, text)]
+        vec![ask(db, mariadb_counts::counts(expected, databases))]
     }
 
     fn calm(&self, spec: &mut ContainerSpec) {
         // Events that ran there would change what is counted.
         spec.command.push("--event-scheduler=OFF".to_owned());
+        spec.command.push(PACKET.to_owned());
     }
 
     fn restore_script(&self, _: &Database, files: &[(String, String, Option<String>)]) -> String {
@@ -230,17 +288,35 @@ impl Backups for MariaDb {
             "MARIADB_ROOT_PASSWORD",
             "mariadb-admin ping --silent --host=127.0.0.1 --protocol=tcp",
         );
-        text.push_str("run() { docker exec -i -e MYSQL_PWD=\"$PASSWORD\" \"$NAME\" \"$@\"; }\n");
-        for (file, _, _) in files {
-            text.push_str(&format!(
-                "{{ plain {}; printf '%s\\n' \"FLUSH PRIVILEGES;\" \\\n    \
-                 \"ALTER USER IF EXISTS root@localhost IDENTIFIED BY '$PASSWORD';\" \\\n    \
-                 \"ALTER USER IF EXISTS root@'%' IDENTIFIED BY '$PASSWORD';\"; }} |\n  \
-                 run mariadb --user=root --host=127.0.0.1 --protocol=tcp \
-                 --max-allowed-packet=1G\n",
-                shell(file)
-            ));
+        text.push_str(&format!(
+            "run() {{ docker exec -i -e MYSQL_PWD=\"$PASSWORD\" \"$NAME\" \"$@\"; }}\n\
+             load() {{ run mariadb --user=root --host=127.0.0.1 --protocol=tcp {PACKET} \"$@\"; }}\n\
+             passwords() {{ printf '%s\\n' \"FLUSH PRIVILEGES;\" \\\n  \
+             \"ALTER USER IF EXISTS root@localhost IDENTIFIED BY '$PASSWORD';\" \\\n  \
+             \"ALTER USER IF EXISTS root@'%' IDENTIFIED BY '$PASSWORD';\"; }}\n\
+             # Rows may be larger than a server takes by itself.\n\
+             load --execute='SET GLOBAL max_allowed_packet = 1073741824' </dev/null\n"
+        ));
+        for (file, part, _) in files {
+            let file = shell(file);
+            text.push_str(&match part.as_str() {
+                PLUGINS => format!("plain {file} | load\n"),
+                VIEWS => format!("# {file} is for people: views that did not work then.\n"),
+                ACCOUNTS => format!(
+                    "# Grants on what is gone are kept by a server, and taken by none: only these may fail.\n\
+                     SAID=$(mktemp)\n\
+                     {{ plain {file}; passwords; }} | load --force 2>\"$SAID\" ||\n  {{ cat \"$SAID\" >&2; exit 1; }}\n\
+                     if grep '^ERROR' \"$SAID\" | grep -v '^ERROR \\({}\\) ' >&2; then\n  \
+                     echo \"restore.sh: not all accounts are there\" >&2\n  rm -f \"$SAID\"\n  exit 1\nfi\n\
+                     rm -f \"$SAID\"\n",
+                    GONE.join("\\|")
+                ),
+                _ => format!("{{ plain {file}; passwords; }} | load\n"),
+            });
         }
         text
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,11 +9,16 @@ use super::Watch;
 
 /// Goes before a table's name in the key of its rows.
 pub(super) const ROWS: &str = "rows ";
+/// Goes before a table's name in the key that says that its rows are with their history.
+pub(super) const WITH_HISTORY: &str = "history ";
 /// Goes before an account in its key.
 pub(super) const ACCOUNT: &str = "account ";
 
 /// How a whole dump ends.
 const END: &str = "-- Dump completed";
+
+/// How the line begins after which a table's rows are with their history.
+const HISTORY: &str = "/*M!101100 SET @old_system_versioning_insert_history=";
 
 /// More of a line than this is not looked at: names have at most 64 characters, each of up to four
 /// bytes, and may be doubled.
@@ -27,6 +32,8 @@ pub(super) struct SqlDump {
     counts: BTreeMap<String, u64>,
     database: String,
     table: String,
+    /// The table that was last made.
+    made: String,
     line: Vec<u8>,
     last_line: Vec<u8>,
     state: State,
@@ -125,9 +132,12 @@ impl SqlDump {
                 self.add(key, 0);
             }
         } else if let Some(name) = text.strip_prefix("CREATE TABLE ").and_then(quoted) {
-            let key = format!("{ROWS}{}.{name}", self.database);
-            self.add(key, 0);
+            self.made = format!("{}.{name}", self.database);
+            self.add(format!("{ROWS}{}", self.made), 0);
             self.object("tables");
+        } else if text.starts_with(HISTORY) {
+            self.counts
+                .insert(format!("{WITH_HISTORY}{}", self.made), 1);
         } else if text.starts_with("/*!50001 CREATE VIEW ") {
             // Each view once as a stand-in; its own text follows in another form.
             self.object("views");
@@ -170,8 +180,13 @@ impl SqlDump {
                 }
             }
             (State::Lines, b'(') => {
-                // Older tools put rows on the INSERT's own line: `… VALUES (1),(2);`.
-                if self.line.ends_with(b" VALUES ") && self.line.starts_with(b"INSERT ") {
+                // Rows are on the INSERT's own line where it names columns, and from older tools:
+                // `… VALUES (1),(2);`. A column may be called like that, too.
+                let in_name = self.line.iter().filter(|b| **b == b'`').count() % 2 == 1;
+                if self.line.ends_with(b" VALUES ")
+                    && self.line.starts_with(b"INSERT ")
+                    && (!in_name || self.line.len() == LINE)
+                {
                     self.line.pop();
                     if self.insert_begins() {
                         self.state = State::Row;
@@ -242,6 +257,14 @@ fn quoted(text: &str) -> Option<&str> {
         }
     }
     None
+}
+
+/// Two quoted names with a point between them, as they are.
+pub(super) fn two_names(text: &str) -> Option<(String, String)> {
+    let first = quoted(text)?;
+    let second = text[first.len()..].strip_prefix('.').and_then(quoted)?;
+    let plain = |name: &str| name[1..name.len() - 1].replace("``", "`");
+    Some((plain(first), plain(second)))
 }
 
 #[cfg(test)]
@@ -357,5 +380,30 @@ DELIMITER ;
         for cut in (0..end).step_by(5) {
             assert!(watched(&DUMP[..cut], 64).is_err(), "{cut}");
         }
+    }
+
+    #[test]
+    fn rows_with_their_history_are_counted_and_said() {
+        let text = "USE `lab`;\nCREATE TABLE `h` (\n  `id` int\n) WITH SYSTEM VERSIONING;\n\
+            /*M!101100 SET @old_system_versioning_insert_history=@@session.system_versioning_insert_history, \
+            @@session.system_versioning_insert_history=1 */;\n\
+            INSERT INTO `h` (`id`, `a VALUES (`, row_start, row_end) VALUES (1,'x','2026-11-29','2026-11-30'),\n\
+            (1,'y','2026-11-30','2106-02-07');\n\
+            CREATE TABLE `plain` (\n  `id` int\n);\nINSERT INTO `plain` VALUES\n(1);\n\
+            -- Dump completed on 2026-11-22 19:20:52\n";
+        for piece in [1, 7, 4096] {
+            let mut counts = watched(text, piece).unwrap();
+            counts.retain(|_, n| *n > 0);
+            let expected = [
+                ("`lab`: tables", 2),
+                ("history `lab`.`h`", 1),
+                ("rows `lab`.`h`", 2),
+                ("rows `lab`.`plain`", 1),
+            ];
+            assert_eq!(counts, expected.map(|(key, n)| (key.to_owned(), n)).into());
+        }
+        let names = ("a`.`b".to_owned(), "c".to_owned());
+        assert_eq!(two_names("`a``.``b`.`c`"), Some(names));
+        assert_eq!(two_names("`a`"), None);
     }
 }

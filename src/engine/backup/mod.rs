@@ -14,6 +14,7 @@
 mod files;
 mod inventory;
 mod mariadb;
+mod mariadb_counts;
 mod mariadb_watch;
 mod mongodb;
 mod mongodb_watch;
@@ -24,13 +25,15 @@ mod postgres_login;
 mod postgres_settings;
 mod told;
 mod watches;
+mod words;
 
 use std::collections::BTreeMap;
 
 pub use files::compare;
-pub use inventory::{CLOSED, Inventory, LOST, aside_name, databases, holds_all};
+pub use inventory::{CLOSED, DROPPED, Inventory, LeftOut, aside_name, holds_all};
 use serde_json::{Value, json};
-pub use told::engine_of;
+pub use told::{engine_of, engine_of_files, is_of_files};
+pub use words::{of_host, without_statements};
 
 use crate::model::{BackupKind, ContainerSpec, Contents, Database, EngineKind, Secret};
 
@@ -50,6 +53,8 @@ pub const HOLD: &str = "/db4sci/job/hold";
 pub const IN: &str = "/db4sci/job/in";
 /// Stands in a dump's arguments for the snapshot that its companion named, before any database's name.
 pub const SNAPSHOT_NAME: &str = "{snapshot}";
+/// Stands in a script for what a limit was.
+pub const WAS: &str = "{was}";
 
 /// How an engine is backed up, or its files, where no server can be asked.
 pub fn backups(engine: EngineKind, kind: BackupKind) -> &'static dyn Backups {
@@ -114,6 +119,24 @@ pub struct Refused {
     pub names: Vec<String>,
 }
 
+/// Between which servers one database is carried.
+#[derive(Debug, Clone, Copy)]
+pub struct Way<'a> {
+    /// The restored one, and what it has.
+    pub from: (&'a Database, &'a Inventory),
+    /// The running one.
+    pub to: &'a Database,
+}
+
+/// A limit of a server that what is loaded may pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limit {
+    /// Lifts it for who connects from then on, and answers what it was: an array with a number.
+    pub lift: Command,
+    /// Sets it again; [`WAS`] stands in its scripts for what it was.
+    pub set: Command,
+}
+
 /// How one database of a restored server is carried over into a server that has others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct One {
@@ -123,6 +146,8 @@ pub struct One {
     pub dump: Command,
     /// In the other server: makes room for it.
     pub clear: Command,
+    /// In the other server, around `load`.
+    pub limit: Option<Limit>,
     /// In the other server: reads it from [`IN`].
     pub load: Command,
     /// In the other server, at the end; at once or not at all. Without it, what was there is gone from
@@ -162,14 +187,14 @@ pub trait Backups: Send + Sync {
     /// The password file for the privileged login at 127.0.0.1.
     fn passfile(&self, db: &Database, password: &Secret) -> Secret;
 
-    /// Asks a server which databases there are: an array with a name a line, and with [`CLOSED`] behind
-    /// it where it cannot be dumped, [`LOST`] where nothing is left to dump. It answers once the server
-    /// is up.
+    /// Asks a server what it has, for [`Inventory::read`]: an array with a database's name a line, and with
+    /// [`CLOSED`] behind it where it cannot be dumped, [`DROPPED`] where nothing is left to dump. It answers
+    /// once the server is up.
     fn inventory(&self, db: &Database) -> Command;
 
     /// The parts of a backup, in the order in which they are loaded. `hold_seconds` is the longest
     /// that a dump may take: nothing is held beyond it, whoever dies.
-    fn parts(&self, db: &Database, databases: &[String], hold_seconds: u64) -> Vec<Part>;
+    fn parts(&self, db: &Database, inventory: &Inventory, hold_seconds: u64) -> Vec<Part>;
 
     /// Follows a part's dump.
     fn watch(&self, part: &str) -> Box<dyn Watch>;
@@ -179,6 +204,14 @@ pub trait Backups: Send + Sync {
 
     /// Loads a part from [`IN`] into an empty server.
     fn load(&self, db: &Database, part: &str, database: Option<&str>) -> Command;
+
+    /// What a load said that ended well, though not all that is in the part went well.
+    ///
+    /// # Errors
+    /// What of it must not be.
+    fn loaded(&self, _part: &str, _words: &str) -> Result<(), String> {
+        Ok(())
+    }
 
     /// What the server did not take of a part, as its load answered. That is no damage: another server
     /// may know less, and people are told.
@@ -209,9 +242,9 @@ pub trait Backups: Send + Sync {
         counts(answer)
     }
 
-    /// How one database is carried from a restored server (`from`) into the running one (`to`), where
-    /// what is there is kept as `aside` if it can be. `None`: it has only one.
-    fn one(&self, _from: &Database, _to: &Database, _database: &str, _aside: &str) -> Option<One> {
+    /// How one database is carried from a restored server into the running one, where what is there is kept
+    /// as `aside` if it can be. `None`: it has only one.
+    fn one(&self, _way: &Way<'_>, _database: &str, _aside: &str) -> Option<One> {
         None
     }
 
@@ -233,6 +266,12 @@ pub trait Backups: Send + Sync {
         from == to
     }
 
+    /// Why these contents of a server of one version would not be what they were in one of a series that
+    /// loads them otherwise. `None`: they would.
+    fn changed_by(&self, _: &Contents, _version: &str, _series: &str) -> Option<String> {
+        None
+    }
+
     /// Sets again, on data at rest, what the privileged login needs: its role, its password, and the file
     /// that says who may come in. The text stands in [`PASSFILE`]. `None`: nobody knows how.
     fn let_in(&self, _: &Database, _admin: &Secret) -> Option<(Command, Secret)> {
@@ -246,8 +285,6 @@ pub trait Backups: Send + Sync {
     fn restore_script(&self, db: &Database, files: &[(String, String, Option<String>)]) -> String;
 }
 
-/// Lines of `restore.sh` that start an empty server and wait for it: with `variable` its image takes
-/// the password, and `ready` is a command in the container that succeeds once it is up.
 /// Whether a series, as `17` or `10.11`, is not older than another one; no word is a series.
 pub fn not_older(from: &str, to: &str) -> bool {
     let numbers = |series: &str| -> Option<Vec<u32>> {
@@ -256,6 +293,19 @@ pub fn not_older(from: &str, to: &str) -> bool {
     matches!((numbers(from), numbers(to)), (Some(from), Some(to)) if from <= to)
 }
 
+/// Writes a text that is known already.
+fn write_out(text: String) -> Command {
+    let name = "part";
+    Command {
+        program: "cp".to_owned(),
+        args: vec![format!("{JOB_TARGET}/{name}"), OUT.to_owned()],
+        scripts: vec![(name.to_owned(), text)],
+        ..Command::default()
+    }
+}
+
+/// Lines of `restore.sh` that start an empty server and wait for it: with `variable` its image takes
+/// the password, and `ready` is a command in the container that succeeds once it is up.
 fn fresh_server(arguments: &str, variable: &str, ready: &str) -> String {
     FRESH_SERVER
         .replace("{arguments}", arguments)
@@ -304,29 +354,6 @@ pub fn lines(output: &[u8]) -> Result<Vec<Value>, String> {
         Some(last) if last == json!([LAST]) => Ok(lines),
         Some(_) | None => Err("the answer was cut off".to_owned()),
     }
-}
-
-/// Whether a tool's last words are about this host or a server that went away, and not about what
-/// it was given: no room, no memory, a connection that broke.
-pub fn of_host(words: &str) -> bool {
-    let words = words.to_lowercase();
-    [
-        "no space left on device",
-        "errcode: 28",
-        "disk full",
-        "disk quota exceeded",
-        "cannot allocate memory",
-        "out of memory",
-        "connection refused",
-        "can't connect to",
-        "closed the connection",
-        "lost connection",
-        "server has gone away",
-        "connection reset",
-        "broken pipe",
-    ]
-    .iter()
-    .any(|sign| words.contains(sign))
 }
 
 /// A text in single quotes, as a POSIX shell reads it; for `restore.sh` alone.

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use super::super::mongodb::{ADMIN, SUPERUSER, percent};
 use super::mongodb_watch::{DOCUMENTS, INDEXES, MongoArchive};
 use super::watches::Lines;
-use super::{Backups, Command, IN, JOB_TARGET, OUT, One, PASSFILE, Part, Passwords};
-use super::{Watch, fresh_server, shell};
+use super::{Backups, Command, IN, Inventory, JOB_TARGET, OUT, One, PASSFILE, Part, Passwords};
+use super::{Watch, Way, fresh_server, shell};
 use crate::model::database::Tls;
 use crate::model::{Contents, Database, Secret};
 
@@ -125,7 +125,7 @@ impl Backups for MongoDb {
         )
     }
 
-    fn parts(&self, _: &Database, _: &[String], _: u64) -> Vec<Part> {
+    fn parts(&self, _: &Database, _: &Inventory, _: u64) -> Vec<Part> {
         let out = Value::from(OUT).to_string();
         let part = |name: &str, dump| Part {
             name: name.to_owned(),
@@ -151,7 +151,8 @@ impl Backups for MongoDb {
     }
 
     fn how_counted(&self) -> &'static str {
-        "as the archive went by: each collection for itself, not all at one instant"
+        "as the archive went by: each collection for itself, not all at one instant; a time series by its \
+         buckets, and from MongoDB 8.3 on by its indexes alone"
     }
 
     fn load(&self, _: &Database, part: &str, _: Option<&str>) -> Command {
@@ -162,7 +163,7 @@ impl Backups for MongoDb {
         load_data()
     }
 
-    fn one(&self, _: &Database, _: &Database, database: &str, _: &str) -> Option<One> {
+    fn one(&self, _: &Way<'_>, database: &str, _: &str) -> Option<One> {
         let name = Value::from(database).to_string();
         Some(One {
             prepare: None,
@@ -171,6 +172,7 @@ impl Backups for MongoDb {
                 &[&format!("--archive={OUT}"), &format!("--db={database}")],
             ),
             clear: ask(&format!("db.getSiblingDB({name}).dropDatabase();\n")),
+            limit: None,
             load: load_data(),
             // There is no way to rename a database.
             swap: None,
@@ -214,7 +216,8 @@ impl Backups for MongoDb {
             } else {
                 continue;
             };
-            // The names are quoted as JSON, which the shell reads as its own.
+            // The names are quoted as JSON, which the shell reads as its own. The buckets of a time
+            // series are a collection like any other here, and listed among them.
             let Some((on, collection)) = split(name) else {
                 continue;
             };

@@ -4,6 +4,11 @@
 //! is, and then slices of collections as they come. Each slice is a document that names its
 //! collection, the collection's documents, and an end mark; a collection's last slice says so. An
 //! archive is whole when each collection of the prelude had its last slice.
+//!
+//! A time series is a collection of measurements for people, and one of buckets on disk: the prelude
+//! names the former, with its kind, and the slices carry the documents of the latter. Servers from 8.3
+//! on have no second name for it, and the slices have the one of the prelude. What a bucket is then
+//! cannot be asked of a server by counting documents: these are not counted.
 
 use std::collections::BTreeMap;
 
@@ -20,6 +25,8 @@ const LONGEST: u32 = 48 << 20;
 pub(super) const DOCUMENTS: &str = "documents ";
 /// Goes before a collection in the key of its indexes.
 pub(super) const INDEXES: &str = "indexes ";
+/// Goes before the name of a time series in the name of its buckets' collection.
+const BUCKETS: &str = "system.buckets.";
 
 /// An archive going by.
 #[derive(Default)]
@@ -31,7 +38,10 @@ pub(super) struct MongoArchive {
     skip: usize,
     /// Collections of the prelude that have not ended.
     open: BTreeMap<String, ()>,
-    current: String,
+    /// The keys of time series, each with that of its buckets.
+    series: BTreeMap<String, String>,
+    /// Where the documents of this slice are counted, if they are.
+    current: Option<String>,
     counts: BTreeMap<String, u64>,
     broken: Option<String>,
 }
@@ -92,7 +102,9 @@ impl MongoArchive {
         }
         let length = number as usize;
         if self.state == State::Slice {
-            *self.counts.entry(self.current.clone()).or_insert(0) += 1;
+            if let Some(current) = &self.current {
+                *self.counts.entry(current.clone()).or_insert(0) += 1;
+            }
             self.held.clear();
             self.skip = length - 4;
             return Ok(());
@@ -131,14 +143,29 @@ impl MongoArchive {
             if let Some(n) = text("metadata").and_then(indexes) {
                 self.counts.insert(format!("{INDEXES}{name}"), n);
             }
+            let documents = if text("type") == Some("timeseries") {
+                let buckets = key(db, &format!("{BUCKETS}{collection}"));
+                let buckets = format!("{DOCUMENTS}{buckets}");
+                self.series.insert(documents, buckets.clone());
+                buckets
+            } else {
+                documents
+            };
             self.counts.insert(documents.clone(), 0);
             self.open.insert(documents, ());
             return Ok(());
         }
+        let buckets = self.series.get(&documents);
         if matches!(fields.get("EOF"), Some(Field::Flag(true))) {
-            self.open.remove(&documents);
+            self.open.remove(buckets.unwrap_or(&documents));
         }
-        self.current = documents;
+        self.current = match buckets {
+            Some(buckets) => {
+                self.counts.remove(buckets);
+                None
+            }
+            None => Some(documents),
+        };
         self.state = State::Slice;
         Ok(())
     }
@@ -281,6 +308,52 @@ mod tests {
             all.extend(end);
         }
         all
+    }
+
+    /// Of one time series: the prelude names it, the slices name its data.
+    fn series(data: &str) -> Vec<u8> {
+        let end = END.to_le_bytes();
+        let entry = [
+            ("db", "lab"),
+            ("collection", "heat"),
+            (
+                "metadata",
+                r#"{"options":{"timeseries":{"timeField":"t"}},"indexes":[]}"#,
+            ),
+            ("type", "timeseries"),
+        ];
+        let slice = |eof| document(&[("db", "lab"), ("collection", data)], Some(eof));
+        let mut all = MAGIC.to_le_bytes().to_vec();
+        all.extend(document(&[("version", "0.1")], None));
+        all.extend(document(&entry, None));
+        all.extend(end);
+        all.extend(slice(false));
+        all.extend(document(&[("_id", "a bucket")], None));
+        all.extend(document(&[("_id", "another")], None));
+        all.extend(end);
+        all.extend(slice(true));
+        all.extend(end);
+        all
+    }
+
+    #[test]
+    fn a_time_series_ends_with_its_buckets_which_are_what_is_counted() {
+        let shown = |data: &str| -> Vec<String> {
+            let counts = watched(&series(data), 64).unwrap();
+            counts.iter().map(|(k, n)| format!("{k}={n}")).collect()
+        };
+        let indexes = r#"indexes "lab"."heat"=0"#;
+        let buckets = r#"documents "lab"."system.buckets.heat"=2"#;
+        assert_eq!(shown("system.buckets.heat"), [buckets, indexes]);
+        // From 8.3 on: whole, and its documents cannot be compared.
+        assert_eq!(shown("heat"), [indexes]);
+        for data in ["system.buckets.heat", "heat"] {
+            let whole = series(data);
+            for cut in 0..whole.len() {
+                assert!(watched(&whole[..cut], 64).is_err(), "{data} {cut}");
+            }
+        }
+        assert!(watched(&series("another"), 64).is_err());
     }
 
     fn watched(bytes: &[u8], piece: usize) -> Result<BTreeMap<String, u64>, String> {

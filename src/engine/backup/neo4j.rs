@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::super::neo4j::{DATABASE, SHELL_CLASS, SHELL_JAR, SUPERUSER, SYSTEM};
 use super::watches::Archive;
-use super::{Backups, Command, IN, JOB_TARGET, LAST, OUT, PASSFILE, Part, Passwords};
+use super::{Backups, Command, IN, Inventory, JOB_TARGET, LAST, OUT, PASSFILE, Part, Passwords};
 use super::{Watch, shell};
 use crate::engine::{ADMIN_SECRET, USER_SECRET, recipe};
 use crate::model::{ContainerSpec, Contents, Database, Secret};
@@ -97,7 +97,7 @@ impl Backups for Neo4j {
         command
     }
 
-    fn parts(&self, db: &Database, _: &[String], _: u64) -> Vec<Part> {
+    fn parts(&self, db: &Database, _: &Inventory, _: u64) -> Vec<Part> {
         let part = |database: &str| Part {
             name: format!("{database}.dump"),
             database: Some(database.to_owned()),

@@ -8,7 +8,8 @@ use super::postgres_counts::COUNTS;
 use super::postgres_settings::{KEY, SET, SETTINGS, SETTINGS_END};
 use super::watches::{Archive, Lines};
 use super::{
-    Backups, CLOSED, Command, HOLD, IN, LOST, OUT, One, PASSFILE, Part, Passwords, Refused,
+    Backups, CLOSED, Command, DROPPED, HOLD, IN, Inventory, OUT, One, PASSFILE, Part, Passwords,
+    Refused, Way,
 };
 use super::{SNAPSHOT, SNAPSHOT_NAME, Watch, fresh_server, not_older, shell};
 use super::{postgres_login, postgres_settings};
@@ -142,7 +143,7 @@ impl Backups for Postgres {
 
     fn inventory(&self, _: &Database) -> Command {
         let text = format!(
-            "select case when datconnlimit = {CUT_OFF} then json_build_array(datname, '{LOST}') \
+            "select case when datconnlimit = {CUT_OFF} then json_build_array(datname, '{DROPPED}') \
              when datallowconn then json_build_array(datname) \
              else json_build_array(datname, '{CLOSED}') end from pg_catalog.pg_database \
              where datname not in ('template0', {}) \
@@ -152,7 +153,7 @@ impl Backups for Postgres {
         script("postgres", text)
     }
 
-    fn parts(&self, _: &Database, databases: &[String], hold_seconds: u64) -> Vec<Part> {
+    fn parts(&self, _: &Database, inventory: &Inventory, hold_seconds: u64) -> Vec<Part> {
         let plain = |name: &str, dump| Part {
             name: name.to_owned(),
             database: None,
@@ -167,7 +168,7 @@ impl Backups for Postgres {
                 &["--globals-only", "--no-password", "--no-sync", "-f", OUT],
             ),
         )];
-        for database in databases {
+        for database in &inventory.databases {
             let mut dump = dump(database);
             dump.args.insert(0, format!("--snapshot={SNAPSHOT_NAME}"));
             let holder = format!(
@@ -231,7 +232,7 @@ impl Backups for Postgres {
         postgres_settings::set_aside(data(db), found)
     }
 
-    fn one(&self, _: &Database, _: &Database, database: &str, aside: &str) -> Option<One> {
+    fn one(&self, _: &Way<'_>, database: &str, aside: &str) -> Option<One> {
         let statements = |text: String| script(elsewhere(database), text);
         let (name, beside) = (identifier(database), identifier(BESIDE));
         Some(One {
@@ -241,6 +242,7 @@ impl Backups for Postgres {
             ))),
             dump: dump(BESIDE),
             clear: statements(format!("drop database if exists {beside};\n")),
+            limit: None,
             load: restore(elsewhere(BESIDE)),
             // Who connects again before the first `rename` has its lock makes all of it fail.
             swap: Some(statements(format!(

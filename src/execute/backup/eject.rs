@@ -26,7 +26,7 @@ impl Archive {
                 "its image {id} is not on this host any more, so nobody could run it; load it"
             )));
         };
-        let wanted = engine::recipe(db.engine).files(db);
+        let wanted = engine::recipe(db.engine).named(db);
         let sealed = self.vault.files(db)?;
         match self.dirs.files(&self.site, db, &wanted, &sealed).await {
             Seen::Present(files) if files.complete && files.secrets => {}

@@ -2,7 +2,7 @@
 
 use super::error::BackupError;
 use super::tool;
-use crate::engine::backup as recipes;
+use crate::engine::backup::{self as recipes, Backups};
 use crate::runtime::jobs::JobEnd;
 
 /// Whether a job ended well; its last words otherwise.
@@ -11,19 +11,36 @@ pub(super) fn ended_well(end: &JobEnd, what: &str) -> Result<(), BackupError> {
         return Ok(());
     }
     let said = String::from_utf8_lossy(&end.output);
+    let words = recipes::without_statements(&end.words);
     // The last lines say why; the rest is in no log.
-    let words = match (end.words.trim(), said.trim()) {
+    let last = match (words.trim(), said.trim()) {
         ("", "") => "it said nothing".to_owned(),
         ("", said) => last_lines(said),
         (words, _) => last_lines(words),
     };
-    let why = format!("exit code {}: {words}", end.code);
+    let why = format!("exit code {}: {last}", end.code);
     // From 125 on it was not started, or ended by a signal.
-    if end.code >= 125 || recipes::of_host(&end.words) {
+    if end.code >= 125 || recipes::of_host(&words) {
         let what = what.to_owned();
         return Err(BackupError::Cut { what, why });
     }
     Err(tool(what, why))
+}
+
+/// Whether what a load said that ended well leaves nothing to be desired.
+pub(super) fn loaded_well(
+    recipe: &dyn Backups,
+    part: &str,
+    said: &str,
+    what: &str,
+) -> Result<(), BackupError> {
+    recipe.loaded(part, said).map_err(|why| {
+        if recipes::of_host(&why) {
+            let what = what.to_owned();
+            return BackupError::Cut { what, why };
+        }
+        tool(what, why)
+    })
 }
 
 fn last_lines(words: &str) -> String {
@@ -67,5 +84,17 @@ mod tests {
         }
         let own = ended(1, "pg_restore: error: unexpected end of file").unwrap_err();
         assert!(matches!(own, BackupError::Tool { .. }), "{own}");
+    }
+
+    #[test]
+    fn what_a_failed_statement_holds_is_in_no_log_and_judges_nothing() {
+        let words = "--------------\nINSERT INTO `t` VALUES\n(1,'disk full')\n--------------\n\n\
+            ERROR 1146 (42S02) at line 9: Table 'lab.t' doesn't exist";
+        let own = ended(1, words).unwrap_err();
+        assert!(matches!(own, BackupError::Tool { .. }), "{own}");
+        assert_eq!(
+            own.to_string(),
+            "load: exit code 1: ERROR 1146 (42S02) at line 9: Table 'lab.t' doesn't exist"
+        );
     }
 }

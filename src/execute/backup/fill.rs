@@ -3,14 +3,21 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::ended::{ended_well, loaded_well};
 use super::error::BackupError;
+use super::meter::Meter;
 use super::restore::Passwords;
 use super::throwaway::Throwaway;
-use super::{Archive, JobFolder, LONGEST, QUESTION, Server, ended_well, tool};
+use super::{Archive, JobFolder, LONGEST, QUESTION, Server, tool};
 use crate::engine;
 use crate::engine::backup::{self as recipes, Command, Refused};
 use crate::model::{Backup, Contents, Database};
+use crate::runtime::jobs::{Job, JobEnd};
 use crate::store::manifest::Manifest;
+
+/// A load takes as long as it takes. One is killed that took nothing for so long: at its end, where indexes
+/// are made, it takes next to nothing.
+const SILENCE: Duration = Duration::from_secs(12 * 3600);
 
 impl Archive {
     /// Brings a backup into a throwaway server that was laid out, and counts what is there then. What of
@@ -43,7 +50,10 @@ impl Archive {
             let changes = then.is_some();
             let what = format!("load {part} of {}", backup.id);
             let server = throwaway.server();
-            let loaded = self.through(&server, &command, stored, then, &what).await;
+            let loaded = self
+                .through(&server, &command, stored, then, &what)
+                .await
+                .and_then(|end| loaded_well(recipe, part, &end.words, &what).map(|()| end.output));
             // A tool that does not take what was stored speaks of the backup.
             let answer = loaded.map_err(BackupError::damage_told)?;
             if let Some(Refused { key, names }) = recipe
@@ -87,6 +97,25 @@ impl Archive {
         Ok(lacking)
     }
 
+    /// Runs a job that loads, for as long as the meter moves.
+    pub(super) async fn load_moving(
+        &self,
+        job: &Job,
+        meter: &Meter,
+    ) -> Result<JobEnd, BackupError> {
+        // Safe to cancel: a job goes with its future.
+        tokio::select! {
+            end = self.jobs.run(job, Duration::MAX) => Ok(end?),
+            () = meter.still(SILENCE) => Err(BackupError::Cut {
+                what: job.name.clone(),
+                why: format!(
+                    "it was killed, since it had taken nothing for {} h",
+                    SILENCE.as_secs() / 3600
+                ),
+            }),
+        }
+    }
+
     /// Starts the server once more: some of what was loaded holds only from then on. What keeps it from
     /// starting is set aside, and told.
     async fn start_again(
@@ -125,7 +154,7 @@ impl Archive {
     ) -> Result<BTreeMap<String, u64>, BackupError> {
         let recipe = server.recipe;
         let databases = match server.running {
-            Some(_) => self.databases(server).await?.open,
+            Some(_) => self.inventory(server).await?.databases,
             None => Vec::new(),
         };
         let mut found = BTreeMap::new();

@@ -9,7 +9,7 @@ use super::error::BackupError;
 use super::stream::hex;
 use crate::model::{Backup, BackupId, Uid};
 use crate::store::manifest::{MANIFEST, MANIFEST_LIMIT, Manifest};
-use crate::store::read_small;
+use crate::store::{StoreError, read_small};
 
 impl Archive {
     /// The backups of this instance that have a manifest in a store, and their databases' uids.
@@ -77,7 +77,7 @@ impl Archive {
     /// whose objects this one may have written over.
     ///
     /// # Errors
-    /// As the ledger does.
+    /// When its store does not say whether there is one; as the ledger does.
     pub(super) async fn ended_unheard(
         &self,
         running: &Backup,
@@ -90,8 +90,11 @@ impl Archive {
             .layout
             .attempt(&id.name, running.uid, id.slot, id.attempt);
         let key = format!("{prefix}{MANIFEST}");
-        let Ok(bytes) = read_small(store.as_ref(), &key, MANIFEST_LIMIT).await else {
-            return Ok(None);
+        let bytes = match read_small(store.as_ref(), &key, MANIFEST_LIMIT).await {
+            Ok(bytes) => bytes,
+            Err(StoreError::Missing { .. }) => return Ok(None),
+            // It may well be there: what is not known to have failed is not removed.
+            Err(error) => return Err(error.into()),
         };
         let own = |m: &Manifest| {
             (m.id(&id.store), m.uid, m.started) == (id.clone(), running.uid, running.started)

@@ -47,7 +47,7 @@ impl Archive {
         let (mut senders, mut on_their_way) = (Vec::new(), BTreeMap::<String, OnItsWay>::new());
         for (name, store) in &taking.live {
             let (send, object) =
-                objects::begin(store.clone(), format!("{}{LEDGER}", taking.prefix));
+                objects::begin(store.clone(), format!("{}{LEDGER}", taking.prefix), 0);
             senders.push(send);
             on_their_way.insert(name.clone(), object);
         }

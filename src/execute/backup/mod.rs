@@ -5,6 +5,7 @@
 //! from its store and its sums agree, and something is in it; only then its manifest is written.
 //! A restore test restores into a throwaway container without network, and compares what is counted.
 
+mod beginning;
 mod bundle;
 mod clear;
 mod companion;
@@ -22,6 +23,7 @@ mod names;
 mod objects;
 mod one;
 mod part;
+mod place;
 mod ready;
 mod restore;
 mod retired;
@@ -38,13 +40,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_util::task::TaskTracker;
+
+pub use beginning::first_block;
 pub use error::BackupError;
 pub use ledger::fetch_ledger;
 pub use meter::Meters;
 pub use one::Uncarried;
 pub use ready::Ready;
 pub use restore::{Built, Passwords};
-pub use ship::{Shipper, fetch_segment};
+pub use ship::{NEWEST_COPIES, Shipper, fetch_segment, shipped_in};
 pub(crate) use stream::hex;
 pub use take::{Order, Taking};
 pub use throwaway::image_of;
@@ -53,7 +58,6 @@ pub use unsaid::Unsaid;
 
 use self::ended::ended_well;
 use self::folder::JobFolder;
-use self::meter::Meter;
 use crate::admin::vault;
 use crate::admin::{Ledger, LedgerError, NewEntry, Vault};
 use crate::engine::backup::{self as recipes, Backups, Command, Inventory};
@@ -63,7 +67,7 @@ use crate::model::{
     Outcome, Secret, Seen, Site, Status,
 };
 use crate::record::Metrics;
-use crate::runtime::jobs::{Job, JobEnd, Jobs, Network};
+use crate::runtime::jobs::{Job, Jobs, Network};
 use crate::runtime::{DataDirs, Runtime};
 use crate::store::manifest::Layout;
 use crate::store::seal::{Identity, Recipient};
@@ -71,9 +75,6 @@ use crate::store::{BackupStore, Stores};
 
 /// A dump or a count that takes longer is killed: its snapshot holds up what the server clears away.
 const LONGEST: Duration = Duration::from_secs(12 * 3600);
-/// A load takes as long as it takes. One is killed that took nothing for so long: at its end, where indexes
-/// are made, it takes next to nothing.
-const SILENCE: Duration = Duration::from_secs(12 * 3600);
 /// A dump of data at rest that takes longer is killed: its server is down meanwhile.
 const LONGEST_AT_REST: Duration = Duration::from_secs(2 * 3600);
 /// A question that takes longer is.
@@ -118,6 +119,8 @@ pub struct Archive {
     pub spec_text: SpecText,
     /// What the ledger is still to be told.
     pub unsaid: Unsaid,
+    /// Stops of servers that are under way. Once it is closed, none is begun.
+    pub stops: TaskTracker,
 }
 
 /// Where commands are run: at a server, in its own network, or at data at rest.
@@ -187,11 +190,23 @@ impl Archive {
 
     /// The database as its server is now: another `tls` may wait for its window.
     async fn as_in_force<'d>(&self, db: &'d Database) -> Cow<'d, Database> {
-        let wanted = crate::engine::recipe(db.engine).files(db);
+        let wanted = crate::engine::recipe(db.engine).named(db);
         match self.dirs.files(&self.site, db, &wanted, &[]).await {
             Seen::Present(files) => db.as_in_force(&files.settings),
             // Without an answer, the wish is the best guess: the server says no to a wrong one.
             Seen::Absent | Seen::Unknown(_) => Cow::Borrowed(db),
+        }
+    }
+
+    /// The database as its server is started: what it did not start with is as it was before.
+    async fn startable<'d>(&self, db: &'d Database) -> Cow<'d, Database> {
+        let wanted = crate::engine::recipe(db.engine).named(db);
+        let seen = self.dirs.files(&self.site, db, &wanted, &[]).await;
+        let book = self.ledger.book();
+        let row = book.row(&db.name).filter(|row| row.database.uid == db.uid);
+        match (seen.present(), row) {
+            (Some(files), Some(row)) => crate::engine::trial::startable(db, files, row.retry_asked),
+            (None, _) | (_, None) => Cow::Borrowed(db),
         }
     }
 
@@ -261,21 +276,6 @@ impl Archive {
         }
     }
 
-    /// Runs a job that loads, for as long as the meter moves.
-    async fn load_moving(&self, job: &Job, meter: &Meter) -> Result<JobEnd, BackupError> {
-        // Safe to cancel: a job goes with its future.
-        tokio::select! {
-            end = self.jobs.run(job, Duration::MAX) => Ok(end?),
-            () = meter.still(SILENCE) => Err(BackupError::Cut {
-                what: job.name.clone(),
-                why: format!(
-                    "it was killed, since it had taken nothing for {} h",
-                    SILENCE.as_secs() / 3600
-                ),
-            }),
-        }
-    }
-
     /// Runs a command that asks; its whole answer.
     async fn ask(
         &self,
@@ -291,13 +291,13 @@ impl Archive {
         Ok(end.output)
     }
 
-    /// The databases inside a server.
-    async fn databases(&self, server: &Server<'_>) -> Result<Inventory, BackupError> {
+    /// What a server has, and what of it cannot be dumped.
+    async fn inventory(&self, server: &Server<'_>) -> Result<Inventory, BackupError> {
         let what = format!("ask {} for its databases", server.db.name);
         let command = server.recipe.inventory(server.db);
         let answer = self.ask(server, &command, &what, QUESTION).await?;
         let lines = recipes::lines(&answer).map_err(|why| tool(&what, why))?;
-        recipes::databases(lines).map_err(|why| tool(&what, why))
+        Inventory::read(lines).map_err(|why| tool(&what, why))
     }
 
     /// Writes what is known of a backup.
@@ -328,18 +328,18 @@ impl Archive {
         }
     }
 
-    /// Makes the secrets of a database that is to get its data from a backup, seals them, and writes
-    /// their files. With `like` they are those of another: files alone know no others.
+    /// Makes the secrets of a database that is to get its data from a backup, and seals them. Their files
+    /// are written with the others, once it has a place. With `like` they are those of another: files alone
+    /// know no others.
     ///
     /// # Errors
-    /// As vault, ledger and folders do.
-    pub async fn make_secrets(
+    /// As vault and ledger do.
+    pub async fn seal_secrets(
         &self,
         db: &Database,
         like: Option<&Database>,
     ) -> Result<(), BackupError> {
-        let recipe = crate::engine::recipe(db.engine);
-        let wanted = recipe.files(db);
+        let wanted = crate::engine::recipe(db.engine).files(db);
         let mut secrets = std::collections::BTreeMap::new();
         for file in &wanted.secrets {
             let text = match like {
@@ -359,6 +359,20 @@ impl Archive {
             },
         );
         self.ledger.append(entry).await?;
+        Ok(())
+    }
+
+    /// The same for a database whose place is there, with their files.
+    ///
+    /// # Errors
+    /// As vault, ledger and folders do.
+    pub async fn make_secrets(
+        &self,
+        db: &Database,
+        like: Option<&Database>,
+    ) -> Result<(), BackupError> {
+        self.seal_secrets(db, like).await?;
+        let wanted = crate::engine::recipe(db.engine).files(db);
         let secrets = self.vault.files(db)?;
         self.dirs.write_secrets(&self.site, db, &secrets).await?;
         self.dirs.write_files(&self.site, db, &wanted).await?;

@@ -31,12 +31,16 @@ pub(super) struct OnItsWay {
     place: String,
 }
 
-/// Begins an object; what is sent goes into it. Whether it is finished is said at the end.
-pub(super) fn begin(store: Arc<dyn BackupStore>, key: String) -> (mpsc::Sender<Bytes>, OnItsWay) {
+/// Begins an object of about so many bytes; what is sent goes into it. Whether it is finished is said at the end.
+pub(super) fn begin(
+    store: Arc<dyn BackupStore>,
+    key: String,
+    about: u64,
+) -> (mpsc::Sender<Bytes>, OnItsWay) {
     let (send, mut receive) = mpsc::channel::<Bytes>(AHEAD);
     let place = store.place();
     let task = tokio::spawn(async move {
-        let mut upload = store.put(&key).await?;
+        let mut upload = store.put_about(&key, about).await?;
         while let Some(piece) = receive.recv().await {
             if let Err(error) = upload.write(piece).await {
                 upload.abort().await;

@@ -7,7 +7,7 @@ use super::error::BackupError;
 use super::meter::Metered;
 use super::restore::Built;
 use super::{Archive, JobFolder, QUESTION, Server, ended_well, recipes, tool};
-use crate::engine::backup::{Command, IN, OUT};
+use crate::engine::backup::{Command, IN, Limit, OUT, WAS, Way};
 use crate::model::{Backup, BackupKind, Database, ImageId};
 
 /// How often the last step is tried: clients that connect again at once stand in its way.
@@ -43,7 +43,7 @@ impl Archive {
         database: &str,
     ) -> Result<Built, BackupError> {
         let built = self.load(db, image, backup, None).await?;
-        let there = self.databases(&built.server()).await?.open;
+        let there = self.inventory(&built.server()).await?.databases;
         if there.iter().any(|name| name == database) {
             return Ok(built);
         }
@@ -71,7 +71,12 @@ impl Archive {
         let container = self.container(db, recipe).await?;
         let reached = self.as_in_force(db).await;
         let to = self.server(&reached, recipe, &container)?;
-        let one = recipe.one(from.db, to.db, database, aside).ok_or_else(|| {
+        let inventory = self.inventory(&from).await?;
+        let way = Way {
+            from: (from.db, &inventory),
+            to: to.db,
+        };
+        let one = recipe.one(&way, database, aside).ok_or_else(|| {
             let why = format!("{} has one database only: restore all of it", db.engine);
             BackupError::NotNow(why)
         })?;
@@ -79,12 +84,21 @@ impl Archive {
         if let Some(prepare) = &one.prepare {
             self.ask(&from, prepare, &what, QUESTION).await?;
         }
+        let lifted = match &one.limit {
+            Some(limit) => Some(self.lift(&to, limit, &what).await?),
+            None => None,
+        };
         let replaced = async {
             self.ask(&to, &one.clear, &what, QUESTION).await?;
             self.transfer(&from, &one.dump, &to, &one.load, &what).await
         };
         let gone = one.swap.is_none();
         let replaced = replaced.await;
+        if let Some(set) = &lifted
+            && let Err(error) = self.ask(&to, set, &what, QUESTION).await
+        {
+            tracing::warn!(%error, "a limit of a server stays lifted until it starts again");
+        }
         replaced.map_err(|error| Uncarried { error, gone })?;
         let Some(swap) = &one.swap else {
             return Ok(false);
@@ -97,6 +111,24 @@ impl Archive {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// Lifts a limit; the command that sets it again as it was.
+    async fn lift(
+        &self,
+        to: &Server<'_>,
+        limit: &Limit,
+        what: &str,
+    ) -> Result<Command, BackupError> {
+        let answer = self.ask(to, &limit.lift, what, QUESTION).await?;
+        let lines = recipes::lines(&answer).map_err(|why| tool(what, why))?;
+        let was = lines.first().and_then(|line| line.get(0)?.as_u64());
+        let was = was.ok_or_else(|| tool(what, "the server does not say what its limit is"))?;
+        let mut set = limit.set.clone();
+        for (_, text) in &mut set.scripts {
+            *text = text.replace(WAS, &was.to_string());
+        }
+        Ok(set)
     }
 
     /// What one command writes in one server, another reads in the other.

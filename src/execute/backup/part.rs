@@ -12,6 +12,7 @@ use super::take::Taking;
 use super::{Archive, Server, ended_well, stream, tool};
 use crate::engine::backup::{Backups, Command, IN, OUT, Part, SNAPSHOT_NAME};
 use crate::model::Secret;
+use crate::runtime::jobs::JobEnd;
 use crate::store::manifest::File;
 
 impl Archive {
@@ -43,8 +44,11 @@ impl Archive {
         let (reader, keeper) = pipe.reader().map_err(io("open a pipe"))?;
         let (mut senders, mut on_their_way) = (Vec::new(), BTreeMap::<String, OnItsWay>::new());
         for (name, store) in &taking.live {
-            let (send, object) =
-                objects::begin(store.clone(), format!("{}{file_name}", taking.prefix));
+            let (send, object) = objects::begin(
+                store.clone(),
+                format!("{}{file_name}", taking.prefix),
+                taking.about,
+            );
             senders.push(send);
             on_their_way.insert(name.clone(), object);
         }
@@ -130,8 +134,8 @@ impl Archive {
             let checked = match &part.check {
                 Some(command) if !read_by_tool => {
                     let what = format!("read {} of {}", part.name, server.db.name);
-                    let read = self.through(server, command, stored, None, &what).await;
-                    read.map(drop)
+                    let read = self.through(server, command, stored, None, &what);
+                    read.await.map(drop)
                 }
                 Some(_) | None => self.read_back(stored).await,
             };
@@ -155,8 +159,7 @@ impl Archive {
         objects::judged(read, file, &store.place()).map(|_| ())
     }
 
-    /// Reads a file into a command's pipe, and what follows it; compares its sums. What the command
-    /// answered is given.
+    /// Reads a file into a command's pipe, and what follows it; compares its sums. How the command ended.
     pub(super) async fn through(
         &self,
         server: &Server<'_>,
@@ -164,7 +167,7 @@ impl Archive {
         stored: Stored<'_>,
         then: Option<Secret>,
         what: &str,
-    ) -> Result<Vec<u8>, BackupError> {
+    ) -> Result<JobEnd, BackupError> {
         let Stored {
             store,
             key,
@@ -186,7 +189,7 @@ impl Archive {
         let end = end?;
         ended_well(&end, what)?;
         match whole {
-            Some(_) => Ok(end.output),
+            Some(_) => Ok(end),
             None => Err(tool(what, "it ended well before it had read everything")),
         }
     }

@@ -1,7 +1,6 @@
 //! A backup becomes data again: loaded into a throwaway server, counted, and put into place.
 
 use std::fs;
-use std::os::unix::fs::chown;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +8,7 @@ use std::time::Duration;
 use super::error::BackupError;
 use super::meter::Meter;
 use super::objects::Stored;
+use super::place::place;
 use super::throwaway::Throwaway;
 use super::{Archive, Server, room, stream, tool};
 use crate::engine;
@@ -16,7 +16,6 @@ use crate::engine::backup as recipes;
 use crate::execute::failpoint::failpoint;
 use crate::model::action::StopHow;
 use crate::model::container::{LABEL_INSTANCE, LABEL_UID};
-use crate::model::guard::INNER_UID;
 use crate::model::{
     Backup, BackupId, ContainerId, Database, DbName, ImageId, RestartPolicy, Secret,
 };
@@ -37,7 +36,8 @@ pub struct Passwords {
 /// Data that was restored, at rest, and not yet in place. It goes with this value unless it is put
 /// into place.
 pub struct Built {
-    throwaway: Throwaway,
+    /// Shared with what moves it into place, which goes on when whoever waits for it is cut off.
+    throwaway: Arc<Throwaway>,
     /// The passwords of the database itself, if it has those.
     passwords: Option<Passwords>,
     /// What it was made of.
@@ -168,12 +168,16 @@ impl Archive {
                 backup.id, manifest.engine, db.name, db.engine
             )));
         }
+        let version = &manifest.server_version;
+        if let Some(why) = recipe.changed_by(&manifest.contents, version, &db.image.series) {
+            return Err(BackupError::NotNow(format!("{}: {why}", backup.id)));
+        }
         let mut throwaway = self.lay_out(db, recipe, image, passwords.is_some()).await?;
         let what = format!("load {}", backup.id);
         let filled = self.fill(&mut throwaway, db, backup, &manifest, passwords);
         let lacking = room::while_there_is_room(&db.volume.path, &what, filled).await?;
         Ok(Built {
-            throwaway,
+            throwaway: Arc::new(throwaway),
             passwords: passwords.cloned(),
             manifest,
             lacking,
@@ -205,8 +209,13 @@ impl Archive {
     /// Stops a database's containers and keeps them from being started; no error if there is none.
     ///
     /// # Errors
-    /// As the engine does.
+    /// `NotNow` when the daemon is stopping; as the engine does.
     pub async fn take_down(&self, db: &Database) -> Result<(), BackupError> {
+        // Dropped in the middle, the engine would carry it out all the same, after everybody had looked.
+        let _under_way = self.stops.token();
+        if self.stops.is_closed() {
+            return Err(BackupError::NotNow("the daemon is stopping".to_owned()));
+        }
         let deadline = engine::recipe(db.engine).defaults().stop_deadline;
         let how = StopHow {
             deadline,
@@ -267,30 +276,7 @@ impl Archive {
                 db.name
             )));
         }
-        let (from, db) = (built.throwaway.db.clone(), db.clone());
-        let moved = tokio::task::spawn_blocking(move || {
-            let (first, _) = from
-                .data_mounts()
-                .next()
-                .ok_or_else(|| std::io::Error::other("it has no data folder"))?;
-            let inner = first.join(INNER_UID);
-            fs::write(&inner, format!("{}\n", db.uid))?;
-            chown(&inner, Some(db.layout.uid), Some(db.layout.uid))?;
-            if let Some(parent) = aside.parent() {
-                fs::create_dir_all(parent)?;
-            }
-            if db.data_dir().exists() {
-                fs::rename(db.data_dir(), &aside)?;
-            }
-            failpoint("restore.between");
-            fs::rename(from.data_dir(), db.data_dir()).inspect_err(|_| {
-                // Nothing else is in its place: what was there goes back.
-                let _ = fs::rename(&aside, db.data_dir());
-            })?;
-            failpoint("restore.placed");
-            fs::File::open(&db.volume.path)?.sync_all()
-        });
-        moved
+        place(built.throwaway.clone(), db.clone(), aside)
             .await
             .map_err(|e| tool("move data into place", e.to_string()))?
             .map_err(BackupError::io("move data into place"))
@@ -304,10 +290,10 @@ impl Archive {
     pub async fn put_back(&self, db: &Database, aside: PathBuf) -> Result<bool, BackupError> {
         let db = db.clone();
         let moved = tokio::task::spawn_blocking(move || {
-            if !aside.exists() {
+            if !aside.try_exists()? {
                 return Ok(false);
             }
-            if db.data_dir().exists() {
+            if db.data_dir().try_exists()? {
                 fs::rename(db.data_dir(), aside.with_extension("restored"))?;
             }
             fs::rename(&aside, db.data_dir())?;

@@ -15,6 +15,9 @@ use crate::model::{Backup, BackupId, BackupKind, BackupState, Database, Slot, Ti
 use crate::store::manifest::{self, File, MANIFEST, Manifest};
 use crate::store::{BackupStore, write_small};
 
+/// Of what a backup is without, so much is told one by one.
+const TOLD: usize = 5;
+
 /// A backup to take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
@@ -39,6 +42,8 @@ pub struct Taking {
     failed: BTreeMap<String, BackupError>,
     /// Where the backup lies in each of them.
     pub prefix: String,
+    /// About how many bytes one of its objects may have; 0: that is not known.
+    pub about: u64,
 }
 
 impl Taking {
@@ -69,13 +74,21 @@ pub(super) fn stored(backup: &mut Backup, manifest: &Manifest, sha256: String) -
     backup.state = BackupState::Stored;
     backup.bytes = manifest.bytes();
     backup.sha256 = Some(sha256);
-    format!(
-        "{} is stored: {} bytes in {} files{}",
+    let mut said = format!(
+        "{} is stored: {} bytes in {} files",
         backup.id,
         backup.bytes,
-        manifest.files.len(),
-        manifest.contents.without()
-    )
+        manifest.files.len()
+    );
+    let left_out = &manifest.contents.left_out;
+    for one in left_out.iter().take(TOLD) {
+        said += &format!("; without {one}");
+    }
+    let more = left_out.len().saturating_sub(TOLD);
+    if more > 0 {
+        said += &format!("; and without {more} more, which its manifest names");
+    }
+    said
 }
 
 impl Archive {
@@ -251,6 +264,7 @@ impl Archive {
             prefix: self
                 .layout
                 .attempt(&db.name, db.uid, order.slot, order.attempt),
+            about: 0,
         };
         for name in &order.stores {
             match self.store(name) {

@@ -191,6 +191,8 @@ impl Archive {
         image: &crate::model::ImageId,
         to_stay: bool,
     ) -> Result<Throwaway, BackupError> {
+        let startable = self.startable(db).await;
+        let db = startable.as_ref();
         let mark = uuid::Uuid::new_v4().simple().to_string();
         let (work, state) = (work_folder(db).join(&mark), self.job_folders().join(&mark));
         let (inner, site) =
@@ -271,7 +273,7 @@ impl Archive {
                 let why = format!("it ended with exit code {code}");
                 return Err(self.silent(throwaway, &why).await);
             }
-            if self.databases(&throwaway.server()).await.is_ok() {
+            if self.inventory(&throwaway.server()).await.is_ok() {
                 return Ok(());
             }
             tokio::time::sleep(PAUSE).await;
@@ -286,5 +288,92 @@ impl Archive {
         let lines: Vec<&str> = words.lines().collect();
         let last = lines[lines.len().saturating_sub(5)..].join(" | ");
         tool("start a throwaway server", format!("{why}: {last}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use async_trait::async_trait;
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+    use super::*;
+    use crate::admin::testing::database;
+    use crate::engine::backup::backups;
+    use crate::execute::backup::place::place;
+    use crate::model::guard::INNER_UID;
+    use crate::model::{BackupKind, Timestamp};
+    use crate::runtime::RuntimeError;
+    use crate::runtime::fixture::site;
+    use crate::runtime::jobs::{JobEnd, Jobs};
+
+    struct NoJobs;
+
+    #[async_trait]
+    impl Jobs for NoJobs {
+        async fn run(&self, _: &Job, _: Duration) -> Result<JobEnd, RuntimeError> {
+            unreachable!()
+        }
+        async fn launch(&self, _: &Job) -> Result<ContainerId, RuntimeError> {
+            unreachable!()
+        }
+        async fn ended(&self, _: &ContainerId) -> Result<Option<i64>, RuntimeError> {
+            unreachable!()
+        }
+        async fn words(&self, _: &ContainerId) -> Result<String, RuntimeError> {
+            unreachable!()
+        }
+        async fn settle(&self, _: &ContainerId, _: Duration) -> Result<i64, RuntimeError> {
+            unreachable!()
+        }
+        async fn discard(&self, _: &ContainerId) -> Result<(), RuntimeError> {
+            unreachable!()
+        }
+        async fn clear(&self, _: &str, _: Timestamp) -> Result<u32, RuntimeError> {
+            unreachable!()
+        }
+    }
+
+    #[tokio::test]
+    async fn data_on_its_way_into_place_outlives_whoever_moves_it() {
+        let temp = tempfile::tempdir().unwrap();
+        let mut db = database("genomics", 32011);
+        db.volume.path = temp.path().join("volume");
+        db.layout.uid = rustix::process::geteuid().as_raw();
+        let work = work_folder(&db).join("mark");
+        let (state, host) = (temp.path().join("jobs"), site(temp.path()));
+        let (inner, site) = folders(&work, state, &db, &host).unwrap();
+        let (data, _) = inner.data_mounts().next().unwrap();
+        fs::write(data.join("PG_VERSION"), "17").unwrap();
+        // Writing the uid waits for a reader: until then it is under way.
+        let gate = data.join(INNER_UID);
+        mknodat(CWD, &gate, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+        let throwaway = Arc::new(Throwaway {
+            db: inner,
+            recipe: backups(db.engine, BackupKind::Manual),
+            password: Secret::new("x".to_owned()),
+            image: ImageId("sha256:ab".to_owned()),
+            site,
+            id: None,
+            work: work.clone(),
+            jobs: Arc::new(NoJobs),
+        });
+        let moving = place(throwaway.clone(), db.clone(), temp.path().join("aside"));
+        // Cut off.
+        drop(throwaway);
+        for _ in 0..200 {
+            if !work.exists() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert!(work.exists(), "it went with whoever waited");
+        let opened = tokio::task::spawn_blocking(move || fs::read_to_string(gate));
+        let uid = opened.await.unwrap().unwrap();
+        assert_eq!(uid, format!("{}\n", db.uid));
+        moving.await.unwrap().unwrap();
+        let there = fs::read_to_string(db.data_dir().join("PG_VERSION"));
+        assert_eq!(there.unwrap(), "17");
     }
 }

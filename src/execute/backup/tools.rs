@@ -8,10 +8,10 @@ use async_trait::async_trait;
 
 use super::error::BackupError;
 use super::take::Taking;
-use super::{Archive, LONGEST, image_of, recipes, throwaway, tool};
-use crate::engine::backup::Inventory;
+use super::{Archive, Inventory, LONGEST, image_of, recipes, throwaway, tool};
 use crate::execute::failpoint::failpoint;
 use crate::model::{Backup, BackupKind, ContainerSeen, Contents, Database};
+use crate::runtime::host::room;
 use crate::store::manifest::{File, LedgerCopy, Manifest};
 
 /// A dump that is to be made.
@@ -100,24 +100,30 @@ impl Tools for JobTools {
         let reached = archive.as_in_force(db).await;
         let server = archive.server(&reached, recipe, dump.container)?;
         // What is dumped at rest is dumped whole.
-        let Inventory { open, closed, lost } = match server.running {
-            Some(_) => archive.databases(&server).await?,
+        let inventory = match server.running {
+            Some(_) => archive.inventory(&server).await?,
             None => Inventory::default(),
         };
-        recipes::holds_all(dump.kind, &db.name, &closed).map_err(BackupError::NotNow)?;
+        let left_out = &inventory.left_out;
+        recipes::holds_all(dump.kind, &db.name, left_out).map_err(BackupError::NotNow)?;
         let mut contents = Contents {
             how: recipe.how_counted().to_owned(),
             counts: BTreeMap::new(),
-            left_out: closed,
-            lost,
+            left_out: left_out.iter().map(ToString::to_string).collect(),
         };
-        let parts = recipe.parts(&reached, &open, LONGEST.as_secs());
+        let parts = recipe.parts(&reached, &inventory, LONGEST.as_secs());
         let mut files = Vec::new();
         let stage = |stage, total| {
             let now = archive.clock.now();
             archive.meters.begin(&db.name, stage, total, now)
         };
-        let meter = stage("dumping", archive.last_bytes(db));
+        let last = archive.last_bytes(db);
+        // One part may be all of it. Of a first backup only what is dumped is known: nothing of it is larger, compressed.
+        taking.about = match last {
+            Some(bytes) => bytes,
+            None => size_of(db).await,
+        };
+        let meter = stage("dumping", last);
         for part in &parts {
             taking.any()?;
             let (file, counts) = archive
@@ -208,5 +214,15 @@ impl Tools for JobTools {
             }
         }
         Ok(())
+    }
+}
+
+/// Bytes of a database's data on its disk; 0 where that cannot be told.
+async fn size_of(db: &Database) -> u64 {
+    let folder = db.data_dir();
+    let used = tokio::task::spawn_blocking(move || room::used(&folder));
+    match used.await {
+        Ok(Ok(bytes)) => bytes,
+        Ok(Err(_)) | Err(_) => 0,
     }
 }

@@ -26,6 +26,9 @@ pub struct ApplyQuery {
     /// Whether nothing is written.
     #[serde(default)]
     dry_run: bool,
+    /// Why; of documents as YAML, whose body has no room for it.
+    #[serde(default)]
+    reason: String,
 }
 
 /// The body of `apply` as JSON. As YAML, the body is the documents themselves.
@@ -34,6 +37,9 @@ pub struct ApplyQuery {
 pub struct ApplyRequest {
     /// The documents, each with its origin.
     pub documents: Vec<Document>,
+    /// Why.
+    #[serde(default)]
+    pub reason: String,
 }
 
 /// `POST /apply`: 200 when no document was refused; otherwise 422, with what became of each.
@@ -44,10 +50,11 @@ pub async fn apply(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Refusal> {
-    let documents = documents(&headers, &body)?;
+    let ApplyQuery { dry_run, reason } = query;
+    let ApplyRequest { documents, reason } = request(&headers, &body, reason)?;
     let mut results = api
         .backend
-        .apply(&caller, &documents, query.dry_run)
+        .apply(&caller, &documents, &reason, dry_run)
         .await?;
     document::place(&documents, &mut results);
     let refused = results
@@ -74,22 +81,29 @@ pub async fn apply(
     Ok(problem.into_response())
 }
 
-fn documents(headers: &HeaderMap, body: &[u8]) -> Result<Vec<Document>, Refusal> {
+/// What is handed in; `reason` is the query's.
+fn request(headers: &HeaderMap, body: &[u8], reason: String) -> Result<ApplyRequest, Refusal> {
     let invalid =
         |why: String| Refusal::new(RefusalKind::Invalid, format!("{why}; nothing was changed"));
     let is_json = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .is_some_and(|value| value.starts_with("application/json"));
-    let documents = if is_json {
+    let mut request = if is_json {
         serde_json::from_slice::<ApplyRequest>(body)
             .map_err(|error| invalid(format!("the body is not as it should be: {error}")))?
-            .documents
     } else {
         let text = std::str::from_utf8(body)
             .map_err(|error| invalid(format!("the body is not UTF-8: {error}")))?;
-        document::split(Path::new("-"), text)
+        ApplyRequest {
+            documents: document::split(Path::new("-"), text),
+            reason: String::new(),
+        }
     };
+    if request.reason.is_empty() {
+        request.reason = reason;
+    }
+    let documents = &request.documents;
     if documents.is_empty() {
         return Err(invalid("there is no document in it".to_owned()));
     }
@@ -99,5 +113,5 @@ fn documents(headers: &HeaderMap, body: &[u8]) -> Result<Vec<Document>, Refusal>
             documents.len()
         )));
     }
-    Ok(documents)
+    Ok(request)
 }

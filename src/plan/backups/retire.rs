@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 
-use super::{Fate, Known, Retirement, Work, attempt, own};
+use super::{Fate, Known, Retirement, Work, attempt, own, under_way};
 use crate::model::{Backup, BackupId, BackupKind, BackupState, End, Hibernation, Slot, Timestamp};
 
 /// A final backup that is not proven yet counts for this long from its end on.
@@ -65,7 +65,7 @@ fn last_backup(
     now: Timestamp,
 ) -> LastBackup {
     let own = own(known);
-    if own.iter().any(|b| b.state == BackupState::Running) {
+    if under_way(known, &own) {
         return LastBackup::Waits;
     }
     let recent = |at: Option<Timestamp>, span| at.is_some_and(|at| at <= now && now <= at + span);

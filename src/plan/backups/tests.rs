@@ -45,6 +45,7 @@ pub(super) fn known<'a>(
         tombstone: Tombstone::None,
         keep: KeepRetired::default(),
         unsaved: 0,
+        cut_off: false,
     }
 }
 
@@ -91,6 +92,27 @@ fn what_was_due_before_there_was_data_was_never_due() {
     assert_eq!(asked(&db(), &[], "2026-03-01T13:00:00Z"), None);
     let first = slot_of(asked(&db(), &[], "2026-03-02T02:00:10Z"));
     assert_eq!(first, Some(("20260302T020000Z".to_owned(), 1)));
+}
+
+/// Its store may be away for days, and does not say what became of it.
+#[test]
+fn one_that_was_cut_off_keeps_no_other_from_being_taken() {
+    let db = db();
+    let mut left = backup(&db, "2026-03-02T02:00:00Z", 1, BackupState::Running);
+    left.finished = None;
+    let backups: BTreeMap<_, _> = [(left.id.clone(), left.clone())].into();
+    let stores = ["local".to_owned()];
+    for (cut_off, attempt) in [(false, None), (true, Some(2))] {
+        let known = Known {
+            cut_off,
+            ..known(&db, &backups, &stores)
+        };
+        let taken = slot_of(due(&known, at("2026-03-02T02:10:00Z")));
+        assert_eq!(taken.map(|(_, attempt)| attempt), attempt, "{cut_off}");
+        // Its objects are nobody's to remove.
+        let fates = kept(&known, at("2026-09-02T02:00:00Z"));
+        assert_ne!(fates.get(&left.id), Some(&Fate::Goes));
+    }
 }
 
 #[test]

@@ -208,10 +208,13 @@ fn mydb_admin_is_put_down_when_its_data_is_lost_under_it_and_not_when_that_is_un
         case.db.name = crate::model::DbName::mydb_admin();
         case
     };
-    let lost: [fn(&mut Case); 3] = [
+    let lost: [fn(&mut Case); 6] = [
         |case| case.seen.data = Seen::Absent,
         |case| case.data().empty = true,
         |case| case.data().sentinel = false,
+        |case| case.data().inner_uid = Some(uid(2)),
+        |case| case.data().inner_uid = None,
+        |case| case.data().identity = Some(identity(2)),
     ];
     for lose in lost {
         let mut case = admin();
@@ -224,18 +227,71 @@ fn mydb_admin_is_put_down_when_its_data_is_lost_under_it_and_not_when_that_is_un
         );
         // A user's server may have all that is left in its memory.
         case.db.name = Case::ready().db.name;
-        case.is_left_alone_for(Reason::DataLost);
+        assert_eq!(case.steps(), [""; 0]);
     }
     let mut unsure = admin();
     unsure.seen.data = Seen::Unknown("the volume is not mounted".to_owned());
     unsure.is_left_alone_for(Reason::DataUnmounted);
-    let mut foreign = admin();
-    foreign.data().inner_uid = Some(uid(2));
-    foreign.is_left_alone_for(Reason::DataForeign);
+    let mut swapped = admin();
+    swapped.data().inner_uid = Some(uid(2));
+    swapped.whose = Some(chembank(true));
+    swapped.is_left_alone_for(Reason::DataForeign);
     let mut kept = admin();
     kept.seen.data = Seen::Absent;
     kept.overridden(OverrideState::Maintenance, None);
     kept.is_left_alone_for(Reason::Maintenance);
+}
+
+/// Another database, whose data lies there.
+fn chembank(misses: bool) -> Whose {
+    Whose {
+        name: "chembank".parse().unwrap(),
+        place: "/data/chembank".into(),
+        misses,
+    }
+}
+
+#[test]
+fn foreign_data_in_the_place_of_mydb_admin_is_lost_data_unless_another_database_misses_it() {
+    let foreign: [fn(&mut Case); 3] = [
+        |case| case.data().inner_uid = Some(uid(2)),
+        |case| case.data().inner_uid = None,
+        |case| case.data().identity = Some(identity(2)),
+    ];
+    for put_there in foreign {
+        for mut case in down() {
+            put_there(&mut case);
+            is_refused(&case, Reason::DataForeign);
+            case.db.name = crate::model::DbName::mydb_admin();
+            is_refused(&case, Reason::DataLost);
+            // A first start has nothing that could come back.
+            case.initialised = false;
+            case.data().marker = None;
+            if case.data().inner_uid != Some(uid(1)) {
+                is_refused(&case, Reason::DataForeign);
+            }
+        }
+    }
+    for mut case in down() {
+        case.db.name = crate::model::DbName::mydb_admin();
+        case.data().inner_uid = Some(uid(2));
+        case.whose = Some(chembank(false));
+        is_refused(&case, Reason::DataLost);
+        assert!(case.held(Reason::DataLost).message.contains("chembank"));
+        // Exchanged: both are named, with both places, and what to do.
+        case.whose = Some(chembank(true));
+        is_refused(&case, Reason::DataForeign);
+        let said = case.held(Reason::DataForeign).message;
+        let own = case.db.data_dir().display().to_string();
+        for part in [
+            &own,
+            "chembank",
+            "/data/chembank",
+            "put the data of both back",
+        ] {
+            assert!(said.contains(part), "{said}");
+        }
+    }
 }
 
 #[test]

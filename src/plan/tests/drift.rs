@@ -1,5 +1,7 @@
 //! Differences between container and spec: in place, by a restart, by another container.
 
+use std::sync::Arc;
+
 use super::config::config;
 use super::*;
 use crate::model::action::Renewal;
@@ -324,7 +326,7 @@ fn tls_is_demanded_by_a_reload_and_begun_by_a_restart() {
     assert_eq!(lane.why, ["tls Preferred -> Required"]);
     let begins: Change = ("before there was a choice", |c| {
         if let Seen::Present(files) = &mut c.seen.files {
-            files.settings.remove(TLS);
+            Arc::make_mut(&mut files.settings).remove(TLS);
             files.certificate = None;
             files.in_use = None;
         }
@@ -337,7 +339,7 @@ fn one_that_was_admitted_before_there_was_tls_is_left_alone() {
     let mut case = Case::ready();
     case.db.tls = None;
     if let Seen::Present(files) = &mut case.seen.files {
-        files.settings.remove(TLS);
+        Arc::make_mut(&mut files.settings).remove(TLS);
         files.certificate = None;
         files.in_use = None;
     }

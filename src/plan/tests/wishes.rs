@@ -266,3 +266,25 @@ fn users_who_may_only_read_are_told_in_what_is_shown_and_the_server_takes_the_se
     assert_eq!(case.reasons(), [Reason::ReadOnly]);
     assert_eq!(case.phase(), (Phase::Ready, Some(Reason::ReadOnly)));
 }
+
+#[test]
+fn a_server_that_is_down_while_hands_are_off_is_told_to_stay_so() {
+    let told = |mut case: Case| {
+        case.overridden(OverrideState::Maintenance, None);
+        case.held(Reason::Maintenance).message
+    };
+    let down = "its server is down: it stays so until hands are on it again";
+    for (case, tells) in [
+        (Case::gone(), true),
+        (Case::exited(0), true),
+        (Case::ready(), false),
+        // Before its first start nobody misses it.
+        (Case::fresh(), false),
+    ] {
+        let said = told(case);
+        assert_eq!(said.contains(down), tells, "{said}");
+    }
+    let mut unknown = Case::gone();
+    unknown.seen.containers = Seen::Unknown("no answer".to_owned());
+    assert!(!told(unknown).contains(down));
+}

@@ -10,6 +10,8 @@ use crate::model::view::{ConditionStatus, DatabaseView, Phase, Snapshot};
 
 /// Sets all gauges that follow from a snapshot.
 pub fn observe(metrics: &Metrics, snapshot: &Snapshot) {
+    let harmed = i64::from(snapshot.journal_harm.is_some());
+    metrics.journal_harmed.set(harmed);
     metrics.tables_behind.set(whole(snapshot.tables_behind));
     metrics.docker_up.set(i64::from(snapshot.docker.is_none()));
     metrics.problems.set(whole(snapshot.problems.len() as u64));

@@ -43,6 +43,7 @@ pub struct Metrics {
     queue_wait: Histogram,
     last_pass: Gauge,
     journal_entries: IntGauge,
+    journal_harmed: IntGauge,
     log_harms: IntGauge,
     tables_behind: IntGauge,
     unshipped: IntGaugeVec,
@@ -122,6 +123,10 @@ impl Metrics {
             journal_entries: gauge(
                 "db4sci_journal_entries",
                 "Entries of the journal: every accepted change since the first start.",
+            )?,
+            journal_harmed: gauge(
+                "db4sci_journal_harmed",
+                "Whether the journal lies otherwise on the disk than it was written, and cannot be written back (1) or not (0).",
             )?,
             log_harms: gauge(
                 "db4sci_log_harms",

@@ -6,12 +6,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bollard::container::{AttachContainerResults, LogOutput};
 use bollard::errors::Error;
-use bollard::models::{ContainerCreateBody, HostConfig, HostConfigLogConfig};
+use bollard::models::{ContainerCreateBody, HostConfig, HostConfigLogConfig, ResourcesUlimits};
 use bollard::query_parameters::{
     AttachContainerOptions, RemoveContainerOptions, StopContainerOptions, WaitContainerOptions,
 };
 use chrono::DateTime;
 use futures_util::StreamExt;
+use rustix::process::{Resource, getrlimit};
 
 use super::client::{CALL, Docker, WORK, within};
 use super::create;
@@ -27,75 +28,98 @@ pub const LABEL_WORK_INSTANCE: &str = "db4sci.work-instance";
 const LABEL_WORK: &str = "db4sci.work";
 
 /// What is kept of standard error.
-const WORDS: usize = 16 << 10;
+const WORDS: usize = 256 << 10;
 /// What is taken from standard output: the counts of a few hundred thousand tables.
 const OUTPUT: usize = 64 << 20;
 /// Lines of a throwaway server's log that are shown when it fails.
 const LINES: u32 = 40;
 
+/// The request that makes a job's container, by a process that may open so many files itself.
+fn body(job: &Job, attached: bool, may: Option<u64>) -> Result<ContainerCreateBody, RuntimeError> {
+    let Job {
+        name,
+        instance,
+        image,
+        network,
+        mounts,
+        entrypoint,
+        command,
+        env,
+        user,
+        memory,
+        nano_cpus,
+        shm,
+    } = job;
+    let memory = create::bytes("memory", *memory)?;
+    let log_config = if attached {
+        // What a dump says must not lie on the engine's disk.
+        HostConfigLogConfig {
+            typ: Some("none".to_owned()),
+            config: None,
+        }
+    } else {
+        HostConfigLogConfig {
+            typ: Some("json-file".to_owned()),
+            config: Some(HashMap::from([
+                ("max-size".to_owned(), "1m".to_owned()),
+                ("max-file".to_owned(), "1".to_owned()),
+            ])),
+        }
+    };
+    Ok(ContainerCreateBody {
+        image: Some(image.as_str().to_owned()),
+        entrypoint: (!entrypoint.is_empty()).then(|| entrypoint.clone()),
+        cmd: Some(command.clone()),
+        env: Some(env.iter().map(|(k, v)| format!("{k}={v}")).collect()),
+        // Without a network, no other name of its own can be resolved, and some servers ask.
+        hostname: (*network == Network::None).then(|| "localhost".to_owned()),
+        user: user.map(|uid| format!("{uid}:{uid}")),
+        labels: Some(HashMap::from([
+            (LABEL_WORK.to_owned(), name.clone()),
+            (LABEL_WORK_INSTANCE.to_owned(), instance.clone()),
+        ])),
+        attach_stdout: Some(attached),
+        attach_stderr: Some(attached),
+        host_config: Some(HostConfig {
+            network_mode: Some(match network {
+                Network::Of(id) => format!("container:{id}"),
+                Network::None => "none".to_owned(),
+            }),
+            mounts: Some(mounts.iter().map(create::bind).collect()),
+            memory: Some(memory),
+            memory_swap: Some(memory),
+            nano_cpus: (*nano_cpus > 0).then_some(*nano_cpus),
+            shm_size: Some(create::bytes("shm", *shm)?).filter(|n| *n > 0),
+            // Users' databases come first where both want the processor.
+            cpu_shares: Some(256),
+            log_config: Some(log_config),
+            ulimits: open_files(may).map(|limit| vec![limit]),
+            ..HostConfig::default()
+        }),
+        ..ContainerCreateBody::default()
+    })
+}
+
+/// How many files a job may open: a server that is started for a restore test has no guard before it that raises
+/// what newer engines give (1,024). An engine that runs in a container itself may not be allowed to give more than it
+/// has, and refuses the start; the daemon beside it has as much. Where that is little, the engine's own choice is no
+/// worse.
+fn open_files(may: Option<u64>) -> Option<ResourcesUlimits> {
+    const ENOUGH: i64 = 65_536;
+    const MOST: i64 = 524_288;
+    let files = may.map_or(MOST, |n| i64::try_from(n).unwrap_or(MOST).min(MOST));
+    (files >= ENOUGH).then(|| ResourcesUlimits {
+        name: Some("nofile".to_owned()),
+        soft: Some(files),
+        hard: Some(files),
+    })
+}
+
 impl Docker {
     async fn create_work(&self, job: &Job, attached: bool) -> Result<ContainerId, RuntimeError> {
-        let Job {
-            name,
-            instance,
-            image,
-            network,
-            mounts,
-            entrypoint,
-            command,
-            env,
-            user,
-            memory,
-            nano_cpus,
-            shm,
-        } = job;
-        let memory = create::bytes("memory", *memory)?;
-        let log_config = if attached {
-            // What a dump says must not lie on the engine's disk.
-            HostConfigLogConfig {
-                typ: Some("none".to_owned()),
-                config: None,
-            }
-        } else {
-            HostConfigLogConfig {
-                typ: Some("json-file".to_owned()),
-                config: Some(HashMap::from([
-                    ("max-size".to_owned(), "1m".to_owned()),
-                    ("max-file".to_owned(), "1".to_owned()),
-                ])),
-            }
-        };
-        let body = ContainerCreateBody {
-            image: Some(image.as_str().to_owned()),
-            entrypoint: (!entrypoint.is_empty()).then(|| entrypoint.clone()),
-            cmd: Some(command.clone()),
-            env: Some(env.iter().map(|(k, v)| format!("{k}={v}")).collect()),
-            // Without a network, no other name of its own can be resolved, and some servers ask.
-            hostname: (*network == Network::None).then(|| "localhost".to_owned()),
-            user: user.map(|uid| format!("{uid}:{uid}")),
-            labels: Some(HashMap::from([
-                (LABEL_WORK.to_owned(), name.clone()),
-                (LABEL_WORK_INSTANCE.to_owned(), instance.clone()),
-            ])),
-            attach_stdout: Some(attached),
-            attach_stderr: Some(attached),
-            host_config: Some(HostConfig {
-                network_mode: Some(match network {
-                    Network::Of(id) => format!("container:{id}"),
-                    Network::None => "none".to_owned(),
-                }),
-                mounts: Some(mounts.iter().map(create::bind).collect()),
-                memory: Some(memory),
-                memory_swap: Some(memory),
-                nano_cpus: (*nano_cpus > 0).then_some(*nano_cpus),
-                shm_size: Some(create::bytes("shm", *shm)?).filter(|n| *n > 0),
-                // Users' databases come first where both want the processor.
-                cpu_shares: Some(256),
-                log_config: Some(log_config),
-                ..HostConfig::default()
-            }),
-            ..ContainerCreateBody::default()
-        };
+        // None is no limit.
+        let may = getrlimit(Resource::Nofile).maximum;
+        let body = body(job, attached, may)?;
         self.create_unnamed("work", body).await
     }
 
@@ -257,14 +281,61 @@ impl Jobs for Docker {
     }
 
     async fn clear(&self, instance: &str, before: Timestamp) -> Result<u32, RuntimeError> {
-        let mut cleared = 0;
+        let (mut cleared, mut goes_on) = (0, Ok(()));
         for job in self.jobs(LABEL_WORK_INSTANCE, instance).await? {
             let created = job.created.and_then(|at| DateTime::from_timestamp(at, 0));
             if let Some(id) = job.id.filter(|_| created.is_none_or(|at| at <= before)) {
-                self.discard(&ContainerId(id)).await?;
-                cleared += 1;
+                let id = ContainerId(id);
+                let Err(error) = self.discard(&id).await else {
+                    cleared += 1;
+                    continue;
+                };
+                match self.ended(&id).await {
+                    // It does nothing any more, and the next start removes it.
+                    Ok(Some(_)) => tracing::warn!(%id, %error, "a job that is over stays"),
+                    Err(RuntimeError::NotFound(_)) => cleared += 1,
+                    Ok(None) | Err(_) => goes_on = Err(error),
+                }
             }
         }
-        Ok(cleared)
+        goes_on.map(|()| cleared)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ImageId;
+
+    #[test]
+    fn a_job_may_open_as_many_files_as_a_server_does_behind_its_guard() {
+        let job = Job {
+            name: "throwaway".to_owned(),
+            instance: "test".to_owned(),
+            image: ImageId("sha256:ab".to_owned()),
+            network: Network::None,
+            mounts: Vec::new(),
+            entrypoint: Vec::new(),
+            command: Vec::new(),
+            env: Default::default(),
+            user: None,
+            memory: 1 << 30,
+            nano_cpus: 0,
+            shm: 0,
+        };
+        let given = |may| {
+            let host = body(&job, false, may).unwrap().host_config.unwrap();
+            let limit = host.ulimits?.remove(0);
+            assert_eq!(
+                (limit.name.as_deref(), limit.soft),
+                (Some("nofile"), limit.hard)
+            );
+            limit.soft
+        };
+        assert_eq!(given(None), Some(524_288));
+        assert_eq!(given(Some(1 << 30)), Some(524_288));
+        assert_eq!(given(Some(100_000)), Some(100_000));
+        // The engine would have to give less than it may give by itself.
+        assert_eq!(given(Some(4096)), None);
     }
 }

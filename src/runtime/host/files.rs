@@ -12,8 +12,9 @@ use super::look::is_folder;
 use super::room;
 use crate::model::disk::Room;
 use crate::model::guard::SCRIPT;
+use crate::model::trial::Trial;
 use crate::model::view::Evidence;
-use crate::model::{Database, FilesSeen, FilesWanted, SecretText, Site, Timestamp};
+use crate::model::{Database, FilesNamed, FilesSeen, FilesWanted, SecretText, Site, Timestamp};
 use crate::runtime::DirError;
 
 /// The guard's text.
@@ -32,6 +33,8 @@ struct Applied {
     #[serde(default)]
     config_tried: Option<String>,
     #[serde(default)]
+    trial: Trial,
+    #[serde(default)]
     certificate: Option<String>,
 }
 
@@ -39,7 +42,7 @@ struct Applied {
 pub(super) fn look(
     site: &Site,
     db: &Database,
-    wanted: &FilesWanted,
+    wanted: &FilesNamed,
     sealed: &[SecretText],
 ) -> Result<FilesSeen, String> {
     let read = |path: &Path| read_small(path).map_err(|e| format!("{}: {e}", path.display()));
@@ -50,7 +53,7 @@ pub(super) fn look(
     let mut complete = is_folder(&config)?
         && is_folder(&db.marker_dir())?
         && read(&site.guard_dir().join(SCRIPT))?.as_deref() == Some(GUARD);
-    for (name, _) in &wanted.config {
+    for name in wanted.config {
         complete = complete && read(&config.join(name))?.is_some();
     }
     let applied_file = config.join(APPLIED);
@@ -66,9 +69,10 @@ pub(super) fn look(
     Ok(FilesSeen {
         complete,
         secrets: super::secrets::agree(site, db, wanted, sealed)?,
-        settings: applied.settings,
+        settings: applied.settings.into(),
         config: applied.config,
         config_tried: applied.config_tried,
+        trial: applied.trial,
         // Whoever knows the authority looks at it.
         certificate: None,
         in_use: applied.certificate,
@@ -88,6 +92,7 @@ pub(super) fn write_all(
         settings,
         config_text,
         config_tried,
+        trial,
         certificate,
         owner,
     } = wanted;
@@ -111,13 +116,15 @@ pub(super) fn write_all(
         settings: settings.clone(),
         config: config_text.clone(),
         config_tried: config_tried.clone(),
+        trial: trial.clone(),
         certificate: certificate.clone(),
     };
     let path = config_dir.join(APPLIED);
     let text = serde_json::to_vec_pretty(&applied).map_err(|e| unwritable(&path, &e))?;
     let say = || write(&path, &text, 0o600, root);
-    // A text is said to be tried before any file has it; cut off after that, it is tried again.
-    if config_tried.is_some() {
+    // A text is said to be tried before any file has it; cut off after that, it is tried again. And what the
+    // server last answered with is nowhere else once they have another.
+    if config_tried.is_some() || trial.open.is_some() {
         say()?;
     }
     for (name, text) in config {

@@ -1,7 +1,7 @@
 #!/bin/sh
 # The guard of DB4Sci: the first process of every database container. It looks whether the mounted
 # data is this database's, whole and held by no other server, and then becomes the image's own
-# entrypoint. It changes nothing. dockerd may start a container while nobody looks, and an engine's
+# entrypoint. It changes nothing on disk. dockerd may start a container while nobody looks, and an engine's
 # image on an empty folder makes a new, empty database: this is the last place to refuse.
 #
 # guard.sh UID SENTINEL DATA -- ENTRYPOINT...
@@ -76,5 +76,17 @@ initialising)
     refuse 85 "the marker's state is '$state', which is no state"
     ;;
 esac
+
+# Newer engines give containers 1,024 open files, and servers that do not raise their own limit stop taking connections
+# there. Their hard limit is what they may have. No more than half a million: some programs close every descriptor
+# that could be open, one by one. What fails here is no reason to keep a server down.
+files=$(ulimit -Hn 2>/dev/null)
+if [ "$files" = unlimited ] || [ "${files:-0}" -gt 524288 ]; then
+    files=524288
+fi
+soft=$(ulimit -Sn 2>/dev/null)
+if [ "${soft:-unlimited}" != unlimited ] && [ "$soft" -lt "${files:-0}" ]; then
+    ulimit -Sn "$files" 2>/dev/null || :
+fi
 
 exec "$@"

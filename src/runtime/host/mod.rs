@@ -36,8 +36,8 @@ use async_trait::async_trait;
 use crate::model::disk::Room;
 use crate::model::view::Evidence;
 use crate::model::{
-    DataSeen, Database, FilesSeen, FilesWanted, FolderId, IdentityFile, ReleasedFiles, Secret,
-    SecretText, Seen, Site, Timestamp,
+    DataSeen, Database, FilesNamed, FilesSeen, FilesWanted, FolderId, IdentityFile, ReleasedFiles,
+    Secret, SecretText, Seen, Site, Timestamp,
 };
 use crate::runtime::{DataDirs, DirError, NamedFolder};
 
@@ -80,7 +80,7 @@ impl DataDirs for HostDirs {
         &self,
         site: &Site,
         db: &Database,
-        wanted: &FilesWanted,
+        wanted: &FilesNamed,
         secrets: &[SecretText],
     ) -> Seen<FilesSeen> {
         let (site, db, wanted) = (site.clone(), db.clone(), wanted.clone());

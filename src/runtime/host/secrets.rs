@@ -7,14 +7,14 @@ use super::durable::{at, folder, read_small, shared, write};
 use super::files::{parent, plain_name};
 use super::look::is_folder;
 use crate::model::account::is_stray;
-use crate::model::{Database, FilesWanted, Secret, SecretText, Site};
+use crate::model::{Database, FilesNamed, Secret, SecretText, Site};
 use crate::runtime::DirError;
 
 /// Whether all wanted secrets are sealed, and their files say the same.
 pub(super) fn agree(
     site: &Site,
     db: &Database,
-    wanted: &FilesWanted,
+    wanted: &FilesNamed,
     sealed: &[SecretText],
 ) -> Result<bool, String> {
     let place = site.secrets_dir(&db.name);

@@ -6,6 +6,7 @@ use chrono::DateTime;
 use tempfile::TempDir;
 
 use super::*;
+use crate::model::trial::{Earlier, Refused, Trial};
 use crate::model::{
     DataIdentity, IdentityFile, Marker, MarkerState, SecretFile, SecretKind, SecretText, Uid,
 };
@@ -402,6 +403,10 @@ async fn files_are_written_and_secrets_are_kept() {
         settings: [("a".to_owned(), "1".to_owned())].into(),
         config_text: Some("a = 1\n".to_owned()),
         config_tried: Some("a = 2\n".to_owned()),
+        trial: Trial {
+            open: Some(Earlier::default()),
+            refused: Some(Refused::default()),
+        },
         certificate: Some("3f9c2a1b".to_owned()),
         owner: place.db.layout.uid,
     };
@@ -410,8 +415,12 @@ async fn files_are_written_and_secrets_are_kept() {
         text: Secret::new("hunter2hunter2"),
     }];
     let (dirs, site, db) = (&place.dirs, &place.site, &place.db);
+    let named = FilesNamed {
+        secrets: wanted.secrets.clone(),
+        config: &["my.conf"],
+    };
     let look = async |sealed: &[SecretText]| {
-        let seen = dirs.files(site, db, &wanted, sealed).await;
+        let seen = dirs.files(site, db, &named, sealed).await;
         seen.present().cloned().unwrap()
     };
     let before = look(&secrets).await;
@@ -427,9 +436,10 @@ async fn files_are_written_and_secrets_are_kept() {
         FilesSeen {
             complete: true,
             secrets: true,
-            settings: wanted.settings.clone(),
+            settings: wanted.settings.clone().into(),
             config: wanted.config_text.clone(),
             config_tried: wanted.config_tried.clone(),
+            trial: wanted.trial.clone(),
             certificate: None,
             in_use: wanted.certificate.clone(),
         }

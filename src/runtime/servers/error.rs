@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use sqlx::mysql::MySqlDatabaseError;
 
 use super::{bolt, mongodb};
+use crate::model::server::means_its_files;
 use crate::runtime::ServerError;
 
 /// What went wrong, before it is known what the statement was for.
@@ -158,13 +159,14 @@ fn told_by_sql(error: &sqlx::Error) -> Told {
         sqlx::Error::WorkerCrashed => Told::new(Meaning::Unreachable, &error.to_string()),
         sqlx::Error::Database(e) => {
             let state = e.code().unwrap_or_default().into_owned();
+            let words = e.message().to_owned();
             let number = e
                 .try_downcast_ref::<MySqlDatabaseError>()
                 .map(|e| e.number());
             Told {
-                meaning: number.map_or_else(|| by_state(&state), by_number),
+                meaning: number.map_or_else(|| by_state(&state, &words), by_number),
                 code: number.map_or(state, |n| n.to_string()),
-                words: e.message().to_owned(),
+                words,
             }
         }
         // Configuration, decoding and the like: our query does not fit this server.
@@ -187,8 +189,9 @@ fn told_at_login(error: &sqlx::Error) -> Told {
 }
 
 /// PostgreSQL's SQLSTATE.
-fn by_state(code: &str) -> Meaning {
+fn by_state(code: &str, words: &str) -> Meaning {
     match code {
+        "42501" if means_its_files(words) => Meaning::Damaged,
         // cannot_connect_now; admin, crash and database shutdown; too many connections
         "57P03" | "57P01" | "57P02" | "57P04" | "53300" => Meaning::NotReady,
         // The last: insufficient_privilege. What the privileged login may not do, it was deprived of.
@@ -239,7 +242,20 @@ mod tests {
             ("XX001", Meaning::Damaged),
             ("42601", Meaning::Syntax),
         ] {
-            assert_eq!(by_state(code), expected, "{code}");
+            assert_eq!(by_state(code, ""), expected, "{code}");
+        }
+        for (words, expected) in [
+            ("permission denied for table log", Meaning::LoginRefused),
+            (
+                "could not open file \"base/16384/1259\": Permission denied",
+                Meaning::Damaged,
+            ),
+            (
+                "could not access directory \"base/16384\": Permission denied",
+                Meaning::Damaged,
+            ),
+        ] {
+            assert_eq!(by_state("42501", words), expected, "{words}");
         }
         for (number, expected) in [
             (1045, Meaning::LoginRefused),

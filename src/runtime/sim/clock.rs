@@ -32,6 +32,6 @@ impl State {
 
 impl Clock for SimClock {
     fn now(&self) -> Timestamp {
-        self.world.with(|state| state.wall())
+        self.world.read(|state| state.wall())
     }
 }

@@ -13,8 +13,8 @@ use crate::model::account::is_stray;
 use crate::model::disk::Room;
 use crate::model::view::Evidence;
 use crate::model::{
-    DataSeen, Database, FilesSeen, FilesWanted, FolderId, IdentityFile, MarkerState, ReleasedFiles,
-    Secret, SecretText, Seen, Site, Timestamp,
+    DataSeen, Database, FilesNamed, FilesSeen, FilesWanted, FolderId, IdentityFile, MarkerState,
+    ReleasedFiles, Secret, SecretText, Seen, Site, Timestamp,
 };
 use crate::runtime::{DataDirs, DirError, NamedFolder};
 
@@ -41,7 +41,7 @@ impl DataDirs for World {
         &self,
         site: &Site,
         db: &Database,
-        wanted: &FilesWanted,
+        wanted: &FilesNamed,
         secrets: &[SecretText],
     ) -> Seen<FilesSeen> {
         let looked: Answer<FilesSeen> = World::look(self, Part::Disk, "files", |state| {
@@ -138,20 +138,21 @@ impl DataDirs for World {
                 return Err(state.io(db, "no marker folder"));
             }
             for folder in [site.guard_dir(), site.config_dir(&db.name)] {
-                state.disk.plain.insert(folder);
+                state.disk.plain.insert(folder, ());
             }
             for (file, _) in &wanted.config {
                 let file = site.config_dir(&db.name).join(file);
-                state.disk.plain.insert(file);
+                state.disk.plain.insert(file, ());
             }
             state.disk.applied.insert(
                 site.config_dir(&db.name),
                 FilesSeen {
                     complete: true,
                     secrets: false,
-                    settings: wanted.settings.clone(),
+                    settings: wanted.settings.clone().into(),
                     config: wanted.config_text.clone(),
                     config_tried: wanted.config_tried.clone(),
+                    trial: wanted.trial.clone(),
                     certificate: None,
                     in_use: wanted.certificate.clone(),
                 },
@@ -176,8 +177,8 @@ impl DataDirs for World {
         self.act(Part::Disk, "write secrets", |state| {
             state.writable(db)?;
             let folder = site.secrets_dir(&db.name);
-            state.disk.plain.insert(folder.clone());
-            let files = state.disk.secrets.entry(folder).or_default();
+            state.disk.plain.insert(folder.clone(), ());
+            let files = state.disk.secrets.entry(folder);
             files.retain(|name, _| !is_stray(name, secrets));
             for secret in secrets {
                 files.insert(secret.name.clone(), secret.text.clone());
@@ -335,9 +336,9 @@ impl State {
         self.disk.dirs.remove(&db.data_dir());
         self.disk.markers.remove(&db.marker_dir());
         let gone = [site.secrets_dir(&db.name), site.config_dir(&db.name)];
-        let ours = |path: &PathBuf| gone.iter().any(|folder| path.starts_with(folder));
+        let ours = |path: &Path| gone.iter().any(|folder| path.starts_with(folder));
         self.disk.plain.retain(|path| !ours(path));
-        self.disk.applied.retain(|path, _| !ours(path));
+        self.disk.applied.retain(|path| !ours(path));
         self.journal.push(format!("remove data of {}", db.name));
         Ok(())
     }

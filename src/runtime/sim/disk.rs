@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use super::places::Places;
 use crate::model::server::Protocol;
 use crate::model::{FilesSeen, ImageId, ImageSeen, MarkerState, Secret, Uid};
 
@@ -89,13 +90,13 @@ pub(super) struct Disk {
     /// Whether nothing more can be written.
     pub(super) full: bool,
     /// Folders of data by their path now.
-    pub(super) dirs: BTreeMap<PathBuf, u64>,
+    pub(super) dirs: Places<u64>,
     pub(super) data: BTreeMap<u64, Data>,
-    pub(super) markers: BTreeMap<PathBuf, SimMarker>,
+    pub(super) markers: Places<SimMarker>,
     /// Folders without anything of interest in them.
-    pub(super) plain: BTreeSet<PathBuf>,
-    pub(super) secrets: BTreeMap<PathBuf, BTreeMap<String, Secret>>,
-    pub(super) applied: BTreeMap<PathBuf, FilesSeen>,
+    pub(super) plain: Places<()>,
+    pub(super) secrets: Places<BTreeMap<String, Secret>>,
+    pub(super) applied: Places<FilesSeen>,
     pub(super) aside: Vec<(PathBuf, u64)>,
     pub(super) evidence: BTreeMap<PathBuf, Vec<(String, String)>>,
     /// Folders with what it takes to run a database without db4sci, and which.
@@ -126,10 +127,7 @@ impl Disk {
         if !self.mounted(source) {
             return None;
         }
-        self.dirs
-            .iter()
-            .find(|(base, _)| source.starts_with(base))
-            .map(|(_, inode)| *inode)
+        self.dirs.above(source).copied()
     }
 
     /// The marker that a bind of this source shows.
@@ -140,8 +138,8 @@ impl Disk {
     /// Whether a bind's source exists.
     pub(super) fn exists(&self, source: &Path) -> bool {
         self.mounted(source)
-            && (self.plain.contains(source)
-                || self.markers.contains_key(source)
+            && (self.plain.has(source)
+                || self.markers.has(source)
                 || self.data_at(source).is_some())
     }
 }

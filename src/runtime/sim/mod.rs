@@ -22,6 +22,7 @@ mod engine;
 mod fault;
 mod guard;
 mod hands;
+mod places;
 mod released;
 mod rename;
 pub(crate) mod rng;
@@ -88,28 +89,28 @@ impl World {
 
     /// Lets time pass; what is due meanwhile happens at its own instant.
     pub fn advance(&self, by: TimeDelta) {
-        self.with(|state| state.offset += by);
-        self.with(|_| ());
+        self.at_now(false, |state| state.passed += by);
+        self.read(|_| ());
     }
 
     /// When something changes next by itself, if nobody touches anything until then.
     pub fn next_change(&self) -> Option<Timestamp> {
-        self.with(|state| state.next_change())
+        self.read(|state| state.next_change())
     }
 
     /// Whether the engine is away now: all its calls fail.
     pub fn engine_is_away(&self) -> bool {
-        self.with(|state| state.is_away())
+        self.read(|state| state.is_away())
     }
 
     /// What must never happen and did, oldest first.
     pub fn violations(&self) -> Vec<String> {
-        self.with(|state| state.violations.clone())
+        self.read(|state| state.violations.clone())
     }
 
     /// What the daemon's calls have changed since the last time this was asked: `start genomics`.
     pub fn take_journal(&self) -> Vec<String> {
-        self.with(|state| std::mem::take(&mut state.journal))
+        self.at_now(false, |state| std::mem::take(&mut state.journal))
     }
 
     /// Sets which calls fail, and how.
@@ -125,7 +126,7 @@ impl World {
 
     /// Calls made so far, failed ones included.
     pub fn calls(&self) -> u64 {
-        self.with(|state| state.fault.calls)
+        self.read(|state| state.fault.calls)
     }
 
     /// From the call with this number on (counted as by `calls`), no call ever returns: as if the
@@ -141,13 +142,24 @@ impl World {
 
     /// Works on the state after whatever was due has happened.
     fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
+        self.at_now(true, work)
+    }
+
+    /// Looks at the state after whatever was due has happened.
+    fn read<T>(&self, work: impl FnOnce(&State) -> T) -> T {
+        self.at_now(false, |state| work(state))
+    }
+
+    /// As `with`; what touches nothing that may be due is not followed by a search for what is.
+    fn at_now<T>(&self, touches: bool, work: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.lock();
-        let passed = self.shared.began.map_or(TimeDelta::zero(), |began| {
-            TimeDelta::from_std(began.elapsed()).unwrap_or(TimeDelta::MAX)
-        });
-        let now = State::beginning() + state.offset + passed;
+        let mut now = state.passed;
+        if let Some(began) = self.shared.began {
+            now += TimeDelta::from_std(began.elapsed()).unwrap_or(TimeDelta::MAX);
+        }
         let before = state.events.len();
         state.catch_up(now);
+        state.touched |= touches;
         let result = work(&mut state);
         let after = state.events.len();
         drop(state);
@@ -175,7 +187,7 @@ impl World {
     ) -> Result<T, E> {
         // Lets the other lanes run in between, as real calls do.
         tokio::task::yield_now().await;
-        let heard = self.with(|state| match state.fate(kind, part) {
+        let heard = self.at_now(kind == Kind::Act, |state| match state.fate(kind, part) {
             Fate::Happens => Some(effect(state)),
             Fate::Fails => Some(Err(E::failed(what))),
             Fate::Away => Some(Err(E::away(what))),
@@ -199,9 +211,9 @@ impl World {
         &'a self,
         part: Part,
         what: &'a str,
-        effect: impl FnOnce(&mut State) -> Result<T, E> + Send + 'a,
+        effect: impl FnOnce(&State) -> Result<T, E> + Send + 'a,
     ) -> impl Future<Output = Result<T, E>> + Send + 'a {
-        self.call(Kind::Look, part, what, effect)
+        self.call(Kind::Look, part, what, |state| effect(state))
     }
 
     /// A call that changes something.
@@ -215,7 +227,7 @@ impl World {
     }
 
     fn now(&self) -> Timestamp {
-        self.with(|state| state.now)
+        self.read(|state| state.now)
     }
 }
 

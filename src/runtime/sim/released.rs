@@ -12,7 +12,7 @@ impl State {
         if self.disk.exists(to) && self.disk.released.get(to) != Some(&db.uid) {
             return refused(format!("{} holds something already", to.display()));
         }
-        self.disk.plain.insert(to.to_owned());
+        self.disk.plain.insert(to.to_owned(), ());
         self.disk.released.insert(to.to_owned(), db.uid);
         self.journal
             .push(format!("release {} to {}", db.name, to.display()));

@@ -1,9 +1,9 @@
 //! Folders that go with their database's name, on the simulated host.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::dirs::{Answer, refused};
+use super::places::Places;
 use super::released::not_released;
 use super::state::State;
 use crate::model::{Database, Site};
@@ -43,12 +43,12 @@ impl State {
             NamedFolder::Marker => shift(&mut disk.markers, from.marker_dir(), to.marker_dir()),
             NamedFolder::Secrets => {
                 let (old, new) = (site.secrets_dir(&from.name), site.secrets_dir(&to.name));
-                shift_plain(&mut disk.plain, &old, &new);
+                disk.plain.shift(&old, &new);
                 shift(&mut disk.secrets, old, new)
             }
             NamedFolder::Config => {
                 let (old, new) = (site.config_dir(&from.name), site.config_dir(&to.name));
-                shift_plain(&mut disk.plain, &old, &new);
+                disk.plain.shift(&old, &new);
                 shift(&mut disk.applied, old, new)
             }
             // Nobody asks the simulated host for these.
@@ -60,24 +60,12 @@ impl State {
     }
 }
 
-fn shift<T>(of: &mut BTreeMap<PathBuf, T>, from: PathBuf, to: PathBuf) -> Answer<()> {
-    if of.contains_key(&from) && of.contains_key(&to) {
+fn shift<T>(of: &mut Places<T>, from: PathBuf, to: PathBuf) -> Answer<()> {
+    if of.has(&from) && of.has(&to) {
         return refused(format!("{} is in the way", to.display()));
     }
     if let Some(moved) = of.remove(&from) {
         of.insert(to, moved);
     }
     Ok(())
-}
-
-fn shift_plain(plain: &mut BTreeSet<PathBuf>, from: &Path, to: &Path) {
-    let (moved, stay): (BTreeSet<_>, BTreeSet<_>) = std::mem::take(plain)
-        .into_iter()
-        .partition(|path| path.starts_with(from));
-    *plain = stay;
-    for path in moved {
-        if let Ok(below) = path.strip_prefix(from) {
-            plain.insert(to.join(below));
-        }
-    }
 }

@@ -7,7 +7,7 @@ use super::World;
 use super::container::{Container, FIRST_DELAY};
 use super::engine::By;
 use super::fault::{Part, Simulated};
-use super::state::State;
+use super::state::{State, missing};
 use crate::model::action::{Limits, StopHow};
 use crate::model::{
     ContainerId, ContainerSeen, ContainerSpec, ImageSeen, RestartPolicy, Status, Timestamp,
@@ -173,7 +173,8 @@ impl Runtime for World {
 
     async fn logs(&self, id: &ContainerId, lines: u32) -> Answer<String> {
         self.look(Part::Engine, "logs", |state| {
-            let log = &state.container(id)?.log;
+            let container = state.find(id.as_str()).ok_or_else(|| missing(id))?;
+            let log = &container.log;
             let lines = usize::try_from(lines).unwrap_or(usize::MAX);
             let last = &log[log.len().saturating_sub(lines)..];
             Ok(last.iter().map(|line| format!("{line}\n")).collect())
@@ -182,7 +183,7 @@ impl Runtime for World {
     }
 
     fn events(&self, since: Option<Timestamp>) -> BoxStream<'static, Answer<RuntimeEvent>> {
-        let (from, streams_broken) = self.with(|state| {
+        let (from, streams_broken) = self.read(|state| {
             let from = match since {
                 Some(since) => state.events.partition_point(|e| e.at < since),
                 None => state.events.len(),
@@ -195,7 +196,7 @@ impl Runtime for World {
             move |(world, mut watcher, next)| async move {
                 loop {
                     watcher.mark_unchanged();
-                    let found = world.with(|state| {
+                    let found = world.read(|state| {
                         if state.streams_broken != streams_broken {
                             return Err(RuntimeError::away("events"));
                         }

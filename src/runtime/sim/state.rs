@@ -15,8 +15,12 @@ use crate::runtime::{DirError, RuntimeError, RuntimeEvent};
 pub(super) struct State {
     pub(super) rng: Rng,
     pub(super) now: Timestamp,
-    /// Time that passed by `advance`.
-    pub(super) offset: TimeDelta,
+    /// The first instant, and the time that passed by `advance`.
+    pub(super) passed: Timestamp,
+    /// Whether anything may have been changed since `due` was found.
+    pub(super) touched: bool,
+    /// When something of a container is due next, unless it was touched since.
+    due: Option<Timestamp>,
     /// How wrong the wall clock is.
     pub(super) skew: TimeDelta,
     pub(super) fault: FaultState,
@@ -80,7 +84,9 @@ impl State {
         State {
             rng: Rng::new(seed),
             now: State::beginning(),
-            offset: TimeDelta::zero(),
+            passed: State::beginning(),
+            touched: false,
+            due: None,
             skew: TimeDelta::zero(),
             fault: FaultState::default(),
             containers: BTreeMap::new(),
@@ -103,7 +109,16 @@ impl State {
 
     /// Lets everything happen that is due until now, each at its own instant.
     pub(super) fn catch_up(&mut self, now: Timestamp) {
-        // Asked before every call: nothing is copied as long as nothing is due.
+        // Asked before every call: nobody searches as long as nothing is due, and nothing is copied.
+        if self.touched || self.due.is_some_and(|due| due <= now) {
+            self.happen_until(now);
+            self.due = self.containers.values().filter_map(Container::due).min();
+            self.touched = false;
+        }
+        self.now = self.now.max(now);
+    }
+
+    fn happen_until(&mut self, now: Timestamp) {
         while let Some((due, id)) = self
             .containers
             .values()
@@ -114,7 +129,6 @@ impl State {
             self.now = self.now.max(due);
             self.happen(&id);
         }
-        self.now = self.now.max(now);
     }
 
     /// When something happens next by itself: a container dies or is started again, a server answers, the
@@ -145,7 +159,7 @@ impl State {
     pub(super) fn container(&mut self, id: &ContainerId) -> Result<&mut Container, RuntimeError> {
         let key = self.find(id.as_str()).map(|c| c.id.clone());
         key.and_then(|key| self.containers.get_mut(&key))
-            .ok_or_else(|| RuntimeError::NotFound(format!("No such container: {id}")))
+            .ok_or_else(|| missing(id))
     }
 
     /// Tells watchers of a container.
@@ -160,4 +174,9 @@ impl State {
             });
         }
     }
+}
+
+/// What a call says that names no container.
+pub(super) fn missing(id: &ContainerId) -> RuntimeError {
+    RuntimeError::NotFound(format!("No such container: {id}"))
 }

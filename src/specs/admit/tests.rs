@@ -382,6 +382,30 @@ fn a_server_that_encrypts_finds_its_key_in_a_file() {
     }
 }
 
+#[test]
+fn which_files_there_are_is_said_without_their_texts() {
+    let of_mariadb = ["db4sci.cnf", "user.cnf"].as_slice();
+    for (engine, line, all) in [
+        (
+            "Postgres",
+            "",
+            ["postgresql.conf", "user.conf", "pg_hba.conf"].as_slice(),
+        ),
+        ("MariaDB", "", of_mariadb),
+        ("MariaDB", "  encryption: Engine\n", of_mariadb),
+        ("MongoDB", "", &["mongod.conf", "first-start.js"]),
+        ("Neo4j", "", &["neo4j.conf", "initial-password"]),
+    ] {
+        let text = spec(line).replace("Postgres", engine);
+        let db = admit_text(&text, None, &rules()).unwrap();
+        let recipe = engine::recipe(db.engine);
+        let (files, named) = (recipe.files(&db), recipe.named(&db));
+        let names: Vec<&str> = files.config.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!((names.as_slice(), named.config), (all, all));
+        assert_eq!(files.secrets, named.secrets);
+    }
+}
+
 /// Rules in which `lab` may have so much, and has these databases.
 fn limited(databases: Option<u32>, memory: Option<u64>, has: &[(&str, &str, u64)]) -> Rules {
     let mut rules = rules();

@@ -9,9 +9,11 @@ use tokio::task::JoinSet;
 use super::S3Store;
 use crate::store::{StoreError, Upload};
 
-/// Bytes of one part. All parts have this size but the last, as some servers demand; ten thousand of
-/// them are the protocol's limit, so that one object has at most 156 GiB.
+/// Bytes of one part, at least. All parts of an object have one size but the last, as some servers demand; ten
+/// thousand of them are the protocol's limit, so that an object of parts of this size has at most 156 GiB.
 const PART: usize = 16 << 20;
+/// Bytes of one part, at most: an object has at most 5 TiB by the protocol, and what is on its way lies in memory.
+const LARGEST: usize = 512 << 20;
 const MOST_PARTS: i32 = 10_000;
 /// Parts on their way at once. With the one that is being filled they are what an upload holds in
 /// memory.
@@ -23,6 +25,8 @@ type SentPart = Result<CompletedPart, StoreError>;
 pub(super) struct Pending {
     store: S3Store,
     key: String,
+    /// Bytes of a part.
+    part: usize,
     buffer: BytesMut,
     upload: Option<String>,
     sent: i32,
@@ -32,11 +36,12 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    /// Nothing is sent yet.
-    pub(super) fn new(store: S3Store, key: String) -> Self {
+    /// Nothing is sent yet, of about so many bytes.
+    pub(super) fn new(store: S3Store, key: String, about: u64) -> Self {
         Pending {
             store,
             key,
+            part: part(about),
             buffer: BytesMut::new(),
             upload: None,
             sent: 0,
@@ -62,7 +67,7 @@ impl Pending {
                 place: self.store.place.clone(),
                 what: format!("write {}", self.key),
                 code: "TooLarge".to_owned(),
-                why: format!("more than {MOST_PARTS} parts of {} MiB", PART >> 20),
+                why: format!("more than {MOST_PARTS} parts of {} MiB", self.part >> 20),
             });
         }
         let (store, key) = (self.store.clone(), self.key.clone());
@@ -144,13 +149,26 @@ impl Pending {
     }
 }
 
+/// Bytes of a part of an object of about so many: twice as many fit, since a database grows between two backups.
+fn part(about: u64) -> usize {
+    const MIB: u64 = 1 << 20;
+    let parts = u64::from(MOST_PARTS.unsigned_abs());
+    let needed = about
+        .saturating_mul(2)
+        .div_ceil(parts)
+        .next_multiple_of(MIB);
+    usize::try_from(needed)
+        .unwrap_or(LARGEST)
+        .clamp(PART, LARGEST)
+}
+
 #[async_trait]
 impl Upload for Pending {
     async fn write(&mut self, bytes: Bytes) -> Result<(), StoreError> {
         self.bytes += bytes.len() as u64;
         self.buffer.extend_from_slice(&bytes);
-        while self.buffer.len() >= PART {
-            let part = self.buffer.split_to(PART).freeze();
+        while self.buffer.len() >= self.part {
+            let part = self.buffer.split_to(self.part).freeze();
             self.send_part(part).await?;
         }
         Ok(())
@@ -195,5 +213,21 @@ impl Upload for Pending {
         {
             tracing::warn!(%error, "an upload could not be given up now; it is swept later");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn twice_what_is_expected_fits_into_the_parts_that_an_object_may_have() {
+        const GIB: u64 = 1 << 30;
+        assert_eq!((part(0), part(70 * GIB)), (PART, PART));
+        for about in [100, 156, 500, 2048] {
+            let fits = part(about * GIB) as u64 * 10_000;
+            assert!(fits >= 2 * about * GIB, "{about}");
+        }
+        assert_eq!((part(100 << 40), part(u64::MAX)), (LARGEST, LARGEST));
     }
 }

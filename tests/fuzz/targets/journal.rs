@@ -84,7 +84,7 @@ fn made() -> Vec<Vec<u8>> {
             Change::RestartAsked,
             Change::Noted,
         ],
-        vec![Change::Resumed],
+        vec![Change::Resumed { since: None }],
         vec![Change::Noted, Change::Noted],
     ];
     let mut seq = 0;

@@ -3,7 +3,9 @@
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
-use db4sci::model::{BackupId, Cpus, DbName, ImageRef, KeyId, Memory, Segment, Shipped, Slot};
+use db4sci::model::{
+    BackupId, Copied, Cpus, DbName, ImageRef, KeyId, Memory, Segment, Shipped, Slot,
+};
 use db4sci::plan::shipping;
 use db4sci::store::manifest::{Layout, file_name, segment_of};
 use db4sci::store::seal::{Identity, Recipient};
@@ -123,7 +125,10 @@ fn place(key: &str) -> Result<bool, String> {
             format!("{key:?} is written {written:?}, which is {again:?}")
         })?;
         let shipped = Shipped {
-            copies: vec![segment.after.clone()],
+            copies: vec![Copied {
+                upto: segment.after.clone(),
+                at: segment.shipped,
+            }],
             segments: vec![segment],
         };
         let reach = shipping::reach(&shipped, &shipped.links());

@@ -126,6 +126,12 @@ impl Host {
         said.out.trim().to_owned()
     }
 
+    /// What the daemon calls itself on what it makes in Docker; empty before its first start.
+    pub fn instance(&self) -> String {
+        let id = std::fs::read_to_string(self.path("state/instance")).unwrap_or_default();
+        id.trim().to_owned()
+    }
+
     /// The label for what a test makes in Docker by itself: `docker run --label …`.
     pub fn label(&self) -> String {
         format!("{LABEL}={}", self.id)
@@ -169,8 +175,7 @@ impl Host {
     /// All containers of this instance, by Docker's name, those of jobs left out.
     #[track_caller]
     pub fn containers(&self) -> Vec<Container> {
-        let instance = std::fs::read_to_string(self.path("state/instance")).unwrap_or_default();
-        let filter = format!("label=db4sci.instance={}", instance.trim());
+        let filter = format!("label=db4sci.instance={}", self.instance());
         let ids = self.docker(&["ps", "-aq", "--no-trunc", "--filter", &filter]);
         let mut all: Vec<_> = ids
             .split_whitespace()

@@ -17,6 +17,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use chrono::Timelike;
+use db4sci::model::{Clock, SystemClock};
+
 pub use containers::Run;
 pub use engine::PrivateEngine;
 pub use proxy::Proxy;
@@ -29,6 +32,8 @@ use ports::Ports;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_db4sci");
 /// Where instances have their folders: the names are short, since a socket's path must be.
 const FOLDERS: &str = "/var/tmp/db4sci-live";
+/// The hour of the day at which a test begins, in the time zone of its daemon.
+const MORNING: i64 = 10;
 /// On everything that a test makes in Docker by itself.
 const LABEL: &str = "db4sci.live";
 /// For what needs no more than the daemon's own work.
@@ -80,6 +85,13 @@ impl Host {
         support::docker(&["version", "--format", "{{.Server.Version}}"]);
         let mirrors = support::mirrors();
         let shown = |below: &str| folder.join(below).display().to_string();
+        // Schedules are of the night. Here it is morning, whatever it is elsewhere: a backup that a test did not
+        // ask for would be one too many.
+        let east = match MORNING - i64::from(SystemClock.now().hour()) {
+            // There is no zone so far in the west.
+            west @ ..-12 => west + 24,
+            east => east,
+        };
         let env = [
             ("MODE", "test".to_owned()),
             ("HOME", folder.display().to_string()),
@@ -90,6 +102,8 @@ impl Host {
             ("BASE_PORT", ports.base().to_string()),
             ("CONTAINER_PREFIX", format!("live-{id}-")),
             ("IMAGE_MIRRORS", mirrors.display().to_string()),
+            // These zones count towards the west.
+            ("TIME_ZONE", format!("Etc/GMT{:+}", -east)),
             ("LOG", "info,db4sci=debug,neo4rs=warn".to_owned()),
         ];
         let env = env.map(|(key, value)| (format!("DB4SCI_{key}"), value));

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use super::{SOON, eventually};
+
 /// Docker's own socket.
 const DOCKER: &str = "/var/run/docker.sock";
 
@@ -51,8 +53,13 @@ impl Proxy {
     /// Breaks off every stream of events.
     #[track_caller]
     pub fn cut_events(&self) {
-        let streams = std::mem::take(&mut *self.shared.streams.lock().unwrap());
-        assert!(!streams.is_empty(), "nobody listens to events");
+        // After an earlier cut the daemon comes again within a second.
+        let streams = eventually(SOON, "somebody listens to events", || {
+            let streams = std::mem::take(&mut *self.shared.streams.lock().unwrap());
+            (!streams.is_empty())
+                .then_some(streams)
+                .ok_or_else(|| "nobody".to_owned())
+        });
         for stream in streams {
             // Closed already, perhaps.
             let _ = stream.shutdown(Shutdown::Both);

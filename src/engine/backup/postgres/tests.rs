@@ -34,7 +34,11 @@ fn a_database_is_named_whatever_it_is_called() {
 fn a_count_keeps_no_lock_and_no_database_that_was_half_dropped_is_asked() {
     let db = fixture::database("genomics", std::path::Path::new("/srv"));
     let counting = Postgres.count(&db, &Contents::default(), &["genomics".to_owned()]);
-    let parts = Postgres.parts(&db, &["genomics".to_owned()], 9);
+    let inventory = Inventory {
+        databases: vec!["genomics".to_owned()],
+        ..Inventory::default()
+    };
+    let parts = Postgres.parts(&db, &inventory, 9);
     let companions = parts.into_iter().filter_map(|part| part.companion);
     let all: Vec<Command> = counting.into_iter().skip(1).chain(companions).collect();
     assert_eq!(all.len(), 2);

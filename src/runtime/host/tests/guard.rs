@@ -204,3 +204,22 @@ fn wrong_arguments_are_the_guard_s_own_trouble() {
         .unwrap();
     assert_eq!(output.status.code().map(i64::from), Some(guard::BROKEN));
 }
+
+#[test]
+fn a_server_may_open_as_many_files_as_its_hard_limit_allows() {
+    let container = Container::marked("initialising");
+    for (soft, hard, server) in [("256", "512", "512"), ("512", "512", "512")] {
+        let limits = format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$@\"");
+        let output = Command::new("/bin/sh")
+            .args(["-c", &limits, "sh", "/bin/sh"])
+            .arg(&container.script)
+            .args([UID, "/nowhere/PG_VERSION", "/nowhere", "--"])
+            .args(["/bin/sh", "-c", "ulimit -Sn; ulimit -Hn"])
+            .env("DB4SCI_MARKER", &container.marker)
+            .output()
+            .unwrap();
+        assert!(output.stderr.is_empty(), "{output:?}");
+        let found = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(found, format!("{server}\n{hard}\n"), "{soft}");
+    }
+}

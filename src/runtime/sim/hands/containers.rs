@@ -52,7 +52,7 @@ impl World {
 impl World {
     /// All containers, as the engine shows them.
     pub fn containers(&self) -> Vec<ContainerSeen> {
-        self.with(|state| state.containers.values().map(Container::seen).collect())
+        self.read(|state| state.containers.values().map(Container::seen).collect())
     }
 
     /// The name of the container that holds a host port: one that runs, or is frozen.
@@ -65,7 +65,7 @@ impl World {
             | Status::Removing
             | Status::Dead => false,
         };
-        self.with(|state| {
+        self.read(|state| {
             let holder = state.containers.values().find(holds);
             holder.map(|c| c.name.clone())
         })

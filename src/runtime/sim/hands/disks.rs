@@ -9,7 +9,7 @@ use crate::runtime::sim::World;
 impl World {
     /// Makes a folder, for binds.
     pub fn make_folder(&self, path: &Path) {
-        self.with(|state| state.disk.plain.insert(path.to_owned()));
+        self.with(|state| state.disk.plain.insert(path.to_owned(), ()));
     }
 
     /// Removes a folder made by `make_folder`.
@@ -54,8 +54,11 @@ impl World {
         self.with(|state| {
             let (a, b) = (a.data_dir(), b.data_dir());
             let (at_a, at_b) = (state.disk.dirs.remove(&a), state.disk.dirs.remove(&b));
-            state.disk.dirs.extend(at_b.map(|inode| (a, inode)));
-            state.disk.dirs.extend(at_a.map(|inode| (b, inode)));
+            for (at, inode) in [(a, at_b), (b, at_a)] {
+                if let Some(inode) = inode {
+                    state.disk.dirs.insert(at, inode);
+                }
+            }
         });
     }
 

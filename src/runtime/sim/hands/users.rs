@@ -27,7 +27,7 @@ impl World {
 
     /// Rows that a user can read now; `None`: no server of this database is ready.
     pub fn rows(&self, uid: Uid) -> Option<u64> {
-        self.with(|state| {
+        self.read(|state| {
             let inode = state.ready_server(uid)?;
             Some(state.disk.data.get(&inode)?.rows)
         })
@@ -35,7 +35,7 @@ impl World {
 
     /// Rows that lie in a database's place, whether or not a server is on them; `None`: there is no data.
     pub fn rows_at_rest(&self, db: &Database) -> Option<u64> {
-        self.with(|state| {
+        self.read(|state| {
             let inode = state.disk.dirs.get(&db.data_dir())?;
             Some(state.disk.data.get(inode)?.rows)
         })
