@@ -124,7 +124,7 @@ impl Watch {
             );
             let lines = match self.ledger.filled(&gap, &[]) {
                 Some(lines) => Ok(lines),
-                None => self.from_tables(&gap).await,
+                None => self.told_by_tables(&gap).await,
             };
             let lines = lines.map_err(|why| {
                 format!(
@@ -146,7 +146,7 @@ impl Watch {
         Ok(())
     }
 
-    async fn from_tables(&self, gap: &Gap) -> Result<Vec<u8>, String> {
+    async fn told_by_tables(&self, gap: &Gap) -> Result<Vec<u8>, String> {
         let (after, upto) = (gap.from.head.seq, gap.to.head.seq);
         let lines = self.lines.between(after, upto).await?;
         let filled = self.ledger.filled(gap, &lines);

@@ -3,10 +3,10 @@
 use crate::http::peer::Caller;
 use crate::http::refusal::{Refusal, RefusalKind};
 use crate::model::view::{WorkAsk, WorkView};
-use crate::model::{BackupId, Change, DbName, Timestamp};
+use crate::model::{BackupId, DbName, Timestamp};
 use crate::specs::access::Need;
 
-use super::backend::{Daemon, because, unavailable, unwritten};
+use super::backend::{Daemon, because, unavailable};
 use super::rights::is_own;
 
 impl Daemon {

@@ -10,7 +10,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use crate::admin::book::Row;
 use crate::admin::{Ledger, NewEntry};
 use crate::execute::{Executor, LaneEnd};
-use crate::model::view::{DatabaseView, Phase};
+use crate::model::view::Phase;
 use crate::model::{
     Action, Attempts, Change, Clock, Cost, Database, DbName, ImageId, Lane, Outcome, Seen,
     SeenDatabase, Site, Timestamp, Verdict, WantedState,

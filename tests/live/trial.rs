@@ -58,7 +58,7 @@ fn a_value_that_a_server_does_not_start_with_is_taken_back_and_stays_back() {
             let words = said.split("it said: ").nth(1).unwrap();
             assert!(
                 words.contains(setting) || words.contains("page size"),
-                "{words} {had}"
+                "{said}"
             );
             assert!(said.contains(&format!("db4sci retry {name}")), "{said}");
         }

@@ -22,7 +22,8 @@ fn a_journal_that_is_harmed_under_a_running_daemon_is_written_back_within_second
     let run = stopped_and_resumed(&host, &run);
     let (admin, daemon) = (host.run_of(ADMIN), host.pid());
     let path = host.path("state/journal/ledger.v1.jsonl");
-    let harms: [(&str, fn(&File)); 2] = [
+    type Harm = (&'static str, fn(&File));
+    let harms: [Harm; 2] = [
         ("a bit of it is flipped", |file| {
             let mut byte = [0];
             file.read_exact_at(&mut byte, 300).unwrap();

@@ -131,7 +131,7 @@ fn a_work_that_waits_for_what_an_earlier_daemon_left_says_why_that_is_not_ended(
         let name = &bench.db.name;
         let book = bench.archive.ledger.book();
         let row = book.row(name).ok_or("it has no row")?;
-        let work = desk.take_on(Who::Daemon, row, ask())?;
+        let (work, _) = desk.take_on(Who::Daemon, row, ask(), "asked".to_owned())?;
         let waits = work.waits_for.unwrap_or_default();
         assert!(waits.contains("device or resource busy"), "{waits}");
         let later = desk.work(name, work.id).and_then(|work| work.waits_for);
@@ -198,7 +198,10 @@ fn a_backup_whose_store_does_not_say_what_became_of_it_is_neither_removed_nor_wa
         let name = &bench.db.name;
         let book = bench.archive.ledger.book();
         let row = book.row(name).ok_or("it has no row")?;
-        let work = desk.take_on(Who::Daemon, row, ask())?.id;
+        let work = desk
+            .take_on(Who::Daemon, row, ask(), "asked".to_owned())?
+            .0
+            .id;
         let (_, message) = until_over(&desk, name, work).await;
         let book = bench.archive.ledger.book();
         let row = book.row(name).ok_or("it has no row")?;
@@ -232,7 +235,10 @@ fn no_server_is_stopped_for_a_dump_that_hands_were_taken_off_for_meanwhile() {
         let name = bench.db.name.clone();
         let book = bench.host.daemon.ledger.book();
         let row = book.row(&name).ok_or("it has no row")?;
-        let work = desk.take_on(Who::Daemon, row, ask())?.id;
+        let work = desk
+            .take_on(Who::Daemon, row, ask(), "asked".to_owned())?
+            .0
+            .id;
         bench.host.pass(TimeDelta::seconds(30)).await?;
         let by = Override {
             state: OverrideState::Maintenance,

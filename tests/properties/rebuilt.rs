@@ -223,9 +223,11 @@ impl Lost {
             copy: None,
             only: None,
             image: None,
+            reason: String::new(),
         };
         let desk = self.host.daemon.desk();
-        Ok(desk.take_on(Who::Daemon, &self.row(), ask)?.id)
+        let asked = desk.take_on(Who::Daemon, &self.row(), ask, "asked".to_owned())?;
+        Ok(asked.0.id)
     }
 
     async fn write(&self, change: Change) -> Done {

@@ -113,7 +113,8 @@ async fn what_is_harmed_under_a_running_daemon_is_written_back_and_what_lay_ther
     let host = Host::new().await;
     assert_eq!(host.watch.ledger.stirred().await.unwrap(), Stirred::No);
     let end = host.whole.len();
-    let harms: [(&str, &dyn Fn(&mut Vec<u8>)); 6] = [
+    type Harm<'a> = &'a dyn Fn(&mut Vec<u8>);
+    let harms: [(&str, Harm<'_>); 6] = [
         ("a bit of an early entry", &|bytes| bytes[end / 5] ^= 4),
         ("a bit of a late entry", &|bytes| bytes[end - 50] ^= 4),
         ("an end of line", &|bytes| {

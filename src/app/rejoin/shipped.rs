@@ -143,7 +143,7 @@ impl Held<'_> {
             .join(stores, &all.pieces, keys, folder, &mut problems)
             .await?;
         let head = joining.book.head();
-        if let Some(longer) = self.from_copy(&all.places, folder, head).await? {
+        if let Some(longer) = self.in_a_copy(&all.places, folder, head).await? {
             joining.book = longer;
             problems.clear();
             joining
@@ -160,7 +160,7 @@ impl Held<'_> {
     }
 
     /// Adds what follows a head in the newest copy that goes on from there, if one does; gives the book then.
-    async fn from_copy(
+    async fn in_a_copy(
         &self,
         places: &[Place],
         folder: &Path,
