@@ -284,7 +284,6 @@ impl Tools for RowTools {
             files: vec![file],
             contents: Contents {
                 left_out: Vec::new(),
-                lost: Vec::new(),
                 how: "in the simulation".to_owned(),
                 counts: counts.into(),
             },
