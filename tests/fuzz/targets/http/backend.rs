@@ -87,7 +87,13 @@ impl Backend for Agreeing {
         Ok(())
     }
 
-    async fn apply(&self, _: &Caller, all: &[Document], _: bool) -> Result<Vec<Applied>, Refusal> {
+    async fn apply(
+        &self,
+        _: &Caller,
+        all: &[Document],
+        _: &str,
+        _: bool,
+    ) -> Result<Vec<Applied>, Refusal> {
         Ok(all.iter().map(|document| self.admit(document)).collect())
     }
 
