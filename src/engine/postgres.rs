@@ -17,6 +17,7 @@ use super::{
 };
 
 mod accounts;
+mod collations;
 mod conf;
 pub(super) mod further;
 
@@ -261,9 +262,9 @@ impl Recipe for Postgres {
     fn probe_query(&self, db: &Database, further: &[&str]) -> String {
         let all: Vec<String> = further.iter().map(|user| literal(user)).collect();
         let found = match all.as_slice() {
-            [] => String::new(),
+            [] => "null::text".to_owned(),
             all => format!(
-                ", (select coalesce(string_agg(rolname::text, ','), '') from pg_roles \
+                "(select coalesce(string_agg(rolname::text, ','), '') from pg_roles \
                  where rolname in ({}))",
                 all.join(", ")
             ),
@@ -279,8 +280,9 @@ impl Recipe for Postgres {
             "select split_part(current_setting('server_version'), ' ', 1), \
              (select count(*) from pg_stat_activity \
                where backend_type = 'client backend' and pid <> pg_backend_pid()), \
-             exists (select 1 from pg_roles where rolname = {}){rights}{found}",
-            literal(&db.account.user)
+             exists (select 1 from pg_roles where rolname = {}){rights}, {found}, {}",
+            literal(&db.account.user),
+            collations::resorted(&db.image.series)
         )
     }
 

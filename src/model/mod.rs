@@ -12,6 +12,7 @@ pub mod change;
 pub mod class;
 pub mod coming;
 pub mod container;
+mod contents;
 pub mod database;
 pub mod disk;
 pub mod engine_kind;
@@ -46,8 +47,8 @@ pub mod work;
 
 pub use action::{Action, Cost, Held, Lane, Reason, Verdict};
 pub use backup::{
-    Backup, BackupId, BackupKind, BackupPolicy, BackupState, BackupWindow, Contents, Retention,
-    Schedule, Slot, Verify,
+    Backup, BackupId, BackupKind, BackupPolicy, BackupState, BackupWindow, Retention, Schedule,
+    Slot, Verify,
 };
 pub use certificate::{CertificateSeen, Origin};
 pub use change::{Change, Entry, Outcome};
@@ -56,6 +57,7 @@ pub use coming::Coming;
 pub use container::{
     ContainerSeen, ContainerSpec, ImageSeen, Mount, MountSeen, PortBinding, RestartPolicy, Status,
 };
+pub use contents::Contents;
 pub use database::{Database, Source, WantedState};
 pub use engine_kind::EngineKind;
 pub use files::{FilesNamed, FilesWanted, ReleasedFiles, SecretFile, SecretKind};

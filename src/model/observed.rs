@@ -147,6 +147,9 @@ pub enum Probe {
         account: bool,
         /// Which of the further accounts that were asked about exist.
         further: BTreeSet<String>,
+        /// Databases whose text its library sorts otherwise than the one they were made with.
+        #[serde(default)]
+        resorted: BTreeSet<String>,
         /// Connections open now, its own apart, where the server tells.
         connections: Option<u32>,
     },

@@ -9,10 +9,11 @@ use super::{Secret, Uid};
 ///
 /// The question's answer has three parts: the server's version, the connections of clients, and
 /// whether the account exists; and a fourth where further accounts are asked about: those that exist.
+/// PostgreSQL's may have a fifth: the databases whose text is sorted otherwise by now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     /// PostgreSQL's. The question is one query with a column for each part: text, bigint, boolean, and
-    /// text with a comma between names.
+    /// text with a comma between names; the fifth is an array of JSON. Both may be null.
     Postgres,
     /// MySQL's, which MariaDB speaks. As PostgreSQL's; the truth value is 0 or 1.
     MySql,
@@ -83,4 +84,6 @@ pub struct Answer {
     pub account: bool,
     /// Which of the further accounts that were asked about exist.
     pub further: BTreeSet<String>,
+    /// Databases whose text the server's library sorts otherwise than the one they were made with.
+    pub resorted: BTreeSet<String>,
 }

@@ -231,6 +231,7 @@ impl Asker {
                 version: answer.version,
                 account: answer.account,
                 further: answer.further,
+                resorted: answer.resorted,
                 connections: answer.connections,
             },
             Err(error) => {
@@ -354,15 +355,17 @@ fn differs(before: &Probe, after: &Probe) -> bool {
                 version: v,
                 account: a,
                 further: f,
+                resorted: r,
                 ..
             },
             Probe::Answering {
                 version,
                 account,
                 further,
+                resorted,
                 ..
             },
-        ) => v != version || a != account || f != further,
+        ) => v != version || a != account || f != further || r != resorted,
         (
             Probe::Silent {
                 cause: c, why: w, ..

@@ -291,6 +291,22 @@ fn image_current(wanted: &Wanted<'_>, seen: &SeenDatabase) -> (ConditionStatus, 
     (status, reason.to_owned(), message)
 }
 
+/// Whether its text is sorted as it was when it was written; nothing, unless it is known that it is not.
+fn resorted(probe: &Probe) -> Option<(ConditionStatus, String, String)> {
+    let Probe::Answering { resorted, .. } = probe else {
+        return None;
+    };
+    let status = ConditionStatus::False;
+    let names: Vec<String> = resorted.iter().map(|name| format!("`{name}`")).collect();
+    let message = format!(
+        "the image's library sorts text otherwise than the one with which these databases were made: {}; \
+         their indexes on text may miss rows and let doubles in. In each of them: REINDEX DATABASE …; then \
+         ALTER DATABASE … REFRESH COLLATION VERSION",
+        names.join(", ")
+    );
+    (!names.is_empty()).then(|| (status, "SortsOtherwise".to_owned(), message))
+}
+
 /// The conditions of a database that is in this phase; `before` keeps the transition times of those that did
 /// not change.
 pub fn conditions(
@@ -368,6 +384,7 @@ pub fn conditions(
         ("ImageCurrent", image_current(wanted, seen)),
     ]
     .into_iter()
+    .chain(resorted(&seen.probe).map(|told| ("CollationsCurrent", told)))
     .map(|(kind, (status, reason, message))| {
         let kept = before.iter().find(|c| c.kind == kind && c.status == status);
         Condition {

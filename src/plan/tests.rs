@@ -191,6 +191,7 @@ fn answering() -> Probe {
         version: "17.5".to_owned(),
         account: true,
         further: Default::default(),
+        resorted: Default::default(),
         connections: Some(3),
     }
 }

@@ -1,7 +1,10 @@
 //! What lies beside the databases of a server, and what is easily left out: templates, empty databases,
 //! how roles belong to each other, settings; and names of any script.
 
-use crate::host::{Host, MariaDB, Postgres};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::host::{Host, LONG, MariaDB, Postgres, run};
 use crate::hostile::inside;
 use crate::{nothing_is_left, take, verify};
 
@@ -88,6 +91,133 @@ fn templates_roles_settings_and_empty_databases_come_back() {
         "7|b"
     );
     nothing_is_left(&host);
+}
+
+/// What stopped every backup of a server, or made good ones pass for damaged.
+#[test]
+fn crowded_half_dropped_and_strangely_set_servers_are_backed_up_and_come_back() {
+    let mut host = Host::new();
+    // Room for about a thousand locks. The dump needs one a table, which are 500, with four indexes each.
+    let few = [
+        "image: PostgreSQL 15",
+        "parameters: {max_locks_per_transaction: 10}",
+    ];
+    host.spec("genomics", Postgres, &few);
+    host.start();
+    host.ready(&["genomics"]);
+    let on = |name: &str, sql: &str| inside(&host, name, "postgres", "postgres", sql);
+    for from in (1..=500).step_by(50) {
+        let until = from + 49;
+        let made = format!(
+            "do $$ begin for n in {from}..{until} loop execute format('create table t%s as select %s as n', n, n); \
+             for i in 1..4 loop execute format('create index on t%s (n)', n); end loop; end loop; end $$"
+        );
+        inside(&host, "genomics", "postgres", "genomics", &made);
+    }
+    on("genomics", "create database half_gone");
+    // As the server leaves it when DROP DATABASE is cut off.
+    let cut_off = "update pg_database set datconnlimit = -2 where datname = 'half_gone'";
+    on("genomics", cut_off);
+    on(
+        "genomics",
+        "alter system set shared_preload_libraries = pg_stat_statements",
+    );
+    let run_before = host.run_of("genomics");
+    host.ok(&["restart", "genomics"]);
+    host.shows("genomics", LONG, "another run", |view| {
+        view.ready && host.run_of("genomics") != run_before
+    });
+    on(
+        "genomics",
+        "alter system set pg_stat_statements.max = 10000",
+    );
+    on("genomics", "alter system set work_mem = '7MB'");
+    on("genomics", "alter system set vacuum_defer_cleanup_age = 5");
+
+    let backup = take(&host, "genomics");
+    let said = host.ok(&["events", "genomics"]);
+    assert!(
+        said.contains("; without half_gone: a DROP DATABASE"),
+        "{said}"
+    );
+    verify(&host, &backup).unwrap();
+    let id = backup.id.to_string();
+    let to = ["--as", "newer", "--image", "PostgreSQL 17"];
+    let copied = host.ok(&[&["restore", "genomics", "--from", &id], &to[..]].concat());
+    assert!(
+        copied.contains("newer is ready") && copied.contains("vacuum_defer_cleanup_age"),
+        "{copied}"
+    );
+    assert_eq!(on("newer", "show pg_stat_statements.max"), "10000");
+    assert_eq!(on("newer", "show work_mem"), "7MB");
+    let tables =
+        "select count(*) from pg_tables where schemaname = 'public' and tablename like 't%'";
+    assert_eq!(
+        inside(&host, "newer", "postgres", "genomics", tables),
+        "500"
+    );
+
+    // It runs on with what it would not start with.
+    on(
+        "genomics",
+        "alter system set shared_preload_libraries = nowhere",
+    );
+    let backup = take(&host, "genomics");
+    verify(&host, &backup).unwrap();
+    let id = backup.id.to_string();
+    let copied = host.ok(&["restore", "genomics", "--from", &id, "--as", "copy"]);
+    let without = "the server does not start";
+    assert!(
+        copied.contains("copy is ready") && copied.contains(without),
+        "{copied}"
+    );
+    assert_eq!(on("copy", "show shared_preload_libraries"), "");
+    nothing_is_left(&host);
+
+    let to = host.path("fetched");
+    host.ok(&["backup", "download", &id, "--to", &to.display().to_string()]);
+    let keys = host.path("keys-copied");
+    host.ok(&["key", "export", &keys.display().to_string()]);
+    let manifest = std::fs::read_to_string(to.join("manifest.json")).unwrap();
+    let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+    let container = host.name("genomics-restored");
+    let mut script = Command::new("sh");
+    script
+        .arg("restore.sh")
+        .current_dir(&to)
+        .env("KEY", keys.join("backup.agekey"))
+        .env("IMAGE", manifest["imageId"].as_str().unwrap())
+        .env("NAME", &container);
+    let said = run(script, Duration::from_secs(180));
+    let asked = host.try_docker(&[
+        "exec", &container, "psql", "-U", "postgres", "-Atc", tables, "genomics",
+    ]);
+    host.try_docker(&["rm", "-f", "-v", &container]);
+    assert!(
+        said.code == 0 && said.err.contains(without),
+        "{}",
+        said.all()
+    );
+    assert_eq!(asked.out.trim(), "500", "{}", asked.all());
+
+    // As after a start with another library.
+    let sorts = |told: bool| {
+        host.shows("genomics", LONG, "how its text is sorted", |view| {
+            let found = view.condition("CollationsCurrent");
+            found.is_some_and(|c| c.message.contains("`sorted`")) == told
+        });
+    };
+    on(
+        "genomics",
+        "create database sorted template template0 locale_provider icu icu_locale 'en' lc_collate 'C' lc_ctype 'C'",
+    );
+    sorts(false);
+    let other = "update pg_database set datcollversion = '2.31' where datname = 'sorted'";
+    on("genomics", other);
+    sorts(true);
+    let again = "alter database sorted refresh collation version";
+    on("genomics", again);
+    sorts(false);
 }
 
 #[test]

@@ -212,6 +212,7 @@ impl Draw {
                 version: "17.5".to_owned(),
                 account: self.0.percent(80),
                 further: Default::default(),
+                resorted: Default::default(),
                 connections: Some(0),
             },
             _ => Probe::Silent {

@@ -154,6 +154,7 @@ pub fn answers(since: Timestamp) -> Probe {
         version: "17.5".to_owned(),
         account: true,
         further: Default::default(),
+        resorted: Default::default(),
         connections: Some(12),
     }
 }

@@ -155,16 +155,20 @@ impl Desk {
             marked.map_err(|e| e.to_string())?;
             failpoint("copy.placed");
             let ends = Copying::Ends(&backup.id);
-            self.admit(&spec, WantedState::Running, ends).await
+            let admitted = self.admit(&spec, WantedState::Running, ends).await;
+            admitted.map(|_| built.lacking())
         };
-        if let Err(why) = made.await {
-            return Err(match self.end_copy(&db, why.clone()).await {
-                Ok(gone) => gone,
-                Err(left) => {
-                    format!("{why}; and what is left of `{copy}` is seen to later: {left}")
-                }
-            });
-        }
+        let without = match made.await {
+            Ok(without) => without,
+            Err(why) => {
+                return Err(match self.end_copy(&db, why.clone()).await {
+                    Ok(gone) => gone,
+                    Err(left) => {
+                        format!("{why}; and what is left of `{copy}` is seen to later: {left}")
+                    }
+                });
+            }
+        };
         failpoint("copy.ended");
         if backup.kind == BackupKind::Files {
             return Ok(format!(
@@ -174,9 +178,12 @@ impl Desk {
             ));
         }
         match self.until_ready(copy).await {
-            Came::Ready => Ok(format!("{copy} is ready, with the data of {}", backup.id)),
+            Came::Ready => Ok(format!(
+                "{copy} is ready, with the data of {}{without}",
+                backup.id
+            )),
             Came::NotWanted => Ok(format!(
-                "{copy} has the data of {}, and its server is down, as wanted",
+                "{copy} has the data of {}, and its server is down, as wanted{without}",
                 backup.id
             )),
             Came::Silent => Err(format!(

@@ -109,11 +109,12 @@ impl Desk {
             self.end(name, Outcome::Failed, why.clone(), over()).await?;
             return Err(why);
         }
+        let without = built.lacking();
         drop(built);
         let message = match self.wants_running(name) {
-            true => format!("{} is in place; its server is started", backup.id),
+            true => format!("{} is in place; its server is started{without}", backup.id),
             false => format!(
-                "{} is in place; its server stays down, as wanted",
+                "{} is in place; its server stays down, as wanted{without}",
                 backup.id
             ),
         };
@@ -128,7 +129,7 @@ impl Desk {
         };
         if let Some(served) = served {
             return Ok(format!(
-                "{} was restored{served}; what was there before is kept in {}",
+                "{} was restored{served}; what was there before is kept in {}{without}",
                 backup.id,
                 aside.display()
             ));

@@ -8,6 +8,8 @@ use crate::model::{BackupKind, DbName, Timestamp};
 
 /// Says of a database that it takes no connections.
 pub const CLOSED: &str = "closed";
+/// Says of a database that its removal was cut off: its data is gone, and its name is left.
+pub const DROPPED: &str = "dropped";
 /// Says of a table of a database that its history is dumped.
 pub const HISTORY: &str = "history";
 /// Says of a table of a database that it has a history, which no tool of its server dumps.
@@ -35,6 +37,8 @@ pub struct Inventory {
 pub enum LeftOut {
     /// A database that takes no connections.
     Closed(String),
+    /// A database whose removal was cut off: there is nothing left to dump.
+    Dropped(String),
     /// What rows of a table were before.
     History {
         /// The database.
@@ -57,7 +61,7 @@ impl LeftOut {
     /// What it is.
     fn name(&self) -> String {
         match self {
-            LeftOut::Closed(database) => database.clone(),
+            LeftOut::Closed(database) | LeftOut::Dropped(database) => database.clone(),
             LeftOut::History { database, table } => {
                 format!("the history of {database}.{table}")
             }
@@ -76,8 +80,8 @@ impl LeftOut {
                 "no tool of this server dumps it; drop it (alter table … drop system versioning) once what is \
                  needed of it is in another table",
             ),
-            // It holds nothing, and its text is kept.
-            LeftOut::View { .. } => None,
+            // They hold nothing, and a view's text is kept.
+            LeftOut::Dropped(_) | LeftOut::View { .. } => None,
         }
     }
 }
@@ -87,6 +91,9 @@ impl fmt::Display for LeftOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let why = match self {
             LeftOut::Closed(_) => "no connections are taken there",
+            LeftOut::Dropped(_) => {
+                "a DROP DATABASE was cut off there, and the data is gone: drop it"
+            }
             LeftOut::History { .. } => "no tool of its server dumps it",
             LeftOut::View { .. } => "it does not work, and its text is kept",
         };
@@ -111,6 +118,10 @@ impl Inventory {
                 [database, CLOSED] => {
                     let closed = LeftOut::Closed(database.to_owned());
                     inventory.left_out.push(closed);
+                }
+                [database, DROPPED] => {
+                    let dropped = LeftOut::Dropped(database.to_owned());
+                    inventory.left_out.push(dropped);
                 }
                 [database, word @ (HISTORY | LOST), table] => {
                     lost |= word == LOST;
@@ -200,8 +211,9 @@ mod tests {
                 view: "v".to_owned(),
                 text: String::new(),
             };
-            // A view holds nothing.
-            assert_eq!(holds_all(kind, &name, std::slice::from_ref(&view)), Ok(()));
+            // These hold nothing.
+            let empty = [view.clone(), LeftOut::Dropped("half".to_owned())];
+            assert_eq!(holds_all(kind, &name, &empty), Ok(()));
             for (missing, named) in [
                 (archive, "`archive` would not be in"),
                 (history, "`the history of lab.t` would not be in"),
@@ -238,7 +250,7 @@ mod tests {
 
     #[test]
     fn an_inventory_names_what_is_dumped_and_what_cannot_be() {
-        let answer = "[\"archive\", \"closed\"]\n[\"genomics\"]\n\
+        let answer = "[\"archive\", \"closed\"]\n[\"genomics\"]\n[\"half\", \"dropped\"]\n\
              [\"lab\", \"broken view\", \"v\", \"create view …\"]\n\
              [\"ed25519\", \"plugin\", \"auth_ed25519.so\"]\n[\"end\"]\n";
         let inventory = read(answer).unwrap();
@@ -248,6 +260,7 @@ mod tests {
             left_out,
             [
                 "archive: no connections are taken there",
+                "half: a DROP DATABASE was cut off there, and the data is gone: drop it",
                 "the view lab.v: it does not work, and its text is kept"
             ]
         );

@@ -167,7 +167,7 @@ impl Backups for MariaDb {
         parts.push(part(ACCOUNTS, dump_with(db, &users, &[])));
         let broken = inventory.left_out.iter().filter_map(|one| match one {
             LeftOut::View { text, .. } => Some(format!("{text};\n")),
-            LeftOut::Closed(_) | LeftOut::History { .. } => None,
+            LeftOut::Closed(_) | LeftOut::Dropped(_) | LeftOut::History { .. } => None,
         });
         let broken: Vec<String> = broken.collect();
         if !broken.is_empty() {

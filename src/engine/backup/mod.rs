@@ -22,6 +22,7 @@ mod neo4j;
 mod postgres;
 mod postgres_counts;
 mod postgres_login;
+mod postgres_settings;
 mod told;
 mod watches;
 mod words;
@@ -29,7 +30,7 @@ mod words;
 use std::collections::BTreeMap;
 
 pub use files::compare;
-pub use inventory::{CLOSED, Inventory, LeftOut, aside_name, holds_all};
+pub use inventory::{CLOSED, DROPPED, Inventory, LeftOut, aside_name, holds_all};
 use serde_json::{Value, json};
 pub use told::{engine_of, engine_of_files, is_of_files};
 pub use words::{of_host, without_statements};
@@ -109,6 +110,15 @@ pub trait Watch: Send {
     fn end(self: Box<Self>, words: &str) -> Result<BTreeMap<String, u64>, String>;
 }
 
+/// What a server did not take of a part that was loaded into it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Under which key such things are counted.
+    pub key: &'static str,
+    /// Their names.
+    pub names: Vec<String>,
+}
+
 /// Between which servers one database is carried.
 #[derive(Debug, Clone, Copy)]
 pub struct Way<'a> {
@@ -178,7 +188,8 @@ pub trait Backups: Send + Sync {
     fn passfile(&self, db: &Database, password: &Secret) -> Secret;
 
     /// Asks a server what it has, for [`Inventory::read`]: an array with a database's name a line, and with
-    /// [`CLOSED`] behind it where it cannot be dumped. It answers once the server is up.
+    /// [`CLOSED`] behind it where it cannot be dumped, [`DROPPED`] where nothing is left to dump. It answers
+    /// once the server is up.
     fn inventory(&self, db: &Database) -> Command;
 
     /// The parts of a backup, in the order in which they are loaded. `hold_seconds` is the longest
@@ -200,6 +211,21 @@ pub trait Backups: Send + Sync {
     /// What of it must not be.
     fn loaded(&self, _part: &str, _words: &str) -> Result<(), String> {
         Ok(())
+    }
+
+    /// What the server did not take of a part, as its load answered. That is no damage: another server
+    /// may know less, and people are told.
+    ///
+    /// # Errors
+    /// What about it is no answer.
+    fn refused(&self, _part: &str, _answer: &[u8]) -> Result<Option<Refused>, String> {
+        Ok(None)
+    }
+
+    /// Where something was found that a server heeds only from its next start on, and that may keep it
+    /// from starting: sets that aside, on data at rest.
+    fn set_aside(&self, _: &Database, _found: &BTreeMap<String, u64>) -> Option<Command> {
+        None
     }
 
     /// Text that follows a part's own on [`IN`]: sets the passwords that are to be in force.

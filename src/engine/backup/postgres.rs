@@ -1,33 +1,31 @@
 //! PostgreSQL: globals, one custom-format archive a database under an exported snapshot, and what
 //! `ALTER SYSTEM` set.
 
+use std::collections::BTreeMap;
+
 use super::super::postgres::{SUPERUSER, identifier, literal};
 use super::postgres_counts::COUNTS;
-use super::postgres_login;
+use super::postgres_settings::{KEY, SET, SETTINGS, SETTINGS_END};
 use super::watches::{Archive, Lines};
 use super::{
-    Backups, CLOSED, Command, HOLD, IN, Inventory, OUT, One, PASSFILE, Part, Passwords, SNAPSHOT,
-    Way, not_older,
+    Backups, CLOSED, Command, DROPPED, HOLD, IN, Inventory, OUT, One, PASSFILE, Part, Passwords,
+    Refused, Way,
 };
-use super::{SNAPSHOT_NAME, Watch, fresh_server, shell};
+use super::{SNAPSHOT, SNAPSHOT_NAME, Watch, fresh_server, not_older, shell};
+use super::{postgres_login, postgres_settings};
 use crate::model::{Contents, Database, Secret};
 
 /// Roles, their memberships and settings, tablespaces.
 pub(super) const GLOBALS: &str = "globals.sql";
-/// What `ALTER SYSTEM` set.
-const SETTINGS: &str = "settings.sql";
 /// What a database is called while it is loaded beside the one whose place it takes. It may be half
 /// there, so it is in no backup.
 const BESIDE: &str = "db4sci restored";
 /// What new databases are made of: people put things there, too.
 const TEMPLATE: &str = "template1";
+/// Succeeds in a container whose server is up.
+const READY: &str = "pg_isready -q -h 127.0.0.1 -U postgres";
 /// How `pg_dumpall` ends its output.
 const GLOBALS_END: &str = "-- PostgreSQL database cluster dump complete";
-
-/// Settings whose value is a list of quoted names: it stands in the file as SQL takes it, and would
-/// be one name if it were quoted as a whole (`variable_is_guc_list_quote` of PostgreSQL's source).
-const LISTS: &str = "'local_preload_libraries', 'search_path', 'session_preload_libraries', \
-    'shared_preload_libraries', 'temp_tablespaces', 'unix_socket_directories'";
 
 /// What a database or a role sets for its sessions does not hold for these: an owner's timeout would
 /// end them, a database that is read-only would take no load, and a function that somebody made in a
@@ -35,11 +33,18 @@ const LISTS: &str = "'local_preload_libraries', 'search_path', 'session_preload_
 const OPTIONS: &str = "-c search_path=pg_catalog -c default_transaction_read_only=off \
     -c statement_timeout=0 -c lock_timeout=0 -c role=none";
 
+/// The limit of connections by which the server knows a database whose `DROP DATABASE` was cut off: it
+/// lets nobody in there, whatever else stands in its row.
+const CUT_OFF: i8 = -2;
+
 /// What ends the names of databases that db4sci itself set aside and closed.
 const ASIDE: &str = " before [0-9]{8}T[0-9]{6}Z$";
 
+/// What is counted, is counted in one snapshot.
+const BEGIN: &str = "begin transaction isolation level repeatable read read only;\n";
+
 /// Says that the answer is whole.
-const END: &str = "select json_build_array('end');\n";
+pub(super) const END: &str = "select json_build_array('end');\n";
 
 pub(super) struct Postgres;
 
@@ -72,7 +77,8 @@ fn conninfo(database: &str) -> String {
     )
 }
 
-fn script(database: &str, text: String) -> Command {
+/// Statements inside a database, the first that fails ends them.
+pub(super) fn script(database: &str, text: String) -> Command {
     let name = "script.sql";
     let path = format!("{}/{name}", super::JOB_TARGET);
     let mut command = tool(
@@ -137,7 +143,8 @@ impl Backups for Postgres {
 
     fn inventory(&self, _: &Database) -> Command {
         let text = format!(
-            "select case when datallowconn then json_build_array(datname) \
+            "select case when datconnlimit = {CUT_OFF} then json_build_array(datname, '{DROPPED}') \
+             when datallowconn then json_build_array(datname) \
              else json_build_array(datname, '{CLOSED}') end from pg_catalog.pg_database \
              where datname not in ('template0', {}) \
              and (datallowconn or datname !~ '{ASIDE}') order by datname;\n{END}",
@@ -167,7 +174,7 @@ impl Backups for Postgres {
             let holder = format!(
                 "set statement_timeout = 0;\n\
                  set idle_in_transaction_session_timeout = '{hold_seconds}s';\n\
-                 begin transaction isolation level repeatable read read only;\n\
+                 {BEGIN}\
                  \\o {SNAPSHOT}\n\
                  select pg_catalog.pg_export_snapshot();\n\
                  \\o\n\
@@ -187,26 +194,14 @@ impl Backups for Postgres {
                 )),
             });
         }
-        let settings = format!(
-            "\\o {OUT}\n\
-             select '-- what ALTER SYSTEM set';\n\
-             select pg_catalog.format(case when name in ({LISTS}) then 'ALTER SYSTEM SET %I = %s;' \
-             else 'ALTER SYSTEM SET %I = %L;' end, name, setting) \
-             from pg_catalog.pg_file_settings \
-             where sourcefile ~ '/postgresql\\.auto\\.conf$' order by seqno;\n\
-             select '-- end';\n"
-        );
-        parts.push(plain(SETTINGS, script("postgres", settings)));
+        parts.push(plain(SETTINGS, postgres_settings::dump()));
         parts
     }
 
     fn watch(&self, part: &str) -> Box<dyn Watch> {
         match part {
             GLOBALS => Box::new(Lines::new(GLOBALS_END, &[("CREATE ROLE ", "roles")])),
-            SETTINGS => Box::new(Lines::new(
-                "-- end",
-                &[("ALTER SYSTEM ", "system settings")],
-            )),
+            SETTINGS => Box::new(Lines::new(SETTINGS_END, &[(SET, KEY)])),
             _ => Box::new(Archive::new("pg_dump", &[b"PGDMP"])),
         }
     }
@@ -220,22 +215,21 @@ impl Backups for Postgres {
             // Globals name roles that the new server has already (its own superuser): psql goes on
             // after errors there, and the count says whether all came through.
             None if part == GLOBALS => tool("psql", &["-X", "-q", "-d", "template1", "-f", IN]),
-            None => tool(
-                "psql",
-                &[
-                    "-X",
-                    "-q",
-                    "-v",
-                    "ON_ERROR_STOP=1",
-                    "-d",
-                    "template1",
-                    "-f",
-                    IN,
-                ],
-            ),
+            None => postgres_settings::load(),
             // `postgres` exists, and is made anew like any other: nobody is in it.
             Some(database) => restore(elsewhere(database)),
         }
+    }
+
+    fn refused(&self, part: &str, answer: &[u8]) -> Result<Option<Refused>, String> {
+        match part {
+            SETTINGS => postgres_settings::refused(answer),
+            _ => Ok(None),
+        }
+    }
+
+    fn set_aside(&self, db: &Database, found: &BTreeMap<String, u64>) -> Option<Command> {
+        postgres_settings::set_aside(data(db), found)
     }
 
     fn one(&self, _: &Way<'_>, database: &str, aside: &str) -> Option<One> {
@@ -293,9 +287,7 @@ impl Backups for Postgres {
     }
 
     fn let_in(&self, db: &Database, admin: &Secret) -> Option<(Command, Secret)> {
-        let data = db.layout.data.first();
-        let data = data.map_or("", |(_, target)| target.as_str());
-        Some(postgres_login::let_in(data, admin))
+        Some(postgres_login::let_in(data(db), admin))
     }
 
     fn count(&self, _: &Database, expected: &Contents, databases: &[String]) -> Vec<Command> {
@@ -304,7 +296,7 @@ impl Backups for Postgres {
             format!(
                 "select json_build_array('roles', count(*)) from pg_catalog.pg_roles \
                  where rolname !~ '^pg_';\n\
-                 select json_build_array('system settings', count(*)) from \
+                 select json_build_array('{KEY}', count(*)) from \
                  pg_catalog.pg_file_settings where sourcefile ~ '/postgresql\\.auto\\.conf$';\n{END}"
             ),
         )];
@@ -315,17 +307,13 @@ impl Backups for Postgres {
                 .filter(|d| {
                     *d != TEMPLATE || expected.counts.keys().any(|k| k.starts_with("template1: "))
                 })
-                .map(|database| script(database, format!("{COUNTS}{END}"))),
+                .map(|database| script(database, format!("{BEGIN}{COUNTS}{END}commit;\n"))),
         );
         all
     }
 
-    fn restore_script(&self, _: &Database, files: &[(String, String, Option<String>)]) -> String {
-        let mut text = fresh_server(
-            "",
-            "POSTGRES_PASSWORD",
-            "pg_isready -q -h 127.0.0.1 -U postgres",
-        );
+    fn restore_script(&self, db: &Database, files: &[(String, String, Option<String>)]) -> String {
+        let mut text = fresh_server("", "POSTGRES_PASSWORD", READY);
         text.push_str(&format!(
             "export PGPASSWORD=\"$PASSWORD\" PGOPTIONS={}\n\
              run() {{ docker exec -i -e PGPASSWORD -e PGOPTIONS \"$NAME\" \"$@\"; }}\n",
@@ -339,8 +327,9 @@ impl Backups for Postgres {
                     "{{ plain {file}; printf '%s\\n' \"ALTER ROLE postgres PASSWORD '$PASSWORD';\"; }} |\n  \
                      run psql -X -q -h 127.0.0.1 -U postgres -d template1\n"
                 ),
+                // What this server does not take of it is said, and the rest is loaded.
                 None => format!(
-                    "plain {file} | run psql -X -q -v ON_ERROR_STOP=1 -h 127.0.0.1 -U postgres -d template1\n"
+                    "plain {file} | run psql -X -q -h 127.0.0.1 -U postgres -d template1\n"
                 ),
                 Some(database) => format!(
                     "plain {file} | run pg_restore --format=custom --clean --if-exists --create --exit-on-error \\\n  \
@@ -349,8 +338,14 @@ impl Backups for Postgres {
                 ),
             });
         }
-        text
+        text + &postgres_settings::restart(data(db), READY)
     }
+}
+
+/// Where the server has its data folder.
+fn data(db: &Database) -> &str {
+    let data = db.layout.data.first();
+    data.map_or("", |(_, target)| target.as_str())
 }
 
 /// Where somebody stays who makes a database anew.
@@ -378,37 +373,4 @@ fn file_part(database: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-
-    fn watched(part: &str, text: &[u8]) -> Result<BTreeMap<String, u64>, String> {
-        let mut watch = Postgres.watch(part);
-        for piece in text.chunks(3) {
-            watch.take(piece);
-        }
-        watch.end("")
-    }
-
-    #[test]
-    fn globals_end_with_their_mark_or_were_cut_off() {
-        let whole = format!("CREATE ROLE a;\nCREATE ROLE b;\n--\n{GLOBALS_END}\n--\n\n");
-        assert_eq!(watched(GLOBALS, whole.as_bytes()).unwrap()["roles"], 2);
-        assert!(watched(GLOBALS, b"CREATE ROLE a;\n").is_err());
-        assert!(watched(GLOBALS, b"").is_err());
-    }
-
-    #[test]
-    fn what_is_no_archive_is_told() {
-        assert!(watched("x.dump", b"PGDMP\x01").is_ok());
-        assert!(watched("x.dump", b"").is_err());
-        assert!(watched("x.dump", b"\x1f\x8b").is_err());
-    }
-
-    #[test]
-    fn a_database_is_named_whatever_it_is_called() {
-        assert_eq!(conninfo("a=b 'c\\"), r"dbname='a=b \'c\\'");
-        assert_eq!(file_part("a/b ü"), "a%2Fb%20%C3%BC");
-    }
-}
+mod tests;

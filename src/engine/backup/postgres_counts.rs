@@ -3,14 +3,19 @@
 /// Counts everything in one database: rows of each table, large objects, and things of the catalog.
 /// What belongs to an extension is the extension's. `pg_catalog` alone is searched, so that nothing
 /// in the database can stand in for what is called here.
+///
+/// It stands within a transaction, which keeps its locks to its end: on each table and each of its
+/// indexes, more than a server has room for. So each count is rolled back, and the snapshot stays.
 pub(super) const COUNTS: &str = r#"set search_path = pg_catalog;
 set row_security = off;
 \o /dev/null
 select set_config(name, '0', false) from pg_settings where name = 'transaction_timeout';
 \o
-select format('select json_build_array(%L, count(*)) from only %I.%I',
+select 'savepoint counted',
+       format('select json_build_array(%L, count(*)) from only %I.%I',
               quote_ident(current_database()) || ': rows ' || quote_ident(n.nspname) || '.' || quote_ident(c.relname),
-              n.nspname, c.relname)
+              n.nspname, c.relname),
+       'rollback to counted', 'release counted'
   from pg_class c join pg_namespace n on n.oid = c.relnamespace
  where c.relkind = 'r' and n.nspname not in ('pg_catalog', 'information_schema')
    and n.nspname !~ '^pg_(toast|temp)'

@@ -95,7 +95,11 @@ until_in() {
   tries=0
   until docker exec "$NAME" "$@" >/dev/null 2>&1; do
     tries=$((tries + 1))
-    [ "$tries" -lt 300 ] || { echo "restore.sh: the server does not come up; see: docker logs $NAME" >&2; exit 1; }
+    running=$(docker container inspect -f '{{.State.Running}}' "$NAME")
+    if [ "$running" != true ] || [ "$tries" -ge 300 ]; then
+      echo "restore.sh: the server does not come up; see: docker logs $NAME" >&2
+      return 1
+    fi
     sleep 1
   done
 }

@@ -1,8 +1,10 @@
 //! How far a work is: bytes of its present stage. One work a database goes on at a time.
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::model::view::Progress;
 use crate::model::{DbName, Timestamp};
@@ -19,6 +21,35 @@ pub(super) struct Meter {
 impl Meter {
     pub(super) fn add(&self, bytes: usize) {
         self.done.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Ends once nothing was counted for so long, and before it was twice as long. Safe to cancel.
+    pub(super) async fn still(&self, silence: Duration) {
+        loop {
+            let before = self.done.load(Ordering::Relaxed);
+            tokio::time::sleep(silence).await;
+            if self.done.load(Ordering::Relaxed) == before {
+                return;
+            }
+        }
+    }
+}
+
+/// Counts what is written, and on it goes.
+pub(super) struct Metered<W> {
+    pub(super) to: W,
+    pub(super) meter: Arc<Meter>,
+}
+
+impl<W: Write> Write for Metered<W> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let n = self.to.write(buf)?;
+        self.meter.add(n);
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
     }
 }
 
@@ -71,6 +102,25 @@ impl Meters {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_moves_goes_on_and_what_stands_still_ends() {
+        let (silence, meter) = (Duration::from_secs(3600), Arc::new(Meter::default()));
+        let begun = tokio::time::Instant::now();
+        let feeding = meter.clone();
+        let fed = async {
+            for _ in 0..100 {
+                tokio::time::sleep(silence * 9 / 10).await;
+                feeding.add(1);
+            }
+        };
+        tokio::join!(fed, meter.still(silence));
+        let lasted = begun.elapsed();
+        assert!(
+            (silence * 90..=silence * 92).contains(&lasted),
+            "{lasted:?}"
+        );
+    }
 
     #[test]
     fn a_new_stage_begins_at_nothing_and_the_end_is_the_end() {

@@ -13,6 +13,7 @@ mod drill;
 mod eject;
 mod ended;
 mod error;
+mod fill;
 mod folder;
 mod known;
 mod ledger;
@@ -72,7 +73,7 @@ use crate::store::manifest::Layout;
 use crate::store::seal::{Identity, Recipient};
 use crate::store::{BackupStore, Stores};
 
-/// A dump or a load that takes longer is killed.
+/// A dump or a count that takes longer is killed: its snapshot holds up what the server clears away.
 const LONGEST: Duration = Duration::from_secs(12 * 3600);
 /// A dump of data at rest that takes longer is killed: its server is down meanwhile.
 const LONGEST_AT_REST: Duration = Duration::from_secs(2 * 3600);

@@ -4,8 +4,9 @@
 use std::io::{self, Write};
 
 use super::error::BackupError;
+use super::meter::Metered;
 use super::restore::Built;
-use super::{Archive, JobFolder, LONGEST, QUESTION, Server, ended_well, recipes, tool};
+use super::{Archive, JobFolder, QUESTION, Server, ended_well, recipes, tool};
 use crate::engine::backup::{Command, IN, Limit, OUT, WAS, Way};
 use crate::model::{Backup, BackupKind, Database, ImageId};
 
@@ -146,22 +147,30 @@ impl Archive {
         };
         let (source, sink) = (pipe(&out, OUT)?, pipe(&into, IN)?);
         let (mut reader, keeper) = source.reader().map_err(BackupError::io("open a pipe"))?;
-        let writer = sink.clone();
+        let now = self.clock.now();
+        let meter = self
+            .meters
+            .begin(&to.db.name, "carrying it over", None, now);
+        let (writer, counts) = (sink.clone(), meter.clone());
         let copying = tokio::task::spawn_blocking(move || {
-            let mut writer = writer.writer()?;
+            let mut writer = Metered {
+                to: writer.writer()?,
+                meter: counts,
+            };
             io::copy(&mut reader, &mut writer)?;
             writer.flush()
         });
         let dump = self.job(from, dump, &out, what);
         let load = self.job(to, load, &into, what);
         let dumping = async {
-            let end = self.jobs.run(&dump, LONGEST).await;
+            // It is as quick as who loads.
+            let end = self.load_moving(&dump, &meter).await;
             // The reader comes to its end.
             drop(keeper);
             end
         };
         let loading = async {
-            let end = self.jobs.run(&load, LONGEST).await;
+            let end = self.load_moving(&load, &meter).await;
             sink.free_writer(&copying).await;
             end
         };

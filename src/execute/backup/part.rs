@@ -9,9 +9,10 @@ use super::error::BackupError;
 use super::meter::Meter;
 use super::objects::{self, OnItsWay, Stored};
 use super::take::Taking;
-use super::{Archive, LONGEST, Server, ended_well, stream, tool};
+use super::{Archive, Server, ended_well, stream, tool};
 use crate::engine::backup::{Backups, Command, IN, OUT, Part, SNAPSHOT_NAME};
 use crate::model::Secret;
+use crate::runtime::jobs::JobEnd;
 use crate::store::manifest::File;
 
 impl Archive {
@@ -158,7 +159,7 @@ impl Archive {
         objects::judged(read, file, &store.place()).map(|_| ())
     }
 
-    /// Reads a file into a command's pipe, and what follows it; compares its sums. What the command said.
+    /// Reads a file into a command's pipe, and what follows it; compares its sums. How the command ended.
     pub(super) async fn through(
         &self,
         server: &Server<'_>,
@@ -166,16 +167,21 @@ impl Archive {
         stored: Stored<'_>,
         then: Option<Secret>,
         what: &str,
-    ) -> Result<String, BackupError> {
-        let Stored { store, file, .. } = stored;
+    ) -> Result<JobEnd, BackupError> {
+        let Stored {
+            store,
+            key,
+            file,
+            meter,
+        } = stored;
         let folder = self.folder(server, command)?;
         let pipe = folder.pipe(IN).map_err(BackupError::io("make a pipe"))?;
         let to = pipe.clone();
         let open = move || Ok(Box::new(to.writer()?) as Box<dyn std::io::Write>);
         let identities = self.identities.clone();
-        let reading = objects::read(store, stored.key, stored.meter, identities, open, then);
+        let reading = objects::read(store, key, meter.clone(), identities, open, then);
         let job = self.job(server, command, &folder, what);
-        let end = self.jobs.run(&job, LONGEST).await;
+        let end = self.load_moving(&job, &meter).await;
         pipe.free_writer(&reading).await;
         let read = reading.await.map_err(|e| tool(what, e.to_string()))?;
         // Damage says more than the tool that stumbled over it.
@@ -183,7 +189,7 @@ impl Archive {
         let end = end?;
         ended_well(&end, what)?;
         match whole {
-            Some(_) => Ok(end.words),
+            Some(_) => Ok(end),
             None => Err(tool(what, "it ended well before it had read everything")),
         }
     }

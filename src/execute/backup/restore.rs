@@ -1,25 +1,23 @@
 //! A backup becomes data again: loaded into a throwaway server, counted, and put into place.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::ended::{ended_well, loaded_well};
 use super::error::BackupError;
 use super::meter::Meter;
 use super::objects::Stored;
 use super::place::place;
 use super::throwaway::Throwaway;
-use super::{Archive, JobFolder, LONGEST, QUESTION, Server, room, stream, tool};
+use super::{Archive, Server, room, stream, tool};
 use crate::engine;
 use crate::engine::backup as recipes;
 use crate::execute::failpoint::failpoint;
 use crate::model::action::StopHow;
 use crate::model::container::{LABEL_INSTANCE, LABEL_UID};
 use crate::model::{
-    Backup, BackupId, ContainerId, Contents, Database, DbName, ImageId, RestartPolicy, Secret,
+    Backup, BackupId, ContainerId, Database, DbName, ImageId, RestartPolicy, Secret,
 };
 use crate::store::manifest::{MANIFEST, MANIFEST_LIMIT, Manifest};
 use crate::store::read_small;
@@ -44,12 +42,18 @@ pub struct Built {
     passwords: Option<Passwords>,
     /// What it was made of.
     pub manifest: Manifest,
+    lacking: Vec<String>,
 }
 
 impl Built {
     /// The server that it was loaded into.
     pub(super) fn server(&self) -> Server<'_> {
         self.throwaway.server()
+    }
+
+    /// What of the backup is not in force in it, for people, to follow other words; empty: all is.
+    pub fn lacking(&self) -> String {
+        self.lacking.iter().map(|one| format!("; {one}")).collect()
     }
 }
 
@@ -171,109 +175,13 @@ impl Archive {
         let mut throwaway = self.lay_out(db, recipe, image, passwords.is_some()).await?;
         let what = format!("load {}", backup.id);
         let filled = self.fill(&mut throwaway, db, backup, &manifest, passwords);
-        room::while_there_is_room(&db.volume.path, &what, filled).await?;
+        let lacking = room::while_there_is_room(&db.volume.path, &what, filled).await?;
         Ok(Built {
             throwaway: Arc::new(throwaway),
             passwords: passwords.cloned(),
             manifest,
+            lacking,
         })
-    }
-
-    /// Brings a backup into a throwaway server that was laid out, and counts what is there then.
-    async fn fill(
-        &self,
-        throwaway: &mut Throwaway,
-        db: &Database,
-        backup: &Backup,
-        manifest: &Manifest,
-        passwords: Option<&Passwords>,
-    ) -> Result<(), BackupError> {
-        let recipe = recipes::backups(db.engine, manifest.kind);
-        if !recipe.at_rest() {
-            self.launch(throwaway).await?;
-        }
-        let own = throwaway.password.clone();
-        let wanted = recipes::Passwords {
-            admin: passwords.map_or(&own, |p| &p.admin),
-            user: passwords.and_then(|p| p.user.as_ref()),
-            daemon: passwords.and_then(|p| p.daemon.as_ref()),
-        };
-        let owner = self.owner(backup);
-        let meter = self.reading(&owner, "loading it into a throwaway server", manifest);
-        for (part, stored) in self.objects(backup, manifest, &meter)? {
-            let file = stored.file;
-            let command = recipe.load(&throwaway.db, part, file.database.as_deref());
-            let then = recipe.epilogue(db, part, wanted);
-            let changes = then.is_some();
-            let what = format!("load {part} of {}", backup.id);
-            let server = throwaway.server();
-            let loaded = self
-                .through(&server, &command, stored, then, &what)
-                .await
-                .and_then(|said| loaded_well(recipe, part, &said, &what));
-            // A tool that does not take what was stored speaks of the backup.
-            loaded.map_err(BackupError::damage_told)?;
-            if changes {
-                throwaway.password = wanted.admin.clone();
-            }
-        }
-        let now = self.clock.now();
-        self.meters
-            .begin(&owner, "counting what came of it", None, now);
-        let found = self.count(&throwaway.server(), &manifest.contents).await?;
-        let differences = manifest.contents.differences(&found, 5);
-        if !differences.is_empty() {
-            return Err(BackupError::Damaged(format!(
-                "{}: what was restored is not what was backed up: {}",
-                backup.id,
-                differences.join("; ")
-            )));
-        }
-        if recipe.at_rest() && recipe.serves() {
-            // Whether a server takes it, only a server shows.
-            self.launch(throwaway).await?;
-            self.set_passwords(throwaway, wanted).await?;
-        }
-        Ok(())
-    }
-
-    /// What is counted now of what is to be there.
-    pub(super) async fn count(
-        &self,
-        server: &Server<'_>,
-        expected: &Contents,
-    ) -> Result<BTreeMap<String, u64>, BackupError> {
-        let recipe = server.recipe;
-        let databases = match server.running {
-            Some(_) => self.inventory(server).await?.databases,
-            None => Vec::new(),
-        };
-        let mut found = BTreeMap::new();
-        for command in recipe.count(server.db, expected, &databases) {
-            let what = format!("count what is in {}", server.db.name);
-            let answer = self.ask(server, &command, &what, LONGEST).await?;
-            found.extend(recipe.counts(&answer).map_err(|why| tool(&what, why))?);
-        }
-        Ok(found)
-    }
-
-    /// Sets the passwords that are to be in force in a server that was loaded at rest.
-    async fn set_passwords(
-        &self,
-        throwaway: &Throwaway,
-        passwords: recipes::Passwords<'_>,
-    ) -> Result<(), BackupError> {
-        let server = throwaway.server();
-        let Some((command, text)) = server.recipe.set_passwords(server.db, passwords) else {
-            return Ok(());
-        };
-        let what = format!("set the passwords of {}", server.db.name);
-        let owner = server.db.layout.uid;
-        let folder = JobFolder::for_command(&self.job_folders(), owner, &text, &command)
-            .map_err(BackupError::io("make a job's folder"))?;
-        let job = self.job(&server, &command, &folder, &what);
-        let end = self.jobs.run(&job, QUESTION).await?;
-        ended_well(&end, &what)
     }
 
     /// Makes data of a backup, at rest, with the passwords of `db` as they are today; `db` itself is

@@ -70,6 +70,17 @@ impl Throwaway {
     }
 }
 
+impl Throwaway {
+    /// Takes its container away, whatever it does. Its data stays.
+    pub(super) async fn discard(&mut self) -> Result<(), BackupError> {
+        if let Some(id) = &self.id {
+            self.jobs.discard(id).await?;
+            self.id = None;
+        }
+        Ok(())
+    }
+}
+
 impl Drop for Throwaway {
     fn drop(&mut self) {
         let (jobs, id, work) = (self.jobs.clone(), self.id.clone(), self.work.clone());

@@ -177,7 +177,8 @@ impl Tools for JobTools {
         let built = archive.load(db, &image, backup, None).await?;
         let counts = built.manifest.contents.counts.len();
         Ok(format!(
-            "it was restored and holds what it should, {counts} counts agree"
+            "it was restored and holds what it should, {counts} counts agree{}",
+            built.lacking()
         ))
     }
 

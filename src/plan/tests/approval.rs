@@ -100,6 +100,7 @@ fn an_approval_is_for_exactly_the_steps_that_were_shown() {
         version: "17.5".to_owned(),
         account: true,
         further: Default::default(),
+        resorted: Default::default(),
         connections: Some(99),
     };
     assert_eq!(case.steps(), RESTART);

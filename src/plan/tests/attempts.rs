@@ -17,6 +17,7 @@ fn up(since: Timestamp) -> Probe {
         version: "17.5".to_owned(),
         account: true,
         further: Default::default(),
+        resorted: Default::default(),
         connections: Some(0),
     }
 }

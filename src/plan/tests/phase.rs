@@ -143,6 +143,25 @@ fn data_is_safe_unknown_or_not() {
 }
 
 #[test]
+fn text_that_is_sorted_otherwise_is_told_and_nothing_is_done() {
+    let mut case = Case::ready();
+    let kinds = |case: &Case| conditions_of(case, &[]).len();
+    let (still, all) = (case.plan(), kinds(&case));
+    if let Probe::Answering { resorted, .. } = &mut case.seen.probe {
+        resorted.insert("genes".to_owned());
+    }
+    assert_eq!(kinds(&case), all + 1);
+    let told = condition(&case, "CollationsCurrent");
+    assert_eq!(told.0, ConditionStatus::False);
+    let conditions = conditions_of(&case, &[]);
+    let message = &conditions.last().unwrap().message;
+    for word in ["`genes`", "REINDEX DATABASE", "REFRESH COLLATION VERSION"] {
+        assert!(message.contains(word), "{message}");
+    }
+    assert_eq!(case.plan(), still);
+}
+
+#[test]
 fn a_tag_that_moved_is_told_and_nothing_is_done() {
     let mut case = Case::ready();
     let current = |case: &Case| condition(case, "ImageCurrent");

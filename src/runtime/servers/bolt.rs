@@ -77,6 +77,7 @@ impl Bolt {
             connections: Some(u32::try_from(connections - 1).unwrap_or(0)),
             account,
             further: further.into_iter().collect(),
+            resorted: Default::default(),
         })
     }
 

@@ -1,5 +1,7 @@
 //! One connection of any protocol.
 
+use std::collections::BTreeSet;
+
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow, MySqlSslMode};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, Row};
@@ -91,12 +93,17 @@ impl Connection {
         match self {
             Connection::Postgres(c) => {
                 let row: PgRow = sqlx::query(query()).fetch_one(c).await?;
-                let further = match row.len() {
-                    4.. => row.try_get(3)?,
-                    _ => String::new(),
+                let part = |n: usize| match n < row.len() {
+                    true => row.try_get::<Option<String>, _>(n),
+                    false => Ok(None),
                 };
+                let (further, resorted) = (part(3)?, part(4)?);
                 let account = row.try_get(2)?;
-                answer(row.try_get(0)?, row.try_get(1)?, account, &further)
+                let further = further.unwrap_or_default();
+                let answer = answer(row.try_get(0)?, row.try_get(1)?, account, &further)?;
+                let resorted = serde_json::from_str(resorted.as_deref().unwrap_or("[]"))
+                    .map_err(|_| WireError::Strange("databases that cannot be read"))?;
+                Ok(Answer { resorted, ..answer })
             }
             Connection::MySql(c) => {
                 let row: MySqlRow = sqlx::query(query()).fetch_one(c).await?;
@@ -164,5 +171,6 @@ fn answer(
         connections: u32::try_from(connections).ok(),
         account,
         further: further.map(str::to_owned).collect(),
+        resorted: BTreeSet::new(),
     })
 }

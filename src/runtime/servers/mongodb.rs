@@ -105,6 +105,7 @@ impl Mongo {
                 .first()
                 .is_some_and(|all: &BTreeSet<_>| !all.is_empty()),
             further: users.into_iter().nth(1).unwrap_or_default(),
+            resorted: BTreeSet::new(),
         })
     }
 

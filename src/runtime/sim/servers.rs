@@ -20,6 +20,7 @@ impl Servers for World {
                 connections: Some(state.connections.get(&target.uid).copied().unwrap_or(0)),
                 // Nobody drops one by hand here: whoever is asked about is there.
                 further: quoted(query).collect(),
+                resorted: Default::default(),
                 account: state.disk.data.get(&inode).is_some_and(|d| d.account),
             })
         })
