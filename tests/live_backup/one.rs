@@ -60,6 +60,19 @@ fn one_postgres_database_comes_back_beside_what_others_wrote_since() {
         "select count(*) from pg_database where datname like '% before %' and not datallowconn";
     assert_eq!(host.sql("genomics", aside), "1");
     take(&host, "genomics");
+    // One that was dropped comes back as well, and one that was half dropped is in the way.
+    let cut_off = format!("update pg_database set datconnlimit = -2 where datname = $${odd}$$");
+    crate::hostile::inside(&host, "genomics", "postgres", "postgres", &cut_off);
+    let failed = ask(odd);
+    assert!(
+        failed.code == 1 && failed.err.contains("drop it"),
+        "{}",
+        failed.all()
+    );
+    host.sql("genomics", &format!("drop database {quoted}"));
+    let done = ask(odd);
+    assert_eq!(done.code, 0, "{}", done.all());
+    assert_eq!(inside("select n from kept"), "1");
     nothing_is_left(&host);
 }
 

@@ -227,7 +227,7 @@ impl Backups for MariaDb {
         ))
     }
 
-    fn one(&self, way: &Way<'_>, database: &str, _: &str) -> Option<One> {
+    fn one(&self, way: &Way<'_>, database: &str, _: Option<&str>) -> Option<One> {
         let ((from, inventory), to) = (way.from, way.to);
         Some(One {
             prepare: None,

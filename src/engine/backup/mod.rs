@@ -243,8 +243,8 @@ pub trait Backups: Send + Sync {
     }
 
     /// How one database is carried from a restored server into the running one, where what is there is kept
-    /// as `aside` if it can be. `None`: it has only one.
-    fn one(&self, _way: &Way<'_>, _database: &str, _aside: &str) -> Option<One> {
+    /// as `aside` if it can be; without that, nothing is there. `None`: it has only one.
+    fn one(&self, _way: &Way<'_>, _database: &str, _aside: Option<&str>) -> Option<One> {
         None
     }
 

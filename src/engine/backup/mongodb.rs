@@ -163,7 +163,7 @@ impl Backups for MongoDb {
         load_data()
     }
 
-    fn one(&self, _: &Way<'_>, database: &str, _: &str) -> Option<One> {
+    fn one(&self, _: &Way<'_>, database: &str, _: Option<&str>) -> Option<One> {
         let name = Value::from(database).to_string();
         Some(One {
             prepare: None,

@@ -232,9 +232,21 @@ impl Backups for Postgres {
         postgres_settings::set_aside(data(db), found)
     }
 
-    fn one(&self, _: &Way<'_>, database: &str, aside: &str) -> Option<One> {
+    fn one(&self, _: &Way<'_>, database: &str, aside: Option<&str>) -> Option<One> {
         let statements = |text: String| script(elsewhere(database), text);
         let (name, beside) = (identifier(database), identifier(BESIDE));
+        let mut swap = "begin;\n".to_owned();
+        if let Some(aside) = aside.map(identifier) {
+            // Who connects again before the `rename` has its lock makes all of it fail.
+            swap += &format!(
+                "select pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg_stat_activity \
+                 where datname = {};\n\
+                 alter database {name} rename to {aside};\n\
+                 alter database {aside} with allow_connections false;\n",
+                literal(database),
+            );
+        }
+        swap += &format!("alter database {beside} rename to {name};\ncommit;\n");
         Some(One {
             // It is loaded beside the one that is there.
             prepare: Some(statements(format!(
@@ -244,18 +256,7 @@ impl Backups for Postgres {
             clear: statements(format!("drop database if exists {beside};\n")),
             limit: None,
             load: restore(elsewhere(BESIDE)),
-            // Who connects again before the first `rename` has its lock makes all of it fail.
-            swap: Some(statements(format!(
-                "begin;\n\
-                 select pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg_stat_activity \
-                 where datname = {};\n\
-                 alter database {name} rename to {aside};\n\
-                 alter database {beside} rename to {name};\n\
-                 alter database {aside} with allow_connections false;\n\
-                 commit;\n",
-                literal(database),
-                aside = identifier(aside),
-            ))),
+            swap: Some(statements(swap)),
         })
     }
 

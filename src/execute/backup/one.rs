@@ -7,7 +7,7 @@ use super::error::BackupError;
 use super::meter::Metered;
 use super::restore::Built;
 use super::{Archive, JobFolder, QUESTION, Server, ended_well, recipes, tool};
-use crate::engine::backup::{Command, IN, Limit, OUT, WAS, Way};
+use crate::engine::backup::{Command, IN, LeftOut, Limit, OUT, WAS, Way};
 use crate::model::{Backup, BackupKind, Database, ImageId};
 
 /// How often the last step is tried: clients that connect again at once stand in its way.
@@ -55,7 +55,8 @@ impl Archive {
     }
 
     /// Carries one database out of a restored server into the running one of `db`. `aside` is what the
-    /// one that is there is called afterwards, if the engine can rename it; whether it could is given.
+    /// one that is there is called afterwards, if there is one and the engine can rename it; whether it is
+    /// kept so is given.
     ///
     /// # Errors
     /// As [`Uncarried`] says.
@@ -71,7 +72,20 @@ impl Archive {
         let container = self.container(db, recipe).await?;
         let reached = self.as_in_force(db).await;
         let to = self.server(&reached, recipe, &container)?;
-        let inventory = self.inventory(&from).await?;
+        let (inventory, there) = (self.inventory(&from).await?, self.inventory(&to).await?);
+        let left_out =
+            |which: fn(String) -> LeftOut| there.left_out.contains(&which(database.to_owned()));
+        if left_out(LeftOut::Dropped) {
+            let why = format!(
+                "a DROP DATABASE of {database} was cut off in {}, and its name is taken: drop it, and \
+                 restore it again",
+                db.name
+            );
+            return Err(BackupError::NotNow(why).into());
+        }
+        let is_there =
+            there.databases.iter().any(|name| name == database) || left_out(LeftOut::Closed);
+        let aside = is_there.then_some(aside);
         let way = Way {
             from: (from.db, &inventory),
             to: to.db,
@@ -106,7 +120,7 @@ impl Archive {
         let mut tries = 1;
         loop {
             match self.ask(&to, swap, &what, QUESTION).await {
-                Ok(_) => return Ok(true),
+                Ok(_) => return Ok(is_there),
                 Err(BackupError::Tool { .. }) if tries < SWAPS => tries += 1,
                 Err(error) => return Err(error.into()),
             }

@@ -69,7 +69,7 @@ fn a_history_is_dumped_where_the_server_can() {
             from: (&db, &inventory),
             to: &db,
         };
-        let one = MariaDb.one(&way, "lab", "").unwrap();
+        let one = MariaDb.one(&way, "lab", None).unwrap();
         assert_eq!(one.dump.args.contains(&option), history);
     }
 }
@@ -209,7 +209,7 @@ fn rows_as_large_as_a_server_takes_are_loaded_wherever_that_is() {
         from: (&db, &inventory),
         to: &db,
     };
-    let limit = MariaDb.one(&way, "lab", "").unwrap().limit.unwrap();
+    let limit = MariaDb.one(&way, "lab", None).unwrap().limit.unwrap();
     assert!(
         limit.lift.scripts[0]
             .1
