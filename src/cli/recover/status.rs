@@ -41,6 +41,9 @@ pub(super) async fn run(context: &Context) -> Result<Exit, CliError> {
     let snapshot: Snapshot = context.client.get("/snapshot").await?;
     let came = |view: &DatabaseView| {
         let returned = returns.databases.get(&view.name).cloned();
+        // Without a backup it is held, and nothing that it waits for comes.
+        let saved = view.backup.last.is_some();
+        let returned = returned.filter(|one| saved || one.how != Return::Asked);
         let line = Line {
             phase: view.phase,
             what: what(view, returned.as_ref()),

@@ -445,7 +445,10 @@ genomics  Postgres 17  None      2026-11-22 20:00:00  at most 3 h 12 min  5Mi   
 
 #[tokio::test]
 async fn recover_says_afterwards_what_became_of_each_database() {
-    let world = world(three()).await;
+    let mut all = three();
+    all[1].backup.last = Some(at(2, 15));
+    all.push(held("unsaved", "MariaDB", 32013, Reason::DataLost));
+    let world = world(all).await;
     let none = world.run("recover --status").await;
     assert_eq!(none.exit, 1);
     assert!(
@@ -470,6 +473,7 @@ async fn recover_says_afterwards_what_became_of_each_database() {
         ("mydb_admin", chosen),
         ("genomics", Change::RecoverAsked { uid }),
         ("proteomics", Change::RecoverAsked { uid }),
+        ("unsaved", Change::RecoverAsked { uid }),
         ("mydb_admin", Change::StartedOver { uid }),
         ("genomics", begins),
         ("genomics", Change::RestoreEnded { uid }),
@@ -484,6 +488,7 @@ NAME        PHASE  AS OF                LOST               FROM                 
 genomics    Ready  2026-11-22 02:15:00  at most 3 h 1 min  genomics-20261122T021500Z-1@local  came back
 mydb_admin  Ready  2026-11-22 05:15:00  at most 1 min      -                                  began anew, and is filled from the journal
 proteomics  Held   -                    -                  -                                  waits for its turn; Held: the data directory is empty; it held data before
+unsaved     Held   -                    -                  -                                  Held: the data directory is empty; it held data before
 the memory is back since 2026-11-22 19:00:00; of 3 that come back by themselves, 2 did, 1 is on its way: db4sci wait --all
 ")
     );
