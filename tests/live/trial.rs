@@ -90,7 +90,7 @@ fn a_value_that_a_server_does_not_start_with_is_taken_back_and_stays_back() {
     for name in names {
         assert_eq!(host.rows(name), [1]);
         let events = host.told_events(name);
-        let once = events.matches("it did not start with its new ").count();
+        let once = events.matches("; that is taken back").count();
         assert_eq!(once, 1, "{events}");
     }
 
@@ -98,7 +98,7 @@ fn a_value_that_a_server_does_not_start_with_is_taken_back_and_stays_back() {
     host.ok(&["retry", "genomics", "--reason", "INC-813"]);
     eventually(LONG, "tried again", || {
         let events = host.told_events("genomics");
-        let tries = events.matches("it did not start with its new ").count();
+        let tries = events.matches("; that is taken back").count();
         (tries == 2).then_some(()).ok_or(events)
     });
     told(&host);
