@@ -80,12 +80,15 @@ esac
 # Newer engines give containers 1,024 open files, and servers that do not raise their own limit stop taking connections
 # there. Their hard limit is what they may have. No more than half a million: some programs close every descriptor
 # that could be open, one by one. What fails here is no reason to keep a server down.
-files=$(ulimit -Hn 2>/dev/null)
+# shellcheck disable=SC3045 # dash, bash and busybox know both limits; another shell leaves them as they are
+files=$(ulimit -Hn 2>/dev/null) || files=0
 if [ "$files" = unlimited ] || [ "${files:-0}" -gt 524288 ]; then
     files=524288
 fi
-soft=$(ulimit -Sn 2>/dev/null)
+# shellcheck disable=SC3045 # as above
+soft=$(ulimit -Sn 2>/dev/null) || soft=unlimited
 if [ "${soft:-unlimited}" != unlimited ] && [ "$soft" -lt "${files:-0}" ]; then
+    # shellcheck disable=SC3045 # as above
     ulimit -Sn "$files" 2>/dev/null || :
 fi
 
