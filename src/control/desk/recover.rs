@@ -98,7 +98,9 @@ impl Desk {
             return Err(why);
         }
         match row.wanted() {
-            WantedState::Maintenance => Err(format!("hands are off `{name}` since")),
+            WantedState::Maintenance => Err(format!(
+                "hands are off `{name}` by now; see: db4sci describe {name}"
+            )),
             WantedState::Running | WantedState::Stopped | WantedState::Retired => Ok(()),
         }
     }
