@@ -3,7 +3,7 @@
 use std::mem::discriminant;
 use std::path::PathBuf;
 use std::sync::PoisonError;
-use std::time::Instant;
+use tokio::time::Instant;
 
 use super::Desk;
 use super::again::About;
