@@ -313,7 +313,7 @@ impl Backups for Postgres {
         all
     }
 
-    fn restore_script(&self, db: &Database, files: &[(String, String, Option<String>)]) -> String {
+    fn restore_script(&self, _: &Database, files: &[(String, String, Option<String>)]) -> String {
         let mut text = fresh_server("", "POSTGRES_PASSWORD", READY);
         text.push_str(&format!(
             "export PGPASSWORD=\"$PASSWORD\" PGOPTIONS={}\n\
@@ -339,7 +339,7 @@ impl Backups for Postgres {
                 ),
             });
         }
-        text + &postgres_settings::restart(data(db), READY)
+        text + &postgres_settings::restart(READY)
     }
 }
 

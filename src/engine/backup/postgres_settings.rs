@@ -87,17 +87,17 @@ pub(super) fn set_aside(data: &str, found: &BTreeMap<String, u64>) -> Option<Com
 }
 
 /// Lines of `restore.sh` after all is loaded: the settings hold from the next start on, and one may keep
-/// the server from it. `ready` is a command in the container that succeeds once it is up.
-pub(super) fn restart(data: &str, ready: &str) -> String {
-    RESTART
-        .replace("{file}", &format!("{data}/{FILE}"))
-        .replace("{ready}", ready)
+/// the server from it. `ready` is a command in the container that succeeds once it is up. Where the data
+/// lies its image says: the container is none of db4sci's.
+pub(super) fn restart(ready: &str) -> String {
+    RESTART.replace("{file}", FILE).replace("{ready}", ready)
 }
 
 const RESTART: &str = r#"
 docker restart -t 300 "$NAME" >/dev/null
 if ! until_in {ready}; then
-  docker run --rm --volumes-from "$NAME" --entrypoint mv "$IMAGE" -f {file} {file}.refused
+  docker run --rm --volumes-from "$NAME" --entrypoint sh "$IMAGE" \
+    -c 'mv -f "$PGDATA/{file}" "$PGDATA/{file}.refused"'
   docker restart -t 300 "$NAME" >/dev/null
   until_in {ready}
   echo "restore.sh: with what ALTER SYSTEM had set, the server does not start; it starts without that, which is in {file}.refused" >&2
