@@ -77,10 +77,12 @@ impl Watch {
                     continue;
                 }
             };
-            if stirred != Stirred::No || harm.is_some() || Instant::now() >= read_at {
+            if stirred != Stirred::No || Instant::now() >= read_at {
                 let begun = Instant::now();
                 harm = self.look(stirred, harm).await;
-                read_at = Instant::now() + HOUR.max(begun.elapsed() * SHARE);
+                // What could not be mended may be at any moment: its source may answer again.
+                let rest = if harm.is_some() { BEAT } else { HOUR };
+                read_at = Instant::now() + rest.max(begun.elapsed() * SHARE);
             }
         }
     }

@@ -140,6 +140,7 @@ pub(super) fn journal_harmed(
     shown: &mut DatabaseView,
     harm: Option<String>,
     before: Option<&DatabaseView>,
+    now: Timestamp,
 ) {
     let safe = |c: &&mut Condition| c.kind == DATA_SAFE;
     let (Some(harm), Some(condition)) = (harm, shown.conditions.iter_mut().find(safe)) else {
@@ -148,9 +149,8 @@ pub(super) fn journal_harmed(
     let earlier = before.and_then(|view| view.conditions.iter().find(|c| c.kind == DATA_SAFE));
     condition.status = ConditionStatus::False;
     (condition.reason, condition.message) = ("JournalHarmed".to_owned(), harm);
-    if let Some(earlier) = earlier.filter(|c| c.status == ConditionStatus::False) {
-        condition.last_transition_time = earlier.last_transition_time;
-    }
+    let earlier = earlier.filter(|c| c.status == ConditionStatus::False);
+    condition.last_transition_time = earlier.map_or(now, |c| c.last_transition_time);
 }
 
 /// The newest backups of a database.
@@ -218,7 +218,7 @@ pub(super) async fn whose(
     db: &Database,
     lies: &Seen<DataSeen>,
 ) -> Option<Whose> {
-    let inner = lies.present()?.inner_uid?;
+    let inner = lies.present()?.inner_uid.filter(|uid| *uid != db.uid)?;
     let mut others = book.rows().filter(|(name, _)| **name != db.name);
     let (name, owner) = others.find(|(_, row)| row.database.uid == inner && row.end.is_none())?;
     // What cannot be looked at may be missing.
@@ -269,7 +269,7 @@ mod tests {
     use super::*;
     use crate::admin::testing::{admitted, book};
     use crate::model::guard::INNER_UID;
-    use crate::runtime::fixture::database;
+    use crate::runtime::fixture::{database, site};
     use crate::runtime::host::HostDirs;
 
     /// A database whose first start is over.
@@ -280,6 +280,40 @@ mod tests {
         fs::write(data.join(&db.layout.sentinel), "17").unwrap();
         dirs.mark_initialised(&db).await.unwrap();
         db
+    }
+
+    #[test]
+    fn harm_of_the_journal_shows_since_it_was_seen() {
+        let at = |minute: u32| format!("2026-11-22T20:{minute:02}:00Z").parse().unwrap();
+        let view = || {
+            let db = database("genomics", Path::new("/data"));
+            let book = book(vec![admitted(db.clone())]);
+            let seen = SeenDatabase::unseen("not looked at");
+            let mut view = view_of(
+                book.row(&db.name).unwrap(),
+                &seen,
+                &site(Path::new("/state")),
+                at(0),
+            );
+            view.conditions = vec![Condition {
+                kind: DATA_SAFE.to_owned(),
+                status: ConditionStatus::True,
+                reason: String::new(),
+                message: String::new(),
+                last_transition_time: at(0),
+            }];
+            view
+        };
+        let since = |view: &DatabaseView| view.conditions[0].last_transition_time;
+        let harmed = |before: &DatabaseView, now| {
+            let mut shown = view();
+            journal_harmed(&mut shown, Some("cut".to_owned()), Some(before), now);
+            assert_eq!(shown.conditions[0].status, ConditionStatus::False);
+            shown
+        };
+        let first = harmed(&view(), at(1));
+        assert_eq!(since(&first), at(1));
+        assert_eq!(since(&harmed(&first, at(2))), at(1));
     }
 
     #[tokio::test]
