@@ -12,8 +12,8 @@ use crate::admin::{Ledger, NewEntry};
 use crate::execute::{Executor, LaneEnd};
 use crate::model::view::Phase;
 use crate::model::{
-    Action, Attempts, Change, Clock, Cost, Database, DbName, ImageId, Lane, Outcome, Seen,
-    SeenDatabase, Site, Timestamp, Verdict, WantedState,
+    Action, Attempts, Change, Clock, Cost, Database, DbName, ImageId, Lane, Outcome, SeenDatabase,
+    Site, Timestamp, Verdict,
 };
 use crate::observe::Observer;
 use crate::plan::blast::{Looked, Pass};
@@ -218,7 +218,8 @@ impl Reconciler {
             .conditions
             .push(fresh(&row, &self.house, before.as_deref(), now));
         if name.is_mydb_admin() {
-            journal_harmed(&mut shown, self.board.harm_of_journal(), before.as_deref());
+            let harm = self.board.harm_of_journal();
+            journal_harmed(&mut shown, harm, before.as_deref(), now);
         }
         let frozen = self.board.is_frozen();
         shown.coming = coming(&row, &self.house, shown.phase, frozen, now);
@@ -334,12 +335,7 @@ impl Reconciler {
         let leave = pass.leave(name, self.ledger.book().alive(), now);
         let wanted = Wanted { leave, ..*wanted };
         let verdict = plan::plan(&wanted, seen, &self.site, now);
-        let known = seen.ledger_writable
-            && wanted.hands.is_none()
-            && !matches!(seen.containers, Seen::Unknown(_))
-            && wanted.state(now) != WantedState::Maintenance;
-        let answers = seen.probe.answering() && wanted.initialised;
-        pass.note(name, &verdict, Looked { known, answers }, now);
+        pass.note(name, &verdict, Looked::at(&wanted, seen, now), now);
         verdict
     }
 

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
 
-use crate::model::{DbName, Reason, Timestamp, Verdict};
+use super::Wanted;
+use crate::model::{DbName, Reason, Seen, SeenDatabase, Timestamp, Verdict, WantedState};
 
 /// A pass is over after so long without another disruption, unless it holds something back.
 const QUIET: TimeDelta = TimeDelta::minutes(10);
@@ -57,6 +58,19 @@ pub struct Looked {
     pub known: bool,
     /// Whether its server answers.
     pub answers: bool,
+}
+
+impl Looked {
+    /// What a look at a database saw of it.
+    pub fn at(wanted: &Wanted<'_>, seen: &SeenDatabase, now: Timestamp) -> Looked {
+        Looked {
+            known: seen.ledger_writable
+                && wanted.hands.is_none()
+                && !matches!(seen.containers, Seen::Unknown(_))
+                && wanted.state(now) != WantedState::Maintenance,
+            answers: seen.probe.answering() && wanted.initialised,
+        }
+    }
 }
 
 impl Pass {

@@ -1,6 +1,9 @@
 //! What somebody wants to be accepted.
 
-use crate::model::{Change, DbName, Outcome, Who};
+use crate::model::{Change, DbName, Entry, Outcome, Timestamp, Who};
+
+/// Longest message, in characters.
+const MESSAGE: usize = 4000;
 
 /// A change somebody wants to be accepted.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,4 +31,26 @@ impl NewEntry {
             change,
         }
     }
+
+    /// The entry that it becomes.
+    pub(crate) fn numbered(self, seq: u64, at: Timestamp) -> Entry {
+        Entry {
+            seq,
+            at,
+            who: self.who,
+            name: self.name,
+            outcome: self.outcome,
+            message: one_line(&self.message),
+            change: self.change,
+        }
+    }
+}
+
+/// A message as the log takes it: one line, and of bounded length.
+fn one_line(message: &str) -> String {
+    message
+        .chars()
+        .take(MESSAGE)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }

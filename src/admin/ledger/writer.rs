@@ -14,9 +14,6 @@ use crate::model::{Clock, Entry};
 /// Requests that share a sync at most.
 const GROUP: usize = 256;
 
-/// Longest message, in characters.
-const MESSAGE: usize = 4000;
-
 /// Something for the writer to do.
 pub(super) enum Request {
     /// Append all or none.
@@ -135,15 +132,7 @@ impl Writer {
         let mut entries = Vec::with_capacity(new.len());
         for new in new {
             book.check(&new)?;
-            let entry = Entry {
-                seq: book.head().seq + 1,
-                at: self.clock.now(),
-                who: new.who,
-                name: new.name,
-                outcome: new.outcome,
-                message: one_line(&new.message),
-                change: new.change,
-            };
+            let entry = new.numbered(book.head().seq + 1, self.clock.now());
             // One entry that cannot be kept must not take the group down with it.
             fits(&entry)?;
             book.apply(&entry)?;
@@ -222,13 +211,4 @@ impl Writer {
             Err(_) => Err(LedgerError::Closed),
         }
     }
-}
-
-/// A message as the log takes it: one line, and of bounded length.
-fn one_line(message: &str) -> String {
-    message
-        .chars()
-        .take(MESSAGE)
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
 }

@@ -121,7 +121,7 @@ impl Desk {
                 self.put_off(&row, About::Begun, END_AGAIN, done).await
             }
             Due::Recovery(recovery) => {
-                let done = self.try_recovery(&row, recovery).await;
+                let done = self.recover(&row, recovery).await;
                 if self.turns.end(row.database.uid) {
                     self.done.notify_one();
                 }

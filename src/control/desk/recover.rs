@@ -114,18 +114,14 @@ impl Desk {
         done
     }
 
-    /// Brings a database back, and remembers what it could not be brought back from.
-    pub(super) async fn try_recovery(&self, row: &Row, how: Recovery) -> Result<String, String> {
-        let done = self.recover(row, how).await;
-        if done.is_ok() {
-            let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-            failed.retain(|id, _| !row.backups.contains_key(id));
-        }
-        done
+    /// Forgets what a database could not be brought back from: it is back.
+    fn came_back(&self, row: &Row) {
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.retain(|id, _| !row.backups.contains_key(id));
     }
 
-    /// Brings a database back.
-    async fn recover(&self, row: &Row, how: Recovery) -> Result<String, String> {
+    /// Brings a database back, and remembers what it could not be brought back from.
+    pub(super) async fn recover(&self, row: &Row, how: Recovery) -> Result<String, String> {
         let db = &row.database;
         let name = &db.name;
         // Once: it is tried again for as long as no store answers. Nothing is lost where only a login is
@@ -159,6 +155,7 @@ impl Desk {
                 }
                 let done = self.replace(row, &backup, built, evidence.as_deref()).await;
                 let done = self.remembered(id, done)?;
+                self.came_back(row);
                 let gone = if name.is_mydb_admin() {
                     "what was accepted since is brought in from the ledger".to_owned()
                 } else {
@@ -190,6 +187,7 @@ impl Desk {
                 self.spare(db).await.map_err(|e| e.to_string())?;
                 let kept = self.archive.dirs.give_up(db, self.clock.now()).await;
                 let kept = kept.map_err(|e| e.to_string())?;
+                self.came_back(row);
                 failpoint("start_over.given_up");
                 let message = format!(
                     "{name} had lost its data, and there is no backup of it: it begins anew, and is \

@@ -176,10 +176,13 @@ impl Desk {
     /// Refuses to move away what lies in the place of `mydb_admin` where that is all that there is of another
     /// database: somebody exchanges the two, or did while the data was made.
     pub(super) async fn spare(&self, db: &Database) -> Result<(), BackupError> {
+        if !db.name.is_mydb_admin() {
+            return Ok(());
+        }
         let dirs = self.archive.dirs.as_ref();
         let lies = dirs.look(db, None).await;
         let whose = whose(dirs, &self.ledger.book(), db, &lies).await;
-        match whose.filter(|whose| whose.misses && db.name.is_mydb_admin()) {
+        match whose.filter(|whose| whose.misses) {
             None => Ok(()),
             Some(whose) => Err(BackupError::NotNow(format!(
                 "{} holds the data of {} now, which misses it in {}",

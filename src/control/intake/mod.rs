@@ -321,7 +321,7 @@ impl Intake {
         let refused = matches!(admitted, Admitted::Refused(_));
         match rehearsal {
             _ if refused => {}
-            Some(rehearsal) => rehearsal.say(&entries, self.clock.now()),
+            Some(rehearsal) => rehearsal.say(entries, self.clock.now())?,
             None => self.write(&name, entries).await?,
         }
         Ok(admitted)

@@ -3,11 +3,11 @@
 
 use super::Reconciler;
 use crate::admin::book::Row;
-use crate::admin::{Book, NewEntry};
+use crate::admin::{Book, LedgerError, NewEntry};
 use crate::control::view::view;
 use crate::control::wants::{coming, expected, wanted, whose};
 use crate::model::view::DatabaseView;
-use crate::model::{Attempts, Entry, Seen, Timestamp, WantedState};
+use crate::model::{Attempts, Timestamp};
 use crate::plan::blast::{Looked, Pass};
 use crate::plan::{self, Wanted};
 
@@ -25,22 +25,20 @@ impl Rehearsal {
     }
 
     /// Brings in what would be written.
-    pub(in crate::control) fn say(&mut self, entries: &[NewEntry], at: Timestamp) {
+    ///
+    /// # Errors
+    /// `Refused`, as the ledger would.
+    pub(in crate::control) fn say(
+        &mut self,
+        entries: Vec<NewEntry>,
+        at: Timestamp,
+    ) -> Result<(), LedgerError> {
         for entry in entries {
-            let entry = Entry {
-                seq: self.book.head().seq + 1,
-                at,
-                who: entry.who.clone(),
-                name: entry.name.clone(),
-                outcome: entry.outcome,
-                message: entry.message.clone(),
-                change: entry.change.clone(),
-            };
-            // What the book does not take, the ledger would refuse: it changes nothing here, either.
-            if let Err(why) = self.book.apply(&entry) {
-                tracing::debug!(%why, "a rehearsed entry was not taken");
-            }
+            self.book.check(&entry).map_err(LedgerError::Refused)?;
+            let entry = entry.numbered(self.book.head().seq + 1, at);
+            self.book.apply(&entry).map_err(LedgerError::Refused)?;
         }
+        Ok(())
     }
 }
 
@@ -71,11 +69,7 @@ impl Reconciler {
             ..wanted
         };
         let verdict = plan::plan(&wanted, &seen, &self.site, now);
-        let known = wanted.hands.is_none()
-            && !matches!(seen.containers, Seen::Unknown(_))
-            && wanted.state(now) != WantedState::Maintenance;
-        let answers = seen.probe.answering() && wanted.initialised;
-        pass.note(&db.name, &verdict, Looked { known, answers }, now);
+        pass.note(&db.name, &verdict, Looked::at(&wanted, &seen, now), now);
         let before = self.board.view(&db.name);
         let mut shown = view(&wanted, &seen, &verdict, &self.site, before.as_deref(), now);
         shown.expected = expected(book, db);
