@@ -238,3 +238,22 @@ async fn note(ledger: &Ledger, message: &str) {
         tracing::warn!(%error, "could not be recorded");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_stops_the_daemon_waits_until_all_it_took_down_is_up() {
+        let needed = (GRACE + longest_stop() + UP_AGAIN).as_secs();
+        let after = |text: &str, key: &str| {
+            let (_, rest) = text.split_once(key).unwrap();
+            let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+            digits.parse::<u64>().unwrap()
+        };
+        let unit = include_str!("../../README.md");
+        assert!(after(unit, "TimeoutStopSec=") >= needed);
+        let compose = include_str!("../../compose/docker-compose.yaml");
+        assert!(after(compose, "stop_grace_period: ") * 60 >= needed);
+    }
+}

@@ -128,7 +128,7 @@ impl Daemon {
             let value = self.vault.seal(db.uid, &file, &text).map_err(sealed)?;
             secrets.insert(file, value);
         }
-        for file in &engine::recipe(db.engine).named(db).secrets {
+        for file in &engine::recipe(db.engine).secrets(db) {
             let users = file.name == USER_SECRET;
             let wanted = match &which {
                 Rotate::All => true,

@@ -88,7 +88,7 @@ pub fn begun(
             ..before.clone()
         }),
         // Where nothing is known of what it was started with, there is nothing to go back to.
-        None => (!same(&was) && !was.settings.is_empty()).then_some(was),
+        None => (!same(&was) && (!was.settings.is_empty() || was.config.is_some())).then_some(was),
     };
     Trial {
         open,

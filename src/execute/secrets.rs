@@ -19,7 +19,7 @@ pub(super) async fn write(
     db: &Database,
     recipe: &dyn Recipe,
 ) -> Result<(), StepError> {
-    seal_missing(exec, db, &recipe.named(db).secrets).await?;
+    seal_missing(exec, db, &recipe.secrets(db)).await?;
     failpoint("secrets.sealed");
     write_files(exec, db).await
 }
@@ -84,7 +84,7 @@ pub(super) async fn rotate(
 ) -> Result<(), StepError> {
     let mut offered: Vec<(String, Secret)> = Vec::new();
     let further = further(exec, db);
-    let own = recipe.named(db).secrets.into_iter().map(|file| file.name);
+    let own = recipe.secrets(db).into_iter().map(|file| file.name);
     for name in own.chain(further.keys().map(|user| account_secret(user))) {
         if let Some(next) = exec.vault.next(db, &name)? {
             offered.push((name, next));

@@ -218,7 +218,7 @@ impl Maker<'_> {
     async fn secrets(&self, db: &Database) -> Result<bool, String> {
         let dirs = HostDirs::new(&self.settings.state_dir);
         let mut texts = Vec::new();
-        for file in engine::recipe(db.engine).named(db).secrets {
+        for file in engine::recipe(db.engine).secrets(db) {
             let text = dirs.secret_file(self.site, db, &file.name).await;
             match text.map_err(|e| e.to_string())? {
                 Some(text) => texts.push((file.name, text)),

@@ -339,9 +339,8 @@ impl Archive {
         db: &Database,
         like: Option<&Database>,
     ) -> Result<(), BackupError> {
-        let wanted = crate::engine::recipe(db.engine).files(db);
         let mut secrets = std::collections::BTreeMap::new();
-        for file in &wanted.secrets {
+        for file in &crate::engine::recipe(db.engine).secrets(db) {
             let text = match like {
                 Some(like) => self.vault.secret(like, &file.name)?,
                 None => vault::make(file.kind)?,

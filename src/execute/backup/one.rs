@@ -111,7 +111,11 @@ impl Archive {
         if let Some(set) = &lifted
             && let Err(error) = self.ask(&to, set, &what, QUESTION).await
         {
-            tracing::warn!(%error, "a limit of a server stays lifted until it starts again");
+            tracing::warn!(
+                name = %to.db.name,
+                %error,
+                "a limit of a server stays lifted until it starts again"
+            );
         }
         replaced.map_err(|error| Uncarried { error, gone })?;
         let Some(swap) = &one.swap else {

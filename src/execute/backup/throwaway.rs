@@ -68,9 +68,7 @@ impl Throwaway {
         }
         Ok(())
     }
-}
 
-impl Throwaway {
     /// Takes its container away, whatever it does. Its data stays.
     pub(super) async fn discard(&mut self) -> Result<(), BackupError> {
         if let Some(id) = &self.id {

@@ -245,3 +245,23 @@ fn only_what_its_last_words_name_is_taken_back() {
         assert!(!refused.words.contains("down"), "{}", refused.words);
     }
 }
+
+#[test]
+fn what_nobody_knows_is_not_gone_back_to() {
+    let case = begun();
+    let recipe = engine::recipe(case.db.engine);
+    let wanted = recipe.files(&case.db);
+    let open = |settings: Arc<_>, config: Option<&str>| {
+        let seen = FilesSeen {
+            settings,
+            config: config.map(str::to_owned),
+            trial: Default::default(),
+            ..files(&case)
+        };
+        trial::begun(&case.db, &seen, &wanted, None, case.now).open
+    };
+    let settings = files(&Case::exited(1)).settings;
+    assert_eq!(open(Arc::default(), None), None);
+    assert!(open(settings, None).is_some());
+    assert!(open(Arc::default(), Some("cluster_name = 'lab'")).is_some());
+}
