@@ -99,7 +99,10 @@ impl Daemon {
         }
         Ok(Rotated {
             message: format!("{name}: account {user} is there ({rights})"),
-            account: Some(self.show_password(caller, name, Some(user)).await?),
+            account: Some(
+                self.show_password(caller, name, Some(user), &reason)
+                    .await?,
+            ),
         })
     }
 

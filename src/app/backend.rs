@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use crate::admin::{Authority, Ledger, LedgerError, Query, Row, Vault};
 use crate::control::intake::Intake;
 use crate::control::{Board, Desk, Queue, Reconciler};
+use crate::http::api::backups::KeepRequest;
 use crate::http::backend::{Applied, Backend, Connection, Password, Rotate, Rotated};
 use crate::http::document::Document;
 use crate::http::peer::Caller;
@@ -288,8 +289,9 @@ impl Backend for Daemon {
         caller: &Caller,
         name: &DbName,
         user: Option<&str>,
+        reason: &str,
     ) -> Result<Password, Refusal> {
-        self.show_password(caller, name, user).await
+        self.show_password(caller, name, user, reason).await
     }
 
     async fn accounts(&self, caller: &Caller, name: &DbName) -> Result<Vec<AccountView>, Refusal> {
@@ -335,8 +337,8 @@ impl Backend for Daemon {
         self.acknowledge_audit(caller, reason).await
     }
 
-    async fn renew_keys(&self, caller: &Caller) -> Result<String, Refusal> {
-        self.new_key(caller).await
+    async fn renew_keys(&self, caller: &Caller, reason: String) -> Result<String, Refusal> {
+        self.new_key(caller, &reason).await
     }
 
     async fn sessions(&self, caller: &Caller, name: &DbName) -> Result<Vec<Session>, Refusal> {
@@ -405,10 +407,9 @@ impl Backend for Daemon {
         &self,
         caller: &Caller,
         id: &BackupId,
-        until: Option<Timestamp>,
-        note: Option<String>,
+        keep: KeepRequest,
     ) -> Result<String, Refusal> {
-        self.keep(caller, id, until, note).await
+        self.keep(caller, id, keep).await
     }
 
     fn metrics(&self) -> String {

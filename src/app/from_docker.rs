@@ -20,6 +20,7 @@ use crate::runtime::{ContainerBrief, DataDirs, Runtime};
 use crate::settings::Settings;
 use crate::store::Stores;
 
+use super::backend::because;
 use super::history::History;
 use super::rebuild::{self, Wish};
 use super::recover::put_in_place;
@@ -87,7 +88,8 @@ pub(super) async fn recover(lost: Lost<'_>) -> Result<Recovered, String> {
         lived: BTreeMap::new(),
     };
     let words = format!(
-        "this host's memory was made of {FROM}: what the log said, and what people had ordered, is lost"
+        "this host's memory was made of {FROM}: what the log said, and what people had ordered, is lost{}",
+        because(&args.reason)
     );
     maker
         .note(

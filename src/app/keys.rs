@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use crate::admin::{NewEntry, Vault, read_offline};
 use crate::cli::{KeyInfo, KeyKind};
-use crate::model::{Change, Clock, Outcome, Secret, Site, SystemClock, Who};
+use crate::model::{Change, Clock, KeyId, Outcome, Secret, Site, SystemClock, Who};
 use crate::settings::Settings;
 
+use super::backend::because;
 use super::{archive, daemon, home, lock};
 
 /// All keys, oldest first; the one of the backups last.
@@ -95,7 +96,7 @@ pub(super) fn export(settings: &Settings, to: &Path) -> Result<Vec<String>, Stri
 
 /// A new key while the daemon is stopped. What a lost key sealed is taken from `secrets/`. A lost key
 /// of the backups is replaced, too.
-pub(super) async fn renew(settings: &Settings) -> Result<String, String> {
+pub(super) async fn renew(settings: &Settings, reason: &str) -> Result<String, String> {
     let holder = format!("db4sci key renew, process {}", std::process::id());
     let _lock = lock::take(&settings.state_dir, &holder)?;
     let site = settings.site(home::instance_of(&settings.state_dir)?);
@@ -108,17 +109,7 @@ pub(super) async fn renew(settings: &Settings) -> Result<String, String> {
     let renewed = vault.renew(&Who::Daemon, |db, file| lies(&site, &db.name, file));
     let (key, entries) = renewed.map_err(|e| format!("{e}. No key was made"))?;
     let count = entries.len();
-    let entries = match count {
-        // Its last record has to be sealed with a key that is here, or no daemon starts on it.
-        0 => vec![NewEntry {
-            who: Who::Daemon,
-            name: None,
-            outcome: Outcome::Done,
-            message: format!("key {key} seals from now on"),
-            change: Change::Noted,
-        }],
-        _ => entries,
-    };
+    let entries = told(&key, &Who::Daemon, entries, reason);
     let written = ledger.append_all(entries).await;
     written.map_err(|e| daemon::chain(&e))?;
     let backups = match archive::identity_at(&settings.state_dir)? {
@@ -133,6 +124,29 @@ pub(super) async fn renew(settings: &Settings) -> Result<String, String> {
         "key {key} seals from now on, the secrets of {count} databases too{backups}; keep a copy \
          elsewhere: db4sci key export FOLDER"
     ))
+}
+
+/// What the log says of a new key: at the secrets of each database, or alone where none has any. Its last
+/// record has to be sealed with a key that is here, or no daemon starts on it.
+pub(super) fn told(
+    key: &KeyId,
+    who: &Who,
+    mut entries: Vec<NewEntry>,
+    reason: &str,
+) -> Vec<NewEntry> {
+    if entries.is_empty() {
+        entries.push(NewEntry {
+            who: who.clone(),
+            name: None,
+            outcome: Outcome::Done,
+            message: format!("key {key} seals from now on"),
+            change: Change::Noted,
+        });
+    }
+    for entry in &mut entries {
+        entry.message.push_str(&because(reason));
+    }
+    entries
 }
 
 /// What lies in a secret file.

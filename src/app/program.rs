@@ -146,8 +146,8 @@ impl Host for Program {
         keys::export(&Program::settings(globals)?, &to)
     }
 
-    async fn renew_keys(&self, globals: &Globals) -> Result<String, String> {
-        keys::renew(&Program::settings(globals)?).await
+    async fn renew_keys(&self, globals: &Globals, reason: &str) -> Result<String, String> {
+        keys::renew(&Program::settings(globals)?, reason).await
     }
 
     async fn images(&self, globals: &Globals) -> Result<Vec<ImageInfo>, String> {

@@ -15,6 +15,7 @@ use crate::model::{Change, Clock, DbName, Outcome, Slot, SystemClock, Timestamp,
 use crate::settings::Settings;
 use crate::store::Stores;
 
+use super::backend::because;
 use super::beside::{self, Beside};
 use super::history::{History, history};
 use super::rebuild::{self, Wish};
@@ -157,10 +158,11 @@ async fn bring(
         Outcome::Done,
         format!(
             "this host's memory comes from {}: {} entries, up to {}; what was accepted after that is \
-             lost",
+             lost{}",
             recovered.ledger,
             recovered.entries,
-            recovered.as_of.format("%F %T UTC")
+            recovered.as_of.format("%F %T UTC"),
+            because(&args.reason)
         ),
         // What could not be joined stays behind for good.
         Change::HistoryChosen {

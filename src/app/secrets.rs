@@ -13,7 +13,8 @@ use crate::model::account::{AccountState, account_secret};
 use crate::model::{Change, Database, DbName, Outcome, Secret, SecretKind};
 use crate::specs::access::Need;
 
-use super::backend::{Daemon, unavailable};
+use super::backend::{Daemon, because, unavailable};
+use super::keys;
 
 /// How long a change of passwords is waited for; it goes on by itself.
 const WAIT: Duration = Duration::from_secs(30);
@@ -24,6 +25,7 @@ impl Daemon {
         caller: &Caller,
         name: &DbName,
         user: Option<&str>,
+        reason: &str,
     ) -> Result<Password, Refusal> {
         let row = self.row_for(caller, name, Need::Owner).await?;
         let db = &row.database;
@@ -57,7 +59,8 @@ impl Daemon {
             uid: db.uid,
             user: user.map(str::to_owned),
         };
-        let message = format!("the password of account {login} was shown");
+        let why = because(reason);
+        let message = format!("the password of account {login} was shown{why}");
         self.write(caller, name, message, change).await?;
         Ok(Password {
             user: login.to_owned(),
@@ -147,11 +150,7 @@ impl Daemon {
             secrets.insert(file.name.clone(), value);
         }
         let names: Vec<&str> = secrets.keys().map(String::as_str).collect();
-        let why = if reason.is_empty() {
-            String::new()
-        } else {
-            format!(": {reason}")
-        };
+        let why = because(&reason);
         let message = format!("new passwords are made for {}{why}", names.join(", "));
         let change = Change::SecretsOffered {
             uid: db.uid,
@@ -174,8 +173,13 @@ impl Daemon {
         }
         let account = match &which {
             Rotate::Own => None,
-            Rotate::All | Rotate::User => Some(self.show_password(caller, name, None).await?),
-            Rotate::Account(user) => Some(self.show_password(caller, name, Some(user)).await?),
+            Rotate::All | Rotate::User => {
+                Some(self.show_password(caller, name, None, &reason).await?)
+            }
+            Rotate::Account(user) => {
+                let user = Some(user.as_str());
+                Some(self.show_password(caller, name, user, &reason).await?)
+            }
         };
         Ok(Rotated {
             message: format!("{name}: new passwords are in force; open connections go on"),
@@ -226,10 +230,11 @@ impl Daemon {
         matches!(tokio::time::timeout(WAIT, done).await, Ok(Ok(_)))
     }
 
-    pub(super) async fn new_key(&self, caller: &Caller) -> Result<String, Refusal> {
+    pub(super) async fn new_key(&self, caller: &Caller, reason: &str) -> Result<String, Refusal> {
         self.admin_only(caller).await?;
         let (key, entries) = self.vault.renew(&caller.who, |_, _| None).map_err(sealed)?;
         let count = entries.len();
+        let entries = keys::told(&key, &caller.who, entries, reason);
         self.ledger.append_all(entries).await.map_err(unavailable)?;
         Ok(format!(
             "key {key} seals from now on, the secrets of {count} databases too; older keys are kept. \

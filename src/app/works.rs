@@ -1,9 +1,10 @@
 //! What a person asks of backups, as the API takes it on.
 
+use crate::http::api::backups::KeepRequest;
 use crate::http::peer::Caller;
 use crate::http::refusal::{Refusal, RefusalKind};
 use crate::model::view::{WorkAsk, WorkView};
-use crate::model::{BackupId, DbName, Timestamp};
+use crate::model::{BackupId, DbName};
 use crate::specs::access::Need;
 
 use super::backend::{Daemon, because, unavailable};
@@ -18,8 +19,8 @@ impl Daemon {
     ) -> Result<WorkView, Refusal> {
         let row = self.row_for_work(caller, name, &ask).await?;
         let what = match &ask {
-            WorkAsk::Backup { .. } => "a backup".to_owned(),
-            WorkAsk::Verify { .. } => "a restore test".to_owned(),
+            WorkAsk::Backup { reason, .. } => format!("a backup{}", because(reason)),
+            WorkAsk::Verify { reason, .. } => format!("a restore test{}", because(reason)),
             WorkAsk::Rename { to, reason } => format!("its rename to {to}{}", because(reason)),
             WorkAsk::Eject { reason, .. } => format!("its release from db4sci{}", because(reason)),
             WorkAsk::Clone { copy, reason, .. } => {
@@ -65,8 +66,7 @@ impl Daemon {
         &self,
         caller: &Caller,
         id: &BackupId,
-        until: Option<Timestamp>,
-        note: Option<String>,
+        keep: KeepRequest,
     ) -> Result<String, Refusal> {
         let book = self.ledger.book();
         let found = book.holder_of(id).filter(|(_, b)| b.state.good());
@@ -83,7 +83,15 @@ impl Daemon {
         };
         self.allow(caller, &row.database, need).await?;
         let uid = row.database.uid;
-        let kept = self.desk.keep(caller.who.clone(), uid, id, until, note);
+        let KeepRequest {
+            until,
+            note,
+            reason,
+        } = keep;
+        let why = because(&reason);
+        let kept = self
+            .desk
+            .keep(caller.who.clone(), uid, id, until, note, &why);
         kept.await.map_err(unavailable)
     }
 }

@@ -65,7 +65,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
             if exit != Exit::OK {
                 return Ok(exit);
             }
-            show_passwords(&results, context).await?;
+            show_passwords(&results, &args.reason, context).await?;
         }
     }
     Ok(if refused { Exit::ERROR } else { Exit::OK })
@@ -84,11 +84,16 @@ fn show_plan(context: &Context, results: &[Applied]) -> Result<(), CliError> {
 
 /// The passwords of what was made, to whom they belong. Whoever may not have one, or has a file of
 /// their own, needs no word about it.
-async fn show_passwords(results: &[Applied], context: &Context) -> Result<(), CliError> {
+async fn show_passwords(
+    results: &[Applied],
+    reason: &str,
+    context: &Context,
+) -> Result<(), CliError> {
     let for_people = matches!(context.format, Format::Table | Format::Wide);
     let made = |result: &&Applied| result.outcome == AppliedOutcome::Created;
     for name in results.iter().filter(made).filter_map(|r| r.name.as_ref()) {
-        if for_people && let Ok(password) = password::ask(context, name, None).await {
+        let asked = || password::ask(context, name, None, reason.to_owned());
+        if for_people && let Ok(password) = asked().await {
             password::say(context, name, None, &password)?;
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::{NaiveDate, NaiveTime};
 
+use super::acting::Why;
 use super::args::Format;
 use super::context::Context;
 use super::error::{CliError, Exit};
@@ -31,8 +32,9 @@ pub struct Args {
 pub enum BackupVerb {
     /// Take one now
     Now {
-        /// The database
-        name: DbName,
+        /// Which database, and why.
+        #[command(flatten)]
+        why: Why,
         /// Wait until it is stored
         #[arg(long)]
         wait: bool,
@@ -47,8 +49,9 @@ pub enum BackupVerb {
     },
     /// Restore one into a throwaway container, and compare its contents
     Verify {
-        /// The database
-        name: DbName,
+        /// Which database, and why.
+        #[command(flatten)]
+        why: Why,
         /// Which; without it, the newest
         id: Option<BackupId>,
     },
@@ -62,6 +65,9 @@ pub enum BackupVerb {
         /// What to remember about it
         #[arg(long)]
         note: Option<String>,
+        /// Why, for the log
+        #[arg(long, default_value = "", hide_default_value = true)]
+        reason: String,
     },
     /// Fetch the files of one into a folder, ready for its restore.sh
     Download {
@@ -76,16 +82,29 @@ pub enum BackupVerb {
 /// Runs it.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     match args.verb {
-        BackupVerb::Now { name, wait, note } => {
-            ask(context, &name, WorkAsk::Backup { note }, wait).await
+        BackupVerb::Now { why, wait, note } => {
+            let Why { name, reason } = why;
+            ask(context, &name, WorkAsk::Backup { note, reason }, wait).await
         }
-        BackupVerb::Verify { name, id } => ask(context, &name, WorkAsk::Verify { id }, true).await,
+        BackupVerb::Verify { why, id } => {
+            let Why { name, reason } = why;
+            ask(context, &name, WorkAsk::Verify { id, reason }, true).await
+        }
         BackupVerb::List { name } => list(context, &name).await,
-        BackupVerb::Keep { id, until, note } => {
+        BackupVerb::Keep {
+            id,
+            until,
+            note,
+            reason,
+        } => {
             // To the end of that day.
             let until: Option<Timestamp> =
                 until.map(|day| day.and_time(NaiveTime::MIN).and_utc() + chrono::Days::new(1));
-            let request = KeepRequest { until, note };
+            let request = KeepRequest {
+                until,
+                note,
+                reason,
+            };
             let path = format!("/backups/{id}/keep");
             let accepted: Accepted = context.client.post(&path, &request).await?;
             context.line(&accepted.message)?;

@@ -68,7 +68,7 @@ pub trait Host: Send + Sync + 'static {
     async fn export_keys(&self, globals: &Globals, to: PathBuf) -> Result<Vec<String>, String>;
 
     /// Makes a new sealing key without the daemon; gives a line for a person.
-    async fn renew_keys(&self, globals: &Globals) -> Result<String, String>;
+    async fn renew_keys(&self, globals: &Globals, reason: &str) -> Result<String, String>;
 
     /// The images that the catalog offers or databases are pinned to; works without the daemon.
     async fn images(&self, globals: &Globals) -> Result<Vec<ImageInfo>, String>;

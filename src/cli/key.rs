@@ -8,7 +8,7 @@ use super::error::{CliError, Exit};
 use super::host::KeyKind;
 use super::ui::documents;
 use super::ui::table::Table;
-use crate::http::api::act::Accepted;
+use crate::http::api::act::{Accepted, ActRequest};
 use crate::http::client::ClientError;
 
 /// What it takes.
@@ -31,7 +31,11 @@ pub enum Verb {
     },
     /// Make a new key and seal all passwords under it; without the daemon, what a lost key sealed is
     /// taken from the files that containers mount
-    Renew,
+    Renew {
+        /// Why, for the log
+        #[arg(long, default_value = "", hide_default_value = true)]
+        reason: String,
+    },
 }
 
 /// Runs it.
@@ -49,13 +53,15 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
             }
             Ok(Exit::OK)
         }
-        Verb::Renew => {
+        Verb::Renew { reason } => {
+            let request = ActRequest { reason };
             let asked: Result<Accepted, ClientError> =
-                context.client.post("/keys/renew", &()).await;
+                context.client.post("/keys/renew", &request).await;
             let message = match asked {
                 Ok(accepted) => accepted.message,
                 Err(error) if error.is_down() => {
-                    let renewed = context.host.renew_keys(&context.globals).await;
+                    let renewed = context.host.renew_keys(&context.globals, &request.reason);
+                    let renewed = renewed.await;
                     renewed.map_err(CliError::Said)?
                 }
                 Err(error) => return Err(error.into()),

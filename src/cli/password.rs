@@ -1,18 +1,21 @@
 //! `db4sci password`
 
+use super::acting::Why;
 use super::args::Format;
 use super::context::Context;
 use super::error::{CliError, Exit};
 use super::ui::documents;
 use crate::http::api::accounts::PasswordRequest;
+use crate::http::api::act::ActRequest;
 use crate::http::backend::{Password, Rotated};
 use crate::model::DbName;
 
 /// What it takes.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The database
-    pub name: DbName,
+    /// Which database, and why.
+    #[command(flatten)]
+    pub why: Why,
     /// That of an account that was added (`db4sci account add`)
     #[arg(long, value_name = "USER")]
     pub account: Option<String>,
@@ -20,14 +23,14 @@ pub struct Args {
 
 /// Runs it.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
-    let password = ask(context, &args.name, args.account.as_deref()).await?;
+    let Why { name, reason } = args.why;
+    let account = args.account.as_deref();
+    let password = ask(context, &name, account, reason).await?;
     match context.format {
         Format::Json => documents::json(context, &password)?,
         Format::Yaml => documents::yaml(context, &password)?,
         Format::Name => context.line(password.password.expose())?,
-        Format::Table | Format::Wide => {
-            say(context, &args.name, args.account.as_deref(), &password)?;
-        }
+        Format::Table | Format::Wide => say(context, &name, account, &password)?,
     }
     Ok(Exit::OK)
 }
@@ -37,16 +40,17 @@ pub async fn ask(
     context: &Context,
     name: &DbName,
     account: Option<&str>,
+    reason: String,
 ) -> Result<Password, CliError> {
     let Some(user) = account else {
         let path = format!("/databases/{name}/password");
-        return Ok(context.client.post(&path, &()).await?);
+        return Ok(context.client.post(&path, &ActRequest { reason }).await?);
     };
     let path = format!("/databases/{name}/accounts/password");
     let user = user.to_owned();
     Ok(context
         .client
-        .post(&path, &PasswordRequest { user })
+        .post(&path, &PasswordRequest { user, reason })
         .await?)
 }
 

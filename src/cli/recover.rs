@@ -30,6 +30,9 @@ pub struct Args {
     /// Whose backups, where a store holds those of several hosts
     #[arg(long, value_name = "ID")]
     pub instance: Option<String>,
+    /// Why, for the log
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub reason: String,
     /// Say what became of each database since the memory came back: asked of the daemon
     #[arg(long, conflicts_with_all = ["plan", "only", "from_docker", "instance"])]
     pub status: bool,

@@ -2,6 +2,7 @@
 
 mod fake;
 mod offline;
+mod reasons;
 mod shown;
 mod verbs;
 mod waits;

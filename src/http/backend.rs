@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize, Serializer};
 use tokio::sync::watch;
 
+use super::api::backups::KeepRequest;
 use super::document::Document;
 use super::peer::Caller;
 use super::refusal::Refusal;
@@ -168,6 +169,7 @@ pub trait Backend: Send + Sync + 'static {
         caller: &Caller,
         name: &DbName,
         user: Option<&str>,
+        reason: &str,
     ) -> Result<Password, Refusal>;
 
     /// The accounts that db4sci made, the database's own first.
@@ -208,7 +210,7 @@ pub trait Backend: Send + Sync + 'static {
     async fn acknowledge(&self, caller: &Caller, reason: String) -> Result<String, Refusal>;
 
     /// Makes a new sealing key, and seals everything under it.
-    async fn renew_keys(&self, caller: &Caller) -> Result<String, Refusal>;
+    async fn renew_keys(&self, caller: &Caller, reason: String) -> Result<String, Refusal>;
 
     /// Who is connected.
     async fn sessions(&self, caller: &Caller, name: &DbName) -> Result<Vec<Session>, Refusal>;
@@ -255,8 +257,7 @@ pub trait Backend: Send + Sync + 'static {
         &self,
         caller: &Caller,
         id: &BackupId,
-        until: Option<Timestamp>,
-        note: Option<String>,
+        keep: KeepRequest,
     ) -> Result<String, Refusal>;
 
     /// All metrics in Prometheus' text format.

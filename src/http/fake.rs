@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::api::backups::KeepRequest;
 use super::backend::{Applied, AppliedOutcome, Backend, Connection, Password, Rotate, Rotated};
 use super::document::Document;
 use super::peer::Caller;
@@ -364,11 +365,12 @@ impl Backend for Fake {
         caller: &Caller,
         name: &DbName,
         user: Option<&str>,
+        reason: &str,
     ) -> Result<Password, Refusal> {
         self.known(name)?;
         let who = &caller.who;
         let of = user.map_or(String::new(), |user| format!(" of {user}"));
-        self.said(format!("{who} password {name}{of}"))?;
+        self.said(format!("{who} password {name}{of}: {reason}"))?;
         Ok(Password {
             user: user.map_or_else(|| name.to_string(), str::to_owned),
             password: Secret::new(PASSWORD),
@@ -448,8 +450,8 @@ impl Backend for Fake {
         self.said(format!("{} acknowledge: {reason}", caller.who))
     }
 
-    async fn renew_keys(&self, caller: &Caller) -> Result<String, Refusal> {
-        self.said(format!("{} renew keys", caller.who))
+    async fn renew_keys(&self, caller: &Caller, reason: String) -> Result<String, Refusal> {
+        self.said(format!("{} renew keys: {reason}", caller.who))
     }
 
     async fn sessions(&self, _: &Caller, name: &DbName) -> Result<Vec<Session>, Refusal> {
@@ -547,10 +549,16 @@ impl Backend for Fake {
         &self,
         Caller { who, .. }: &Caller,
         id: &BackupId,
-        until: Option<Timestamp>,
-        note: Option<String>,
+        keep: KeepRequest,
     ) -> Result<String, Refusal> {
-        self.said(format!("{who} keep {id} until {until:?}: {note:?}"))
+        let KeepRequest {
+            until,
+            note,
+            reason,
+        } = keep;
+        self.said(format!(
+            "{who} keep {id} until {until:?} {note:?}: {reason}"
+        ))
     }
 
     fn metrics(&self) -> String {

@@ -15,12 +15,18 @@ pub enum WorkAsk {
         /// What to remember about it.
         #[serde(default)]
         note: String,
+        /// Why.
+        #[serde(default)]
+        reason: String,
     },
     /// A restore test.
     Verify {
         /// Of which; without one, of the newest.
         #[serde(default)]
         id: Option<BackupId>,
+        /// Why.
+        #[serde(default)]
+        reason: String,
     },
     /// A restore.
     Restore {

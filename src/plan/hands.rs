@@ -44,6 +44,7 @@ mod tests {
     fn a_server_that_hands_are_off_is_not_stopped_for_a_backup() {
         let backup = WorkAsk::Backup {
             note: String::new(),
+            reason: String::new(),
         };
         for (engine, stops) in [(EngineKind::Postgres, false), (EngineKind::Neo4j, true)] {
             let mut db = database();
@@ -52,7 +53,10 @@ mod tests {
             assert_eq!(why.is_some(), stops, "{engine:?}: {why:?}");
             assert!(why.is_none_or(|why| why.contains("db4sci resume genomics")));
             assert_eq!(refused(&db, WantedState::Running, &backup), None);
-            let test = WorkAsk::Verify { id: None };
+            let test = WorkAsk::Verify {
+                id: None,
+                reason: String::new(),
+            };
             assert_eq!(refused(&db, WantedState::Maintenance, &test), None);
         }
     }

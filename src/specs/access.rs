@@ -154,6 +154,7 @@ mod tests {
         use OverrideState::{Maintenance, Running, Stopped};
         let backup = WorkAsk::Backup {
             note: String::new(),
+            reason: String::new(),
         };
         assert_eq!(Need::of_work(&backup, true, true), Need::User);
         for (state, in_force, need) in [
@@ -193,11 +194,21 @@ mod tests {
         let reason = || "why".to_owned();
         let table = [
             (
-                WorkAsk::Backup { note: reason() },
+                WorkAsk::Backup {
+                    note: reason(),
+                    reason: reason(),
+                },
                 Need::Member,
                 Need::Member,
             ),
-            (WorkAsk::Verify { id: None }, Need::Member, Need::Member),
+            (
+                WorkAsk::Verify {
+                    id: None,
+                    reason: String::new(),
+                },
+                Need::Member,
+                Need::Member,
+            ),
             (restore(Some("loot")), Need::User, Need::Admin),
             (clone(None), Need::User, Need::Admin),
             (restore(None), Need::Owner, Need::Admin),

@@ -127,6 +127,7 @@ fn a_job_killed_in_mid_dump_fails_that_backup_alone() {
     let client = Client::new(host.path("socket"));
     let ask = WorkAsk::Backup {
         note: String::new(),
+        reason: String::new(),
     };
     let begun = client.post::<_, WorkView>("/databases/genomics/work", &ask);
     let begun = runtime.block_on(begun).unwrap();

@@ -78,6 +78,7 @@ fn person() -> Who {
 fn ask() -> WorkAsk {
     WorkAsk::Backup {
         note: "INC-812".to_owned(),
+        reason: String::new(),
     }
 }
 

@@ -220,6 +220,7 @@ fn what_is_asked_of_a_new_daemon_is_not_ended_with_what_the_one_before_left() {
         let desk = next.desk();
         let ask = WorkAsk::Backup {
             note: "INC-812".to_owned(),
+            reason: String::new(),
         };
         let row = ledger.book().row(name).cloned().ok_or("it has no row")?;
         let asked = "who asked for it";

@@ -10,6 +10,7 @@ use crate::admin::{Ledger, MemoryStorage};
 use crate::app::backend::Daemon;
 use crate::app::parts::{Kept, Parts};
 use crate::app::{authority, daemon as start, home};
+use crate::http::api::backups::KeepRequest;
 use crate::http::backend::{AppliedOutcome, Backend, Rotate};
 use crate::http::document::Document;
 use crate::http::peer::Caller;
@@ -137,7 +138,7 @@ async fn refused(daemon: &Daemon, caller: &Caller, of: &str, verb: &str) -> bool
         "restore --as" => turned_away(work(restore(&nothing, true)).await),
         "start" => turned_away(over(OverrideState::Running).await),
         "restart" => turned_away(daemon.restart(caller, &of, why).await),
-        "password" => turned_away(daemon.password(caller, &of, None).await),
+        "password" => turned_away(daemon.password(caller, &of, None, &why).await),
         "rotate" => turned_away(daemon.rotate(caller, &of, Rotate::All, why).await),
         "account add" => {
             let user = "further";
@@ -173,7 +174,7 @@ async fn refused(daemon: &Daemon, caller: &Caller, of: &str, verb: &str) -> bool
         "undelete" => turned_away(daemon.undelete(caller, &of, why).await),
         "thaw" => turned_away(daemon.thaw(caller, "none", why).await),
         "maintenance --all" => turned_away(daemon.host_maintenance(caller, false, None, why).await),
-        "key renew" => turned_away(daemon.renew_keys(caller).await),
+        "key renew" => turned_away(daemon.renew_keys(caller, why).await),
         other => panic!("{other}"),
     }
 }
@@ -313,12 +314,55 @@ async fn data_of_an_earlier_database_of_a_name_is_the_admins() {
         ("chief", &earlier.id, false),
     ] {
         let caller = caller(user);
-        let kept = daemon.keep_backup(&caller, id, None, None).await;
+        let kept = daemon
+            .keep_backup(&caller, id, KeepRequest::default())
+            .await;
         assert_eq!(turned_away(kept), away, "keep {id} by {user}");
         for copy in [true, false] {
             let ask = restore(id, copy);
             let row = daemon.row_for_work(&caller, &of, &ask).await;
             assert_eq!(turned_away(row), away, "{ask:?} by {user}");
         }
+    }
+}
+
+#[tokio::test]
+async fn the_log_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = daemon(folder.path()).await;
+    let own = backup(daemon.database(&name("genomics")).unwrap().uid, 1);
+    let (id, kept) = (own.id.clone(), Box::new(own));
+    let entry = new("genomics", Change::Backup { backup: kept });
+    daemon.ledger.append(entry).await.unwrap();
+    let (lab, chief, of) = (caller("lab"), caller("chief"), name("genomics"));
+    let reason = || "INC-812".to_owned();
+    let keep = KeepRequest {
+        until: None,
+        note: None,
+        reason: reason(),
+    };
+    daemon.keep_backup(&lab, &id, keep).await.unwrap();
+    daemon.renew_keys(&chief, reason()).await.unwrap();
+    for ask in [
+        WorkAsk::Backup {
+            note: String::new(),
+            reason: reason(),
+        },
+        WorkAsk::Verify {
+            id: None,
+            reason: reason(),
+        },
+    ] {
+        daemon.take_on(&lab, &of, ask).await.unwrap();
+    }
+    let entries = daemon.events(None, 0, 100).await.unwrap();
+    let said: Vec<&str> = entries.iter().map(|e| e.message.as_str()).collect();
+    for words in [
+        "is kept as the retention says: INC-812",
+        " from now on: INC-812",
+        "asked for a backup: INC-812",
+        "asked for a restore test: INC-812",
+    ] {
+        assert!(said.iter().any(|m| m.ends_with(words)), "{words}: {said:?}");
     }
 }

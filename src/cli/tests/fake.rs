@@ -149,8 +149,8 @@ impl Host for FakeHost {
         ])
     }
 
-    async fn renew_keys(&self, _: &Globals) -> Result<String, String> {
-        Ok("made without the daemon".to_owned())
+    async fn renew_keys(&self, _: &Globals, reason: &str) -> Result<String, String> {
+        Ok(format!("made without the daemon: {reason}"))
     }
 
     async fn images(&self, _: &Globals) -> Result<Vec<ImageInfo>, String> {

@@ -39,7 +39,7 @@ impl Desk {
                 Some(why) => return Err(format!("{why}; nothing was changed")),
                 None => ("backup".to_owned(), false),
             },
-            WorkAsk::Verify { id } => {
+            WorkAsk::Verify { id, reason: _ } => {
                 // The newest of now, whatever is newest when its turn comes.
                 let chosen = self.chosen(row, id.as_ref())?.id;
                 (format!("restore test of {}", id.insert(chosen)), true)
@@ -162,8 +162,8 @@ impl Desk {
                 reason: _,
             } => self.make_clone(who, row, copy, from.as_ref(), live).await,
             WorkAsk::Eject { to, reason } => self.eject(who, row, to, &reason).await,
-            WorkAsk::Backup { note } => self.now(row, BackupKind::Manual, note).await,
-            WorkAsk::Verify { id } => {
+            WorkAsk::Backup { note, reason: _ } => self.now(row, BackupKind::Manual, note).await,
+            WorkAsk::Verify { id, reason: _ } => {
                 let backup = self.chosen(row, id.as_ref())?;
                 self.test(row, &backup).await
             }
@@ -255,9 +255,19 @@ mod tests {
         let row = book.row(&name("genomics")).unwrap();
         let backup = WorkAsk::Backup {
             note: String::new(),
+            reason: String::new(),
         };
         assert!(hands_off(row, &backup).is_some());
-        assert_eq!(hands_off(row, &WorkAsk::Verify { id: None }), None);
+        assert_eq!(
+            hands_off(
+                row,
+                &WorkAsk::Verify {
+                    id: None,
+                    reason: String::new()
+                }
+            ),
+            None
+        );
     }
 
     #[test]
@@ -269,8 +279,12 @@ mod tests {
         for ask in [
             WorkAsk::Backup {
                 note: String::new(),
+                reason: String::new(),
             },
-            WorkAsk::Verify { id: None },
+            WorkAsk::Verify {
+                id: None,
+                reason: String::new(),
+            },
         ] {
             let why = hands_off(row, &ask).unwrap();
             assert!(why.contains("db4sci maintenance off --all"), "{why}");

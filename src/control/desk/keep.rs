@@ -40,7 +40,8 @@ impl Drop for Claim<'_> {
 }
 
 impl Desk {
-    /// Keeps a backup of a database until an instant, or as the retention says; what was done, for people.
+    /// Keeps a backup of a database until an instant, or as the retention says; what was done, for people. `why`
+    /// stands after that in the log.
     ///
     /// # Errors
     /// `Refused` when there is none any more, or when it is being removed; as
@@ -52,6 +53,7 @@ impl Desk {
         id: &BackupId,
         until: Option<Timestamp>,
         note: Option<String>,
+        why: &str,
     ) -> Result<String, LedgerError> {
         // From here on retention leaves it alone.
         let Some(_claim) = self.claims.take(id) else {
@@ -82,7 +84,7 @@ impl Desk {
         let change = Change::Backup {
             backup: Box::new(backup),
         };
-        let mut entry = NewEntry::of(name, Outcome::Done, message.clone(), change);
+        let mut entry = NewEntry::of(name, Outcome::Done, format!("{message}{why}"), change);
         entry.who = who;
         self.ledger.append(entry).await?;
         self.queue.add(name);

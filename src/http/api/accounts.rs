@@ -43,6 +43,9 @@ pub struct RemoveRequest {
 pub struct PasswordRequest {
     /// The login name.
     pub user: String,
+    /// Why.
+    #[serde(default)]
+    pub reason: String,
 }
 
 /// `GET /databases/{name}/accounts`
@@ -89,7 +92,10 @@ pub async fn password(
     Name(name): Name,
     Json(request): Json<PasswordRequest>,
 ) -> Result<(HeaderMap, Json<Password>), Refusal> {
-    let PasswordRequest { user } = request;
-    let password = api.backend.password(&caller, &name, Some(&user)).await?;
-    Ok((not_kept(), Json(password)))
+    let PasswordRequest { user, reason } = request;
+    let shown = api
+        .backend
+        .password(&caller, &name, Some(&user), &reason)
+        .await;
+    Ok((not_kept(), Json(shown?)))
 }

@@ -21,6 +21,9 @@ pub struct KeepRequest {
     /// What to remember about it.
     #[serde(default)]
     pub note: Option<String>,
+    /// Why.
+    #[serde(default)]
+    pub reason: String,
 }
 
 /// `GET /databases/{name}/backups`
@@ -54,13 +57,12 @@ pub async fn keep(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
-    Json(request): Json<KeepRequest>,
+    Json(mut request): Json<KeepRequest>,
 ) -> Result<Json<Accepted>, Refusal> {
     let id: BackupId = id
         .parse()
         .map_err(|why: String| Refusal::new(RefusalKind::Invalid, why))?;
-    let KeepRequest { until, note } = request;
-    let until = in_time(until)?;
-    let message = api.backend.keep_backup(&caller, &id, until, note).await?;
+    request.until = in_time(request.until)?;
+    let message = api.backend.keep_backup(&caller, &id, request).await?;
     Ok(Json(Accepted { message }))
 }

@@ -5,7 +5,7 @@ use axum::extract::{Extension, State};
 use axum::http::HeaderMap;
 use serde::{Deserialize, Serialize};
 
-use super::act::Accepted;
+use super::act::{Accepted, ActRequest};
 use super::read::not_kept;
 use super::{Api, Name};
 use crate::http::backend::{Password, Rotate, Rotated};
@@ -28,9 +28,13 @@ pub async fn password(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     Name(name): Name,
+    Json(request): Json<ActRequest>,
 ) -> Result<(HeaderMap, Json<Password>), Refusal> {
-    let password = api.backend.password(&caller, &name, None).await?;
-    Ok((not_kept(), Json(password)))
+    let shown = api
+        .backend
+        .password(&caller, &name, None, &request.reason)
+        .await;
+    Ok((not_kept(), Json(shown?)))
 }
 
 /// `POST /databases/{name}/rotate`
@@ -49,7 +53,8 @@ pub async fn rotate(
 pub async fn renew_keys(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
+    Json(request): Json<ActRequest>,
 ) -> Result<Json<Accepted>, Refusal> {
-    let message = api.backend.renew_keys(&caller).await?;
+    let message = api.backend.renew_keys(&caller, request.reason).await?;
     Ok(Json(Accepted { message }))
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
+use db4sci::http::api::backups::KeepRequest;
 use db4sci::http::backend::{Applied, AppliedOutcome, Connection, Password, Rotate, Rotated};
 use db4sci::http::peer::Caller;
 use db4sci::http::{Backend, Document, Refusal};
@@ -182,7 +183,13 @@ impl Backend for Agreeing {
         said("-----BEGIN CERTIFICATE-----")
     }
 
-    async fn password(&self, _: &Caller, _: &DbName, _: Option<&str>) -> Result<Password, Refusal> {
+    async fn password(
+        &self,
+        _: &Caller,
+        _: &DbName,
+        _: Option<&str>,
+        _: &str,
+    ) -> Result<Password, Refusal> {
         Ok(password())
     }
 
@@ -235,7 +242,7 @@ impl Backend for Agreeing {
         said(reason)
     }
 
-    async fn renew_keys(&self, _: &Caller) -> Result<String, Refusal> {
+    async fn renew_keys(&self, _: &Caller, _: String) -> Result<String, Refusal> {
         said("renewed")
     }
 
@@ -281,10 +288,13 @@ impl Backend for Agreeing {
         &self,
         _: &Caller,
         id: &BackupId,
-        until: Option<Timestamp>,
-        note: Option<String>,
+        keep: KeepRequest,
     ) -> Result<String, Refusal> {
-        said(format!("{id} until {}: {note:?}", reckoned(until)))
+        said(format!(
+            "{id} until {}: {:?}",
+            reckoned(keep.until),
+            keep.note
+        ))
     }
 
     fn metrics(&self) -> String {
