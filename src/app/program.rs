@@ -17,7 +17,7 @@ use crate::model::{
     Source, SystemClock, Timestamp,
 };
 use crate::plan::backups;
-use crate::record::tracing::{self as log, LogFormat};
+use crate::record::tracing as log;
 use crate::runtime::Runtime;
 use crate::runtime::docker::{Docker, JobSpec};
 use crate::settings::{Mode, Settings};
@@ -72,7 +72,7 @@ impl Host for Program {
         let settings = Program::settings(globals)?;
         let filter = std::env::var("DB4SCI_LOG").ok();
         let colours = std::io::stderr().is_terminal();
-        log::init(filter.as_deref(), LogFormat::Text, colours).map_err(|e| daemon::chain(&e))?;
+        log::init(filter.as_deref(), colours).map_err(|e| daemon::chain(&e))?;
         panics::end_the_process();
         daemon::run(settings).await
     }

@@ -122,9 +122,6 @@ impl FurtherAccount {
 /// The further accounts of a database, by their login names; those that were removed are among them.
 pub type FurtherAccounts = BTreeMap<String, FurtherAccount>;
 
-/// No further account.
-pub static NO_ACCOUNTS: FurtherAccounts = FurtherAccounts::new();
-
 /// An account as it is listed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -17,7 +17,7 @@ mod trial;
 mod waits;
 mod wishes;
 
-use crate::model::account::NO_ACCOUNTS;
+use crate::model::account::FurtherAccounts;
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
@@ -378,7 +378,10 @@ impl Case {
             retired: self.retired,
             hibernates: self.hibernates.as_ref(),
             end: None,
-            accounts: &NO_ACCOUNTS,
+            accounts: {
+                static NONE: FurtherAccounts = FurtherAccounts::new();
+                &NONE
+            },
             rotating: false,
             orphan: self.orphan,
             renamed_to: self.renamed_to.as_deref(),

@@ -10,16 +10,6 @@ use tracing_subscriber::util::SubscriberInitExt;
 const DEFAULT: &str =
     "info,sqlx=warn,hyper=warn,hyper_util=warn,bollard=warn,neo4rs=warn,tokio_cron_scheduler=warn";
 
-/// How a line looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum LogFormat {
-    /// For people, and for journald.
-    #[default]
-    Text,
-    /// One JSON object a line, for programs that collect logs.
-    Json,
-}
-
 /// Why the log could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
@@ -41,7 +31,7 @@ pub enum LogError {
 
 /// Sets up the log of this process; `filter` is `DB4SCI_LOG`, if it is set. Colours only when
 /// `colours` says that standard error is a terminal that wants them.
-pub fn init(filter: Option<&str>, format: LogFormat, colours: bool) -> Result<(), LogError> {
+pub fn init(filter: Option<&str>, colours: bool) -> Result<(), LogError> {
     let given = filter
         .filter(|text| !text.trim().is_empty())
         .unwrap_or(DEFAULT);
@@ -49,15 +39,15 @@ pub fn init(filter: Option<&str>, format: LogFormat, colours: bool) -> Result<()
         given: given.to_owned(),
         source,
     })?;
-    let registry = tracing_subscriber::registry().with(filter);
-    let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr);
-    match format {
-        LogFormat::Text => registry
-            .with(layer.with_ansi(colours).with_target(false))
-            .try_init(),
-        LogFormat::Json => registry.with(layer.json().flatten_event(true)).try_init(),
-    }
-    .map_err(|_| LogError::Twice)
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(io::stderr)
+        .with_ansi(colours)
+        .with_target(false);
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(layer)
+        .try_init()
+        .map_err(|_| LogError::Twice)
 }
 
 #[cfg(test)]
@@ -66,7 +56,7 @@ mod tests {
 
     #[test]
     fn a_filter_that_is_none_is_named() {
-        let error = init(Some("db4sci=loud"), LogFormat::Text, false).unwrap_err();
+        let error = init(Some("db4sci=loud"), false).unwrap_err();
         assert!(error.to_string().contains("`db4sci=loud`"), "{error}");
     }
 }

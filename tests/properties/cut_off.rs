@@ -313,20 +313,20 @@ fn a_backup_is_kept_or_removed_and_nobody_is_told_otherwise() {
             assert!(works.as_mut().now_or_never().is_none(), "it is removed");
             tokio::task::yield_now().await;
         }
-        let kept = desk.keep(person(), uid, id, until, None).await;
+        let kept = desk.keep(person(), uid, id, until, None, "").await;
         let why = kept.unwrap_err().to_string();
         assert!(why.contains("being removed"), "{why}");
         bench.store(&id.store).hold(false);
         works.await;
         assert_eq!(bench.state(&goes[0]), None);
-        let kept = desk.keep(person(), uid, id, until, None).await;
+        let kept = desk.keep(person(), uid, id, until, None, "").await;
         let why = kept.unwrap_err().to_string();
         assert!(why.contains("no backup"), "{why}");
 
         // It is being kept.
         let (bench, desk, goes) = pruning().await?;
         let (id, uid) = (&goes[0].id, bench.db.uid);
-        let mut keeps = pin!(desk.keep(person(), uid, id, until, None));
+        let mut keeps = pin!(desk.keep(person(), uid, id, until, None, ""));
         assert!(keeps.as_mut().now_or_never().is_none(), "it is written");
         due(&desk).await;
         keeps.await.map_err(|e| e.to_string())?;

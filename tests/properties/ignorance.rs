@@ -1,7 +1,7 @@
 //! The planner alone, over random situations: equal questions have equal answers, and nothing that
 //! is not known is stopped, removed, overwritten or begun anew.
 
-use db4sci::model::account::NO_ACCOUNTS;
+use db4sci::model::account::FurtherAccounts;
 use std::sync::LazyLock;
 
 use chrono::TimeDelta;
@@ -351,7 +351,10 @@ impl Situation {
             refused: None,
             restart_asked: self.restart_asked,
             retry_asked: None,
-            accounts: &NO_ACCOUNTS,
+            accounts: {
+                static NONE: FurtherAccounts = FurtherAccounts::new();
+                &NONE
+            },
             rotating: false,
             orphan: false,
             renamed_to: None,

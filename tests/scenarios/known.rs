@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use db4sci::model::account::NO_ACCOUNTS;
+use db4sci::model::account::FurtherAccounts;
 use serde_json::Value;
 
 use db4sci::engine;
@@ -270,7 +270,10 @@ impl Known {
             refused: None,
             restart_asked: self.restart_asked,
             retry_asked: None,
-            accounts: &NO_ACCOUNTS,
+            accounts: {
+                static NONE: FurtherAccounts = FurtherAccounts::new();
+                &NONE
+            },
             rotating: false,
             orphan: self.orphan,
             renamed_to: None,

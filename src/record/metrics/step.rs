@@ -7,10 +7,6 @@ use prometheus::IntCounterVec;
 pub enum StepOutcome {
     /// It was done.
     Applied,
-    /// It began, and what it waits for has not come yet.
-    Waiting,
-    /// There was nothing to do any more.
-    Skipped,
     /// It failed.
     Failed,
     /// It was given up: shutdown, or the world moved under the plan.
@@ -22,8 +18,6 @@ impl StepOutcome {
     pub fn as_str(self) -> &'static str {
         match self {
             StepOutcome::Applied => "Applied",
-            StepOutcome::Waiting => "Waiting",
-            StepOutcome::Skipped => "Skipped",
             StepOutcome::Failed => "Failed",
             StepOutcome::Abandoned => "Abandoned",
         }

@@ -359,8 +359,7 @@ impl State {
             db.name,
             now.format("%Y%m%dT%H%M%S%.3fZ")
         ));
-        if let Some(inode) = self.disk.dirs.remove(&db.data_dir()) {
-            self.disk.aside.push((to.clone(), inode));
+        if self.disk.dirs.remove(&db.data_dir()).is_some() {
             self.journal.push(format!("set_aside {}", db.name));
         }
         to

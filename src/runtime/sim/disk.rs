@@ -97,7 +97,6 @@ pub(super) struct Disk {
     pub(super) plain: Places<()>,
     pub(super) secrets: Places<BTreeMap<String, Secret>>,
     pub(super) applied: Places<FilesSeen>,
-    pub(super) aside: Vec<(PathBuf, u64)>,
     pub(super) evidence: BTreeMap<PathBuf, Vec<(String, String)>>,
     /// Folders with what it takes to run a database without db4sci, and which.
     pub(super) released: BTreeMap<PathBuf, Uid>,

@@ -13,6 +13,10 @@ const START_FAILED: i64 = 128;
 /// The exit code of a process that ends at once, and what it says.
 type Refusal = (i64, Vec<String>);
 
+/// How much longer a first start takes.
+const INIT: TimeDelta = TimeDelta::seconds(2);
+/// How long a start takes.
+const BOOT: TimeDelta = TimeDelta::seconds(1);
 /// Killed by signal 9.
 pub(super) const KILLED: i64 = 137;
 
@@ -207,8 +211,8 @@ impl State {
         }
         // None of them goes on without room for its log.
         let ends = data.corrupt || self.disk.full;
-        let init_until = first.then(|| now + self.init_time);
-        let ready_at = init_until.unwrap_or(now) + self.boot_time;
+        let init_until = first.then(|| now + INIT);
+        let ready_at = init_until.unwrap_or(now) + BOOT;
         if first && let Some(uid) = uid.filter(|uid| self.began.contains(uid)) {
             let name = self.containers.get(id).map(|c| c.name.clone());
             self.violation(format!(

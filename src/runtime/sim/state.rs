@@ -39,15 +39,8 @@ pub(super) struct State {
     pub(super) began: BTreeSet<Uid>,
     /// The account's login name of each database.
     pub(super) accounts: BTreeMap<Uid, String>,
-    /// Open connections of clients.
-    pub(super) connections: BTreeMap<Uid, u32>,
     pub(super) violations: Vec<String>,
     pub(super) journal: Vec<String>,
-    pub(super) ledger_writable: bool,
-    /// Time that a server's first start takes.
-    pub(super) init_time: TimeDelta,
-    /// Time from the process' start until a server answers.
-    pub(super) boot_time: TimeDelta,
 }
 
 impl State {
@@ -98,12 +91,8 @@ impl State {
             accepted: BTreeMap::new(),
             began: BTreeSet::new(),
             accounts: BTreeMap::new(),
-            connections: BTreeMap::new(),
             violations: Vec::new(),
             journal: Vec::new(),
-            ledger_writable: true,
-            init_time: TimeDelta::seconds(2),
-            boot_time: TimeDelta::seconds(1),
         }
     }
 

@@ -25,27 +25,6 @@ impl World {
             registry.insert(reference.to_owned(), image);
         });
     }
-
-    /// Moves a tag on this host to another image; the old one stays without a name only as long as
-    /// containers use it.
-    pub fn move_tag(&self, reference: &str, to: SimImage) {
-        self.with(|state| {
-            if let Some(old) = state.images.insert(reference.to_owned(), to) {
-                let id = old.seen.id.as_str().to_owned();
-                state.images.insert(id, old);
-            }
-        });
-    }
-
-    /// Removes an image from this host.
-    pub fn remove_image(&self, reference: &str) {
-        self.with(|state| state.images.remove(reference));
-    }
-
-    /// The registry answers no more.
-    pub fn lose_registry(&self) {
-        self.with(|state| state.registry = None);
-    }
 }
 
 /// Containers. Each hand does nothing when there is no such container.

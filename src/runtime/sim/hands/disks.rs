@@ -104,21 +104,6 @@ impl World {
         self.with(|state| state.disk.full = full);
     }
 
-    /// Whether the ledger's disk takes writes: a flag for tests that bring their own ledger.
-    pub fn set_ledger_writable(&self, writable: bool) {
-        self.with(|state| state.ledger_writable = writable);
-    }
-
-    /// See `set_ledger_writable`.
-    pub fn ledger_writable(&self) -> bool {
-        self.with(|state| state.ledger_writable)
-    }
-
-    /// Folders that were set aside.
-    pub fn set_aside_folders(&self) -> Vec<PathBuf> {
-        self.with(|state| state.disk.aside.iter().map(|(p, _)| p.clone()).collect())
-    }
-
     /// Evidence that was kept, by folder.
     pub fn evidence(&self) -> Vec<PathBuf> {
         self.with(|state| state.disk.evidence.keys().cloned().collect())

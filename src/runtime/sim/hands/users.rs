@@ -1,7 +1,5 @@
 //! The databases' users.
 
-use chrono::TimeDelta;
-
 use crate::model::{Database, Status, Uid};
 use crate::runtime::sim::World;
 use crate::runtime::sim::container::Work;
@@ -39,29 +37,6 @@ impl World {
             let inode = state.disk.dirs.get(&db.data_dir())?;
             Some(state.disk.data.get(inode)?.rows)
         })
-    }
-
-    /// So many clients are connected.
-    pub fn set_connections(&self, uid: Uid, connections: u32) {
-        self.with(|state| state.connections.insert(uid, connections));
-    }
-
-    /// A person changes the passwords inside the server: ours are refused.
-    pub fn change_passwords(&self, uid: Uid) {
-        self.with(|state| {
-            let inode = state.ready_server(uid);
-            if let Some(data) = inode.and_then(|i| state.disk.data.get_mut(&i)) {
-                data.passwords.clear();
-            }
-        });
-    }
-
-    /// How long a first start, and every start, takes.
-    pub fn set_timing(&self, init: TimeDelta, boot: TimeDelta) {
-        self.with(|state| {
-            state.init_time = init;
-            state.boot_time = boot;
-        });
     }
 }
 
