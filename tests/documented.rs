@@ -145,3 +145,23 @@ fn every_row_names_a_test_or_says_that_there_is_none() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// The names of an enum's variants, by its source.
+fn variants(file: &str, name: &str) -> Vec<String> {
+    let text = fs::read_to_string(root().join(file)).unwrap();
+    let (_, body) = text.split_once(&format!("pub enum {name} {{\n")).unwrap();
+    let (body, _) = body.split_once("\n}\n").unwrap();
+    let plain = body.lines().filter_map(|line| line.trim().strip_suffix(','));
+    plain.map(str::to_owned).collect()
+}
+
+#[test]
+fn every_reason_that_is_shown_is_explained() {
+    let file = "docs/runbooks/held.md";
+    let text = fs::read_to_string(root().join(file)).unwrap();
+    let reasons = variants("src/model/action.rs", "Reason");
+    assert!(reasons.len() > 30, "{reasons:?}");
+    let silent = reasons.iter().filter(|r| !text.contains(&format!("`{r}`")));
+    let silent: Vec<_> = silent.collect();
+    assert!(silent.is_empty(), "{file} does not say what these are: {silent:?}");
+}

@@ -20,7 +20,7 @@ pub struct Why {
 /// Until when.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct Until {
-    /// For how long (`2h`, `1h30m`); without it, until `db4sci resume`
+    /// For how long (`2h`, `1h30m`); without it, until `db4sci resume` (a start out of hibernation: two weeks)
     #[arg(long = "for", value_name = "SPAN", value_parser = span::parse)]
     pub span: Option<std::time::Duration>,
 }

@@ -260,8 +260,6 @@ pub enum Reason {
     HalfMade,
     /// Repairs failed too often; left alone.
     Quarantined,
-    /// Somebody froze the container and it could not be unfrozen.
-    Paused,
     /// No space left where it writes.
     DiskFull,
     /// Little space left on its volume.
@@ -278,8 +276,6 @@ pub enum Reason {
     AnonymousVolume,
     /// The spec is refused; the last good one stays in force.
     InvalidSpec,
-    /// The change cannot be made over existing data.
-    Incompatible,
     /// Its file is gone; its spec stays in force.
     Orphan,
     /// The name was changed in the file.
@@ -350,7 +346,6 @@ impl Reason {
             | Reason::Duplicate
             | Reason::AnonymousVolume
             | Reason::InvalidSpec
-            | Reason::Incompatible
             | Reason::Renamed
             | Reason::NeedsSpecChange
             | Reason::RetireNeedsBackup
@@ -360,7 +355,6 @@ impl Reason {
             | Reason::NeedsApproval
             | Reason::Orphan => true,
             Reason::HalfMade
-            | Reason::Paused
             | Reason::ImagePullFailed
             | Reason::Backoff
             | Reason::OutsideWindow

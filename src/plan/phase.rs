@@ -131,13 +131,11 @@ fn stands_still(reason: Reason) -> bool {
         | Reason::NeedsSpecChange
         | Reason::LedgerUnavailable => true,
         Reason::HalfMade
-        | Reason::Paused
         | Reason::DiskFull
         | Reason::DiskPressure
         | Reason::Duplicate
         | Reason::ImagePullFailed
         | Reason::InvalidSpec
-        | Reason::Incompatible
         | Reason::Orphan
         | Reason::Renamed
         | Reason::Backoff
@@ -217,11 +215,9 @@ fn undone(reason: Reason) -> bool {
         | Reason::DataBusy
         | Reason::HalfMade
         | Reason::Quarantined
-        | Reason::Paused
         | Reason::DiskPressure
         | Reason::Duplicate
         | Reason::InvalidSpec
-        | Reason::Incompatible
         | Reason::Orphan
         | Reason::Renamed
         | Reason::Overridden

@@ -48,7 +48,7 @@ pub struct Settings {
     pub state_dir: PathBuf,
     /// The daemon's unix socket.
     pub socket: PathBuf,
-    /// Where pages, API and metrics are served.
+    /// Where health checks and metrics are served, to whoever reaches that address, without a login.
     pub http: SocketAddr,
     /// The folder of specs.
     pub desired_state: PathBuf,
@@ -161,7 +161,7 @@ impl Settings {
             admins: self.admins.clone(),
             host,
             base_port: self.base_port,
-            reserved: [(self.http.port(), "db4sci's own pages (`http`)".to_owned())].into(),
+            reserved: [(self.http.port(), "db4sci's own health checks and metrics (`http`)".to_owned())].into(),
             taken: [(self.base_port.saturating_sub(1), DbName::mydb_admin())].into(),
             owners: self.owners.clone(),
             shares: BTreeMap::new(),

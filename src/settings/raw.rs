@@ -29,7 +29,7 @@ pub(super) struct RawSettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
     pub socket: Option<String>,
-    /// Where pages, API and metrics are served.
+    /// Where health checks and metrics are served, to whoever reaches that address, without a login.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
     pub http: Option<String>,

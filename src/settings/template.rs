@@ -60,7 +60,7 @@ state_dir: {state}
 # Where the command line finds the daemon.
 # socket: {socket}
 
-# Where pages, API and metrics are served.
+# Where health checks and metrics are served, to whoever reaches that address, without a login.
 # http: 127.0.0.1:5000
 
 # The folders of specs and of the catalog, below the folder that holds prod/ and dev/.

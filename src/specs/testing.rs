@@ -45,7 +45,7 @@ pub(crate) fn rules() -> Rules {
             cpus: Cpus::from_milli(16_000),
         }),
         base_port: 32010,
-        reserved: [(5000, "the pages".to_owned())].into(),
+        reserved: [(5000, "health checks".to_owned())].into(),
         taken: [(32009, DbName::mydb_admin())].into(),
         owners: Default::default(),
         shares: Default::default(),

@@ -50,7 +50,7 @@ fn ports() {
         (
             "  port: 5000\n",
             &[
-                "9:9: spec.port: 5000 belongs to db4sci's own pages (`http`) and cannot be `genomics`'s, too; choose another, or leave `port` out",
+                "9:9: spec.port: 5000 belongs to db4sci's own health checks and metrics (`http`) and cannot be `genomics`'s, too; choose another, or leave `port` out",
             ][..],
         ),
         (

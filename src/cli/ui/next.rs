@@ -27,13 +27,11 @@ pub fn command(reason: Reason, name: &DbName) -> String {
         | Reason::DataForeign
         | Reason::DataUnmounted
         | Reason::DataBusy
-        | Reason::Paused
         | Reason::PortInUse
         | Reason::NameConflict
         | Reason::Duplicate
         | Reason::ImagePullFailed
         | Reason::AnonymousVolume
-        | Reason::Incompatible
         | Reason::Orphan
         | Reason::Renamed
         | Reason::NeedsSpecChange
@@ -79,7 +77,6 @@ pub fn remedy(reason: Reason, name: &DbName) -> String {
             )
         }
         Reason::InvalidSpec
-        | Reason::Incompatible
         | Reason::Renamed
         | Reason::AnonymousVolume
         | Reason::NeedsSpecChange => {
@@ -95,7 +92,7 @@ pub fn remedy(reason: Reason, name: &DbName) -> String {
         Reason::ImagePullFailed | Reason::Backoff => {
             format!("it is tried again by itself; at once: db4sci retry {name}")
         }
-        Reason::Paused | Reason::HalfMade => format!("db4sci wait {name} --for ready"),
+        Reason::HalfMade => format!("db4sci wait {name} --for ready"),
         Reason::OutsideWindow | Reason::NeedsApproval => {
             format!("read what it costs, and let it go: db4sci plan {name}")
         }

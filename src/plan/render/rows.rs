@@ -177,7 +177,7 @@ fn of_held(view: &DatabaseView, held: &Held) -> Option<Row> {
         return Some(of_lane(view, lane, When::Waits, Some(held)));
     }
     let when = match held.reason {
-        Reason::InvalidSpec | Reason::Incompatible | Reason::Renamed | Reason::NeedsSpecChange => {
+        Reason::InvalidSpec | Reason::Renamed | Reason::NeedsSpecChange => {
             When::Refused
         }
         Reason::RetireNeedsBackup if says_retirement(view) => return None,
@@ -188,7 +188,6 @@ fn of_held(view: &DatabaseView, held: &Held) -> Option<Row> {
         | Reason::DataBusy
         | Reason::HalfMade
         | Reason::Quarantined
-        | Reason::Paused
         | Reason::DiskFull
         | Reason::DiskPressure
         | Reason::PortInUse

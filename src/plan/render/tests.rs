@@ -33,7 +33,7 @@ fn example() -> Vec<DatabaseView> {
     )];
     let mut chembank = ready("chembank", "Neo4j", "5.26", 32014);
     let message = "Neo4j 5 -> 4 over data; set the image back";
-    chembank.held = vec![hold(Reason::Incompatible, message, None, None)];
+    chembank.held = vec![hold(Reason::InvalidSpec, message, None, None)];
     let mut assays = ready("assays", "MongoDB", "7.0", 32015);
     assays.phase = Phase::Pending;
     assays.ready = false;
@@ -68,7 +68,7 @@ fn a_plan_says_what_when_and_what_it_costs() {
         "plan {lane}\n\
 ~ genomics  now      memory 2Gi -> 4Gi                     no downtime
             22:00    restart: shared_buffers 512MB -> 1GB  about 9 s, 12 connections now; approve {lane}
-x chembank  refused  Incompatible: Neo4j 5 -> 4 over data; set the image back
+x chembank  refused  InvalidSpec: Neo4j 5 -> 4 over data; set the image back
 + assays    now      create MongoDB 7.0, port 32015        about 20 s, as others here
 = mydb_admin  started by jane(1000) until 2026-11-22 23:00 UTC (INC-812); db4sci resume mydb_admin
 2 act now, 1 waits, 1 refused, 1 unchanged. Nothing is deleted.

@@ -34,7 +34,7 @@ pub fn rules() -> Rules {
             cpus: Cpus::from_milli(4000),
         }),
         base_port: 32010,
-        reserved: [(5000, "the pages".to_owned())].into(),
+        reserved: [(5000, "health checks".to_owned())].into(),
         taken: [(32009, "mydb_admin".parse().unwrap())].into(),
         stores: ["local".to_owned()].into(),
         time_zone: "UTC".parse().unwrap(),
