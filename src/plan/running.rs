@@ -111,6 +111,7 @@ impl Ask<'_> {
             let why = vec!["new passwords".to_owned()];
             self.lane(Some(c), vec![Action::RotateSecrets], Cost::None, why)
         });
+        self.leave_out_refused(c, &mut drift);
         let in_place = self.in_place(c, &drift).filter(|_| !asked);
         let fetch = self
             .replaceable(c, &mut drift, name_is_taken)
@@ -120,6 +121,20 @@ impl Ask<'_> {
         let disruption = disruption.and_then(|lane| self.leave(lane, by));
         // What costs nobody anything comes first.
         rotate.or(in_place).or(fetch).or(disruption)
+    }
+
+    /// A reload that was refused and waits for its next try keeps nothing else back.
+    fn leave_out_refused(&mut self, c: &ContainerSeen, drift: &mut Drift) {
+        let Some(reload) = drift.reload.take() else {
+            return;
+        };
+        let steps = vec![Action::Reload(reload.clone())];
+        let lane = self.lane(Some(c), steps, Cost::None, drift.reload_why.clone());
+        if self.backing_off(&lane) {
+            drift.reload_why.clear();
+        } else {
+            drift.reload = Some(reload);
+        }
     }
 
     /// Whether a person wants it restarted. A wish that is older than the run it made: the run is its

@@ -209,6 +209,35 @@ fn the_container_that_replaces_one_has_all_that_is_wanted() {
 }
 
 #[test]
+fn a_reload_that_is_refused_keeps_nothing_else_back() {
+    for class in [Class::Transient, Class::Permanent] {
+        let mut case = Case::ready();
+        case.now = window();
+        case.db
+            .settings
+            .insert("work_mem".to_owned(), "99MB".to_owned());
+        assert_eq!(case.steps(), ["reload"]);
+        case.failed(class, "reload", 3);
+        assert_eq!(case.steps(), [""; 0]);
+        case.db.port = 32099.try_into().unwrap();
+        assert_eq!(case.steps(), RECREATE);
+        case.db.resources.memory = Memory::mebibytes(4096);
+        assert_eq!(case.steps(), ["update"]);
+        // It is told meanwhile, and tried again after its wait.
+        let reason = match class {
+            Class::Permanent => Reason::NeedsSpecChange,
+            Class::Transient | Class::Cancelled => Reason::Backoff,
+        };
+        let held = case.held(reason);
+        assert!(held.message.contains("reload: no"), "{held:?}");
+        if let Some(until) = held.until {
+            case.now = until;
+            assert_eq!(case.steps(), ["reload", "update"]);
+        }
+    }
+}
+
+#[test]
 fn what_is_free_comes_first_and_the_rest_still_waits() {
     let mut case = Case::ready();
     case.db.resources.memory = Memory::mebibytes(4096);
