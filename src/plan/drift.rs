@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::path::Path;
 
 use crate::engine::{self, Recipe};
 use crate::model::action::{Limits, NewConfig, Renewal, Settings};
@@ -98,7 +99,7 @@ pub(super) fn drift(
         if !c
             .mounts
             .iter()
-            .any(|m| m.target == target && m.source == source)
+            .any(|m| Path::new(&m.target) == Path::new(target) && m.source == source)
         {
             drift.elsewhere = true;
             drift

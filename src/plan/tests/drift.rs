@@ -209,6 +209,19 @@ fn the_container_that_replaces_one_has_all_that_is_wanted() {
 }
 
 #[test]
+fn a_path_that_docker_writes_otherwise_is_the_same_path() {
+    for written in [
+        "/var/lib/postgresql/data/",
+        "/var/lib//postgresql/data",
+        "/var/lib/./postgresql/data",
+    ] {
+        let mut case = Case::ready();
+        case.db.layout.data[0].1 = written.to_owned();
+        assert_eq!(case.plan(), Verdict::default(), "{written}");
+    }
+}
+
+#[test]
 fn a_reload_that_is_refused_keeps_nothing_else_back() {
     for class in [Class::Transient, Class::Permanent] {
         let mut case = Case::ready();
