@@ -102,6 +102,11 @@ pub trait Recipe: Send + Sync {
     /// series `17`. `None`: the tag names no version.
     fn series(&self, tag: &str) -> Option<String>;
 
+    /// Whether a server of the tag `to` reads what one of `from` may have written, both of one series.
+    fn reads_back(&self, _from: &str, _to: &str) -> bool {
+        true
+    }
+
     /// The oldest series that db4sci can serve: what its driver, its statements and its settings
     /// ask of a server.
     fn oldest(&self) -> &'static str;
