@@ -93,7 +93,11 @@ impl Host {
         until("an answer", START, async || {
             match self.servers.ask(&target, &query).await {
                 Ok(answer) => Some(answer),
-                Err(ServerError::Unreachable(_) | ServerError::NotReady(_)) => None,
+                Err(
+                    ServerError::Unreachable(_)
+                    | ServerError::NotReady(_)
+                    | ServerError::Interrupted(_),
+                ) => None,
                 Err(error) => panic!("{error:?}"),
             }
         })

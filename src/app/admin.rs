@@ -48,7 +48,13 @@ impl Logins {
         let recipe = engine::recipe(db.engine);
         let superuser_password = self.secret(db, ADMIN_SECRET)?;
         let password = self.secret(db, DAEMON_SECRET)?;
-        let target = recipe.target(db, &self.site, superuser_password);
+        // Another address of the settings is its server's only once its container was made anew.
+        let view = self.board.view(&DbName::mydb_admin());
+        let reached = Database {
+            bound: view.and_then(|view| view.bound),
+            ..db.clone()
+        };
+        let target = recipe.target(&reached, &self.site, superuser_password);
         Some(Access {
             host: target.host,
             port: target.port,

@@ -11,12 +11,14 @@ use crate::specs::access::Need;
 use super::backend::Daemon;
 
 impl Daemon {
-    /// A database with the port that its server has now: a changed one may wait for its window.
+    /// A database with the port and address that its server has now: changed ones may wait for its window.
     pub(super) fn where_it_is(&self, db: Database) -> Database {
-        let view = self.board.view(&db.name);
-        let now = view.and_then(|view| view.port.try_into().ok());
+        let Some(view) = self.board.view(&db.name) else {
+            return db;
+        };
         Database {
-            port: now.unwrap_or(db.port),
+            port: view.port.try_into().unwrap_or(db.port),
+            bound: view.bound,
             ..db
         }
     }
@@ -62,13 +64,14 @@ impl Daemon {
         let db = user.map_or_else(|| db.clone(), |user| engine::accounts::seen_by(&db, user));
         let (inner, outer) = recipe.client_port(&db);
         let demanded = db.tls == Some(Tls::Required);
+        let published = db.bound.unwrap_or(self.site.publish_ip);
         // Older clients take no address for a name that a certificate stands for.
         let (host, port) = if from_job && demanded {
             ("localhost".to_owned(), inner)
         } else if from_job {
             ("127.0.0.1".to_owned(), inner)
-        } else if self.site.publish_ip.is_loopback() && !demanded {
-            (self.site.publish_ip.to_string(), outer)
+        } else if published.is_loopback() && !demanded {
+            (published.to_string(), outer)
         } else {
             (self.site.container_host.clone(), outer)
         };

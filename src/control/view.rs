@@ -45,6 +45,7 @@ pub(super) fn view(
         image_id: db.image.pinned.as_ref().map(ToString::to_string),
         version,
         port: container.map_or(db.port, |c| db.port_of(c)).get(),
+        bound: container.and_then(|c| db.bound_by(c, site)),
         host: site.container_host.clone(),
         memory: db.resources.memory.to_string(),
         phase: phase_now,

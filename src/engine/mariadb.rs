@@ -10,7 +10,7 @@ use crate::model::{
     ContainerSpec, Database, FilesWanted, ImageSeen, Memory, Mount, Secret, SecretFile, Site,
 };
 
-use super::parameters::Table;
+use super::parameters::{MARIADB_UNITS, Table};
 use super::{
     ADMIN_SECRET, AUTHORITY, CERTIFICATE_AND_KEY, Client, Defaults, Reach, Recipe, SECRETS_TARGET,
     USER_SECRET, login, own_settings, shape,
@@ -73,7 +73,7 @@ const ADMIN_RIGHTS: &str = "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, RELOAD
     DELETE HISTORY";
 
 /// What servers accept.
-const PARAMETERS: Table = Table(include_str!("mariadb/parameters.tsv"));
+const PARAMETERS: Table = Table(include_str!("mariadb/parameters.tsv"), MARIADB_UNITS);
 
 pub(super) struct MariaDb;
 

@@ -102,6 +102,11 @@ pub trait Recipe: Send + Sync {
     /// series `17`. `None`: the tag names no version.
     fn series(&self, tag: &str) -> Option<String>;
 
+    /// Whether a server of the tag `to` reads what one of `from` may have written, both of one series.
+    fn reads_back(&self, _from: &str, _to: &str) -> bool {
+        true
+    }
+
     /// The oldest series that db4sci can serve: what its driver, its statements and its settings
     /// ask of a server.
     fn oldest(&self) -> &'static str;
@@ -289,9 +294,10 @@ pub fn certificate_names(db: &Database, site: &Site) -> BTreeSet<String> {
     ]
     .map(str::to_owned)
     .into();
-    if !site.publish_ip.is_unspecified() {
-        names.insert(site.publish_ip.to_string());
-    }
+    // One that is still bound elsewhere is reached there.
+    let published = [Some(site.publish_ip), db.bound].into_iter().flatten();
+    let published = published.filter(|ip| !ip.is_unspecified());
+    names.extend(published.map(|ip| ip.to_string()));
     names
 }
 
@@ -316,16 +322,13 @@ pub struct Client {
     pub url: String,
 }
 
-/// The protocol's default port owner check: the address to reach a published port at.
-fn reachable(site: &Site) -> String {
-    if site.publish_ip.is_unspecified() {
-        if site.publish_ip.is_ipv6() {
-            "::1".to_owned()
-        } else {
-            "127.0.0.1".to_owned()
-        }
-    } else {
-        site.publish_ip.to_string()
+/// The address to reach a database's published port at.
+fn reachable(db: &Database, site: &Site) -> String {
+    let ip = db.bound.unwrap_or(site.publish_ip);
+    match (ip.is_unspecified(), ip.is_ipv6()) {
+        (true, true) => "::1".to_owned(),
+        (true, false) => "127.0.0.1".to_owned(),
+        (false, _) => ip.to_string(),
     }
 }
 
@@ -341,7 +344,7 @@ fn login(
     Target {
         uid: db.uid,
         protocol,
-        host: reachable(site),
+        host: reachable(db, site),
         port: recipe.client_port(db).1,
         user: user.to_owned(),
         password,

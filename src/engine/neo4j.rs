@@ -82,11 +82,14 @@ impl Recipe for Neo4j {
         // Up to 4 the first two numbers named the series; since 5 its stores are one format. After
         // 5 come years.
         let major = shape::leading_version(tag, 1)?;
-        if matches!(major.as_str(), "3" | "4") {
-            shape::leading_version(tag, 2)
-        } else {
-            Some(major)
+        match major.as_str() {
+            "3" | "4" => shape::leading_version(tag, 2),
+            _ => Some(major),
         }
+    }
+
+    fn reads_back(&self, from: &str, to: &str) -> bool {
+        shape::not_older_minor(from, to)
     }
 
     // The driver (`neo4rs` 0.9, Bolt 4) takes older ones, but the settings are called otherwise there.

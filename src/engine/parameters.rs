@@ -6,8 +6,44 @@
 
 use std::cmp::Ordering;
 
-/// The parameters of an engine, ordered by name, byte by byte.
-pub(super) struct Table(pub(super) &'static str);
+/// The parameters of an engine, ordered by name, byte by byte, and what may stand behind its numbers.
+pub(super) struct Table(pub(super) &'static str, pub(super) Units);
+
+/// Units, each with its bytes; those of time have none.
+pub(super) type Units = &'static [(&'static str, f64)];
+
+/// `memory_unit_conversion_table` and `time_unit_conversion_table` of PostgreSQL's source.
+pub(super) const POSTGRES_UNITS: Units = &[
+    ("B", 1.0),
+    ("kB", 1024.0),
+    ("MB", MIB),
+    ("GB", MIB * 1024.0),
+    ("TB", MIB * MIB),
+    ("us", 0.0),
+    ("ms", 0.0),
+    ("s", 0.0),
+    ("min", 0.0),
+    ("h", 0.0),
+    ("d", 0.0),
+];
+
+/// `eval_num_suffix` of MariaDB's source.
+pub(super) const MARIADB_UNITS: Units = &[
+    ("K", 1024.0),
+    ("k", 1024.0),
+    ("M", MIB),
+    ("m", MIB),
+    ("G", MIB * 1024.0),
+    ("g", MIB * 1024.0),
+    ("T", MIB * MIB),
+    ("t", MIB * MIB),
+    ("P", MIB * MIB * 1024.0),
+    ("p", MIB * MIB * 1024.0),
+    ("E", MIB * MIB * MIB),
+    ("e", MIB * MIB * MIB),
+];
+
+const MIB: f64 = 1_048_576.0;
 
 /// One of them.
 #[derive(Clone, Copy)]
@@ -88,7 +124,7 @@ impl Table {
             ));
         }
         let allowed = match row.kind {
-            "number" => number_allowed(row.allowed, value),
+            "number" => number_allowed(row.allowed, value, self.1),
             "truth" => ["on", "off", "true", "false", "yes", "no", "1", "0"]
                 .contains(&value.to_ascii_lowercase().as_str())
                 .then_some(())
@@ -171,18 +207,25 @@ fn number(series: &str) -> (u32, u32) {
 }
 
 /// A number with a unit of size or time, or without one; only one without is held to its bounds.
-fn number_allowed(allowed: &str, value: &str) -> Result<(), String> {
-    let digits = value
-        .trim_end_matches(|c: char| c.is_ascii_alphabetic())
-        .trim();
+fn number_allowed(allowed: &str, value: &str, units: Units) -> Result<(), String> {
+    let digits = value.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = &value[digits.len()..];
+    let digits = digits.trim();
     let said = if allowed.is_empty() {
         "a number, with a unit where the manual has one".to_owned()
     } else {
         allowed.replacen("..", " to ", 1)
     };
     let parsed: f64 = digits.parse().map_err(|_| said.clone())?;
-    if digits != value {
-        return Ok(());
+    if !unit.is_empty() {
+        let known = units.iter().find(|(name, _)| *name == unit);
+        let (_, bytes) = known.ok_or_else(|| {
+            let names: Vec<&str> = units.iter().map(|(name, _)| *name).collect();
+            format!("a number with one of these units: {}", names.join(", "))
+        })?;
+        // No server counts further than that.
+        let counted = parsed * bytes < u64::MAX as f64;
+        return counted.then_some(()).ok_or(said);
     }
     let bounds = allowed.split_once("..");
     let inside = bounds.is_none_or(|(low, high)| {
@@ -232,6 +275,7 @@ mod tests {
         "# comment\njit\treload\ttruth\t\t15,17\nnew_one\treload\ttext\t\t17\n\
          port\trestart\tnumber\t1..65535\t13,15,17\nwal_level\trestart\tword\tminimal,replica\t13,15,17\n\
          work_mem\treload\tnumber\t\t13,15,17\n",
+        POSTGRES_UNITS,
     );
 
     #[test]
@@ -239,6 +283,8 @@ mod tests {
         for (series, name, value) in [
             ("17", "work_mem", "64MB"),
             ("17", "work_mem", "64"),
+            ("17", "work_mem", "64 MB"),
+            ("17", "work_mem", "99999999999ms"),
             ("17", "port", "5432"),
             ("17", "jit", "OFF"),
             ("17", "wal_level", "replica"),
@@ -251,6 +297,14 @@ mod tests {
             ("17", "work_men", "64MB", "did you mean `work_mem`"),
             ("17", "colour", "blue", "no parameter of 17"),
             ("17", "work_mem", "much", "a number"),
+            (
+                "17",
+                "work_mem",
+                "64megs",
+                "one of these units: B, kB, MB, GB, TB, us",
+            ),
+            ("17", "work_mem", "64mb", "one of these units"),
+            ("17", "work_mem", "99999999TB", "a number"),
             ("17", "port", "70000", "1 to 65535"),
             ("17", "jit", "maybe", "on, off"),
             ("17", "wal_level", "none", "minimal, replica"),
@@ -266,8 +320,8 @@ mod tests {
     fn each_parameter_of_the_tables_is_found_and_no_other() {
         for table in [
             TABLE,
-            Table(include_str!("postgres/parameters.tsv")),
-            Table(include_str!("mariadb/parameters.tsv")),
+            Table(include_str!("postgres/parameters.tsv"), &[]),
+            Table(include_str!("mariadb/parameters.tsv"), &[]),
         ] {
             for row in table.rows() {
                 let found = table.find(row.name).map(|found| found.name);
@@ -278,6 +332,29 @@ mod tests {
                 }
             }
             assert!(table.find("").is_none() && table.find("zzz").is_none());
+        }
+    }
+
+    #[test]
+    fn a_number_has_a_unit_of_its_engine_and_no_more_than_a_server_counts() {
+        for (units, good, wrong) in [
+            (
+                POSTGRES_UNITS,
+                ["64", "64kB", "1.5 GB", "16TB", "-1", "5min"],
+                ["64megs", "64M", "64mb", "64KB", "1m", "99999999TB"],
+            ),
+            (
+                MARIADB_UNITS,
+                ["64", "64K", "64m", "1G", "2T", "15E"],
+                ["64MB", "64kB", "5min", "1x", "16E", "M"],
+            ),
+        ] {
+            for value in good {
+                assert_eq!(number_allowed("", value, units), Ok(()), "{value}");
+            }
+            for value in wrong {
+                assert!(number_allowed("", value, units).is_err(), "{value}");
+            }
         }
     }
 

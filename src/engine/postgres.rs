@@ -21,7 +21,7 @@ mod collations;
 mod conf;
 pub(super) mod further;
 
-use super::parameters::Table;
+use super::parameters::{POSTGRES_UNITS, Table};
 
 /// The bootstrap superuser: db4sci's own login, with a password of its own for each database.
 pub(super) const SUPERUSER: &str = "postgres";
@@ -62,7 +62,7 @@ const OWN: &str = "postgresql.conf";
 pub(super) const HBA: &str = "pg_hba.conf";
 
 /// What servers accept.
-const PARAMETERS: Table = Table(include_str!("postgres/parameters.tsv"));
+const PARAMETERS: Table = Table(include_str!("postgres/parameters.tsv"), POSTGRES_UNITS);
 
 pub(super) struct Postgres;
 
@@ -140,7 +140,7 @@ impl Recipe for Postgres {
     fn accepts(&self, series: &str, name: &str, value: &str) -> Result<(), String> {
         // One with a dot is an extension's, which nobody here knows.
         if name.contains('.') {
-            return Ok(());
+            return conf::extensions(name);
         }
         PARAMETERS.check(series, name, value)
     }

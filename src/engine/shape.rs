@@ -163,6 +163,15 @@ pub(super) fn leading_version(tag: &str, parts: usize) -> Option<String> {
     good.then(|| numbers[..parts].join("."))
 }
 
+/// Whether the second number of a tag's version is not lower than another one's; a tag without is not
+/// compared.
+pub(super) fn not_older_minor(from: &str, to: &str) -> bool {
+    match (leading_version(from, 2), leading_version(to, 2)) {
+        (Some(from), Some(to)) => super::backup::not_older(&from, &to),
+        (None, _) | (_, None) => true,
+    }
+}
+
 /// Refuses what can end a line of a configuration file, or the quotes around a value.
 pub(super) fn one_line(name: &str, value: &str) -> Result<(), String> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_.-".contains(c);

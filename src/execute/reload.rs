@@ -37,8 +37,9 @@ pub(super) async fn reload(
         files.trial = seen.trial.clone();
     }
     let before = before.present().map(|seen| BTreeMap::clone(&seen.settings));
+    let reached = as_reached(exec, db, lane, before.as_ref()).await?;
     let mark = match settings.certificate {
-        Some(Renewal::Issue) => Some(certificates::issue(exec, db).await?),
+        Some(Renewal::Issue) => Some(certificates::issue(exec, &reached).await?),
         Some(Renewal::Load) => Some(certificates::mark(exec, db).await?),
         None => None,
     };
@@ -47,7 +48,6 @@ pub(super) async fn reload(
     files.certificate = settings.in_use.clone().filter(|_| mark.is_none());
     exec.dirs.write_files(&exec.site, db, &files).await?;
     failpoint("reload.written");
-    let reached = as_reached(exec, db, lane, before.as_ref()).await?;
     let admin = exec.vault.secret(db, ADMIN_SECRET)?;
     let target = recipe.target(&reached, &exec.site, admin);
     let mut statements = recipe.reload_statements(settings);

@@ -116,7 +116,7 @@ pub(super) async fn as_reached(
         None => None,
     };
     let reached = match &container {
-        Some(container) => db.at_port_of(container),
+        Some(container) => db.at_port_of(container, &exec.site),
         None => Cow::Borrowed(db),
     };
     if let Some(settings) = settings {

@@ -1,6 +1,7 @@
 //! A database as it should be: admitted, with every default resolved.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -80,6 +81,10 @@ pub struct Database {
     /// Whether its users may only read, since its life is over. The ledger's word, and no spec's.
     #[serde(skip)]
     pub read_only: bool,
+    /// The host address where its server is bound now, if not the one of the settings. Of no spec: its
+    /// container tells.
+    #[serde(skip)]
+    pub bound: Option<IpAddr>,
 }
 
 /// A time zone by its IANA name, known to be one.

@@ -155,9 +155,9 @@ pub enum Probe {
     },
     /// It did not answer.
     Silent {
-        /// Since when without a break.
+        /// Since when without a break; a server that said how it fares begins anew with its last word.
         since: Timestamp,
-        /// Failed questions in a row.
+        /// Failed questions in a row, since then.
         failures: u32,
         /// What happened, for a person.
         why: String,
@@ -176,6 +176,8 @@ pub enum Silence {
     /// Nobody knows: it is starting, hangs, or cannot be reached.
     #[default]
     Unexplained,
+    /// It says itself that it comes up, recovers, or is full: it lives.
+    NotReady,
     /// It refuses our password.
     Refused,
     /// It cannot read its own files.

@@ -2,31 +2,44 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use super::database::{TLS, Tls};
-use super::{ContainerSeen, Database, HostPort};
+use super::{ContainerSeen, Database, HostPort, PortBinding, Site};
 
 impl Database {
     /// The port where its container is: one that was changed in the spec is the server's only once the
     /// container was made anew, and that may wait for a window.
     pub fn port_of(&self, container: &ContainerSeen) -> HostPort {
-        let inside = self.layout.ports.first();
-        let published = container
-            .ports
-            .iter()
-            .find(|p| Some(&p.container) == inside);
+        let published = self.published_by(container);
         let port = published.and_then(|p| HostPort::try_from(p.host).ok());
         port.unwrap_or(self.port)
     }
 
-    /// The same database at that port; lent where it is the spec's, as it nearly always is.
-    pub fn at_port_of(&self, container: &ContainerSeen) -> Cow<'_, Self> {
+    /// The address where its container is, if that is not the one of the settings: another one is the
+    /// server's, too, only once the container was made anew.
+    pub fn bound_by(&self, container: &ContainerSeen, site: &Site) -> Option<IpAddr> {
+        let ip = self.published_by(container)?.ip;
+        (ip.to_canonical() != site.publish_ip.to_canonical()).then_some(ip)
+    }
+
+    fn published_by<'c>(&self, container: &'c ContainerSeen) -> Option<&'c PortBinding> {
+        let inside = self.layout.ports.first();
+        let mut ports = container.ports.iter();
+        ports.find(|p| Some(&p.container) == inside)
+    }
+
+    /// The same database at that port and address; lent where they are those of spec and settings, as they
+    /// nearly always are.
+    pub fn at_port_of(&self, container: &ContainerSeen, site: &Site) -> Cow<'_, Self> {
         let port = self.port_of(container);
-        if port == self.port {
+        let bound = self.bound_by(container, site);
+        if port == self.port && bound == self.bound {
             return Cow::Borrowed(self);
         }
         Cow::Owned(Database {
             port,
+            bound,
             ..self.clone()
         })
     }

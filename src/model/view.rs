@@ -1,6 +1,7 @@
 //! What people and programs are shown: phases, conditions and the API's documents.
 
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 
 use super::disk::{DiskUse, VolumeView};
 pub use super::work::{Progress, WorkAsk, WorkView};
@@ -120,6 +121,9 @@ pub struct DatabaseView {
     pub version: Option<String>,
     /// First host port.
     pub port: u16,
+    /// The host address where it is bound now, if not the one of the settings.
+    #[serde(skip)]
+    pub bound: Option<IpAddr>,
     /// Host name for its users.
     pub host: String,
     /// Memory limit, as specs write it.

@@ -108,7 +108,7 @@ impl Observer {
         let files = self.files(db).await;
         let probe = match ours {
             Some(container) => {
-                let reached = db.at_port_of(container);
+                let reached = db.at_port_of(container, &self.site);
                 let reached = match &files {
                     Seen::Present(files) => reached.as_in_force(&files.settings),
                     Seen::Absent | Seen::Unknown(_) => Cow::Borrowed(&*reached),

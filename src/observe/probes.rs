@@ -234,34 +234,7 @@ impl Asker {
                 resorted: answer.resorted,
                 connections: answer.connections,
             },
-            Err(error) => {
-                let (since, failures, answered_before) = match before {
-                    Probe::Silent {
-                        since,
-                        failures,
-                        answered_before,
-                        ..
-                    } => (now.min(*since), failures + 1, *answered_before),
-                    Probe::Answering { .. } => (now, 1, true),
-                    Probe::NotAsked => (now, 1, false),
-                };
-                // One that says "not ready" lives: recovery may take its whole start deadline.
-                let alive = matches!(error, ServerError::NotReady(_));
-                let cause = match error {
-                    ServerError::LoginRefused(_) => Silence::Refused,
-                    ServerError::Damaged(_) => Silence::Damaged,
-                    ServerError::Unreachable(_)
-                    | ServerError::NotReady(_)
-                    | ServerError::Statement { .. } => Silence::Unexplained,
-                };
-                Probe::Silent {
-                    since,
-                    failures,
-                    why: error.to_string(),
-                    cause,
-                    answered_before: answered_before && !alive,
-                }
-            }
+            Err(error) => silent(before, &error, now),
         }
     }
 
@@ -290,6 +263,7 @@ impl Asker {
             | Err(
                 ServerError::Unreachable(_)
                 | ServerError::NotReady(_)
+                | ServerError::Interrupted(_)
                 | ServerError::Statement { .. },
             ) => after,
         }
@@ -347,6 +321,45 @@ async fn follow(
     }
 }
 
+/// What is known of a server after a question that failed; `before` is its answer before this one.
+fn silent(before: &Probe, error: &ServerError, now: Timestamp) -> Probe {
+    let cause = match error {
+        ServerError::LoginRefused(_) => Silence::Refused,
+        ServerError::Damaged(_) => Silence::Damaged,
+        ServerError::NotReady(_) => Silence::NotReady,
+        ServerError::Unreachable(_)
+        | ServerError::Interrupted(_)
+        | ServerError::Statement { .. } => Silence::Unexplained,
+    };
+    let (since, failures, answered_before) = match before {
+        // It lived when it last said so, however long it had been at it.
+        Probe::Silent {
+            cause: Silence::NotReady,
+            ..
+        } if cause != Silence::NotReady => (now, 1, false),
+        Probe::Silent {
+            since,
+            failures,
+            answered_before,
+            ..
+        } => (now.min(*since), failures + 1, *answered_before),
+        Probe::Answering { .. } => (now, 1, true),
+        Probe::NotAsked => (now, 1, false),
+    };
+    // One that says how it fares does not hang: it has its whole start deadline.
+    let speaks = matches!(
+        error,
+        ServerError::NotReady(_) | ServerError::Interrupted(_)
+    );
+    Probe::Silent {
+        since,
+        failures,
+        why: error.to_string(),
+        cause,
+        answered_before: answered_before && !speaks,
+    }
+}
+
 /// Whether the planner could say something else after this answer.
 fn differs(before: &Probe, after: &Probe) -> bool {
     match (before, after) {
@@ -376,3 +389,6 @@ fn differs(before: &Probe, after: &Probe) -> bool {
         _ => true,
     }
 }
+
+#[cfg(test)]
+mod tests;

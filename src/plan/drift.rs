@@ -1,6 +1,8 @@
 //! Where a container differs from its database: field by field, never by a hash.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::path::Path;
 
 use crate::engine::{self, Recipe};
 use crate::model::action::{Limits, NewConfig, Renewal, Settings};
@@ -88,11 +90,16 @@ pub(super) fn drift(
             .recreate
             .push(format!("port {} -> {}", list(&ports), list(&published)));
     }
+    let wanted = site.publish_ip.to_canonical();
+    let bound: BTreeSet<IpAddr> = c.ports.iter().map(|p| p.ip.to_canonical()).collect();
+    if let Some(other) = bound.iter().find(|ip| **ip != wanted) {
+        drift.recreate.push(format!("address {other} -> {wanted}"));
+    }
     for (source, target) in db.data_mounts() {
         if !c
             .mounts
             .iter()
-            .any(|m| m.target == target && m.source == source)
+            .any(|m| Path::new(&m.target) == Path::new(target) && m.source == source)
         {
             drift.elsewhere = true;
             drift
@@ -110,7 +117,14 @@ pub(super) fn drift(
     if let Seen::Present(files) = files {
         settings(recipe, &engine::settings_of(db), files, &mut drift);
         config(recipe, db, files, &mut drift);
-        certificate(recipe, db, site, files, now, &mut drift);
+        certificate(
+            recipe,
+            &db.at_port_of(c, site),
+            site,
+            files,
+            now,
+            &mut drift,
+        );
     }
     let name = site.container_name(&db.name);
     if c.name != name {

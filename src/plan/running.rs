@@ -106,13 +106,12 @@ impl Ask<'_> {
         since: Timestamp,
         name_is_taken: bool,
     ) -> Option<Lane> {
-        // A person's wish is older than the run it made: the run is its fulfilment.
-        let started = c.started_at.unwrap_or(since);
-        let asked = self.wanted.restart_asked.is_some_and(|at| at > started);
+        let asked = self.asked(c, since);
         let rotate = self.wanted.rotating.then(|| {
             let why = vec!["new passwords".to_owned()];
             self.lane(Some(c), vec![Action::RotateSecrets], Cost::None, why)
         });
+        self.leave_out_refused(c, &mut drift);
         let in_place = self.in_place(c, &drift).filter(|_| !asked);
         let fetch = self
             .replaceable(c, &mut drift, name_is_taken)
@@ -122,6 +121,27 @@ impl Ask<'_> {
         let disruption = disruption.and_then(|lane| self.leave(lane, by));
         // What costs nobody anything comes first.
         rotate.or(in_place).or(fetch).or(disruption)
+    }
+
+    /// A reload that was refused and waits for its next try keeps nothing else back.
+    fn leave_out_refused(&mut self, c: &ContainerSeen, drift: &mut Drift) {
+        let Some(reload) = drift.reload.take() else {
+            return;
+        };
+        let steps = vec![Action::Reload(reload.clone())];
+        let lane = self.lane(Some(c), steps, Cost::None, drift.reload_why.clone());
+        if self.backing_off(&lane) {
+            drift.reload_why.clear();
+        } else {
+            drift.reload = Some(reload);
+        }
+    }
+
+    /// Whether a person wants it restarted. A wish that is older than the run it made: the run is its
+    /// fulfilment.
+    fn asked(&self, c: &ContainerSeen, since: Timestamp) -> bool {
+        let started = c.started_at.unwrap_or(since);
+        self.wanted.restart_asked.is_some_and(|at| at > started)
     }
 
     /// What can be changed under a running server.
@@ -206,7 +226,14 @@ impl Ask<'_> {
     /// Its process runs, and its server does not answer.
     fn silent(&mut self, c: &ContainerSeen) -> Option<Lane> {
         let started = c.started_at.unwrap_or(self.now);
-        let starved = self.seen.attempts.starved && self.tight().is_none();
+        let recovers = matches!(
+            self.seen.probe,
+            Probe::Silent {
+                cause: Silence::NotReady,
+                ..
+            }
+        );
+        let starved = self.seen.attempts.starved && self.tight().is_none() && !recovers;
         let patience = if starved {
             // It may never come up on what it could not write, now that there is room.
             HANG
@@ -294,6 +321,20 @@ impl Ask<'_> {
         if self.now < deadline {
             let message = format!("{what}: {why}");
             self.hold(reason, message, Some(deadline));
+            return None;
+        }
+        if recovers && self.asked(c, self.now) {
+            let lane = self.disruption(c, &Drift::default(), true);
+            return lane.and_then(|lane| self.leave(lane, By::Person));
+        }
+        if recovers {
+            // It lives by its own word: a restart would throw away what it has recovered, and begin anew.
+            let message = format!(
+                "it says that it is not ready, for longer than a start should take: {why}; it is left \
+                 running; where nothing moves in its log any more: db4sci restart {}",
+                self.wanted.db.name
+            );
+            self.hold(Reason::NotAnswering, message, Some(self.now + LATER));
             return None;
         }
         if self.tight().is_some() {

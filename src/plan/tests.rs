@@ -140,6 +140,7 @@ pub(super) fn database() -> Database {
         tls: Some(Tls::Preferred),
         encryption: Default::default(),
         read_only: false,
+        bound: None,
     }
 }
 

@@ -66,6 +66,7 @@ pub fn database(name: &str, volume: &Path) -> Database {
         tls: None,
         encryption: Default::default(),
         read_only: false,
+        bound: None,
     }
 }
 

@@ -388,9 +388,12 @@ pub enum ServerError {
     /// Nobody listens, or not in time.
     #[error("no answer: {0}")]
     Unreachable(String),
-    /// It listens, and is not ready (starting, recovering, shutting down).
+    /// It listens, and says that it comes up, recovers, or has no room for another connection.
     #[error("not ready: {0}")]
     NotReady(String),
+    /// It listens, and says that it ends, or broke off what was asked of it.
+    #[error("interrupted: {0}")]
+    Interrupted(String),
     /// It refuses the login.
     #[error("login refused: {0}")]
     LoginRefused(String),

@@ -48,7 +48,8 @@ const TEXT: &str = r#"# DB4Sci's settings for {what}.
 # The host name that users connect to.
 container_host: {host}
 
-# The address that the databases' ports are published on.
+# The address that the databases' ports are published on. Databases that are there get another one with
+# another container, each in its maintenance window.
 container_ip: {ip}
 
 # Databases get ports from here on; mydb_admin, DB4Sci's own database, has the one before it.

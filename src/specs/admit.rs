@@ -178,6 +178,7 @@ impl<'a> Check<'a> {
             tls: self.tls(),
             encryption,
             read_only: self.before.0.is_some_and(|db| db.read_only),
+            bound: None,
         })
     }
 

@@ -210,8 +210,12 @@ impl Reader {
                 self.refuse(&at(1), format!("`{sub}` leaves the database's folder"));
             }
             let absolute = target.starts_with('/') && target.len() > 1;
-            if !absolute || target.split('/').any(|part| part == "..") {
+            let clean = clean(target);
+            if !absolute || clean == "/" || target.split('/').any(|part| part == "..") {
                 self.refuse(&at(2), format!("`{target}` is no absolute path"));
+            } else if *target != clean {
+                // Docker calls it so, and the two would differ for ever.
+                self.refuse(&at(2), format!("`{target}`: write `{clean}`"));
             }
             match source.as_str() {
                 DATA if data.iter().any(|(_, t)| t == target) => {
@@ -243,8 +247,15 @@ impl Reader {
     }
 }
 
+/// A path without what says nothing: `//`, `/./`, a slash at its end.
+fn clean(path: &str) -> String {
+    let parts = path.split('/').filter(|part| !matches!(*part, "" | "."));
+    let parts: Vec<&str> = parts.collect();
+    format!("/{}", parts.join("/"))
+}
+
 /// The tag of a reference, without a digest after it.
-fn tag(image: &ImageRef) -> Option<&str> {
+pub(super) fn tag(image: &ImageRef) -> Option<&str> {
     let name = image.as_str().split('@').next()?;
     name.rsplit('/').next()?.split_once(':').map(|(_, tag)| tag)
 }

@@ -222,6 +222,7 @@ impl Draw {
                 cause: match self.0.below(10) {
                     0 => Silence::Refused,
                     1 => Silence::Damaged,
+                    2 => Silence::NotReady,
                     _ => Silence::Unexplained,
                 },
                 answered_before: self.0.percent(50),

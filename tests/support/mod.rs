@@ -169,6 +169,7 @@ impl Corner {
             tls: None,
             encryption: Default::default(),
             read_only: false,
+            bound: None,
         }
     }
 }

@@ -124,9 +124,39 @@ fn quoted(text: &str) -> Result<(String, &str), ()> {
     }
 }
 
+/// Refuses a name with a dot that PostgreSQL's reader of configuration files (`QUALIFIED_ID` of `guc-file.l`)
+/// does not take: a server does not start on such a file.
+pub(super) fn extensions(name: &str) -> Result<(), String> {
+    let word = |text: &str| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        text.chars().all(plain)
+            && !text.is_empty()
+            && !text.starts_with(|c: char| c.is_ascii_digit())
+    };
+    let good = name
+        .split_once('.')
+        .is_some_and(|(extension, own)| word(extension) && word(own));
+    good.then_some(()).ok_or_else(|| {
+        format!(
+            "`{name}` is no name of an extension's parameter; write two words of letters, digits and `_` with              a dot between them, as in `auto_explain.log_timing`"
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_extensions_parameter_has_a_name_of_two_words() {
+        for name in ["a.b", "_a._b", "auto_explain.log_timing", "pg_x2.y3"] {
+            assert_eq!(extensions(name), Ok(()), "{name}");
+        }
+        // Each tried on PostgreSQL 15 or 17: a server does not start on it.
+        for name in [".c", "a.", "a-b.c", "a.b-c", "1a.b", "a.b.c", "a.b$c", "."] {
+            assert!(extensions(name).is_err(), "{name}");
+        }
+    }
 
     #[test]
     fn lines_are_read_as_the_server_reads_them() {

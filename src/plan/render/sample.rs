@@ -35,6 +35,7 @@ pub(crate) fn ready(text: &str, engine: &str, version: &str, port: u16) -> Datab
         image_id: Some(format!("sha256:{port:064x}")),
         version: Some(version.to_owned()),
         port,
+        bound: None,
         host: "db.example.org".to_owned(),
         memory: "2Gi".to_owned(),
         phase: Phase::Ready,

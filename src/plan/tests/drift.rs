@@ -6,7 +6,7 @@ use super::config::config;
 use super::*;
 use crate::model::action::Renewal;
 use crate::model::database::TLS;
-use crate::model::{Cpus, PortBinding};
+use crate::model::{Cpus, PortBinding, Secret};
 
 fn window() -> Timestamp {
     noon() + seconds(10 * 3600)
@@ -132,12 +132,15 @@ fn less_memory_waits_for_a_restart_since_it_could_kill() {
 
 #[test]
 fn what_only_another_container_mends_waits_for_the_window_and_is_free_when_it_is_down() {
-    let cases: [Change; 5] = [
+    let cases: [Change; 6] = [
         ("image", |c| {
             c.db.image.pinned = Some(image_id("17.6"));
             c.seen.image = Seen::Present(image("17.6"));
         }),
         ("port", |c| c.db.port = 32099.try_into().unwrap()),
+        ("address", |c| {
+            c.container().ports[0].ip = [0, 0, 0, 0].into();
+        }),
         ("shm", |c| {
             c.db.resources.shm = Memory::mebibytes(512);
         }),
@@ -151,6 +154,40 @@ fn what_only_another_container_mends_waits_for_the_window_and_is_free_when_it_is
     for change in &cases {
         waits_for_the_window(change, &RECREATE, &["remove"]);
     }
+}
+
+#[test]
+fn another_address_of_the_settings_is_its_servers_with_its_next_container() {
+    let mut case = Case::ready();
+    case.site.publish_ip = [10, 0, 0, 7].into();
+    // Until then it is reached where it is bound, and its certificate stands for both.
+    let lane = case.plan().lane.unwrap();
+    assert_eq!(kinds(&lane), ["reload"]);
+    let c = case.container().clone();
+    let reached = case.db.at_port_of(&c, &case.site);
+    let names = engine::certificate_names(&reached, &case.site);
+    assert!(names.contains("10.0.0.7") && names.contains("127.0.0.1"));
+    let recipe = engine::recipe(case.db.engine);
+    let target = recipe.target(&reached, &case.site, Secret::new("x"));
+    assert_eq!(
+        (target.host.as_str(), target.port),
+        ("127.0.0.1", case.db.port.get())
+    );
+    if let Seen::Present(files) = &mut case.seen.files {
+        files.certificate.as_mut().unwrap().names = names;
+    }
+    assert_eq!(case.steps(), [""; 0]);
+    case.now = window();
+    assert_eq!(case.steps(), RECREATE);
+    let lane = case.plan().lane.unwrap();
+    assert_eq!(lane.why, ["address 127.0.0.1 -> 10.0.0.7"]);
+    // The same address in other words is none.
+    case.site.publish_ip = "::ffff:127.0.0.1".parse().unwrap();
+    if let Seen::Present(files) = &mut case.seen.files {
+        let names = engine::certificate_names(&case.db, &case.site);
+        files.certificate.as_mut().unwrap().names = names;
+    }
+    assert_eq!(case.plan(), Verdict::default());
 }
 
 #[test]
@@ -169,6 +206,48 @@ fn the_container_that_replaces_one_has_all_that_is_wanted() {
     );
     assert_eq!(spec.shm, 512 << 20);
     assert!(lane.repair);
+}
+
+#[test]
+fn a_path_that_docker_writes_otherwise_is_the_same_path() {
+    for written in [
+        "/var/lib/postgresql/data/",
+        "/var/lib//postgresql/data",
+        "/var/lib/./postgresql/data",
+    ] {
+        let mut case = Case::ready();
+        case.db.layout.data[0].1 = written.to_owned();
+        assert_eq!(case.plan(), Verdict::default(), "{written}");
+    }
+}
+
+#[test]
+fn a_reload_that_is_refused_keeps_nothing_else_back() {
+    for class in [Class::Transient, Class::Permanent] {
+        let mut case = Case::ready();
+        case.now = window();
+        case.db
+            .settings
+            .insert("work_mem".to_owned(), "99MB".to_owned());
+        assert_eq!(case.steps(), ["reload"]);
+        case.failed(class, "reload", 3);
+        assert_eq!(case.steps(), [""; 0]);
+        case.db.port = 32099.try_into().unwrap();
+        assert_eq!(case.steps(), RECREATE);
+        case.db.resources.memory = Memory::mebibytes(4096);
+        assert_eq!(case.steps(), ["update"]);
+        // It is told meanwhile, and tried again after its wait.
+        let reason = match class {
+            Class::Permanent => Reason::NeedsSpecChange,
+            Class::Transient | Class::Cancelled => Reason::Backoff,
+        };
+        let held = case.held(reason);
+        assert!(held.message.contains("reload: no"), "{held:?}");
+        if let Some(until) = held.until {
+            case.now = until;
+            assert_eq!(case.steps(), ["reload", "update"]);
+        }
+    }
 }
 
 #[test]

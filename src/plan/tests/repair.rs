@@ -146,6 +146,50 @@ fn a_starting_server_is_not_restarted_before_its_start_deadline() {
 }
 
 #[test]
+fn a_server_that_says_that_it_recovers_is_left_running_however_long_it_takes() {
+    let says = |cause| Probe::Silent {
+        since: noon(),
+        failures: 90_000,
+        why: "not ready: the database system is starting up (57P03)".to_owned(),
+        cause,
+        answered_before: false,
+    };
+    for runs in [0, 5] {
+        let mut case = Case::ready();
+        case.container().started_at = Some(noon());
+        case.seen.attempts.failed_runs = (0..runs).map(|i| noon() + seconds(i)).collect();
+        for after in [899, 900, 86_400] {
+            case.now = noon() + seconds(after);
+            case.seen.probe = says(Silence::NotReady);
+            case.is_left_alone_for(if after < 900 {
+                Reason::Starting
+            } else {
+                Reason::NotAnswering
+            });
+        }
+        let held = case.held(Reason::NotAnswering);
+        assert!(held.message.contains("starting up (57P03)"), "{held:?}");
+        assert!(held.message.contains("db4sci restart genomics"), "{held:?}");
+        case.restart_asked = Some(noon() + seconds(86_000));
+        assert_eq!(case.steps(), RESTART);
+        let lane = case.plan().lane.unwrap();
+        assert!(!lane.repair && lane.stops_in_order(), "{lane:?}");
+        case.restart_asked = None;
+        // One that says nothing, or that it ends, is ended.
+        case.now = noon() + seconds(900);
+        case.seen.probe = says(Silence::Unexplained);
+        assert_eq!(case.steps()[1], "stop");
+    }
+    // Nor does it come up sooner because there is room again.
+    let mut case = Case::ready();
+    case.seen.attempts.starved = true;
+    case.container().started_at = Some(noon());
+    case.now = noon() + seconds(60);
+    case.seen.probe = says(Silence::NotReady);
+    case.is_left_alone_for(Reason::Starting);
+}
+
+#[test]
 fn a_server_that_recovers_in_the_middle_of_a_run_has_its_start_deadline_anew() {
     let mut case = Case::ready();
     let fell = noon() + seconds(86_400);

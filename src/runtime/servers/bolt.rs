@@ -156,7 +156,7 @@ fn at_login(words: &str) -> Meaning {
 /// Neo4j's status codes (the list in its manual).
 fn by_code(code: &str, kind: Neo4jErrorKind) -> Meaning {
     match (code, kind) {
-        // Still starting, or going down.
+        // Still starting: one that goes down hangs up first.
         ("Neo.TransientError.General.DatabaseUnavailable", _)
         | ("Neo.ClientError.Database.DatabaseNotFound", _)
         | ("Neo.TransientError.Database.DatabaseUnavailable", _) => Meaning::NotReady,
@@ -170,7 +170,7 @@ fn by_code(code: &str, kind: Neo4jErrorKind) -> Meaning {
                 Meaning::Statement
             }
         }
-        (_, Neo4jErrorKind::Transient) => Meaning::NotReady,
+        (_, Neo4jErrorKind::Transient) => Meaning::Interrupted,
         _ => Meaning::Statement,
     }
 }

@@ -61,7 +61,10 @@ pub(super) struct Told {
 pub(super) enum Meaning {
     /// Nobody listens, or the connection ended.
     Unreachable,
+    /// It lives: it comes up, recovers, or is full.
     NotReady,
+    /// It ends, or broke off what was asked of it.
+    Interrupted,
     LoginRefused,
     /// The server cannot read its own files.
     Damaged,
@@ -95,7 +98,7 @@ impl WireError {
     pub(super) fn is_lost_connection(&self) -> bool {
         matches!(
             self.told().meaning,
-            Meaning::Unreachable | Meaning::NotReady
+            Meaning::Unreachable | Meaning::NotReady | Meaning::Interrupted
         )
     }
 
@@ -137,6 +140,7 @@ impl Told {
         match meaning {
             Meaning::Unreachable => ServerError::Unreachable(words),
             Meaning::NotReady => ServerError::NotReady(words),
+            Meaning::Interrupted => ServerError::Interrupted(words),
             Meaning::LoginRefused => ServerError::LoginRefused(words),
             Meaning::Damaged => ServerError::Damaged(words),
             // "near 'IDENTIFIED BY …": the server's words would show the password.
@@ -192,8 +196,12 @@ fn told_at_login(error: &sqlx::Error) -> Told {
 fn by_state(code: &str, words: &str) -> Meaning {
     match code {
         "42501" if means_its_files(words) => Meaning::Damaged,
-        // cannot_connect_now; admin, crash and database shutdown; too many connections
-        "57P03" | "57P01" | "57P02" | "57P04" | "53300" => Meaning::NotReady,
+        // cannot_connect_now, of a server that comes up as of one that goes down
+        "57P03" if words.contains("shutting down") => Meaning::Interrupted,
+        // The last: too many connections.
+        "57P03" | "53300" => Meaning::NotReady,
+        // admin, crash and database shutdown
+        "57P01" | "57P02" | "57P04" => Meaning::Interrupted,
         // The last: insufficient_privilege. What the privileged login may not do, it was deprived of.
         "28P01" | "28000" | "42501" => Meaning::LoginRefused,
         // data_corrupted, index_corrupted; undefined_file, io_error
@@ -206,8 +214,10 @@ fn by_state(code: &str, words: &str) -> Meaning {
 /// MySQL's error number.
 fn by_number(number: u16) -> Meaning {
     match number {
-        // too many connections; shutting down; killed
-        1040 | 1053 | 1927 => Meaning::NotReady,
+        // too many connections
+        1040 => Meaning::NotReady,
+        // shutting down; killed
+        1053 | 1927 => Meaning::Interrupted,
         // access denied: to the server, to the database, without a password; host not allowed
         1045 | 1044 | 1698 | 1130 => Meaning::LoginRefused,
         1064 => Meaning::Syntax,
@@ -234,7 +244,9 @@ mod tests {
     fn codes_get_their_meaning() {
         for (code, expected) in [
             ("57P03", Meaning::NotReady),
-            ("57P01", Meaning::NotReady),
+            ("53300", Meaning::NotReady),
+            ("57P01", Meaning::Interrupted),
+            ("57P02", Meaning::Interrupted),
             ("28P01", Meaning::LoginRefused),
             ("28000", Meaning::LoginRefused),
             ("42501", Meaning::LoginRefused),
@@ -257,9 +269,17 @@ mod tests {
         ] {
             assert_eq!(by_state("42501", words), expected, "{words}");
         }
+        for (words, expected) in [
+            ("the database system is starting up", Meaning::NotReady),
+            ("the database system is in recovery mode", Meaning::NotReady),
+            ("the database system is shutting down", Meaning::Interrupted),
+        ] {
+            assert_eq!(by_state("57P03", words), expected, "{words}");
+        }
         for (number, expected) in [
             (1045, Meaning::LoginRefused),
-            (1053, Meaning::NotReady),
+            (1040, Meaning::NotReady),
+            (1053, Meaning::Interrupted),
             (1064, Meaning::Syntax),
             (1049, Meaning::Statement),
         ] {

@@ -212,7 +212,7 @@ fn tail(message: &str) -> &str {
 fn by_code(code: i32) -> Meaning {
     match code {
         // ShutdownInProgress, InterruptedAtShutdown, InterruptedDueToReplStateChange
-        91 | 11600 | 11602 => Meaning::NotReady,
+        91 | 11600 | 11602 => Meaning::Interrupted,
         // Unauthorized, AuthenticationFailed
         13 | 18 => Meaning::LoginRefused,
         // FailedToParse repeats what it could not read.
@@ -293,7 +293,7 @@ mod tests {
     #[test]
     fn codes_get_their_meaning() {
         for (code, expected) in [
-            (91, Meaning::NotReady),
+            (91, Meaning::Interrupted),
             (18, Meaning::LoginRefused),
             (51003, Meaning::Statement),
         ] {

@@ -7,7 +7,7 @@ use super::fault::Part;
 use super::state::State;
 use crate::model::server::{Answer, Statement, Target};
 use crate::model::session::Session;
-use crate::model::{Status, Uid};
+use crate::model::{PortBinding, Status, Uid};
 use crate::runtime::{ServerError, Servers};
 
 #[async_trait]
@@ -59,6 +59,12 @@ impl Servers for World {
     async fn forget(&self, _uid: Uid) {}
 }
 
+/// Whether who connects there comes to this port.
+fn is_at(port: &PortBinding, target: &Target) -> bool {
+    let here = port.ip.is_unspecified() || port.ip.to_string() == target.host;
+    here && port.host == target.port
+}
+
 /// What stands in quotes.
 fn quoted(text: &str) -> impl Iterator<Item = String> {
     text.split('\'').skip(1).step_by(2).map(str::to_owned)
@@ -71,7 +77,7 @@ impl State {
         let container = self
             .containers
             .values()
-            .find(|c| c.has_process() && c.spec.ports.iter().any(|p| p.host == target.port));
+            .find(|c| c.has_process() && c.spec.ports.iter().any(|p| is_at(p, target)));
         let Some(container) = container else {
             return unreachable("connection refused");
         };

@@ -196,6 +196,13 @@ async fn a_first_start_ends_in_a_server_that_answers() {
     let answer = ask().await.unwrap();
     assert_eq!((answer.version.as_str(), answer.account), ("17.5", false));
 
+    let elsewhere = Target {
+        host: "10.0.0.7".to_owned(),
+        ..target.clone()
+    };
+    let silent = host.world.ask(&elsewhere, "").await;
+    assert!(matches!(silent, Err(ServerError::Unreachable(_))));
+
     let account = host.target("genomics").await;
     let refused = host.world.login(&account).await.unwrap_err();
     assert!(matches!(refused, ServerError::LoginRefused(_)), "{refused}");

@@ -134,6 +134,11 @@ fn folders_stay_inside_and_stand_once() {
         ("[[DBVOL, /, /]]", Some("is no absolute path")),
         ("[[DBVOL, /, data]]", Some("is no absolute path")),
         ("[[DBVOL, /, /a/../b]]", Some("is no absolute path")),
+        ("[[DBVOL, /, //]]", Some("is no absolute path")),
+        ("[[DBVOL, /, /a/b/]]", Some("`/a/b/`: write `/a/b`")),
+        ("[[DBVOL, /, /a//b]]", Some("`/a//b`: write `/a/b`")),
+        ("[[DBVOL, /, /a/./b]]", Some("`/a/./b`: write `/a/b`")),
+        ("[[DBVOL, /, /a/b/.]]", Some("`/a/b/.`: write `/a/b`")),
         (
             "[[DBVOL, a, /data], [DBVOL, b, /data]]",
             Some("`/data` stands twice"),

@@ -10,6 +10,71 @@ fn refused(text: &str, rules: &Rules) -> Vec<String> {
     told.collect()
 }
 
+/// What is said when an image of this row of the catalog is to follow on `postgres:17.5` or `neo4j:5.26`.
+fn follows(engine: &str, row: &str) -> Option<String> {
+    let mut rules = rules();
+    let (path, first) = match engine {
+        "Neo4j" => ("/data", "neo4j:5.26"),
+        _ => ("/var/lib/postgresql/data", "postgres:17.5"),
+    };
+    let text = format!(
+        "{engine}:\n  pub_ports: [5432]\n  volumes: [[DBVOL, /, {path}]]\n  images:\n    \
+         - [First, \"{first}\"]\n    - {{display: Next, {row}}}\n"
+    );
+    rules.catalog = Catalog::parse(&text, Path::new("catalog.yaml")).unwrap();
+    let of = |image: &str| {
+        let spec = spec(&format!("  image: {image}\n"));
+        spec.replace("engine: Postgres", &format!("engine: {engine}"))
+    };
+    let before = admit_text(&of("First"), None, &rules).unwrap();
+    match admit_text(&of("Next"), Some(&before), &rules) {
+        Ok(after) => {
+            assert_eq!(after.layout, before.layout);
+            None
+        }
+        Err(found) => Some(found[0].to_string()),
+    }
+}
+
+#[test]
+fn an_image_whose_server_would_not_be_let_into_the_data_is_refused() {
+    let same = "image: \"postgres:17.6\", uid: 999, sentinel: PG_VERSION";
+    assert_eq!(follows("Postgres", same), None);
+    for (row, words) in [
+        ("uid: 70", "as another user (uid 70, and not 999)"),
+        ("sentinel: base/1", "(`base/1`, and not `PG_VERSION`)"),
+    ] {
+        let row = format!("image: \"postgres:17.6-alpine\", {row}");
+        let said = follows("Postgres", &row).unwrap();
+        assert!(said.contains(words), "{said}");
+        assert!(said.contains("set the image back to `First`"), "{said}");
+        let way = "db4sci restore genomics --from ID --as NEW --image 'Next'";
+        assert!(said.contains(way), "{said}");
+    }
+}
+
+#[test]
+fn neo4j_does_not_go_back_to_an_older_minor_version_on_its_data() {
+    for (tag, follow) in [
+        ("5.26.1", true),
+        ("5.26-enterprise", true),
+        ("5.27", true),
+        ("5.100", true),
+        ("5", true),
+        ("5.20", false),
+        ("5.9.0", false),
+    ] {
+        let said = follows("Neo4j", &format!("image: \"neo4j:{tag}\""));
+        assert_eq!(said.is_none(), follow, "{tag}: {said:?}");
+        if let Some(said) = said {
+            assert!(said.contains("`Next` is older than `First`"), "{said}");
+            assert!(said.contains("set the image back to `First`"), "{said}");
+            assert!(!said.contains("--as NEW"), "{said}");
+        }
+    }
+    assert_eq!(follows("Postgres", "image: \"postgres:17.2\""), None);
+}
+
 #[test]
 fn the_alarm_comes_a_little_after_the_longest_time_between_two_backups() {
     for (backup, minutes) in [
