@@ -101,7 +101,7 @@ pub(super) fn archive(settings: &Settings, parts: Parts) -> Result<Archive, Stri
 /// not begin anew with the daemon.
 fn measured(ledger: &Ledger, metrics: &Metrics) {
     let book = ledger.book();
-    for (name, row) in book.rows() {
+    for (name, row) in book.rows().filter(|(_, row)| row.end.is_none()) {
         let own = row.backups.values().filter(|b| b.uid == row.database.uid);
         let mut good: Vec<&Backup> = own.filter(|b| b.state.good()).collect();
         good.sort_by_key(|b| b.started);

@@ -1,5 +1,7 @@
 //! `db4sci audit`
 
+use std::time::Duration;
+
 use super::acting::say;
 use super::args::Format;
 use super::context::Context;
@@ -7,6 +9,9 @@ use super::error::{CliError, Exit};
 use super::ui::{documents, times};
 use crate::http::api::audit::AcknowledgeRequest;
 use crate::model::audit::{AuditView, Findings};
+
+/// How long the comparison of a log of millions of rows may take.
+const COMPARES: Duration = Duration::from_secs(1800);
 
 /// What it takes.
 #[derive(Debug, clap::Args)]
@@ -34,7 +39,7 @@ pub enum Verb {
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     match args.verb {
         Verb::Verify => {
-            let audit: AuditView = context.client.get("/audit").await?;
+            let audit: AuditView = context.client.get_later("/audit", COMPARES).await?;
             match context.format {
                 Format::Json => documents::json(context, &audit)?,
                 Format::Yaml => documents::yaml(context, &audit)?,

@@ -188,7 +188,7 @@ async fn list(context: &Context, name: &DbName) -> Result<Exit, CliError> {
     let asked: Result<Vec<BackupView>, _> = context.client.get(&path).await;
     let all = match asked {
         Ok(all) => all,
-        Err(error) if error.is_down() => {
+        Err(error) if error.is_unheard() => {
             context.warn(&format!("{error}; this is what lies in the stores"));
             let read = context.host.offline_backups(&context.globals, name).await;
             read.map_err(CliError::Said)?

@@ -31,7 +31,7 @@ async fn export(context: &Context) -> Result<Exit, CliError> {
     let asked: Result<AuthorityCertificate, ClientError> = context.client.get("/authority").await;
     let certificate = match asked {
         Ok(answer) => answer.certificate,
-        Err(error) if error.is_down() => {
+        Err(error) if error.is_unheard() => {
             let read = context.host.authority(&context.globals).await;
             read.map_err(CliError::Said)?
         }

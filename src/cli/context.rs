@@ -118,7 +118,10 @@ impl Context {
 
     /// Prints a text as it is.
     pub fn print(&self, text: &str) -> Result<(), CliError> {
-        write(&self.io.out, text).map_err(|_| CliError::NobodyReads)
+        write(&self.io.out, text).map_err(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe => CliError::NobodyReads,
+            _ => CliError::Unwritten(error),
+        })
     }
 
     /// Prints a line.

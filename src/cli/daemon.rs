@@ -1,16 +1,21 @@
 //! The daemon's word, or, with the daemon dead, what can be seen without it.
 
+use std::time::Duration;
+
 use super::context::Context;
-use super::error::CliError;
+use super::error::{CliError, next};
 use crate::http::Refusal;
 use crate::http::client::ClientError;
 use crate::model::view::{DatabaseView, Snapshot};
 use crate::model::{DbName, Entry};
 
+/// How long the daemon itself may wait for Docker or for a server that it is asked about.
+pub(super) const OTHERS: Duration = Duration::from_secs(60);
+
 /// Everything, from the daemon or without it.
 pub async fn snapshot(context: &Context) -> Result<Snapshot, CliError> {
     match context.client.get("/snapshot").await {
-        Err(error) if error.is_down() => {
+        Err(error) if error.is_unheard() => {
             say_offline(context, &error);
             let seen = context.host.offline_snapshot(&context.globals).await;
             seen.map_err(|why| offline(&why))
@@ -42,7 +47,7 @@ pub async fn events(
         .get(&format!("/events?limit={limit}{of}"))
         .await
     {
-        Err(error) if error.is_down() => {
+        Err(error) if error.is_unheard() => {
             say_offline(context, &error);
             let entries = context
                 .host
@@ -57,8 +62,8 @@ pub async fn events(
 /// The first line of every answer that is not the daemon's.
 pub fn say_offline(context: &Context, error: &ClientError) {
     context.warn_once(&format!(
-        "{error}; this is what Docker and the journal say, read-only; start it: systemctl start \
-         db4sci, or db4sci run"
+        "{error}; this is what Docker and the journal say, read-only; start it: {}",
+        next(error)
     ));
 }
 

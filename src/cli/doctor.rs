@@ -2,7 +2,7 @@
 
 use super::args::Format;
 use super::context::Context;
-use super::error::{CliError, Exit};
+use super::error::{CliError, Exit, next};
 use super::host::{Finding, Health};
 use super::ui::documents;
 use super::ui::paint::Colour;
@@ -40,9 +40,7 @@ async fn daemon(context: &Context) -> Finding {
         Err(error) => Finding {
             what,
             health: Health::Bad,
-            next: error
-                .is_down()
-                .then(|| "systemctl start db4sci, or db4sci run".to_owned()),
+            next: error.is_unheard().then(|| next(&error).to_owned()),
             message: error.to_string(),
         },
     }

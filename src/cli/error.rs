@@ -52,6 +52,9 @@ pub enum CliError {
     /// An answer could not be written as JSON or YAML.
     #[error("the answer cannot be shown: {0}; nothing was changed")]
     Unshowable(String),
+    /// The answer did not get where it should go: a full disk, mostly.
+    #[error("the answer could not be written: {0}")]
+    Unwritten(std::io::Error),
     /// Nobody reads the output any more.
     #[error("nobody reads the output")]
     NobodyReads,
@@ -66,6 +69,7 @@ impl CliError {
             CliError::Daemon(_)
             | CliError::Said(_)
             | CliError::File { .. }
+            | CliError::Unwritten(_)
             | CliError::Unshowable(_) => Exit::ERROR,
         }
     }
@@ -82,11 +86,20 @@ impl CliError {
                 lines.push(problem.detail.clone());
                 lines.join("\n")
             }
-            ClientError::Down { .. } => format!(
-                "{error}; nothing was changed; start it: systemctl start db4sci, or db4sci run"
-            ),
+            ClientError::Down { .. } | ClientError::Silent { .. } => {
+                format!("{error}; nothing was changed; start it: {}", next(error))
+            }
             ClientError::Denied { .. } => format!("{error}; nothing was changed"),
             ClientError::Broken { .. } | ClientError::Garbled { .. } => error.to_string(),
         }
+    }
+}
+
+/// What brings back a daemon that says nothing.
+pub(super) fn next(error: &ClientError) -> &'static str {
+    if error.is_down() {
+        "systemctl start db4sci, or db4sci run"
+    } else {
+        "systemctl restart db4sci"
     }
 }

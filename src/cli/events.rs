@@ -76,7 +76,8 @@ async fn more(
     let of = name.map_or_else(String::new, |name| format!("&name={name}"));
     let path =
         format!("/events?after={after}&limit={MOST_EVENTS}&waitSeconds={FOLLOW_SECONDS}{of}");
-    Ok(context.client.get(&path).await?)
+    let wait = std::time::Duration::from_secs(FOLLOW_SECONDS);
+    Ok(context.client.get_later(&path, wait).await?)
 }
 
 /// Entries as they come: one line each, whatever comes later.

@@ -1,7 +1,7 @@
 //! `db4sci logs`
 
 use super::context::Context;
-use super::daemon;
+use super::daemon::{self, OTHERS};
 use super::error::{CliError, Exit};
 use crate::http::api::read::Logs;
 use crate::model::DbName;
@@ -20,8 +20,8 @@ pub struct Args {
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let Args { name, lines } = args;
     let path = format!("/databases/{name}/logs?lines={lines}");
-    let text = match context.client.get::<Logs>(&path).await {
-        Err(error) if error.is_down() => {
+    let text = match context.client.get_later::<Logs>(&path, OTHERS).await {
+        Err(error) if error.is_unheard() => {
             daemon::say_offline(context, &error);
             let logs = context
                 .host

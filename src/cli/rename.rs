@@ -2,6 +2,7 @@
 
 use super::backup;
 use super::context::Context;
+use super::daemon::OTHERS;
 use super::error::{CliError, Exit};
 use crate::http::api::act::Accepted;
 use crate::model::DbName;
@@ -31,7 +32,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         plan,
     } = args;
     let path = format!("/databases/{old}/rename/{new}");
-    let cost: Accepted = context.client.get(&path).await?;
+    let cost: Accepted = context.client.get_later(&path, OTHERS).await?;
     if plan {
         context.line(&cost.message)?;
         return Ok(Exit::OK);

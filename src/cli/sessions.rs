@@ -3,6 +3,7 @@
 use super::acting::say;
 use super::args::Format;
 use super::context::Context;
+use super::daemon::OTHERS;
 use super::error::{CliError, Exit};
 use super::ui::documents;
 use super::ui::table::Table;
@@ -36,7 +37,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
             .await?;
         return say(context, done);
     }
-    let sessions: Vec<Session> = context.client.get(&path).await?;
+    let sessions: Vec<Session> = context.client.get_later(&path, OTHERS).await?;
     match context.format {
         Format::Json => documents::json(context, &sessions)?,
         Format::Yaml => documents::yaml(context, &sessions)?,

@@ -89,7 +89,7 @@ pub async fn until(
 /// Whether the daemon is not there, or is going: it may come back, and to ask again changes nothing.
 fn may_come_back(error: &ClientError) -> bool {
     match error {
-        ClientError::Down { .. } | ClientError::Broken { .. } => true,
+        ClientError::Down { .. } | ClientError::Silent { .. } | ClientError::Broken { .. } => true,
         ClientError::Problem(problem) => problem.status == StatusCode::SERVICE_UNAVAILABLE,
         ClientError::Denied { .. } | ClientError::Garbled { .. } => false,
     }

@@ -84,7 +84,8 @@ impl Triggers {
             tracker.spawn(async move {
                 let started = Instant::now();
                 let again = this.reconciler.look(&turn.name).await;
-                this.metrics.pass(started.elapsed(), true, this.clock.now());
+                let ok = this.sees_and_writes();
+                this.metrics.pass(started.elapsed(), ok, this.clock.now());
                 this.queue.done(&turn.name);
                 match again {
                     Again::Now => this.queue.add(&turn.name),
@@ -102,6 +103,11 @@ impl Triggers {
         self.looked.cancel();
         tracker.close();
         tracker.wait().await;
+    }
+
+    /// Whether a look is worth something: Docker answers, and what comes of it can be written down.
+    fn sees_and_writes(&self) -> bool {
+        self.board.watch().borrow().docker.is_none() && self.ledger.writable()
     }
 
     /// Shows that every database was looked at once, as soon as that is so.

@@ -19,6 +19,7 @@ use super::{
 mod conf;
 mod encryption;
 pub(super) mod further;
+mod kept;
 mod reload;
 
 /// The account that the image makes at its first start: db4sci's own login.
@@ -26,44 +27,6 @@ pub(super) const SUPERUSER: &str = "root";
 
 /// The image reads this folder last; its own files there stay visible beside ours.
 const CONF_DIR: &str = "/etc/mysql/mariadb.conf.d";
-
-/// Before a parameter's name: the server passes over one that it does not know.
-const LOOSE: &str = "loose_";
-
-/// Parameters that would break a promise (see the same list of PostgreSQL).
-const KEPT: [&str; 21] = [
-    "innodb_flush_log_at_trx_commit",
-    "innodb_doublewrite",
-    "datadir",
-    "socket",
-    "port",
-    "bind_address",
-    "skip_grant_tables",
-    "skip_networking",
-    "init_file",
-    "plugin_load",
-    "plugin_load_add",
-    "secure_file_priv",
-    "require_secure_transport",
-    "skip_ssl",
-    "ssl",
-    "ssl_ca",
-    "ssl_capath",
-    "ssl_cert",
-    "ssl_crl",
-    "ssl_crlpath",
-    "ssl_key",
-];
-
-/// Whether a parameter is one that is kept. Behind `loose_`, which a server takes away, it may be any
-/// beginning of its name: no other variable's name is asked for there.
-fn means(plain: &str, kept: &str) -> bool {
-    let mut bare = plain;
-    while let Some(rest) = bare.strip_prefix(LOOSE) {
-        bare = rest;
-    }
-    bare == kept || (bare.len() < plain.len() && kept.starts_with(bare))
-}
 
 /// What a user's Admin gets on everything: all that a person does to databases and accounts,
 /// without FILE, SUPER and SHUTDOWN, which reach out of the databases.
@@ -128,25 +91,16 @@ impl Recipe for MariaDb {
 
     fn check_parameter(&self, name: &str, value: &str) -> Result<(), String> {
         shape::one_line(name, value)?;
-        let plain = name.replace('-', "_");
-        let is = |kept: &[&str]| kept.iter().any(|kept| means(&plain, kept));
-        if is(&KEPT) {
-            return Err(format!(
-                "`{name}` is set by db4sci and cannot be changed; remove it"
-            ));
-        }
-        if is(&encryption::KEPT) {
-            return Err(format!(
-                "`{name}` is set by db4sci; remove it. A new database has all its files encrypted \
-                 with `encryption: Engine`"
-            ));
-        }
-        Ok(())
+        kept::check(name)
+    }
+
+    fn check_config(&self, text: &str) -> Result<(), String> {
+        conf::check(text)
     }
 
     fn accepts(&self, series: &str, name: &str, value: &str) -> Result<(), String> {
         let name = name.replace('-', "_");
-        if name.starts_with(LOOSE) {
+        if name.starts_with(kept::LOOSE) {
             return Ok(());
         }
         PARAMETERS.check(series, &name, value)

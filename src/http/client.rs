@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -13,6 +14,9 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use super::problem::{PROBLEM_JSON, ProblemDetails};
+
+/// How long the daemon may take to answer a question: it has most answers at hand.
+const ANSWERS: Duration = Duration::from_secs(15);
 
 /// Where the daemon is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +34,14 @@ pub enum ClientError {
         socket: PathBuf,
         /// The system's words.
         source: io::Error,
+    },
+    /// Somebody listens there and says nothing: the daemon hangs. It was only asked.
+    #[error("the daemon hangs: it takes calls on {socket}, and did not answer within {seconds} s")]
+    Silent {
+        /// The socket.
+        socket: PathBuf,
+        /// How long it was waited for.
+        seconds: u64,
     },
     /// The socket is there, and is not for this user.
     #[error("{socket}: not allowed; use sudo, or ask for the group `db4sci`")]
@@ -63,15 +75,21 @@ pub enum ClientError {
 }
 
 impl ClientError {
-    /// Whether the daemon does not run, so that a look without it makes sense.
+    /// Whether the daemon does not run, so that its work may be done without it.
     pub fn is_down(&self) -> bool {
         match self {
             ClientError::Down { .. } => true,
-            ClientError::Denied { .. }
+            ClientError::Silent { .. }
+            | ClientError::Denied { .. }
             | ClientError::Broken { .. }
             | ClientError::Problem(_)
             | ClientError::Garbled { .. } => false,
         }
+    }
+
+    /// Whether the daemon says nothing, dead or alive, so that a look without it makes sense.
+    pub fn is_unheard(&self) -> bool {
+        self.is_down() || matches!(self, ClientError::Silent { .. })
     }
 }
 
@@ -90,7 +108,24 @@ impl Client {
 
     /// Asks for something; `path` follows `/api/v1`.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        self.send(Method::GET, path, Bytes::new()).await
+        self.get_later(path, Duration::ZERO).await
+    }
+
+    /// Asks for something that the daemon itself may wait so long for: an event, a server, Docker.
+    pub async fn get_later<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        wait: Duration,
+    ) -> Result<T, ClientError> {
+        let limit = ANSWERS + wait;
+        let asked = self.send(Method::GET, path, Bytes::new());
+        let answer = tokio::time::timeout(limit, asked).await;
+        answer.unwrap_or_else(|_| {
+            Err(ClientError::Silent {
+                socket: self.socket.clone(),
+                seconds: limit.as_secs(),
+            })
+        })
     }
 
     /// Hands something in.

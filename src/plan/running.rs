@@ -167,13 +167,14 @@ impl Ask<'_> {
             steps.push(Action::WriteSecrets);
             why.push("its secret files are put back".to_owned());
         }
-        if let Some(reload) = &drift.reload {
-            steps.push(Action::Reload(reload.clone()));
-            why.extend(drift.reload_why.iter().cloned());
-        }
+        // Before what may need the memory.
         if let Some(limits) = drift.limits.filter(|_| !drift.limits_at_restart) {
             steps.push(Action::Update(id.clone(), limits));
             why.extend(drift.limits_why.iter().cloned());
+        }
+        if let Some(reload) = &drift.reload {
+            steps.push(Action::Reload(reload.clone()));
+            why.extend(drift.reload_why.iter().cloned());
         }
         if drift.policy {
             steps.push(Action::SetPolicy(id.clone(), RestartPolicy::Always));

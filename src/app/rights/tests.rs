@@ -50,6 +50,11 @@ fn document(text: &str) -> Vec<Document> {
 
 /// A daemon whose admin is `chief`, with the database `genomics` of `lab`.
 pub(in crate::app) async fn daemon(folder: &Path) -> Arc<Daemon> {
+    parts(folder).await.backend
+}
+
+/// The same, with all its tasks; none runs.
+pub(in crate::app) async fn parts(folder: &Path) -> Parts {
     let state = folder.join("state").display().to_string();
     let env = [("DB4SCI_STATE_DIR".to_owned(), state)].into();
     let mut settings = Settings::load(folder, Mode::Test, &env).unwrap();
@@ -73,7 +78,7 @@ pub(in crate::app) async fn daemon(folder: &Path) -> Arc<Daemon> {
     let (root, spec) = (caller("root"), document(SPEC));
     let applied = parts.backend.apply(&root, &spec, "", false).await.unwrap();
     assert_eq!(applied[0].outcome, AppliedOutcome::Created);
-    parts.backend
+    parts
 }
 
 /// A backup of `genomics`.

@@ -274,12 +274,36 @@ pub struct Running {
     task: JoinHandle<Exit>,
 }
 
+/// An output that takes nothing, and why.
+pub struct Shut(pub io::ErrorKind);
+
+impl Write for Shut {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(self.0.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Starts a command line; words are separated by blanks.
 pub fn start(host: Arc<FakeHost>, line: &str) -> Running {
+    let out = Sink::default();
+    start_into(host, line, Box::new(out.clone()), out)
+}
+
+/// Runs a command line whose output goes nowhere.
+pub async fn run_into(host: Arc<FakeHost>, line: &str, out: Shut) -> Said {
+    let nothing = Sink::default();
+    start_into(host, line, Box::new(out), nothing).end().await
+}
+
+fn start_into(host: Arc<FakeHost>, line: &str, to: Box<dyn Write + Send>, out: Sink) -> Running {
     let words = std::iter::once("db4sci").chain(line.split(' ').filter(|word| !word.is_empty()));
     let parsed = Cli::try_parse_from(words);
-    let (out, err) = (Sink::default(), Sink::default());
-    let io = Io::to(Box::new(out.clone()), Box::new(err.clone()));
+    let err = Sink::default();
+    let io = Io::to(to, Box::new(err.clone()));
     let task = tokio::spawn(async move {
         match parsed {
             Ok(cli) => {

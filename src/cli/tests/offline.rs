@@ -1,8 +1,10 @@
 //! With the daemon dead.
 
+use std::io::ErrorKind;
+use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 
-use super::fake::{FakeHost, run_on};
+use super::fake::{FakeHost, Shut, run_into, run_on};
 use crate::plan::render::sample::ready;
 
 fn dead() -> Arc<FakeHost> {
@@ -90,4 +92,46 @@ async fn what_cannot_be_seen_without_it_either_is_said() {
         last.contains("the journal cannot be read") && last.contains("db4sci doctor"),
         "{last}"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_daemon_that_hangs_keeps_nobody_who_only_looks() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("db4sci.sock");
+    let _takes_calls = UnixListener::bind(&socket).unwrap();
+    let host = Arc::new(FakeHost {
+        socket,
+        offline: vec![ready("genomics", "Postgres", "17.5", 32011)],
+        ..FakeHost::default()
+    });
+    for (line, shows) in [
+        ("", "all well"),
+        ("get", "genomics  Postgres 17.5"),
+        ("events genomics", "from the journal"),
+        ("logs genomics", "from Docker"),
+        ("ca export", "from the file"),
+    ] {
+        let said = run_on(host.clone(), line).await;
+        assert_eq!(said.exit, 0, "{line}: {}", said.err);
+        assert!(said.out.contains(shows), "{line}: {}", said.out);
+        if line != "ca export" {
+            assert!(said.err.starts_with("the daemon hangs: "), "{}", said.err);
+        }
+    }
+    for line in ["plan", "export genomics", "events genomics --follow"] {
+        let said = run_on(host.clone(), line).await;
+        assert_eq!(said.exit, 1, "{line}");
+        let next = "nothing was changed; start it: systemctl restart db4sci";
+        assert!(said.err.contains(next), "{line}: {}", said.err);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_could_not_be_written_is_an_error_and_one_that_nobody_reads_is_none() {
+    let full = run_into(dead(), "schema", Shut(ErrorKind::StorageFull)).await;
+    assert_eq!(full.exit, 1);
+    let said = full.err.strip_prefix("the answer could not be written: ");
+    assert_eq!(said, Some("no storage space\n"));
+    let enough = run_into(dead(), "schema", Shut(ErrorKind::BrokenPipe)).await;
+    assert_eq!((enough.exit, enough.err.as_str()), (0, ""));
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::kept::LOOSE;
 use crate::engine::config::unsure;
 
 /// The sections that the server reads.
@@ -62,6 +63,43 @@ pub(super) fn settings(text: &str) -> BTreeMap<String, String> {
         _ => (format!("{name} (more than once)"), values.join("\n")),
     });
     settings.collect()
+}
+
+/// What writes so that a commit is on the disk; the numbers are the same words'. Without these there is
+/// `nosync` and `littlesync`.
+const SYNCED: [&str; 8] = [
+    "fsync",
+    "O_DSYNC",
+    "O_DIRECT",
+    "O_DIRECT_NO_FSYNC",
+    "0",
+    "1",
+    "4",
+    "5",
+];
+
+/// Refuses what would lose a commit, and is not written once more after the file.
+pub(super) fn check(text: &str) -> Result<(), String> {
+    for (i, line) in text.lines().map(str::trim).enumerate() {
+        let Some((name, value)) = without_comment(line).split_once('=') else {
+            continue;
+        };
+        let plain = name.trim().replace('-', "_");
+        // A server takes the beginning of a name, too, where no other one begins so.
+        let bare = plain.trim_start_matches(LOOSE);
+        let is = bare.starts_with("innodb_flush_m") && "innodb_flush_method".starts_with(bare);
+        let value = unquoted(value.trim());
+        if is && !SYNCED.iter().any(|word| word.eq_ignore_ascii_case(value)) {
+            return Err(format!(
+                "line {}: `{} = {}` may lose what was committed; allowed: {}",
+                i + 1,
+                name.trim().escape_debug(),
+                value.escape_debug(),
+                SYNCED[..4].join(", ")
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// An option's line, if it is the server's.

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{KEPT, PARAMETERS, conf, encryption, identifier, literal, statement};
+use super::kept::KEPT;
+use super::{PARAMETERS, conf, encryption, identifier, literal, statement};
 use crate::model::action::Settings;
 use crate::model::database::{TLS, Tls};
 use crate::model::server::Statement;
@@ -25,12 +26,17 @@ const STARTED_OTHERWISE: [&str; 13] = [
     "thread_pool_size",
 ];
 
+/// Variables that servers call dynamic, and whose change under a running one may end half done: 10.6 refuses
+/// another size of the log, newer servers let the pool grow only as far as they were started for, and
+/// a pool of many gigabytes is resized for longer than a statement may take.
+const AT_START: [&str; 2] = ["innodb_buffer_pool_size", "innodb_log_file_size"];
+
 /// Whether a variable can be set to this value, `None` being what a server starts with. What
 /// db4sci sets by itself is not touched: its own file has the last word.
 pub(super) fn possible(name: &str, value: Option<&str>) -> bool {
     let own = KEPT.contains(&name) || encryption::KEPT.contains(&name);
     let known = value.is_some() || !STARTED_OTHERWISE.contains(&name);
-    PARAMETERS.reloads(name) && known && !own
+    PARAMETERS.reloads(name) && known && !own && !AT_START.contains(&name)
 }
 
 /// Sets each variable that changes to what the files say by now.

@@ -36,6 +36,43 @@ fn what_keeps_data_safe_cannot_be_set_by_any_of_its_names() {
 }
 
 #[test]
+fn what_writes_without_syncing_is_refused_as_a_parameter_and_in_a_file() {
+    for name in ["innodb_flush_method", "loose-innodb-flush-method"] {
+        assert!(MariaDb.check_parameter(name, "nosync").is_err(), "{name}");
+    }
+    for line in [
+        "innodb_flush_method=nosync",
+        "innodb-flush-method = 'littlesync' # fast",
+        "loose_innodb_flush_meth = NoSync",
+        "innodb_flush_method = 3",
+        "innodb_flush_method = no\\sync",
+    ] {
+        let refused = MariaDb.check_config(&format!("[mysqld]\njoin_buffer_size=1M\n{line}"));
+        let refused = refused.unwrap_err();
+        assert!(refused.starts_with("line 3: "), "{line}: {refused}");
+    }
+    for line in [
+        "innodb_flush_method = o_direct",
+        "innodb_flush_log_at_timeout = 3",
+        "# innodb_flush_method = nosync",
+        "",
+    ] {
+        let text = format!("[mysqld]\n{line}");
+        assert_eq!(MariaDb.check_config(&text), Ok(()), "{line}");
+    }
+}
+
+#[test]
+fn what_follows_the_memory_is_set_at_a_start_only() {
+    let more = MariaDb.settings(Memory::mebibytes(4096));
+    for name in ["innodb_buffer_pool_size", "innodb-log-file-size"] {
+        let value = more.get(&name.replace('-', "_")).unwrap();
+        assert!(!MariaDb.reloads(name, Some(value)), "{name}");
+    }
+    assert!(MariaDb.reloads("tmp_table_size", Some("64M")));
+}
+
+#[test]
 fn a_value_is_said_as_a_statement_takes_it() {
     for (name, value, said) in [
         ("max_allowed_packet", "64M", "67108864"),

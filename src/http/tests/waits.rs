@@ -141,7 +141,9 @@ async fn a_stop_ends_long_waits_and_takes_the_socket_away() {
     match error {
         ClientError::Problem(problem) => assert_eq!(problem.status, 503),
         ClientError::Broken { .. } | ClientError::Down { .. } => {}
-        ClientError::Denied { .. } | ClientError::Garbled { .. } => panic!("{error}"),
+        ClientError::Silent { .. } | ClientError::Denied { .. } | ClientError::Garbled { .. } => {
+            panic!("{error}")
+        }
     }
     while served.socket.exists() {
         tokio::task::yield_now().await;

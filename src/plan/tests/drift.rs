@@ -131,6 +131,37 @@ fn less_memory_waits_for_a_restart_since_it_could_kill() {
 }
 
 #[test]
+fn the_limit_rises_first_and_what_follows_the_memory_at_a_start_waits_for_one() {
+    let mut case = Case::ready();
+    let recipe = crate::engine::recipe(EngineKind::MariaDB);
+    let (before, after) = (Memory::mebibytes(2048), Memory::mebibytes(4096));
+    case.db.engine = EngineKind::MariaDB;
+    case.db.settings = recipe.settings(before);
+    if let Seen::Present(files) = &mut case.seen.files {
+        files.settings = recipe.files(&case.db).settings.into();
+    }
+    case.db.settings = recipe.settings(after);
+    case.db.resources.memory = after;
+    assert_eq!(case.steps(), ["update", "reload"]);
+    let lane = case.plan().lane.unwrap();
+    assert!(
+        !lane.why.iter().any(|why| why.starts_with("innodb_")),
+        "{lane:?}"
+    );
+    case.container().memory = after.bytes();
+    let small = ["max_heap_table_size", "tmp_table_size"];
+    if let Seen::Present(files) = &mut case.seen.files {
+        let settings = Arc::make_mut(&mut files.settings);
+        for name in small {
+            settings.insert(name.to_owned(), case.db.settings[name].clone());
+        }
+    }
+    assert_eq!(case.steps(), [""; 0]);
+    let held = case.held(Reason::OutsideWindow);
+    assert_eq!(kinds(&held.would.unwrap()), RESTART);
+}
+
+#[test]
 fn what_only_another_container_mends_waits_for_the_window_and_is_free_when_it_is_down() {
     let cases: [Change; 6] = [
         ("image", |c| {

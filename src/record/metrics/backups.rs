@@ -1,26 +1,12 @@
 //! What is measured of backups.
 
+use std::collections::BTreeSet;
+
 use chrono::TimeDelta;
 use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry};
 
-use super::families::register;
+use super::families::{keep, register};
 use crate::model::Timestamp;
-
-/// Why backups and restore tests fail, as the metric's label says it.
-pub const FAILURES: [&str; 12] = [
-    "damaged",
-    "drill",
-    "engine",
-    "host",
-    "ledger",
-    "not_now",
-    "object_missing",
-    "store_full",
-    "store_refused",
-    "store_unreachable",
-    "tool",
-    "unknown",
-];
 
 /// The families.
 #[derive(Debug)]
@@ -74,11 +60,19 @@ impl BackupMetrics {
         })
     }
 
-    /// Shows 0 from the beginning, so that the first failure is an increase.
+    /// Shows a 0 from the beginning, so that the first failure is an increase of the sum over the reasons.
+    /// One row is enough for that: a row a reason would be most of what is scraped.
     pub(super) fn may_fail(&self, labels: &[&str; 2]) {
         let [name, store] = labels;
-        for reason in FAILURES {
-            self.failures.with_label_values(&[name, store, reason]);
+        self.failures.with_label_values(&[name, store, "unknown"]);
+    }
+
+    /// Forgets what is measured of all other names.
+    pub(super) fn keep(&self, names: &BTreeSet<&str>) {
+        keep(&self.failures, names);
+        keep(&self.bytes, names);
+        for gauge in [&self.duration, &self.last, &self.verified] {
+            keep(gauge, names);
         }
     }
 

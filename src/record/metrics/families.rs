@@ -1,8 +1,8 @@
 //! A gauge with labels whose rows come and go with what they describe.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use prometheus::core::Collector;
+use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
 use prometheus::{IntGaugeVec, Opts, Registry};
 
 /// Values by labels.
@@ -51,4 +51,18 @@ pub fn register<C: Collector + Clone + 'static>(
 ) -> Result<C, prometheus::Error> {
     registry.register(Box::new(metric.clone()))?;
     Ok(metric)
+}
+
+/// Takes away the rows of databases that are not among these names.
+pub fn keep<T: MetricVecBuilder>(all: &MetricVec<T>, names: &BTreeSet<&str>) {
+    for family in all.collect() {
+        for metric in family.get_metric() {
+            let labels = metric.get_label().iter();
+            let labels: HashMap<&str, &str> = labels.map(|l| (l.name(), l.value())).collect();
+            if labels.get("name").is_some_and(|name| !names.contains(name)) {
+                // Somebody else took it away; all the better.
+                let _ = all.remove(&labels);
+            }
+        }
+    }
 }

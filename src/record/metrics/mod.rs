@@ -10,6 +10,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -20,11 +21,10 @@ use prometheus::{
 };
 
 use self::backups::BackupMetrics;
-use self::families::{Family, register};
+use self::families::{Family, keep, register};
 use crate::model::view::Snapshot;
 use crate::model::{DbName, Timestamp};
 
-pub use self::backups::FAILURES;
 pub use self::step::{Step, StepOutcome};
 
 /// Seconds that a look at one database takes: from a cached answer to a slow engine's deadline.
@@ -117,7 +117,7 @@ impl Metrics {
                 &registry,
                 Gauge::new(
                     "db4sci_last_successful_pass_timestamp_seconds",
-                    "When a look at a database last ended without an error, since 1970.",
+                    "When a look at a database last ended with Docker answering and the journal written, since 1970.",
                 )?,
             )?,
             journal_entries: gauge(
@@ -282,6 +282,12 @@ impl Metrics {
             let labels = |name: &'_ DbName| [name.as_str().to_owned(), store.clone()];
             self.backups.renamed(&labels(from), &labels(to));
         }
+    }
+
+    /// These databases are left; what was measured of others is forgotten.
+    pub fn keep(&self, names: &BTreeSet<&str>) {
+        keep(&self.restarts, names);
+        self.backups.keep(names);
     }
 
     /// A backup was restored to prove it.
