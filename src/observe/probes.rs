@@ -234,6 +234,11 @@ impl Asker {
                 resorted: answer.resorted,
                 connections: answer.connections,
             },
+            // It says nothing about the server, and one that may be well is not to be put down.
+            Err(ServerError::NotAsked(why)) => {
+                tracing::warn!(name = %db.name, %why, "its server could not be asked");
+                before.clone()
+            }
             Err(error) => {
                 let (since, failures, answered_before) = match before {
                     Probe::Silent {
@@ -251,6 +256,7 @@ impl Asker {
                     ServerError::LoginRefused(_) => Silence::Refused,
                     ServerError::Damaged(_) => Silence::Damaged,
                     ServerError::Unreachable(_)
+                    | ServerError::NotAsked(_)
                     | ServerError::NotReady(_)
                     | ServerError::Statement { .. } => Silence::Unexplained,
                 };
@@ -289,6 +295,7 @@ impl Asker {
             Ok(())
             | Err(
                 ServerError::Unreachable(_)
+                | ServerError::NotAsked(_)
                 | ServerError::NotReady(_)
                 | ServerError::Statement { .. },
             ) => after,
@@ -376,3 +383,6 @@ fn differs(before: &Probe, after: &Probe) -> bool {
         _ => true,
     }
 }
+
+#[cfg(test)]
+mod tests;
