@@ -11,11 +11,11 @@ use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::serve::IncomingStream;
-use tokio::net::UnixListener;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::accounts;
+use super::portioned::Portioned;
 use super::problem::ProblemDetails;
 use crate::model::Who;
 
@@ -31,9 +31,9 @@ pub struct Peer {
     pub groups: Vec<u32>,
 }
 
-impl Connected<IncomingStream<'_, UnixListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
-        let Ok(credentials) = stream.io().peer_cred() else {
+impl Connected<IncomingStream<'_, Portioned>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, Portioned>) -> Self {
+        let Ok(credentials) = stream.io().stream().peer_cred() else {
             return Peer::default();
         };
         let mut groups = vec![credentials.gid()];
