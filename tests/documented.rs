@@ -151,7 +151,9 @@ fn variants(file: &str, name: &str) -> Vec<String> {
     let text = fs::read_to_string(root().join(file)).unwrap();
     let (_, body) = text.split_once(&format!("pub enum {name} {{\n")).unwrap();
     let (body, _) = body.split_once("\n}\n").unwrap();
-    let plain = body.lines().filter_map(|line| line.trim().strip_suffix(','));
+    let plain = body
+        .lines()
+        .filter_map(|line| line.trim().strip_suffix(','));
     plain.map(str::to_owned).collect()
 }
 
@@ -163,5 +165,8 @@ fn every_reason_that_is_shown_is_explained() {
     assert!(reasons.len() > 30, "{reasons:?}");
     let silent = reasons.iter().filter(|r| !text.contains(&format!("`{r}`")));
     let silent: Vec<_> = silent.collect();
-    assert!(silent.is_empty(), "{file} does not say what these are: {silent:?}");
+    assert!(
+        silent.is_empty(),
+        "{file} does not say what these are: {silent:?}"
+    );
 }

@@ -670,7 +670,15 @@ async fn one_row_that_makes_no_sense_stops_no_other() {
 
 #[tokio::test]
 async fn a_bootstrap_can_be_repeated_and_heals_a_lost_password() {
-    let server = Server::start_with("postgres:17", &["-c", "log_statement=all"]).await;
+    let logs_all = [
+        "-c",
+        "log_statement=all",
+        "-c",
+        "log_min_duration_sample=0",
+        "-c",
+        "log_transaction_sample_rate=1",
+    ];
+    let server = Server::start_with("postgres:17", &logs_all).await;
     let (log, _guard) = support_admin::capture_log();
     let Err(error) = Tables::connect(&server.access).await else {
         panic!("nothing is there")

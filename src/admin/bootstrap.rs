@@ -19,6 +19,11 @@ const WHAT: &str = "bootstrap";
 /// What PostgreSQL says of a role or a database that is there, and of one that came in the same moment.
 const THERE: [&str; 3] = ["42710", "42P04", "23505"];
 
+/// Sets off what logs a part of all statements, and of all transactions, where the server knows it.
+const SAMPLE_NOTHING: &str = "select pg_catalog.set_config(name, '0', false) \
+    from pg_catalog.pg_settings where name operator(pg_catalog.=) \
+    any ('{log_statement_sample_rate,log_transaction_sample_rate}')";
+
 /// Longest time for all of it.
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -90,7 +95,9 @@ async fn make_roles(server: &mut PgConnection, access: &Access) -> Result<(), Ta
     }
     let password = literal(access.password.expose())?;
     // The text of this one statement holds a password: the server must write it to no log, also
-    // not when it fails. The settings end with the transaction.
+    // not when it fails. The settings end with the transaction, but for the first, which has to be there
+    // when it begins, and ends with the session.
+    run(server, SAMPLE_NOTHING.to_owned()).await?;
     let mut tx = server.begin().await.map_err(sql)?;
     for quiet in [
         "set local log_statement = 'none'",

@@ -110,9 +110,11 @@ impl Backend for Daemon {
         self.head.clone()
     }
 
-    async fn look(&self, name: &DbName) -> Result<(), Refusal> {
-        // A spec that was just saved may not have been read yet.
+    async fn read_specs(&self) {
         self.intake.files().await;
+    }
+
+    async fn look(&self, name: &DbName) -> Result<(), Refusal> {
         let mut look = std::pin::pin!(self.queue.look(name));
         while tokio::time::timeout(LOOK, &mut look).await.is_err() {
             // A lane under way may take long; its beginning is shown already.

@@ -23,6 +23,7 @@ mod init;
 mod journal;
 mod keys;
 mod leave_file;
+mod limits;
 mod lock;
 mod measured;
 mod offline;

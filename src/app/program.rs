@@ -24,7 +24,8 @@ use crate::settings::{Mode, Settings};
 use crate::specs;
 
 use super::{
-    authority, bundles, daemon, doctor, history, home, images, init, keys, offline, panics, recover,
+    authority, bundles, daemon, doctor, history, home, images, init, keys, limits, offline, panics,
+    recover,
 };
 
 /// Where the socket is when no settings say otherwise.
@@ -74,6 +75,7 @@ impl Host for Program {
         let colours = std::io::stderr().is_terminal();
         log::init(filter.as_deref(), colours).map_err(|e| daemon::chain(&e))?;
         panics::end_the_process();
+        limits::set();
         daemon::run(settings).await
     }
 

@@ -37,24 +37,8 @@ impl Daemon {
             ));
         }
         let password = self.user_password(db, user).await?;
-        let now = self.row(name)?;
-        let (shown, which) = match user {
-            None => (now.password_shown.as_ref(), "--user".to_owned()),
-            Some(user) => {
-                let account = now.accounts.get(user);
-                let shown = account.and_then(|account| account.shown.as_ref());
-                (shown, format!("--account {user}"))
-            }
-        };
         let login = user.unwrap_or(&db.account.user);
-        if let Some((at, who)) = shown {
-            return conflict(format!(
-                "the password of {login} of {name} was shown to {who} at {}, and is shown once only; a new \
-                 one: db4sci rotate {name} {which}",
-                at.format("%F %T UTC")
-            ));
-        }
-        // Written first: shown at most once.
+        // Written first, and refused when it was shown before: shown at most once, whoever else asks now.
         let change = Change::PasswordShown {
             uid: db.uid,
             user: user.map(str::to_owned),

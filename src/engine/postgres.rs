@@ -21,6 +21,8 @@ mod collations;
 mod conf;
 pub(super) mod further;
 
+pub(super) use accounts::{QUIET, SAMPLE_NOTHING};
+
 use super::parameters::{POSTGRES_UNITS, Table};
 
 /// The bootstrap superuser: db4sci's own login, with a password of its own for each database.

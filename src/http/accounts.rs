@@ -11,8 +11,8 @@ use tokio::process::Command;
 /// How long a directory may take.
 const DEADLINE: Duration = Duration::from_secs(2);
 
-/// The login name of a user id; the number itself where it has none.
-pub async fn user_name(uid: u32) -> String {
+/// The login name of a user id; `None` where it has none, or where the directory does not answer.
+pub async fn user_name(uid: u32) -> Option<String> {
     let id = uid.to_string();
     let found = match row("/etc/passwd", 2, &id) {
         Some(row) => Some(row),
@@ -21,7 +21,6 @@ pub async fn user_name(uid: u32) -> String {
     found
         .and_then(|row| row.split(':').next().map(str::to_owned))
         .filter(|name| !name.is_empty())
-        .unwrap_or(id)
 }
 
 /// The number of a group; `None` if there is no such group.
@@ -59,9 +58,9 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn root_has_a_name_and_a_number_without_one_keeps_itself() {
-        assert_eq!(user_name(0).await, "root");
-        assert_eq!(user_name(3_999_999_999).await, "3999999999");
+    async fn root_has_a_name_and_a_number_without_one_has_none() {
+        assert_eq!(user_name(0).await.as_deref(), Some("root"));
+        assert_eq!(user_name(3_999_999_999).await, None);
         assert_eq!(group_id("root").await, Some(0));
         assert_eq!(group_id("no-such-group-here").await, None);
     }

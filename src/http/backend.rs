@@ -33,6 +33,10 @@ pub trait Backend: Send + Sync + 'static {
     /// The number of the ledger's newest entry, and word of each newer one.
     fn head(&self) -> watch::Receiver<u64>;
 
+    /// Reads the specs that were saved just now, and admits them; before looks that are to know of them.
+    /// All files are read, so it is asked once a request.
+    async fn read_specs(&self);
+
     /// Looks at a database anew, and returns once a snapshot made after this call shows it. A name
     /// that nobody knows is looked for, too, and is no error.
     async fn look(&self, name: &DbName) -> Result<(), Refusal>;

@@ -1,6 +1,7 @@
 //! A daemon in memory, for tests of the API and the command line.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -42,6 +43,8 @@ pub(crate) struct Fake {
     pub(crate) asked: Mutex<Vec<String>>,
     /// What a look finds.
     pub(crate) look: Mutex<Look>,
+    /// How often the specs were read.
+    pub(crate) reads: AtomicUsize,
 }
 
 impl Fake {
@@ -62,6 +65,7 @@ impl Fake {
             sessions: Mutex::default(),
             asked: Mutex::default(),
             look: Mutex::new(Box::new(|_, _| {})),
+            reads: AtomicUsize::new(0),
         })
     }
 
@@ -120,6 +124,10 @@ impl Backend for Fake {
 
     fn head(&self) -> watch::Receiver<u64> {
         self.head.subscribe()
+    }
+
+    async fn read_specs(&self) {
+        self.reads.fetch_add(1, Ordering::Relaxed);
     }
 
     async fn look(&self, name: &DbName) -> Result<(), Refusal> {

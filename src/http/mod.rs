@@ -15,6 +15,7 @@ pub mod document;
 #[cfg(test)]
 pub(crate) mod fake;
 pub mod peer;
+pub mod portioned;
 pub mod problem;
 pub mod public;
 pub mod readiness;

@@ -1,7 +1,9 @@
 //! Who is at the other end of the socket, and whether they may be.
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, Request, State};
@@ -9,12 +11,16 @@ use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::serve::IncomingStream;
-use tokio::net::UnixListener;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::accounts;
+use super::portioned::Portioned;
 use super::problem::ProblemDetails;
 use crate::model::Who;
+
+/// How long a number's login name is believed: an account may be removed, and its number be another's.
+const NAMED: Duration = Duration::from_secs(60);
 
 /// The process at the other end, as the kernel says it was when it connected.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -25,9 +31,9 @@ pub struct Peer {
     pub groups: Vec<u32>,
 }
 
-impl Connected<IncomingStream<'_, UnixListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
-        let Ok(credentials) = stream.io().peer_cred() else {
+impl Connected<IncomingStream<'_, Portioned>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, Portioned>) -> Self {
+        let Ok(credentials) = stream.io().stream().peer_cred() else {
             return Peer::default();
         };
         let mut groups = vec![credentials.gid()];
@@ -120,7 +126,7 @@ impl Admission {
 #[derive(Debug, Clone)]
 pub struct Door {
     admission: Arc<Admission>,
-    names: Arc<Mutex<HashMap<u32, String>>>,
+    names: Arc<Mutex<HashMap<u32, (String, Instant)>>>,
 }
 
 impl Door {
@@ -132,13 +138,19 @@ impl Door {
         }
     }
 
-    /// The login name of a user, looked up once.
-    async fn name(&self, uid: u32) -> String {
-        if let Some(name) = self.names.lock().await.get(&uid) {
+    /// The login name of a user, looked up now and then; the number itself, for this one request, where
+    /// none is found: a directory that does not answer may answer the next time.
+    async fn name(&self, uid: u32, look_up: impl Future<Output = Option<String>>) -> String {
+        if let Some((name, until)) = self.names.lock().await.get(&uid)
+            && Instant::now() < *until
+        {
             return name.clone();
         }
-        let name = accounts::user_name(uid).await;
-        self.names.lock().await.insert(uid, name.clone());
+        let Some(name) = look_up.await else {
+            return uid.to_string();
+        };
+        let until = Instant::now() + NAMED;
+        self.names.lock().await.insert(uid, (name.clone(), until));
         name
     }
 }
@@ -152,7 +164,7 @@ pub async fn guard(
 ) -> Response {
     match peer.uid {
         Some(uid) if door.admission.admits(&peer) => {
-            let user = door.name(uid).await;
+            let user = door.name(uid, accounts::user_name(uid)).await;
             let who = Who::Socket {
                 uid,
                 user: user.clone(),
@@ -166,7 +178,7 @@ pub async fn guard(
             next.run(request).await
         }
         Some(uid) => {
-            let user = door.name(uid).await;
+            let user = door.name(uid, accounts::user_name(uid)).await;
             let group = &door.admission.group_name;
             ProblemDetails::new(
                 StatusCode::FORBIDDEN,
@@ -206,6 +218,25 @@ mod tests {
         ] {
             assert_eq!(caller.is_one_of(&[name.to_owned()]).await, theirs, "{name}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_login_name_is_believed_for_a_minute_and_a_failed_look_up_for_no_time() {
+        let door = Door::new(Admission {
+            daemon: 990,
+            group: None,
+            group_name: "db4sci".to_owned(),
+        });
+        let says = |name: Option<&str>| std::future::ready(name.map(str::to_owned));
+        assert_eq!(door.name(1000, says(None)).await, "1000");
+        assert_eq!(door.name(1000, says(Some("ada"))).await, "ada");
+        tokio::time::advance(NAMED / 2).await;
+        assert_eq!(door.name(1000, says(Some("bob"))).await, "ada");
+        assert_eq!(door.name(1001, says(Some("bob"))).await, "bob");
+        tokio::time::advance(NAMED).await;
+        assert_eq!(door.name(1000, says(Some("bob"))).await, "bob");
+        tokio::time::advance(NAMED).await;
+        assert_eq!(door.name(1000, says(None)).await, "1000");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::backend::Backend;
 use super::capped::Capped;
 use super::peer::{Admission, Door, Peer};
+use super::portioned::Portioned;
 use super::socket::{self, SocketError};
 use super::{accounts, api, public};
 
@@ -109,6 +110,7 @@ impl Bound {
             door,
         } = self;
         let api = api::router(Arc::clone(&backend), door, stop.clone());
+        let unix = Portioned::new(unix);
         let unix = axum::serve(unix, api.into_make_service_with_connect_info::<Peer>())
             .with_graceful_shutdown(stop.clone().cancelled_owned())
             .into_future();

@@ -83,7 +83,7 @@ async fn the_socket_shows_databases_and_takes_orders_under_the_callers_name() {
         .await
         .unwrap();
     let uid = rustix::process::geteuid().as_raw();
-    let me = super::accounts::user_name(uid).await;
+    let me = super::accounts::user_name(uid).await.unwrap();
     assert_eq!(
         accepted.message,
         format!("{me}({uid}) genomics Stopped until 2026-11-22T22:00:00+00:00: INC-812")

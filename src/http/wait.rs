@@ -1,5 +1,6 @@
 //! Waiting for databases: a question that is answered when it has come true, or when time is up.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -15,6 +16,10 @@ use crate::model::{DbName, Reason};
 
 /// The longest wait of one request; who wants longer asks again.
 pub const LONGEST: Duration = Duration::from_secs(3600);
+
+/// How many targets one request may name; as many as there are databases it may always name. Each is
+/// looked at anew.
+const MOST: usize = 1000;
 
 /// What is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,13 +124,18 @@ pub async fn wait(
 ) -> Result<WaitAnswer, Refusal> {
     let deadline = Instant::now() + Duration::from_secs(request.timeout_seconds).min(LONGEST);
     let mut snapshots = backend.snapshot();
-    let names: Vec<DbName> = if request.targets.is_empty() {
+    let request = &asked_once(request, snapshots.borrow().databases.len())?;
+    let names: BTreeSet<DbName> = if request.targets.is_empty() {
         let snapshot = snapshots.borrow();
         snapshot.databases.iter().map(|d| d.name.clone()).collect()
     } else {
         request.targets.iter().map(|t| t.name.clone()).collect()
     };
-    let looks = futures_util::future::join_all(names.iter().map(|name| backend.look(name)));
+    let looks = async {
+        // A spec that was just saved may not have been read yet.
+        backend.read_specs().await;
+        futures_util::future::join_all(names.iter().map(|name| backend.look(name))).await
+    };
     // Both other arms only give up waiting; a look that is given up changes nothing.
     tokio::select! {
         looked = looks => looked.into_iter().collect::<Result<(), Refusal>>()?,
@@ -153,6 +163,24 @@ pub async fn wait(
             () = stop.cancelled() => return Err(stopping()),
         }
     }
+}
+
+/// The question with each target once, in its order.
+fn asked_once(request: &WaitRequest, databases: usize) -> Result<WaitRequest, Refusal> {
+    let mut request = request.clone();
+    let mut seen = BTreeSet::new();
+    request
+        .targets
+        .retain(|target| seen.insert((target.name.clone(), target.generation)));
+    let (named, most) = (request.targets.len(), MOST.max(databases));
+    if named > most {
+        let message = format!(
+            "{named} databases are named, and one request waits for at most {most}; name fewer, or none \
+             to wait for all; nothing was changed"
+        );
+        return Err(Refusal::new(RefusalKind::Invalid, message));
+    }
+    Ok(request)
 }
 
 /// The refusal of a daemon that is going away.

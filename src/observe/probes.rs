@@ -234,6 +234,11 @@ impl Asker {
                 resorted: answer.resorted,
                 connections: answer.connections,
             },
+            // It says nothing about the server, and one that may be well is not to be put down.
+            Err(ServerError::NotAsked(why)) => {
+                tracing::warn!(name = %db.name, %why, "its server could not be asked");
+                before.clone()
+            }
             Err(error) => silent(before, &error, now),
         }
     }
@@ -262,6 +267,7 @@ impl Asker {
             Ok(())
             | Err(
                 ServerError::Unreachable(_)
+                | ServerError::NotAsked(_)
                 | ServerError::NotReady(_)
                 | ServerError::Interrupted(_)
                 | ServerError::Statement { .. },
@@ -327,7 +333,8 @@ fn silent(before: &Probe, error: &ServerError, now: Timestamp) -> Probe {
         ServerError::LoginRefused(_) => Silence::Refused,
         ServerError::Damaged(_) => Silence::Damaged,
         ServerError::NotReady(_) => Silence::NotReady,
-        ServerError::Unreachable(_)
+        ServerError::NotAsked(_)
+        | ServerError::Unreachable(_)
         | ServerError::Interrupted(_)
         | ServerError::Statement { .. } => Silence::Unexplained,
     };

@@ -388,6 +388,10 @@ pub enum ServerError {
     /// Nobody listens, or not in time.
     #[error("no answer: {0}")]
     Unreachable(String),
+    /// The question never left this machine: db4sci, or the system, lacks what a connection takes (file
+    /// descriptors, memory, ports). That says nothing about the server.
+    #[error("not asked: {0}")]
+    NotAsked(String),
     /// It listens, and says that it comes up, recovers, or has no room for another connection.
     #[error("not ready: {0}")]
     NotReady(String),

@@ -161,7 +161,11 @@ impl Settings {
             admins: self.admins.clone(),
             host,
             base_port: self.base_port,
-            reserved: [(self.http.port(), "db4sci's own health checks and metrics (`http`)".to_owned())].into(),
+            reserved: [(
+                self.http.port(),
+                "db4sci's own health checks and metrics (`http`)".to_owned(),
+            )]
+            .into(),
             taken: [(self.base_port.saturating_sub(1), DbName::mydb_admin())].into(),
             owners: self.owners.clone(),
             shares: BTreeMap::new(),

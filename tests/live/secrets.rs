@@ -162,7 +162,9 @@ pub fn password_in(said: &str) -> String {
 #[test]
 fn new_passwords_cut_no_connection_and_restart_nothing() {
     let mut host = Host::new();
-    host.spec("genomics", Postgres, &[]);
+    let logs_all = "parameters: {log_min_duration_sample: \"0\", log_transaction_sample_rate: \"1\", \
+                    log_statement: all}";
+    host.spec("genomics", Postgres, &[logs_all]);
     host.spec("proteomics", MariaDB, &[]);
     host.start();
     let names = ["genomics", "proteomics", "mydb_admin"];
@@ -182,7 +184,7 @@ fn new_passwords_cut_no_connection_and_restart_nothing() {
         );
         assert!(knows(&host, name, &old));
         let own = fs::read(host.path("state/secrets").join(name).join("admin")).unwrap();
-        std::thread::scope(|scope| {
+        let new = std::thread::scope(|scope| {
             let client = scope.spawn(|| host.sql(name, sleep));
             eventually(SOON, "the client is at work", || {
                 let all = host.ok(&["sessions", name]);
@@ -194,9 +196,19 @@ fn new_passwords_cut_no_connection_and_restart_nothing() {
             assert!(knows(&host, name, &new), "{said}");
             assert!(!knows(&host, name, &old), "the old one is refused");
             assert!(client.join().unwrap().contains("awake"));
+            new
         });
         let file = host.path("state/secrets").join(name).join("admin");
-        assert_ne!(fs::read(file).unwrap(), own);
+        let admin = fs::read_to_string(file).unwrap();
+        assert_ne!(admin.as_bytes(), own);
+        // An owner's parameters have the server log every statement, and none that holds a password.
+        let logs = host.try_docker(&["logs", &host.name(name)]).all();
+        if name == "genomics" {
+            assert!(logs.contains("pg_sleep"), "statements are logged: {logs}");
+        }
+        for password in [old.as_str(), new.as_str(), admin.trim()] {
+            assert!(!logs.contains(password), "{logs}");
+        }
     }
     host.ok(&["rotate", "mydb_admin"]);
     host.ready(&names);

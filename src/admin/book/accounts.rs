@@ -5,7 +5,7 @@ use crate::model::account::{AccountState, FurtherAccount, FurtherAccounts, accou
 use crate::model::{BackupId, Change, Entry, KeptSecret, Timestamp};
 
 impl Book {
-    /// Whether an entry about further accounts may be accepted; whose it is was looked at before.
+    /// Whether an entry about accounts may be accepted; whose it is was looked at before.
     pub(super) fn check_account(&self, new: &NewEntry) -> Result<(), String> {
         let row = self.check_row(new)?;
         match &new.change {
@@ -15,6 +15,8 @@ impl Book {
                 let known = row.accounts.contains_key(user);
                 known.then_some(()).ok_or_else(|| row.no_account(user))
             }
+            // Two may ask at once, and each have seen that nobody has it: the second one is late.
+            Change::PasswordShown { user, .. } => row.showing_refused(user.as_deref()),
             _ => Ok(()),
         }
     }
@@ -184,6 +186,29 @@ impl Row {
         match self.accounts.get(user) {
             Some(account) if account.wanted() => None,
             Some(_) | None => Some(self.no_account(user)),
+        }
+    }
+
+    fn showing_refused(&self, user: Option<&str>) -> Result<(), String> {
+        let name = &self.database.name;
+        let (shown, login, which) = match user {
+            None => {
+                let login = self.database.account.user.as_str();
+                (&self.password_shown, login, "--user".to_owned())
+            }
+            Some(user) => {
+                let account = self.accounts.get(user);
+                let account = account.ok_or_else(|| self.no_account(user))?;
+                (&account.shown, user, format!("--account {user}"))
+            }
+        };
+        match shown {
+            None => Ok(()),
+            Some((at, who)) => Err(format!(
+                "the password of {login} of {name} was shown to {who} at {}, and is shown once only; a new \
+                 one: db4sci rotate {name} {which}",
+                at.format("%F %T UTC")
+            )),
         }
     }
 

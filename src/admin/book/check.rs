@@ -30,7 +30,6 @@ impl Book {
             Change::ImagePinned { uid, .. }
             | Change::Sealed { uid, .. }
             | Change::SecretsTaken { uid, .. }
-            | Change::PasswordShown { uid, .. }
             | Change::Initialised { uid }
             | Change::Inspected { uid, .. }
             | Change::RestoreEnded { uid }
@@ -40,7 +39,8 @@ impl Book {
             | Change::EjectEnded { uid }
             | Change::TombstoneSet { uid }
             | Change::TombstoneTaken { uid } => self.check_uid(new, *uid),
-            Change::AccountWanted { uid, .. }
+            Change::PasswordShown { uid, .. }
+            | Change::AccountWanted { uid, .. }
             | Change::AccountMade { uid, .. }
             | Change::AccountUnwanted { uid, .. }
             | Change::AccountGone { uid, .. } => {

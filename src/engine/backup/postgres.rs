@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::postgres::{SUPERUSER, identifier, literal};
+use super::super::postgres::{QUIET, SUPERUSER, identifier, literal};
 use super::postgres_counts::COUNTS;
 use super::postgres_settings::{KEY, SET, SETTINGS, SETTINGS_END};
 use super::watches::{Archive, Lines};
@@ -272,7 +272,11 @@ impl Backups for Postgres {
             )
         };
         // In the session that loaded: with the password of then nobody could connect anew.
-        let mut text = format!("\n{}", set(SUPERUSER, passwords.admin));
+        let mut text = format!(
+            "\n{};\n{}",
+            QUIET.join(";\n"),
+            set(SUPERUSER, passwords.admin)
+        );
         if let Some(user) = passwords.user {
             text.push_str(&set(&db.account.user, user));
         }

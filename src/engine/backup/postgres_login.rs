@@ -1,7 +1,7 @@
 //! The superuser's login of a PostgreSQL, set again at rest: whoever may log in no more cannot say so
 //! to a running server, and single-user mode asks nobody who he is.
 
-use super::super::postgres::{HBA, SUPERUSER, hba, identifier, literal};
+use super::super::postgres::{HBA, SAMPLE_NOTHING, SUPERUSER, hba, identifier, literal};
 use super::{Command, JOB_TARGET, PASSFILE};
 use crate::model::Secret;
 use crate::model::database::Tls;
@@ -57,7 +57,8 @@ pub(super) fn let_in(data: &str, admin: &Secret) -> (Command, Secret) {
 fn statements(admin: &Secret) -> Secret {
     let (role, name) = (identifier(SUPERUSER), literal(SUPERUSER));
     Secret::new(format!(
-        "update pg_authid set rolname = rolname || '_' || oid where rolname = {name} and oid <> {FIRST_ROLE};\n\
+        "{SAMPLE_NOTHING};\n\
+         update pg_authid set rolname = rolname || '_' || oid where rolname = {name} and oid <> {FIRST_ROLE};\n\
          update pg_authid set rolname = {name} where oid = {FIRST_ROLE} and rolname <> {name};\n\
          alter role {role} superuser inherit createdb createrole replication bypassrls login \
          connection limit -1 valid until 'infinity' password {};\n\
@@ -84,10 +85,15 @@ mod tests {
         );
         let lines: Vec<&str> = text.expose().lines().collect();
         assert!(lines.iter().all(|line| line.ends_with(';')), "{lines:?}");
+        // Each line is a transaction of its own, and no sample of them is logged.
         assert!(
-            lines[2].ends_with(r"password E'it''s \\ 7';"),
+            lines[0].contains("log_transaction_sample_rate"),
+            "{lines:?}"
+        );
+        assert!(
+            lines[3].ends_with(r"password E'it''s \\ 7';"),
             "{}",
-            lines[2]
+            lines[3]
         );
     }
 }

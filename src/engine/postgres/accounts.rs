@@ -6,9 +6,17 @@ use crate::model::{Database, Secret};
 
 use super::{identifier, literal};
 
+/// Sets off what logs a part of all statements, and of all transactions. Asked of the server's own list:
+/// before 13, and before 12, it does not know them. Whether a transaction is logged is decided when it
+/// begins: it has to come before.
+pub(in crate::engine) const SAMPLE_NOTHING: &str = "select pg_catalog.set_config(name, '0', false) \
+    from pg_catalog.pg_settings where name operator(pg_catalog.=) \
+    any ('{log_statement_sample_rate,log_transaction_sample_rate}')";
+
 /// What keeps the texts that follow in the same session out of the server's log, whatever its
 /// settings are: they hold a password.
-const QUIET: [&str; 5] = [
+pub(in crate::engine) const QUIET: [&str; 6] = [
+    SAMPLE_NOTHING,
     "set log_statement = 'none'",
     "set log_min_duration_statement = -1",
     "set log_duration = off",

@@ -1,8 +1,10 @@
 //! Questions that are answered later.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::two;
 use crate::http::client::{Client, ClientError};
@@ -34,6 +36,40 @@ async fn a_wait_looks_anew_before_it_believes_that_all_is_well() {
     fake.change(|snapshot| snapshot.databases = two());
     let answer: WaitAnswer = waiting.await.unwrap().unwrap();
     assert!(answer.reached, "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_wait_reads_the_specs_once_and_looks_once_at_each_however_often_it_is_named() {
+    let fake = Fake::new(two());
+    let looks = Arc::new(AtomicUsize::new(0));
+    let counted = looks.clone();
+    *fake.look.lock().unwrap() = Box::new(move |_, _| {
+        counted.fetch_add(1, Ordering::Relaxed);
+    });
+    let served = serve(&fake).await;
+    let client = Client::new(&served.socket);
+    let names = ["genomics", "proteomics", "genomics", "genomics"];
+    let wait = |targets: Vec<Value>| {
+        let question = json!({"for": "settled", "targets": targets, "timeoutSeconds": 1});
+        let client = &client;
+        async move { client.post::<_, WaitAnswer>("/wait", &question).await }
+    };
+    let answer = wait(names.map(|name| json!({"name": name})).into()).await;
+    let answered: Vec<String> = answer
+        .unwrap()
+        .databases
+        .iter()
+        .map(|d| d.name.to_string())
+        .collect();
+    assert_eq!(answered, ["genomics", "proteomics"]);
+    assert_eq!(fake.reads.load(Ordering::Relaxed), 1);
+    assert_eq!(looks.load(Ordering::Relaxed), 2);
+
+    let many = |n: usize| (0..n).map(|i| json!({"name": format!("a{i}")})).collect();
+    assert!(wait(many(1000)).await.is_ok());
+    let refused = wait(many(1001)).await.unwrap_err().to_string();
+    assert!(refused.contains("at most 1000"), "{refused}");
+    assert_eq!(looks.load(Ordering::Relaxed), 1002, "nobody is looked at");
 }
 
 #[tokio::test]

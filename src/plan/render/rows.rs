@@ -177,9 +177,7 @@ fn of_held(view: &DatabaseView, held: &Held) -> Option<Row> {
         return Some(of_lane(view, lane, When::Waits, Some(held)));
     }
     let when = match held.reason {
-        Reason::InvalidSpec | Reason::Renamed | Reason::NeedsSpecChange => {
-            When::Refused
-        }
+        Reason::InvalidSpec | Reason::Renamed | Reason::NeedsSpecChange => When::Refused,
         Reason::RetireNeedsBackup if says_retirement(view) => return None,
         Reason::RetireNeedsBackup
         | Reason::DataLost

@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 
+use rustix::io::Errno;
 use sqlx::mysql::MySqlDatabaseError;
 
 use super::{bolt, mongodb};
@@ -61,6 +62,8 @@ pub(super) struct Told {
 pub(super) enum Meaning {
     /// Nobody listens, or the connection ended.
     Unreachable,
+    /// This side has nothing to ask it with.
+    NotAsked,
     /// It lives: it comes up, recovers, or is full.
     NotReady,
     /// It ends, or broke off what was asked of it.
@@ -79,6 +82,10 @@ impl WireError {
         // rustls' words. No restart would mend that: it is as a login that is refused.
         if told.words.contains("invalid peer certificate") {
             return Told::new(Meaning::LoginRefused, &told.words);
+        }
+        // A driver that tried for a while gives the last cause in its own words.
+        if told.meaning == Meaning::Unreachable && lacks(&told.words) {
+            return Told::new(Meaning::NotAsked, &told.words);
         }
         told
     }
@@ -139,6 +146,7 @@ impl Told {
         };
         match meaning {
             Meaning::Unreachable => ServerError::Unreachable(words),
+            Meaning::NotAsked => ServerError::NotAsked(words),
             Meaning::NotReady => ServerError::NotReady(words),
             Meaning::Interrupted => ServerError::Interrupted(words),
             Meaning::LoginRefused => ServerError::LoginRefused(words),
@@ -223,6 +231,20 @@ fn by_number(number: u16) -> Meaning {
         1064 => Meaning::Syntax,
         _ => Meaning::Statement,
     }
+}
+
+/// Whether an error of the system is a lack on this side, by how `std` ends its words.
+fn lacks(words: &str) -> bool {
+    let lacks = [
+        Errno::MFILE,
+        Errno::NFILE,
+        Errno::NOBUFS,
+        Errno::ADDRNOTAVAIL,
+        Errno::NOMEM,
+    ];
+    lacks
+        .iter()
+        .any(|errno| words.contains(&format!("(os error {})", errno.raw_os_error())))
 }
 
 fn io_words(error: &std::io::Error) -> String {
@@ -340,6 +362,33 @@ mod tests {
         let told = Told::new(Meaning::Syntax, "near 'IDENTIFIED BY 'hunter2''");
         let error = told.of("account").to_string();
         assert!(!error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn what_this_side_lacks_is_no_word_about_the_server() {
+        for errno in [
+            Errno::MFILE,
+            Errno::NFILE,
+            Errno::NOBUFS,
+            Errno::ADDRNOTAVAIL,
+            Errno::NOMEM,
+        ] {
+            let lacks = || std::io::Error::from(errno);
+            let mongo = || ::mongodb::error::Error::from(lacks());
+            assert!(super::lacks(&format!("no server available: {}", lacks())));
+            let errors = [
+                WireError::Sql(sqlx::Error::Io(lacks())),
+                WireError::Login(sqlx::Error::Io(lacks())),
+                WireError::from(neo4rs::Error::IOError { detail: lacks() }),
+                WireError::from(mongo()),
+                WireError::from(lacks()),
+            ];
+            for error in errors {
+                assert!(!error.is_lost_connection());
+                let error = error.of("probe");
+                assert!(matches!(error, ServerError::NotAsked(_)), "{error:?}");
+            }
+        }
     }
 
     #[test]

@@ -119,6 +119,13 @@ fn a_password_is_shown_once_each_and_another_one_again() {
     assert!(row.password_shown.is_none());
     assert!(row.accounts["reader"].shown.is_some());
 
+    // Whoever asked at the same time saw that nobody had it.
+    let late = refused(&book, &shown(Some("reader")));
+    assert!(late.contains("rotate genomics --account reader"), "{late}");
+    assert_eq!(book.check(&shown(None)), Ok(()));
+    let own = lived(vec![shown(None)]);
+    assert!(refused(&own, &shown(None)).contains("rotate genomics --user"));
+
     let change = |taken: bool| {
         let secrets = [("account-reader".to_owned(), sealed("new"))].into();
         let names = vec!["account-reader".to_owned()];
@@ -137,6 +144,7 @@ fn a_password_is_shown_once_each_and_another_one_again() {
     let book = lived(rotated);
     let row = book.row(&name("genomics")).unwrap();
     assert!(row.accounts["reader"].shown.is_none());
+    assert_eq!(book.check(&shown(Some("reader"))), Ok(()));
     assert_eq!(row.secrets["account-reader"].sealed, sealed("new"));
 }
 

@@ -84,6 +84,8 @@ impl Backend for Agreeing {
         self.head.subscribe()
     }
 
+    async fn read_specs(&self) {}
+
     async fn look(&self, _: &DbName) -> Result<(), Refusal> {
         Ok(())
     }
