@@ -61,7 +61,15 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     if args.wait {
         let targets: Vec<Target> = results.iter().filter_map(target).collect();
         if !targets.is_empty() {
-            let exit = wait::until(context, WaitFor::Settled, targets, args.timeout).await?;
+            let (what, timeout) = (WaitFor::Settled, args.timeout);
+            let exit = match context.format {
+                Format::Table | Format::Wide => {
+                    wait::until(context, what, targets, timeout).await?
+                }
+                Format::Json | Format::Yaml | Format::Name => {
+                    wait::beside(context, what, targets, timeout).await?
+                }
+            };
             if exit != Exit::OK {
                 return Ok(exit);
             }

@@ -58,8 +58,33 @@ pub async fn until(
     targets: Vec<Target>,
     timeout: Duration,
 ) -> Result<Exit, CliError> {
+    let answer = ends(context, what, targets, timeout).await?;
+    show(context, what, &answer, timeout)?;
+    Ok(exit(&answer))
+}
+
+/// The same beside an answer that programs read and that was given already: on standard error alone.
+pub async fn beside(
+    context: &Context,
+    what: WaitFor,
+    targets: Vec<Target>,
+    timeout: Duration,
+) -> Result<Exit, CliError> {
+    let answer = ends(context, what, targets, timeout).await?;
+    if !answer.reached {
+        say_late(context, what, &answer, timeout);
+    }
+    Ok(exit(&answer))
+}
+
+async fn ends(
+    context: &Context,
+    what: WaitFor,
+    targets: Vec<Target>,
+    timeout: Duration,
+) -> Result<WaitAnswer, CliError> {
     let deadline = Instant::now() + timeout;
-    let answer = loop {
+    loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let request = WaitRequest {
             what,
@@ -69,7 +94,7 @@ pub async fn until(
         };
         let answer: Result<WaitAnswer, _> = context.client.post("/wait", &request).await;
         match answer {
-            Ok(answer) if answer.reached || left <= LONGEST => break answer,
+            Ok(answer) if answer.reached || left <= LONGEST => return Ok(answer),
             Ok(_) => {}
             Err(error) if may_come_back(&error) && left > KNOCK => {
                 context.warn_once(&format!("{error}; waiting for it"));
@@ -77,13 +102,15 @@ pub async fn until(
             }
             Err(error) => return Err(error.into()),
         }
-    };
-    show(context, what, &answer, timeout)?;
-    Ok(if answer.reached {
+    }
+}
+
+fn exit(answer: &WaitAnswer) -> Exit {
+    if answer.reached {
         Exit::OK
     } else {
         Exit::ERROR
-    })
+    }
 }
 
 /// Whether the daemon is not there, or is going: it may come back, and to ask again changes nothing.
@@ -104,6 +131,12 @@ fn show(
     match context.format {
         Format::Json => return documents::json(context, answer),
         Format::Yaml => return documents::yaml(context, answer),
+        Format::Name if answer.reached => {
+            for state in &answer.databases {
+                context.line(state.name.as_str())?;
+            }
+            return Ok(());
+        }
         Format::Table | Format::Wide | Format::Name => {}
     }
     if answer.reached {
@@ -116,6 +149,11 @@ fn show(
         }
         return Ok(());
     }
+    say_late(context, what, answer, timeout);
+    Ok(())
+}
+
+fn say_late(context: &Context, what: WaitFor, answer: &WaitAnswer, timeout: Duration) {
     let span = span::show(timeout);
     for state in answer.databases.iter().filter(|state| !state.reached) {
         context.warn(&late(state, what, &span));
@@ -123,7 +161,6 @@ fn show(
     if let Some(note) = &answer.note {
         context.warn(&format!("not {what} within {span}: {note}; db4sci status"));
     }
-    Ok(())
 }
 
 /// What of a spec is not in force yet, and what lets it go.

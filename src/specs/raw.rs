@@ -64,7 +64,7 @@ pub enum DocumentKind {
 pub struct Metadata {
     /// The database's name, also its container's. It changes only by `db4sci rename`;
     /// `mydb_admin` is reserved.
-    #[schemars(regex(pattern = DbName::PATTERN))]
+    #[schemars(regex(pattern = DbName::PATTERN), extend("not" = serde_json::json!({"const": "mydb_admin"})))]
     pub name: String,
     /// Labels of your own, to find and group databases.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -157,7 +157,7 @@ pub struct Spec {
     /// AfterHours.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(regex(
-        pattern = r"^(Any|OfficeHours|AfterHours|(Mon|Tue|Wed|Thu|Fri|Sat|Sun) \d\d:\d\d-\d\d:\d\d)$"
+        pattern = r"^(Any|OfficeHours|AfterHours|(Mon|Tue|Wed|Thu|Fri|Sat|Sun) (([01]\d|2[0-3]):[0-5]\d|24:00)-(([01]\d|2[0-3]):[0-5]\d|24:00))$"
     ))]
     pub maintenance_window: Option<String>,
     /// Backups.
@@ -261,13 +261,13 @@ pub struct Account {
 pub struct Resources {
     /// Memory. Default: 2Gi (Neo4j 4Gi).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^[0-9.]+([KMGT]i?|k|[KMGT]iB)$"), extend("examples" = ["2Gi"]))]
+    #[schemars(regex(pattern = r"^[0-9]+(\.[0-9]+)?(k|[MGT]|[KMGT]i|[KMGT]iB)$"), extend("examples" = ["2Gi"]))]
     pub memory: Option<String>,
     /// Processors: `"1.5"` or `1500m`. Default: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpus: Option<Scalar>,
     /// Shared memory, `/dev/shm`. Default: 256Mi, at most a quarter of the memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^[0-9.]+([KMGT]i?|k|[KMGT]iB)$"), extend("examples" = ["256Mi"]))]
+    #[schemars(regex(pattern = r"^[0-9]+(\.[0-9]+)?(k|[MGT]|[KMGT]i|[KMGT]iB)$"), extend("examples" = ["256Mi"]))]
     pub shm: Option<String>,
 }

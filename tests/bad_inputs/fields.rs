@@ -213,8 +213,8 @@ fn backups() {
         (
             "  backup: {retention: {last: 0, daily: -1}}\n",
             &[
-                "9:30: spec.backup.retention.last: `0` is not allowed; at least 1",
-                "9:40: spec.backup.retention.daily: `-1` is not allowed; at least 1",
+                "9:30: spec.backup.retention.last: `0` is not allowed; allowed: 1 to 4294967295",
+                "9:40: spec.backup.retention.daily: `-1` is not allowed; allowed: 1 to 4294967295",
             ][..],
         ),
         (

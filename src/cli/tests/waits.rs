@@ -35,6 +35,34 @@ async fn wait_names_the_phase_and_the_reason_when_time_is_up() {
 }
 
 #[tokio::test]
+async fn what_programs_read_is_one_document_with_or_without_a_wait() {
+    let world = world(vec![
+        ready("genomics", "Postgres", "17.5", 32011),
+        held("proteomics", "MariaDB", 32012, Reason::DataLost),
+    ])
+    .await;
+    assert_eq!(world.run("wait genomics -o name").await, out("genomics\n"));
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, name).unwrap();
+        path.display().to_string()
+    };
+    let (good, late) = (file("genomics"), file("proteomics"));
+    for format in ["json", "yaml", "name"] {
+        let line = format!("apply -f {good} -o {format}");
+        let alone = world.run(&line).await;
+        assert_eq!(world.run(&format!("{line} --wait")).await, alone, "{line}");
+        let line = format!("apply -f {late} -o {format}");
+        let alone = world.run(&line).await;
+        let waited = world.run(&format!("{line} --wait --timeout 1s")).await;
+        assert_eq!((waited.exit, waited.out), (1, alone.out), "{line}");
+        let said = "proteomics is not settled within 1s: Held (DataLost)";
+        assert!(waited.err.starts_with(said), "{}", waited.err);
+    }
+}
+
+#[tokio::test]
 async fn a_wait_that_is_over_tells_what_is_not_in_force_yet() {
     let mut waits = ready("genomics", "Postgres", "17.5", 32011);
     waits.reason = Some(Reason::NeedsApproval);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use croner::Cron;
 
 use crate::model::{BackupPolicy, Schedule};
@@ -263,17 +263,30 @@ fn start() -> DateTime<Utc> {
     DateTime::from_timestamp(1_704_067_200, 0).unwrap_or_default()
 }
 
-/// The longest time between two firings within some years.
+/// The longest time between two firings, on so many days that have one that years pass: each such day has
+/// the same times, and a schedule of every minute in January is still one of eleven months without.
 fn longest_gap(cron: &Cron) -> Duration {
-    let mut longest = Duration::ZERO;
-    let mut last: Option<DateTime<Utc>> = None;
-    for at in cron.iter_after(start()).take(3_000) {
-        if let Some(last) = last {
-            longest = longest.max((at - last).to_std().unwrap_or_default());
-        }
-        last = Some(at);
+    let Ok(first) = cron.find_next_occurrence(&start(), true) else {
+        return Duration::ZERO;
+    };
+    let mut day = midnight(first);
+    let times = cron.iter_after(day - TimeDelta::minutes(1));
+    let times: Vec<_> = times.take_while(|at| midnight(*at) == day).collect();
+    let within = times.windows(2).map(|two| two[1] - two[0]).max();
+    let mut longest = within.unwrap_or_default();
+    let closes = times.last().map_or(TimeDelta::zero(), |at| *at - day);
+    for _ in 0..3_000 {
+        let Ok(next) = cron.find_next_occurrence(&(day + TimeDelta::days(1)), true) else {
+            break;
+        };
+        longest = longest.max(next - (day + closes));
+        day = midnight(next);
     }
-    longest
+    longest.to_std().unwrap_or_default()
+}
+
+fn midnight(at: DateTime<Utc>) -> DateTime<Utc> {
+    at.date_naive().and_time(NaiveTime::MIN).and_utc()
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ pub struct Backup {
     pub retention: Option<Retention>,
     /// The most work that may be lost, as a time: `26h`, `8d`. Default: 26h (Weekly: 8d).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^[0-9]+[mhd]$"))]
+    #[schemars(regex(pattern = r"^0*[1-9][0-9]*[mhd]$"))]
     pub rpo: Option<String>,
     /// How often a backup is restored to prove it. Default: Weekly.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -40,18 +40,18 @@ pub struct Backup {
 pub struct Retention {
     /// The newest ones. Default: 3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 4_294_967_295_u32))]
     pub last: Option<u32>,
     /// One of each of so many days. Default: 14.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 4_294_967_295_u32))]
     pub daily: Option<u32>,
     /// One of each of so many weeks. Default: 8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 4_294_967_295_u32))]
     pub weekly: Option<u32>,
     /// One of each of so many months. Default: 6.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 4_294_967_295_u32))]
     pub monthly: Option<u32>,
 }

@@ -7,6 +7,10 @@ fn the_longest_gap_of_a_schedule() {
         ("0 2 * * 1-5", 72),
         ("*/30 * * * *", 1),
         ("0 0 1 * *", 31 * 24),
+        // From the last minute of January to the first of the next, over a 29 February.
+        ("* * * 1 *", 335 * 24 + 1),
+        ("*/10 8-17 * * *", 15),
+        ("0 0 29 2 *", (8 * 365 + 1) * 24),
     ] {
         let gap = longest_gap(&cron(text).unwrap());
         assert_eq!(gap.as_secs().div_ceil(3600), hours, "{text}");
