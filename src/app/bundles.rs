@@ -76,11 +76,18 @@ pub(super) async fn download(
     let rule = settings.stores.iter().find(|s| s.name == id.store);
     let rule = rule.ok_or_else(|| format!("there is no store `{}` in the settings", id.store))?;
     let store = archive::store(rule)?;
-    let all = manifests(&store, &layout, &id.name).await?;
-    let (prefix, manifest) = all
-        .into_iter()
-        .find(|(_, m)| m.id(&id.store) == *id)
+    // By its key alone: another one whose manifest cannot be read keeps nobody from this one.
+    let objects = store.list(&format!("{}{}/", layout.root(), id.name)).await;
+    let objects = objects.map_err(|e| e.to_string())?;
+    let mut prefixes = objects.iter().filter_map(|o| o.key.strip_suffix(MANIFEST));
+    let is_it = |prefix: &&str| {
+        let found = layout.backup(prefix, &id.store);
+        found.is_some_and(|(_, found)| found == *id)
+    };
+    let prefix = prefixes
+        .find(is_it)
         .ok_or_else(|| format!("{}: there is no backup {id}", store.place()))?;
+    let manifest = history::manifest(&store, prefix).await?;
     let told = |e: std::io::Error| format!("{}: {e}", to.display());
     let mut folder = fs::DirBuilder::new();
     folder

@@ -48,11 +48,13 @@ const OPEN: [&str; 11] = [
 
 /// Options below an open one that would break a promise: that a write is on disk once the journal
 /// says so, that nobody enters without a password, that data lies where it lay before.
-const KEPT: [&str; 7] = [
+const KEPT: [&str; 8] = [
     "setParameter.authenticationMechanisms",
     "setParameter.diagnosticDataCollectionDirectoryPath",
     "setParameter.enableLocalhostAuthBypass",
     "setParameter.enableTestCommands",
+    // The test of a backup sets it for itself, and a server takes it once.
+    "setParameter.ttlMonitorEnabled",
     "setParameter.wiredTigerEngineRuntimeConfig",
     "storage.wiredTiger.engineConfig.configString",
     "storage.wiredTiger.engineConfig.directoryForIndexes",

@@ -276,9 +276,17 @@ impl BackupStore for S3Store {
                     });
                 }
             }
-            match page.next_continuation_token() {
-                Some(token) if page.is_truncated() == Some(true) => next = Some(token.to_owned()),
-                Some(_) | None => break,
+            match (page.is_truncated(), page.next_continuation_token()) {
+                (Some(true), Some(token)) => next = Some(token.to_owned()),
+                // What is not known to be all must not pass for it.
+                (Some(true), None) => {
+                    return Err(StoreError::Unreachable {
+                        place: self.place.clone(),
+                        what: "list".to_owned(),
+                        why: "the list was cut off, and nothing says where it goes on".to_owned(),
+                    });
+                }
+                (Some(false) | None, _) => break,
             }
         }
         found.sort_by(|a, b| a.key.cmp(&b.key));

@@ -12,7 +12,7 @@ use super::watches::Lines;
 use super::{Backups, Command, IN, Inventory, JOB_TARGET, OUT, One, PASSFILE, Part, Passwords};
 use super::{Watch, Way, fresh_server, shell};
 use crate::model::database::Tls;
-use crate::model::{Contents, Database, Secret};
+use crate::model::{ContainerSpec, Contents, Database, Secret};
 
 /// All databases.
 pub(super) const DATA: &str = "data.archive";
@@ -86,6 +86,9 @@ fn tool(program: &str, args: &[&str]) -> Command {
     }
 }
 
+/// Loads documents although their collection's validator would refuse them now: it may be younger than they.
+const ANY_DOCUMENT: &str = "--bypassDocumentValidation";
+
 /// Loads an archive; accounts go their own way.
 fn load_data() -> Command {
     tool(
@@ -93,6 +96,7 @@ fn load_data() -> Command {
         &[
             &format!("--archive={IN}"),
             "--stopOnError",
+            ANY_DOCUMENT,
             "--nsExclude=admin.system.*",
             "--nsExclude=config.*",
         ],
@@ -151,7 +155,7 @@ impl Backups for MongoDb {
     }
 
     fn how_counted(&self) -> &'static str {
-        "as the archive went by: each collection for itself, not all at one instant; a time series by its \
+        "as the archive went by: each collection while others wrote to it, not at one instant; a time series by its \
          buckets, and from MongoDB 8.3 on by its indexes alone"
     }
 
@@ -230,6 +234,12 @@ impl Backups for MongoDb {
         vec![ask(&text)]
     }
 
+    fn calm(&self, spec: &mut ContainerSpec) {
+        // Documents that expire there would be missing from what is counted.
+        spec.command
+            .extend(["--setParameter", "ttlMonitorEnabled=false"].map(str::to_owned));
+    }
+
     fn restore_script(&self, _: &Database, files: &[(String, String, Option<String>)]) -> String {
         let name = |wanted: &str| {
             let found = files.iter().find(|(_, part, _)| part == wanted);
@@ -250,8 +260,8 @@ impl Backups for MongoDb {
                  printf 'uri: \"mongodb://{SUPERUSER}:%s@127.0.0.1:27017/?authSource={ADMIN}\"\\n' \"$quoted\" |\n  \
                  run sh -c 'umask 077; cat >/tmp/login'\n\
                  plain {data} |\n  \
-                 run mongorestore --config=/tmp/login --archive --stopOnError --nsExclude='admin.system.*' \\\n    \
-                 --nsExclude='config.*'\n\
+                 run mongorestore --config=/tmp/login --archive --stopOnError {ANY_DOCUMENT} \\\n    \
+                 --nsExclude='admin.system.*' --nsExclude='config.*'\n\
                  plain {accounts} | run sh -c 'umask 077; cat >/tmp/accounts'\n\
                  run sh -c 'cat >/tmp/accounts.js' <<'SCRIPT'\n{login}{load}SCRIPT\n\
                  run mongosh --quiet --nodb --file /tmp/accounts.js\n\
@@ -284,5 +294,30 @@ mod tests {
             Some((r#""a\".\"b""#.to_owned(), r#""c.d""#.to_owned()))
         );
         assert_eq!(split("shop.a"), None);
+    }
+    #[test]
+    fn what_is_loaded_is_all_that_was_there_whatever_a_validator_or_a_ttl_says_by_now() {
+        let site = crate::runtime::fixture::site(std::path::Path::new("/var/lib/db4sci"));
+        let db = crate::runtime::fixture::database("genomics", std::path::Path::new("/data"));
+        let image = crate::model::ImageSeen {
+            id: crate::model::ImageId("sha256:ab".to_owned()),
+            entrypoint: Vec::new(),
+            volumes: Vec::new(),
+        };
+        let recipe = crate::engine::recipe(crate::model::EngineKind::MongoDB);
+        let mut spec = recipe.container(&db, &site, &image);
+        MongoDb.calm(&mut spec);
+        let last: Vec<&str> = spec
+            .command
+            .iter()
+            .rev()
+            .map(String::as_str)
+            .take(2)
+            .collect();
+        assert_eq!(last, ["ttlMonitorEnabled=false", "--setParameter"]);
+        let load = MongoDb.load(&db, DATA, None);
+        assert!(load.args.contains(&ANY_DOCUMENT.to_owned()));
+        let files = [DATA, ACCOUNTS].map(|part| (format!("{part}.age"), part.to_owned(), None));
+        assert!(MongoDb.restore_script(&db, &files).contains(ANY_DOCUMENT));
     }
 }

@@ -33,12 +33,16 @@ pub fn of_host(words: &str) -> bool {
         "disk quota exceeded",
         "cannot allocate memory",
         "out of memory",
+        "outofmemoryerror",
         "connection refused",
+        "econnrefused",
         "can't connect to",
         "closed the connection",
         "lost connection",
         "server has gone away",
         "connection reset",
+        "econnreset",
+        "unexpectedly closed",
         "broken pipe",
     ]
     .iter()

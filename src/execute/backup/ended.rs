@@ -75,6 +75,13 @@ mod tests {
                 1,
                 "ERROR 2013 (HY000): Lost connection to server during query",
             ),
+            (
+                1,
+                "Failed: lab.runs: error restoring from archive on stdin: connection(127.0.0.1:27017[-4]) socket \
+                 was unexpectedly closed: EOF",
+            ),
+            (1, "MongoNetworkError: connect ECONNREFUSED 127.0.0.1:27017"),
+            (1, "java.lang.OutOfMemoryError: Java heap space"),
         ] {
             let cut = ended(code, words).unwrap_err();
             assert!(

@@ -118,11 +118,8 @@ impl Tools for JobTools {
             archive.meters.begin(&db.name, stage, total, now)
         };
         let last = archive.last_bytes(db);
-        // One part may be all of it. Of a first backup only what is dumped is known: nothing of it is larger, compressed.
-        taking.about = match last {
-            Some(bytes) => bytes,
-            None => size_of(db).await,
-        };
+        // One part may be all of it.
+        taking.about = about(last, size_of(db).await);
         let meter = stage("dumping", last);
         for part in &parts {
             taking.any()?;
@@ -217,6 +214,12 @@ impl Tools for JobTools {
     }
 }
 
+/// How many bytes a backup may come to, by the last good one and by what lies on the disk: nothing is
+/// larger, compressed, and what grew since the last one is not to end every upload at its last part.
+fn about(last: Option<u64>, on_disk: u64) -> u64 {
+    last.map_or(on_disk, |bytes| bytes.max(on_disk / 2))
+}
+
 /// Bytes of a database's data on its disk; 0 where that cannot be told.
 async fn size_of(db: &Database) -> u64 {
     let folder = db.data_dir();
@@ -224,5 +227,18 @@ async fn size_of(db: &Database) -> u64 {
     match used.await {
         Ok(Ok(bytes)) => bytes,
         Ok(Err(_)) | Err(_) => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::about;
+
+    #[test]
+    fn what_grew_since_the_last_backup_is_reckoned_with() {
+        const GIB: u64 = 1 << 30;
+        assert_eq!(about(None, 40 * GIB), 40 * GIB);
+        assert_eq!(about(Some(20 * GIB), 30 * GIB), 20 * GIB);
+        assert_eq!(about(Some(20 * GIB), 400 * GIB), 200 * GIB);
     }
 }
