@@ -1,8 +1,7 @@
 //! What runs containers, holds data folders and answers queries: three traits and their backends.
 //!
-//! `docker`, `host` and `servers` are the real ones; `sim` is all three in memory, with seeded
-//! faults. Every verb may be repeated: doing what is already done is no error. Nothing here
-//! decides anything.
+//! `docker`, `host` and `servers` are the real ones; `sim` is all three in memory, with seeded faults. Every
+//! verb may be repeated: doing what is already done is no error. Nothing here decides anything.
 
 pub mod docker;
 #[cfg(test)]
@@ -28,7 +27,7 @@ use crate::model::view::Evidence;
 use crate::model::{
     Class, ContainerId, ContainerSeen, ContainerSpec, DataSeen, Database, FilesNamed, FilesSeen,
     FilesWanted, FolderId, IdentityFile, ImageSeen, Labels, ReleasedFiles, RestartPolicy, Secret,
-    SecretText, Seen, Site, Timestamp,
+    SecretText, Seen, Site, Timestamp, Uid,
 };
 
 /// A container engine: a small set of idempotent verbs.
@@ -379,7 +378,7 @@ pub trait Servers: Send + Sync + 'static {
     async fn sessions(&self, target: &Target, query: &str) -> Result<Vec<Session>, ServerError>;
 
     /// Closes the kept connection of a database.
-    async fn forget(&self, uid: crate::model::Uid);
+    async fn forget(&self, uid: Uid);
 }
 
 /// Why a server did not do as asked. No message holds a password or a statement's text.
@@ -388,8 +387,7 @@ pub enum ServerError {
     /// Nobody listens, or not in time.
     #[error("no answer: {0}")]
     Unreachable(String),
-    /// The question never left this machine: db4sci, or the system, lacks what a connection takes (file
-    /// descriptors, memory, ports). That says nothing about the server.
+    /// This machine lacks what a connection takes (files, memory, ports): that is no word about the server.
     #[error("not asked: {0}")]
     NotAsked(String),
     /// It listens, and says that it comes up, recovers, or has no room for another connection.

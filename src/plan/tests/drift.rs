@@ -276,7 +276,7 @@ fn a_reload_that_is_refused_keeps_nothing_else_back() {
         assert!(held.message.contains("reload: no"), "{held:?}");
         if let Some(until) = held.until {
             case.now = until;
-            assert_eq!(case.steps(), ["reload", "update"]);
+            assert_eq!(case.steps(), ["update", "reload"]);
         }
     }
 }
