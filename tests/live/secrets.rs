@@ -260,7 +260,10 @@ fn killed_while_passwords_change_it_goes_on_with_either() {
         host.ready(&["genomics", "mydb_admin"]);
         if !shown {
             // Waits for the change to be over, so that what it shows is in force.
-            host.ok(&["password", "genomics"]);
+            let said = host.db4sci(&["password", "genomics"]);
+            // Killed at the very end, it may have written that it shows it, and not have come to that.
+            let lost = failpoint == "rotate.after" && said.all().contains("is shown once only");
+            assert!(said.code == 0 || lost, "{failpoint}: {}", said.all());
         }
         host.write("genomics", n);
         let user = fs::read_to_string(host.path("state/secrets/genomics/user")).unwrap();
