@@ -234,12 +234,12 @@ impl Asker {
                 resorted: answer.resorted,
                 connections: answer.connections,
             },
-            // It says nothing about the server, and one that may be well is not to be put down.
-            Err(ServerError::NotAsked(why)) => {
-                tracing::warn!(name = %db.name, %why, "its server could not be asked");
-                before.clone()
+            Err(error) => {
+                if let ServerError::NotAsked(why) = &error {
+                    tracing::warn!(name = %db.name, %why, "its server could not be asked");
+                }
+                silent(before, &error, now)
             }
-            Err(error) => silent(before, &error, now),
         }
     }
 
@@ -333,8 +333,9 @@ fn silent(before: &Probe, error: &ServerError, now: Timestamp) -> Probe {
         ServerError::LoginRefused(_) => Silence::Refused,
         ServerError::Damaged(_) => Silence::Damaged,
         ServerError::NotReady(_) => Silence::NotReady,
-        ServerError::NotAsked(_)
-        | ServerError::Unreachable(_)
+        // No word about the server, and one that may be well is not to be put down.
+        ServerError::NotAsked(_) => return before.clone(),
+        ServerError::Unreachable(_)
         | ServerError::Interrupted(_)
         | ServerError::Statement { .. } => Silence::Unexplained,
     };
